@@ -1,0 +1,82 @@
+package plan
+
+import "strings"
+
+// Instance is one unit that runs on one agent: a job, a leg of a job, or a hook of a deployment.
+type Instance struct {
+	// ID is unique in the plan and stable: STAGE.JOB, STAGE.JOB.LEG or STAGE.JOB.HOOK.
+	ID    string
+	Stage *Stage
+	Job   *Job
+	Leg   *Leg  // of a job with a strategy
+	Hook  *Hook // of a deployment
+	// Position and Total are System.JobPositionInPhase (from 1) and System.TotalJobsInPhase.
+	Position, Total int
+}
+
+// InstanceID joins the parts of an instance's ID; part is the leg, the hook or "".
+func InstanceID(stage, job, part string) string {
+	id := stage + "." + job
+	if part != "" {
+		id += "." + part
+	}
+	return id
+}
+
+// SplitInstanceID is the reverse of InstanceID.
+func SplitInstanceID(id string) (stage, job, part string) {
+	stage, rest, _ := strings.Cut(id, ".")
+	job, part, _ = strings.Cut(rest, ".")
+	return stage, job, part
+}
+
+// Steps are what the agent runs.
+func (i Instance) Steps() []Step {
+	if i.Hook != nil {
+		return i.Hook.Steps
+	}
+	return i.Job.Steps
+}
+
+// Pool is where it runs.
+func (i Instance) Pool() Pool {
+	if i.Hook != nil {
+		return i.Hook.Pool
+	}
+	return i.Job.Pool
+}
+
+// Title is the name for people: the job's, with its leg or hook.
+func (i Instance) Title() string {
+	switch {
+	case i.Leg != nil:
+		return i.Job.Title() + " " + i.Leg.Name
+	case i.Hook != nil && len(i.Job.Deployment.Hooks) > 1:
+		return i.Job.Title() + " " + string(i.Hook.Name)
+	}
+	return i.Job.Title()
+}
+
+// Instances are the units of job j of stage s, in order. legs are used instead of the strategy's own when its matrix is
+// an expression (see schedule.JobFacts.Legs).
+func Instances(s *Stage, j *Job, legs []Leg) []Instance {
+	if j.Deployment != nil {
+		list := make([]Instance, 0, len(j.Deployment.Hooks))
+		for k := range j.Deployment.Hooks {
+			h := &j.Deployment.Hooks[k]
+			list = append(list, Instance{ID: InstanceID(s.Name, j.Name, string(h.Name)), Stage: s, Job: j, Hook: h, Position: 1, Total: 1})
+		}
+		return list
+	}
+	if j.Strategy == nil {
+		return []Instance{{ID: InstanceID(s.Name, j.Name, ""), Stage: s, Job: j, Position: 1, Total: 1}}
+	}
+	if j.Strategy.MatrixExpression == "" {
+		legs = j.Strategy.Legs
+	}
+	list := make([]Instance, 0, len(legs))
+	for k := range legs {
+		list = append(list, Instance{ID: InstanceID(s.Name, j.Name, legs[k].Name), Stage: s, Job: j, Leg: &legs[k], Position: k + 1, Total: len(legs)})
+	}
+	return list
+}

@@ -1,0 +1,128 @@
+package plan
+
+import "slipway"
+
+// JobKind says where a job runs.
+type JobKind string
+
+// The kinds of jobs.
+const (
+	JobAgent      JobKind = "agent"      // steps on an agent
+	JobDeployment JobKind = "deployment" // hooks on agents, recorded against an environment
+	JobServer     JobKind = "server"     // agentless: `pool: server`
+)
+
+// Job is a unit that runs on one agent, or, with legs or hooks, several such units under one name. Each unit is an
+// Instance; see Job.Instances.
+type Job struct {
+	Name        string  `json:"name"`
+	DisplayName string  `json:"displayName,omitempty"`
+	Kind        JobKind `json:"kind"`
+	// DependsOn are names of jobs of the same stage.
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// Condition is an expression without brackets; "" is succeeded().
+	Condition string     `json:"condition,omitempty"`
+	Variables []Variable `json:"variables,omitempty"`
+	Pool      Pool       `json:"pool"`
+	// Container is where the steps run; nil is the pool's own image.
+	Container *Container `json:"container,omitempty"`
+	// Services run beside the job; Alias is the host name.
+	Services []Container `json:"services,omitempty"`
+	// Workspace is what is cleaned before the job: "", outputs, resources or all.
+	Workspace string `json:"workspace,omitempty"`
+	// TimeoutInMinutes is 60 if the file does not say; 0 is the most that the installation allows.
+	TimeoutInMinutes int `json:"timeoutInMinutes"`
+	// CancelTimeoutInMinutes is the time that remains after a cancel, 5 if the file does not say.
+	CancelTimeoutInMinutes int  `json:"cancelTimeoutInMinutes"`
+	ContinueOnError        bool `json:"continueOnError,omitempty"`
+	// UsesRepositories are aliases under `uses`, which the job token may read.
+	UsesRepositories []string `json:"usesRepositories,omitempty"`
+
+	// Strategy is set for a matrix or a parallel job.
+	Strategy *Strategy `json:"strategy,omitempty"`
+	// Deployment is set if and only if Kind is JobDeployment; the steps are then in its hooks.
+	Deployment *Deployment `json:"deployment,omitempty"`
+	Steps      []Step      `json:"steps,omitempty"`
+
+	At slipway.Position `json:"at"`
+}
+
+// Title is the name for people.
+func (j *Job) Title() string {
+	if j.DisplayName != "" {
+		return j.DisplayName
+	}
+	return j.Name
+}
+
+// Pool says what machine is wanted. Name and Image may hold macros.
+type Pool struct {
+	Name    string           `json:"name,omitempty"`
+	Image   string           `json:"vmImage,omitempty"`
+	Demands []string         `json:"demands,omitempty"`
+	At      slipway.Position `json:"at"`
+}
+
+// Strategy runs a job several times.
+type Strategy struct {
+	// MaxParallel limits the legs that run at once; 0 is no limit.
+	MaxParallel int `json:"maxParallel,omitempty"`
+	// Legs are known when the plan is made; empty if MatrixExpression is set.
+	Legs []Leg `json:"legs,omitempty"`
+	// MatrixExpression is the inside of `$[ ]`: it gives the legs as JSON when the job is about to start.
+	MatrixExpression string `json:"matrixExpression,omitempty"`
+	// Sliced says `parallel: N`: the legs are slices, which differ by System.JobPositionInPhase alone.
+	Sliced bool `json:"sliced,omitempty"`
+}
+
+// Leg is one run of a job with a strategy.
+type Leg struct {
+	// Name is letters, digits and underscores, and the key of the leg's outputs.
+	Name      string            `json:"name"`
+	Variables map[string]string `json:"variables,omitempty"`
+}
+
+// Deployment is what a deployment job adds to a job.
+type Deployment struct {
+	Environment EnvironmentReference `json:"environment"`
+	// Strategy is runOnce; rolling and canary are refused at compile time.
+	Strategy string `json:"strategy"`
+	// Hooks in their order, only those that have steps, deploy always: preDeploy, deploy, routeTraffic,
+	// postRouteTraffic, success, failure.
+	Hooks []Hook `json:"hooks"`
+}
+
+// EnvironmentReference names an environment and, if Resource is set, one resource in it. Both may hold macros.
+type EnvironmentReference struct {
+	Name     string `json:"name"`
+	Resource string `json:"resource,omitempty"`
+	// ResourceType is Kubernetes, or "" when not said.
+	ResourceType string           `json:"resourceType,omitempty"`
+	Tags         []string         `json:"tags,omitempty"`
+	At           slipway.Position `json:"at"`
+}
+
+// HookName is a phase of a deployment.
+type HookName string
+
+// The hooks of a deployment in the order in which they run. Success and failure are those under `on`.
+const (
+	HookPreDeploy        HookName = "preDeploy"
+	HookDeploy           HookName = "deploy"
+	HookRouteTraffic     HookName = "routeTraffic"
+	HookPostRouteTraffic HookName = "postRouteTraffic"
+	HookSuccess          HookName = "success"
+	HookFailure          HookName = "failure"
+)
+
+// HookOrder is every hook in the order in which they run.
+var HookOrder = [...]HookName{HookPreDeploy, HookDeploy, HookRouteTraffic, HookPostRouteTraffic, HookSuccess, HookFailure}
+
+// Hook is one phase of a deployment: a job on an agent of its own.
+type Hook struct {
+	Name HookName `json:"name"`
+	// Pool is the hook's own or the job's.
+	Pool  Pool             `json:"pool"`
+	Steps []Step           `json:"steps"`
+	At    slipway.Position `json:"at"`
+}

@@ -1,0 +1,56 @@
+package plan
+
+import "slipway"
+
+// Resources are what the pipeline uses beside its own repository.
+type Resources struct {
+	Repositories []Repository `json:"repositories,omitempty"`
+	Containers   []Container  `json:"containers,omitempty"`
+	Pipelines    []Pipeline   `json:"pipelines,omitempty"`
+}
+
+// Repository is a repository that templates or checkout steps refer to by its alias.
+type Repository struct {
+	Alias string `json:"alias"`
+	// Type is git; other hosts are refused at compile time.
+	Type string `json:"type"`
+	// Name is REPOSITORY or PROJECT/REPOSITORY.
+	Name string           `json:"name"`
+	Ref  string           `json:"ref,omitempty"`
+	At   slipway.Position `json:"at"`
+}
+
+// Pipeline is another pipeline whose artifacts are used, or whose completion starts a run.
+type Pipeline struct {
+	Alias   string `json:"alias"`
+	Source  string `json:"source"`
+	Project string `json:"project,omitempty"`
+	Branch  string `json:"branch,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Trigger is nil when the other pipeline's completion starts nothing.
+	Trigger *PipelineTrigger `json:"trigger,omitempty"`
+	At      slipway.Position `json:"at"`
+}
+
+// PipelineTrigger says which completions of the other pipeline start a run.
+type PipelineTrigger struct {
+	Branches Filter   `json:"branches"`
+	Stages   []string `json:"stages,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+}
+
+// Container is an image that a job or a service runs in. Text may hold macros, known when the job starts.
+type Container struct {
+	// Alias is the name under resources.containers or services; "" for an image written in place.
+	Alias string `json:"alias,omitempty"`
+	Image string `json:"image"`
+	// Endpoint names the service connection (a container registry) to pull with.
+	Endpoint string            `json:"endpoint,omitempty"`
+	Env      map[string]string `json:"env,omitempty"`
+	// Ports are HOST:CONTAINER or CONTAINER.
+	Ports   []string `json:"ports,omitempty"`
+	Volumes []string `json:"volumes,omitempty"`
+	Options string   `json:"options,omitempty"`
+	// At is where the container is written.
+	At slipway.Position `json:"at"`
+}

@@ -1,0 +1,130 @@
+package plan
+
+import "slipway"
+
+// StepKind says which one of a step's parts is set.
+type StepKind string
+
+// The kinds of steps: a closed set.
+const (
+	StepScript   StepKind = "script"
+	StepCheckout StepKind = "checkout"
+	StepPublish  StepKind = "publish"
+	StepDownload StepKind = "download"
+	StepTask     StepKind = "task"
+)
+
+// Step is one thing that the agent does. Exactly the part that Kind names is set. Every string in the parts, the
+// display name and the environment may hold macros, which the agent expands just before the step.
+type Step struct {
+	// ID is stable and unique in its job or hook: the step's place, counted from 1.
+	ID int `json:"id"`
+	// Name is the key of the step's outputs; "" if the file gives none.
+	Name string `json:"name,omitempty"`
+	// DisplayName is never empty.
+	DisplayName string   `json:"displayName"`
+	Kind        StepKind `json:"kind"`
+	// Disabled is `enabled: false`: the step is shown and never runs.
+	Disabled bool `json:"disabled,omitempty"`
+	// Condition is an expression without brackets, evaluated by the agent; "" is succeeded().
+	Condition       string `json:"condition,omitempty"`
+	ContinueOnError bool   `json:"continueOnError,omitempty"`
+	// TimeoutInMinutes is 0 without a limit of its own.
+	TimeoutInMinutes int `json:"timeoutInMinutes,omitempty"`
+	// Retries is how often a failed step is tried again, at most 10.
+	Retries int               `json:"retries,omitempty"`
+	Env     map[string]string `json:"env,omitempty"`
+
+	Script   *Script   `json:"script,omitempty"`
+	Checkout *Checkout `json:"checkout,omitempty"`
+	Publish  *Publish  `json:"publish,omitempty"`
+	Download *Download `json:"download,omitempty"`
+	Task     *Task     `json:"task,omitempty"`
+
+	At slipway.Position `json:"at"`
+}
+
+// Shell says which program reads a script.
+type Shell string
+
+// The shells.
+const (
+	ShellDefault Shell = "sh"   // `script`, CmdLine@2: bash if there is one, else sh
+	ShellBash    Shell = "bash" // `bash`, Bash@3
+	ShellPwsh    Shell = "pwsh" // `pwsh`, PowerShell@2 with pwsh: true
+)
+
+// Script runs text in a shell. It stands for script, bash and pwsh steps and for the tasks CmdLine@2 and Bash@3.
+type Script struct {
+	Shell Shell `json:"shell"`
+	// Text is the script; "" when FilePath is set.
+	Text string `json:"text,omitempty"`
+	// FilePath is a script file of the workspace, started with Arguments.
+	FilePath  string `json:"filePath,omitempty"`
+	Arguments string `json:"arguments,omitempty"`
+	// WorkingDirectory is "" for the default, $(System.DefaultWorkingDirectory).
+	WorkingDirectory string `json:"workingDirectory,omitempty"`
+	// FailOnStderr is a boolean as text, since it may be a macro: "true" fails the step if it writes to standard error.
+	FailOnStderr string `json:"failOnStderr,omitempty"`
+}
+
+// Checkout fetches a repository into the workspace.
+type Checkout struct {
+	// Repository is "self", "none" or an alias of Resources.Repositories. "none" fetches nothing.
+	Repository string `json:"repository"`
+	// FetchDepth is the number of commits, as text since it may be a macro; "0" is all of history, "" the pipeline's
+	// setting.
+	FetchDepth  string `json:"fetchDepth,omitempty"`
+	FetchFilter string `json:"fetchFilter,omitempty"`
+	// FetchTags, Clean, LFS and PersistCredentials are booleans as text, "" when not said.
+	FetchTags          string `json:"fetchTags,omitempty"`
+	Clean              string `json:"clean,omitempty"`
+	LFS                string `json:"lfs,omitempty"`
+	PersistCredentials string `json:"persistCredentials,omitempty"`
+	// Submodules is "", "true", "false" or "recursive".
+	Submodules string `json:"submodules,omitempty"`
+	// Path is below $(Pipeline.Workspace); "" is the default, s (or s/NAME with several checkouts in the job).
+	Path string `json:"path,omitempty"`
+	// SparseDirectories and SparsePatterns limit the working tree.
+	SparseDirectories string `json:"sparseDirectories,omitempty"`
+	SparsePatterns    string `json:"sparsePatterns,omitempty"`
+	// Implicit says that the file does not state this step: a job without checkout fetches self first.
+	Implicit bool `json:"implicit,omitempty"`
+}
+
+// Publish stores a file or folder as an artifact of the run. It stands for publish and upload steps and the tasks
+// PublishPipelineArtifact@1 and PublishBuildArtifacts@1.
+type Publish struct {
+	Path string `json:"path"`
+	// Artifact is the name, unique in a run; "" is $(System.StageName)... as the agent's default: the job's name.
+	Artifact string `json:"artifact,omitempty"`
+	// Properties is a JSON object as text.
+	Properties string `json:"properties,omitempty"`
+}
+
+// Download fetches artifacts. It stands for download steps and the task DownloadPipelineArtifact@2.
+type Download struct {
+	// Source is "current", "none" (fetches nothing and switches off a deployment's own download) or an alias of
+	// Resources.Pipelines.
+	Source string `json:"source"`
+	// Artifact is the name; "" is all of them, each into its own folder.
+	Artifact string `json:"artifact,omitempty"`
+	// Patterns are globs, one a line; "" is everything.
+	Patterns string `json:"patterns,omitempty"`
+	// Path is the folder; "" is $(Pipeline.Workspace)/ARTIFACT.
+	Path string `json:"path,omitempty"`
+	// Implicit says that the file does not state this step: a deployment job downloads everything first.
+	Implicit bool `json:"implicit,omitempty"`
+}
+
+// Task is a task that Slipway runs itself; its inputs are checked against its definition.
+type Task struct {
+	// Name and Major are as in the definition: Docker, 2.
+	Name  string `json:"name"`
+	Major int    `json:"major"`
+	// Inputs have the definition's own names (aliases resolved) and defaults filled in. Inputs that are neither
+	// given nor have a default are absent.
+	Inputs map[string]string `json:"inputs,omitempty"`
+	// Given names the inputs that the file states.
+	Given []string `json:"given,omitempty"`
+}

@@ -1,0 +1,56 @@
+package plan
+
+import "slipway"
+
+// Triggers say which events start a run. They hold for the file of the branch that the event is about.
+type Triggers struct {
+	Push        Push        `json:"push"`
+	PullRequest PullRequest `json:"pullRequest"`
+	Schedules   []Schedule  `json:"schedules,omitempty"`
+}
+
+// Filter is a list of patterns to include and one to exclude. Excluding wins. An empty Include includes everything.
+type Filter struct {
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// IsZero reports a filter that says nothing.
+func (f Filter) IsZero() bool { return len(f.Include) == 0 && len(f.Exclude) == 0 }
+
+// Push is the `trigger` section. A file without one triggers on every branch.
+type Push struct {
+	// None is `trigger: none`.
+	None     bool   `json:"none,omitempty"`
+	Branches Filter `json:"branches"`
+	Paths    Filter `json:"paths"`
+	// Tags trigger only if they are listed.
+	Tags Filter `json:"tags"`
+	// Batch lets one run at a time take all pushes that came meanwhile, by branch.
+	Batch bool `json:"batch,omitempty"`
+}
+
+// PullRequest is the `pr` section: the default build policy of the branches that it names.
+type PullRequest struct {
+	// Stated says that the file has a `pr` section.
+	Stated   bool   `json:"stated,omitempty"`
+	None     bool   `json:"none,omitempty"`
+	Branches Filter `json:"branches"`
+	Paths    Filter `json:"paths"`
+	// KeepRunning is `autoCancel: false`: a new push to the pull request does not cancel the run before.
+	KeepRunning bool `json:"keepRunning,omitempty"`
+	// SkipDrafts is `drafts: false`.
+	SkipDrafts bool `json:"skipDrafts,omitempty"`
+}
+
+// Schedule is one entry of `schedules`.
+type Schedule struct {
+	// Cron has five fields and counts in UTC.
+	Cron        string `json:"cron"`
+	DisplayName string `json:"displayName,omitempty"`
+	Branches    Filter `json:"branches"`
+	// Always runs even if nothing changed since the last scheduled run that succeeded.
+	Always bool             `json:"always,omitempty"`
+	Batch  bool             `json:"batch,omitempty"`
+	At     slipway.Position `json:"at"`
+}
