@@ -1,0 +1,144 @@
+package yaml
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"slipway"
+)
+
+// maxProblems bounds what one file can report.
+const maxProblems = 100
+
+// Problems is everything that is wrong with a file, each with its place: an error that errors.As reads as
+// *slipway.Problem, the first one.
+type Problems []*slipway.Problem
+
+// Error is one line for each problem: `file:line:column: message`.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, q := range p {
+		lines[i] = q.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives each problem.
+func (p Problems) Unwrap() []error {
+	list := make([]error, len(p))
+	for i, q := range p {
+		list[i] = q
+	}
+	return list
+}
+
+// Add records a mistake. The same message at the same place is recorded once.
+func (p *Problems) Add(at slipway.Position, format string, args ...any) {
+	p.put(slipway.Invalid(format, args...).At(at))
+}
+
+// Unsupported records something well-formed that Slipway cannot do.
+func (p *Problems) Unsupported(at slipway.Position, format string, args ...any) {
+	p.put(slipway.Unsupported(format, args...).At(at))
+}
+
+// Limit records a bound that was hit.
+func (p *Problems) Limit(at slipway.Position, format string, args ...any) {
+	p.put(slipway.Limit(format, args...).At(at))
+}
+
+// Append records the problems of another error, or err itself as a problem at the place.
+func (p *Problems) Append(at slipway.Position, err error) {
+	switch e := err.(type) {
+	case nil:
+	case Problems:
+		for _, q := range e {
+			p.put(q)
+		}
+	case *slipway.Problem:
+		if e.Position == nil {
+			e = e.At(at)
+		}
+		p.put(e)
+	default:
+		p.put(slipway.Invalid("%v", err).At(at))
+	}
+}
+
+func (p *Problems) put(q *slipway.Problem) {
+	if len(*p) >= maxProblems {
+		return
+	}
+	for _, old := range *p {
+		if old.Message == q.Message && *old.Position == *q.Position {
+			return
+		}
+	}
+	*p = append(*p, q)
+}
+
+// Err is p in the order of files and lines, nil without problems.
+func (p Problems) Err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	sorted := slices.Clone(p)
+	first := map[string]int{} // files in the order in which they came up
+	for _, q := range p {
+		if _, ok := first[q.Position.File]; !ok {
+			first[q.Position.File] = len(first)
+		}
+	}
+	slices.SortStableFunc(sorted, func(a, b *slipway.Problem) int {
+		if c := first[a.Position.File] - first[b.Position.File]; c != 0 {
+			return c
+		}
+		if c := a.Position.Line - b.Position.Line; c != 0 {
+			return c
+		}
+		return a.Position.Column - b.Position.Column
+	})
+	return sorted
+}
+
+// Suggest is `, did you mean "x"?` with the candidate that is nearest to name, or "" if none is near.
+func Suggest(name string, candidates []string) string {
+	best, bestDistance := "", max(2, len(name)/3)+1
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	if best == "" || bestDistance >= len(best) {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q?", best)
+}
+
+// distance counts the insertions, deletions, changes and swaps of neighbours between a and b.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	var before, last []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, row = last, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(row[j-1]+1, last[j]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}

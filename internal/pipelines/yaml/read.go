@@ -1,0 +1,161 @@
+package yaml
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+
+	"slipway"
+)
+
+// Limits on one file.
+const (
+	MaxBytes = 1 << 20
+	MaxDepth = 100
+	MaxNodes = 100_000
+)
+
+// Read reads the one document of a file. file is the path that positions name. The error is a Problems; the node is nil
+// only if there is no tree at all.
+func Read(file string, data []byte) (*Node, error) {
+	top := slipway.Position{File: file, Line: 1, Column: 1}
+	var problems Problems
+	if len(data) > MaxBytes {
+		problems.Limit(top, "the file has %d bytes, more than the %d allowed", len(data), MaxBytes)
+		return nil, problems
+	}
+	if !utf8.Valid(data) {
+		problems.Add(top, "the file is not UTF-8 text")
+		return nil, problems
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithUniqueKeys(false))
+	if err != nil {
+		problems.Add(top, "%v", err)
+		return nil, problems
+	}
+	var doc yaml.Node
+	if err := loader.Load(&doc); err != nil {
+		if errors.Is(err, io.EOF) {
+			problems.Add(top, "the file is empty")
+		} else {
+			problems.put(syntaxProblem(file, err))
+		}
+		return nil, problems
+	}
+	var second yaml.Node
+	switch err := loader.Load(&second); {
+	case err == nil:
+		problems.Add(slipway.Position{File: file, Line: max(second.Line, 1), Column: max(second.Column, 1)},
+			"the file has a second YAML document: a pipeline file holds one")
+	case !errors.Is(err, io.EOF):
+		problems.put(syntaxProblem(file, err))
+	}
+	r := reader{file: file, lines: strings.Split(string(data), "\n"), problems: problems}
+	root := &doc
+	if root.Kind == yaml.DocumentNode {
+		if len(root.Content) == 0 {
+			r.problems.Add(top, "the file is empty")
+			return nil, r.problems
+		}
+		root = root.Content[0]
+	}
+	node := r.node(root, 1)
+	return node, r.problems.Err()
+}
+
+func syntaxProblem(file string, err error) *slipway.Problem {
+	at := slipway.Position{File: file, Line: 1, Column: 1}
+	var load *yaml.LoadError
+	if !errors.As(err, &load) {
+		return slipway.Invalid("not valid YAML: %v", err).At(at)
+	}
+	at.Line, at.Column = max(load.Mark.Line, 1), max(load.Mark.Column, 1)
+	message := load.Message
+	if load.ContextMsg != "" {
+		message = load.ContextMsg + ", " + message
+	}
+	return slipway.Invalid("not valid YAML: %s", message).At(at)
+}
+
+type reader struct {
+	file     string
+	lines    []string
+	count    int
+	problems Problems
+}
+
+func (r *reader) node(y *yaml.Node, depth int) *Node {
+	n := &Node{At: slipway.Position{File: r.file, Line: y.Line, Column: y.Column}}
+	r.count++
+	if r.count > MaxNodes {
+		if r.count == MaxNodes+1 {
+			r.problems.Limit(n.At, "the file has more than %d values", MaxNodes)
+		}
+		return n
+	}
+	if depth > MaxDepth {
+		r.problems.Limit(n.At, "the file nests more than %d levels deep", MaxDepth)
+		return n
+	}
+	if y.Anchor != "" {
+		r.problems.Unsupported(n.At, "anchor &%s: Azure Pipelines has no anchors; use a template or write the value out", y.Anchor)
+	}
+	if y.Style&yaml.TaggedStyle != 0 {
+		r.problems.Unsupported(n.At, "tag %s: Azure Pipelines has no tags; leave it out", y.Tag)
+	}
+	switch y.Kind {
+	case yaml.AliasNode:
+		r.problems.Unsupported(n.At, "alias *%s: Azure Pipelines has no aliases; use a template or write the value out", y.Value)
+		n.Plain = true
+	case yaml.SequenceNode:
+		n.Kind = List
+		for _, c := range y.Content {
+			n.Items = append(n.Items, r.node(c, depth+1))
+		}
+	case yaml.MappingNode:
+		n.Kind = Map
+		r.pairs(n, y, depth)
+	default:
+		n.Text = y.Value
+		n.Plain = y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+		if y.Style&yaml.LiteralStyle != 0 {
+			n.block = r.indent(y.Line) + 1
+		}
+	}
+	return n
+}
+
+func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
+	seen := map[string]slipway.Position{}
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		key := r.node(y.Content[i], depth+1)
+		if key.Kind != Scalar {
+			r.problems.Add(key.At, "a key must be text, not %s", key.Kind)
+			continue
+		}
+		if key.Plain && key.Text == "<<" {
+			r.problems.Unsupported(key.At, "merge key <<: Azure Pipelines has no merge keys; write the values out")
+			continue
+		}
+		if first, ok := seen[key.Text]; ok && !strings.Contains(key.Text, "${{") {
+			r.problems.Add(key.At, "key %q stands here a second time, first on line %d", key.Text, first.Line)
+		}
+		seen[key.Text] = key.At
+		n.Pairs = append(n.Pairs, Pair{key, r.node(y.Content[i+1], depth+1)})
+	}
+}
+
+// indent is the indentation of the first line with text after the line, counted from 1, that opens a block.
+func (r *reader) indent(line int) int {
+	for _, text := range r.lines[min(line, len(r.lines)):] {
+		if trimmed := strings.TrimLeft(text, " "); strings.TrimSpace(trimmed) != "" {
+			return len(text) - len(trimmed)
+		}
+	}
+	return 0
+}

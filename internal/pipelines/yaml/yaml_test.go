@@ -1,0 +1,156 @@
+package yaml
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReadRefusals(t *testing.T) {
+	t.Parallel()
+	f := func(name, in, want string) {
+		t.Helper()
+		_, err := Read("p.yml", []byte(in))
+		if err == nil {
+			t.Errorf("%s: no error, want %s", name, want)
+			return
+		}
+		if diff := cmp.Diff(want, err.Error()); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+	}
+	f("empty", "", "p.yml:1:1: the file is empty")
+	f("only a comment", "# x\n", "p.yml:1:1: the file is empty")
+	f("not UTF-8", "a: \xff", "p.yml:1:1: the file is not UTF-8 text")
+	f("duplicate key", "a: 1\nb: 2\na: 3\n", `p.yml:3:1: key "a" stands here a second time, first on line 1`)
+	f("anchor and alias", "a: &x 1\nb: *x\n",
+		"p.yml:1:4: anchor &x: Azure Pipelines has no anchors; use a template or write the value out\n"+
+			"p.yml:2:4: alias *x: Azure Pipelines has no aliases; use a template or write the value out")
+	f("merge key", "a:\n  <<: {b: 1}\n", "p.yml:2:3: merge key <<: Azure Pipelines has no merge keys; write the values out")
+	f("list as a key", "? [a]\n: 1\n", "p.yml:1:3: a key must be text, not a list")
+	f("second document", "a: 1\n---\nb: 1\n", "p.yml:2:1: the file has a second YAML document: a pipeline file holds one")
+	f("too big", strings.Repeat("#", MaxBytes+1), "p.yml:1:1: the file has 1048577 bytes, more than the 1048576 allowed")
+	f("too deep", strings.Repeat("[", MaxDepth+1)+strings.Repeat("]", MaxDepth+1), "p.yml:1:101: the file nests more than 100 levels deep")
+}
+
+func TestSyntaxErrorHasItsPlace(t *testing.T) {
+	t.Parallel()
+	_, err := Read("p.yml", []byte("a: 1\nb: [1, 2\nc: 3\n"))
+	if err == nil || !strings.HasPrefix(err.Error(), "p.yml:3:") {
+		t.Errorf("error %v, want one on line 3", err)
+	}
+}
+
+func TestExpressionKeysMayRepeat(t *testing.T) {
+	t.Parallel()
+	n, err := Read("p.yml", []byte("${{ if true }}: 1\n${{ if  true }}: 2\n${{ else }}: 3\n${{ else }}: 4\n"))
+	if err != nil || len(n.Pairs) != 4 {
+		t.Errorf("pairs %v, error %v", n, err)
+	}
+}
+
+func TestLocate(t *testing.T) {
+	t.Parallel()
+	n, err := Read("p.yml", []byte("a: xy$z\nb: 'xy$z'\nc: |\n  one\n   $z\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"a": "p.yml:1:6", "b": "p.yml:2:7", "c": "p.yml:5:4"} {
+		v := n.Get(key)
+		if got := v.Locate(strings.Index(v.Text, "$")).String(); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+}
+
+func TestRule33Booleans(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"true", "True", "y", "yes", "on", "ON"} {
+		if v, ok := Bool(s); !v || !ok {
+			t.Errorf("%s is not true", s)
+		}
+	}
+	for _, s := range []string{"false", "n", "no", "off", "Off"} {
+		if v, ok := Bool(s); v || !ok {
+			t.Errorf("%s is not false", s)
+		}
+	}
+	if _, ok := Bool("1"); ok {
+		t.Error("1 is a boolean")
+	}
+	n, err := Read("p.yml", []byte("on:\n  success: 1\n"))
+	if err != nil || n.Get("on") == nil {
+		t.Errorf("the key on is not text: %v %v", n, err)
+	}
+}
+
+func TestWriteRoundTrip(t *testing.T) {
+	t.Parallel()
+	in := "a: true\nb: 'true'\nc:\n  - x\n  - \"1\"\nd: |\n  one\n  two\ne: '*/x'\nf: ''\ng: {}\nh: []\ni: 'a: b'\nj: \" lead\\n x \"\n"
+	n, err := Read("p.yml", []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := Write(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Read("p.yml", out)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, out)
+	}
+	if diff := cmp.Diff(flat(n), flat(again)); diff != "" {
+		t.Errorf("(-first +again)\n%s\n%s", diff, out)
+	}
+}
+
+// flat is the meaning of a tree, without places.
+func flat(n *Node) any {
+	switch n.Kind {
+	case Map:
+		var list []any
+		for _, p := range n.Pairs {
+			list = append(list, []any{p.Key.Text, flat(p.Value)})
+		}
+		return list
+	case List:
+		var list []any
+		for _, item := range n.Items {
+			list = append(list, flat(item))
+		}
+		return list
+	}
+	return n.Text
+}
+
+func TestSuggest(t *testing.T) {
+	t.Parallel()
+	f := func(name, want string) {
+		t.Helper()
+		if got := Suggest(name, []string{"displayName", "dependsOn", "condition"}); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	f("dispalyName", `, did you mean "displayName"?`)
+	f("DependsOn", `, did you mean "dependsOn"?`)
+	f("banana", "")
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("a: [1, {b: c}]\n")
+	f.Add("a: |\n  x\n ${{ y }}: z")
+	f.Fuzz(func(t *testing.T, in string) {
+		n, err := Read("p.yml", []byte(in))
+		if err != nil || n == nil {
+			return
+		}
+		out, err := Write(n)
+		if err != nil {
+			t.Fatalf("write: %v", err)
+		}
+		if _, err := Read("p.yml", out); err != nil && len(out) <= MaxBytes {
+			t.Fatalf("read again: %v\n%q", err, out)
+		}
+	})
+}
