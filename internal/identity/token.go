@@ -1,0 +1,175 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/events"
+)
+
+// TokenRequest says what token to issue.
+type TokenRequest struct {
+	Kind    TokenKind
+	Name    string // what a user calls it
+	Actor   slipway.Actor
+	Project slipway.ProjectID // for job, workload and registry tokens
+	Binding Binding
+	Life    time.Duration // 0 means until revoked
+}
+
+// Token is an issued token as lists show it: without its secret.
+type Token struct {
+	ID      string
+	Kind    TokenKind
+	Name    string
+	Created time.Time
+	Expires time.Time // zero: never
+}
+
+// newSecret makes 52 lower-case base32 characters: the shape by which Azure DevOps clients know a personal access token.
+func newSecret() (secret, hash string, err error) {
+	var random [32]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", "", fmt.Errorf("make token: %w", err)
+	}
+	secret = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
+	return secret, hashSecret(secret), nil
+}
+
+// hashSecret needs no salt or slowness: a token has 256 random bits.
+func hashSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// IssueToken makes a token and returns it; this is the only time that it can be read.
+func (s *Service) IssueToken(ctx context.Context, r TokenRequest) (string, error) {
+	secret, hash, err := newSecret()
+	if err != nil {
+		return "", err
+	}
+	actor, err := json.Marshal(r.Actor)
+	if err != nil {
+		return "", fmt.Errorf("issue token: %w", err)
+	}
+	binding, err := json.Marshal(r.Binding)
+	if err != nil {
+		return "", fmt.Errorf("issue token: %w", err)
+	}
+	user := ""
+	if r.Kind == TokenPersonal {
+		if r.Actor.Kind != slipway.ActorUser || strings.TrimSpace(r.Name) == "" || len(r.Name) > 100 {
+			return "", slipway.Invalid("a personal access token belongs to a user and has a name of up to 100 characters")
+		}
+		user = r.Actor.ID
+	}
+	now := s.clock.Now()
+	expires := time.Time{}
+	if r.Life > 0 {
+		expires = now.Add(r.Life)
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		const insert = `
+			INSERT INTO tokens (id, hash, kind, name, actor, user_id, project_id, binding, created, expires)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+		if _, err := tx.ExecContext(ctx, insert, uuid.NewString(), hash, string(r.Kind), r.Name, string(actor), user,
+			string(r.Project), string(binding), db.Micros(now), db.Micros(expires)); err != nil {
+			return fmt.Errorf("issue token: %w", err)
+		}
+		if r.Kind != TokenPersonal {
+			return nil
+		}
+		return s.log.Append(ctx, tx, &events.Event{Kind: EventTokenIssued, Actor: r.Actor, Subject: slipway.Ref(slipway.RefUser, user)},
+			map[string]string{"name": r.Name})
+	})
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
+// Tokens lists a user's personal access tokens that are still good, newest first.
+func (s *Service) Tokens(ctx context.Context, user slipway.UserID) ([]Token, error) {
+	const query = `
+		SELECT id, kind, name, created, expires FROM tokens
+		WHERE user_id = $1 AND revoked = 0 AND (expires = 0 OR expires > $2) ORDER BY created DESC LIMIT 1000`
+	return db.List(ctx, s.db, func(row interface{ Scan(...any) error }, t *Token) error {
+		var created, expires int64
+		err := row.Scan(&t.ID, (*string)(&t.Kind), &t.Name, &created, &expires)
+		t.Created, t.Expires = db.Time(created), db.Time(expires)
+		return err
+	}, query, string(user), db.Micros(s.clock.Now()))
+}
+
+// RevokeToken ends one of the user's personal access tokens.
+func (s *Service) RevokeToken(ctx context.Context, user slipway.UserID, id string) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		result, err := tx.ExecContext(ctx, `UPDATE tokens SET revoked = $1 WHERE id = $2 AND user_id = $3 AND revoked = 0`,
+			db.Micros(s.clock.Now()), id, string(user))
+		if err != nil {
+			return fmt.Errorf("revoke token: %w", err)
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return slipway.NotFound("there is no such token")
+		}
+		return s.log.Append(ctx, tx, &events.Event{Kind: EventTokenRevoked, Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(user)},
+			Subject: slipway.Ref(slipway.RefUser, user)}, nil)
+	})
+}
+
+// RevokeSecret ends the token itself: for a job that is over, or a deployment that was replaced.
+func (s *Service) RevokeSecret(ctx context.Context, secret string) error {
+	_, err := s.db.ExecContext(ctx, `UPDATE tokens SET revoked = $1 WHERE hash = $2 AND revoked = 0`, db.Micros(s.clock.Now()), hashSecret(secret))
+	if err != nil {
+		return fmt.Errorf("revoke token: %w", err)
+	}
+	return nil
+}
+
+// AuthenticateToken returns whom the token belongs to, Unauthenticated when it is unknown, expired or revoked.
+func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Principal, error) {
+	bad := slipway.Unauthenticated("this token is unknown, expired or revoked: issue a new one")
+	if len(secret) < 20 || len(secret) > 200 {
+		return Principal{}, bad
+	}
+	var p Principal
+	var actor, binding string
+	var expires, revoked int64
+	err := s.db.QueryRowContext(ctx, `SELECT kind, actor, project_id, binding, expires, revoked FROM tokens WHERE hash = $1`, hashSecret(secret)).
+		Scan((*string)(&p.Token), &actor, (*string)(&p.Project), &binding, &expires, &revoked)
+	if db.IsNoRows(err) {
+		return Principal{}, bad
+	}
+	if err != nil {
+		return Principal{}, fmt.Errorf("look up token: %w", err)
+	}
+	if revoked != 0 || s.expired(db.Time(expires)) {
+		return Principal{}, bad
+	}
+	if err := json.Unmarshal([]byte(actor), &p.Actor); err != nil {
+		return Principal{}, fmt.Errorf("look up token: %w", err)
+	}
+	if err := json.Unmarshal([]byte(binding), &p.Binding); err != nil {
+		return Principal{}, fmt.Errorf("look up token: %w", err)
+	}
+	if p.Kind != slipway.ActorUser {
+		return p, nil
+	}
+	u, err := s.User(ctx, slipway.UserID(p.ID))
+	if err != nil || u.Disabled {
+		return Principal{}, bad
+	}
+	p.Administrator, p.Name = u.Administrator, u.Name
+	return p, nil
+}
