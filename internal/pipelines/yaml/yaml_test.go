@@ -124,19 +124,6 @@ func flat(n *Node) any {
 	return n.Text
 }
 
-func TestSuggest(t *testing.T) {
-	t.Parallel()
-	f := func(name, want string) {
-		t.Helper()
-		if got := Suggest(name, []string{"displayName", "dependsOn", "condition"}); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
-		}
-	}
-	f("dispalyName", `, did you mean "displayName"?`)
-	f("DependsOn", `, did you mean "dependsOn"?`)
-	f("banana", "")
-}
-
 func FuzzRead(f *testing.F) {
 	f.Add("a: [1, {b: c}]\n")
 	f.Add("a: |\n  x\n ${{ y }}: z")
