@@ -1,0 +1,140 @@
+package environments_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/environments"
+	"slipway/internal/events"
+)
+
+const webDigest = slipway.Digest("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+
+func (w world) deploy(t *testing.T, e environments.Environment, run slipway.RunID, result environments.DeploymentState) environments.Deployment {
+	t.Helper()
+	ctx := context.Background()
+	d, err := w.StartDeployment(ctx, environments.NewDeployment{Environment: e.ID, Run: run, Stage: "Dev", Job: "deploy", Attempt: 1, Commit: "c0ffee",
+		Parameters: []environments.Parameter{{Name: "HOST", Value: "shop"}, {Name: "PASSWORD", Value: "hunter2", Secret: true}}, By: ada})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result == environments.Running {
+		return d
+	}
+	if d, err = w.CompleteDeployment(ctx, d.ID, result, ""); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestDeploymentIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, w := context.Background(), setup(t, d)
+		e := w.ensure(t, "dev")
+		first := w.deploy(t, e, 1, environments.Running)
+		again := w.deploy(t, e, 1, environments.Running)
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Errorf("the same attempt again (-first +again):\n%s", diff)
+		}
+		image := environments.Image{Repository: "shop/web", Reference: "localhost:8080/shop/web@" + string(webDigest), Digest: webDigest}
+		hash := "sha256:abc"
+		for range 2 {
+			if err := w.UpdateDeployment(ctx, first.ID, environments.DeploymentUpdate{Images: []environments.Image{image}, ManifestsHash: &hash}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done, err := w.CompleteDeployment(ctx, first.ID, environments.Failed, "web does not start")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.CompleteDeployment(ctx, first.ID, environments.Succeeded, ""); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.Deployment(ctx, first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(done, got); diff != "" {
+			t.Errorf("a second result changed it (-first +now):\n%s", diff)
+		}
+		if diff := cmp.Diff([]environments.Parameter{{Name: "HOST", Value: "shop"}, {Name: "PASSWORD", Secret: true}}, got.Parameters); diff != "" {
+			t.Errorf("parameters (-want +got):\n%s", diff)
+		}
+		if len(got.Images) != 1 || got.State != environments.Failed || got.Reason != "web does not start" || got.Completed.IsZero() {
+			t.Errorf("got %+v", got)
+		}
+		list, err := w.log.List(ctx, events.Filter{Reference: slipway.Ref(slipway.RefDeployment, first.ID)})
+		if err != nil || len(list) != 2 {
+			t.Fatalf("%d events, %v; want started and completed", len(list), err)
+		}
+		for _, ref := range []slipway.Reference{slipway.Ref(slipway.RefImage, webDigest), slipway.Ref(slipway.RefRun, 1),
+			slipway.Ref(slipway.RefCommit, "c0ffee"), slipway.Ref(slipway.RefEnvironment, e.ID)} {
+			if id, ok := list[0].Reference(ref.Kind); !ok || id != ref.ID {
+				t.Errorf("%s refers to %q, want %s", list[0].Kind, id, ref)
+			}
+		}
+		if strings.Contains(string(list[1].Payload), "hunter2") {
+			t.Error("the event tells the secret")
+		}
+	})
+}
+
+func TestRollbackFindsItsWay(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, w := context.Background(), setup(t, d)
+		e := w.ensure(t, "dev")
+		if _, err := w.Current(ctx, e.ID); slipway.CodeOf(err) != slipway.CodeNotFound {
+			t.Errorf("current before the first: %v, want not found", err)
+		}
+		d1 := w.deploy(t, e, 1, environments.Succeeded)
+		d2 := w.deploy(t, e, 2, environments.Succeeded)
+		d3 := w.deploy(t, e, 3, environments.Failed)
+		previous := func(of, want slipway.DeploymentID) {
+			t.Helper()
+			got, err := w.Previous(ctx, of)
+			if err != nil || got.ID != want {
+				t.Errorf("previous of %d is %d, %v; want %d", of, got.ID, err, want)
+			}
+		}
+		previous(d3.ID, d2.ID)
+		previous(d2.ID, d1.ID)
+		if _, err := w.Previous(ctx, d1.ID); slipway.CodeOf(err) != slipway.CodeNotFound {
+			t.Errorf("previous of the first: %v, want not found", err)
+		}
+		if _, err := w.StartRollback(ctx, d3.ID, ada); slipway.CodeOf(err) != slipway.CodeConflict {
+			t.Errorf("back to a failed one: %v, want a conflict", err)
+		}
+		back, err := w.StartRollback(ctx, d2.ID, ada)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back.RollbackTo != d2.ID || back.Run != 2 || back.ID == d2.ID || back.State != environments.Running {
+			t.Errorf("got %+v", back)
+		}
+		if _, err := w.StartRollback(ctx, d1.ID, ada); slipway.CodeOf(err) != slipway.CodeConflict {
+			t.Errorf("while one runs: %v, want a conflict", err)
+		}
+		if _, err := w.CompleteDeployment(ctx, back.ID, environments.Succeeded, ""); err != nil {
+			t.Fatal(err)
+		}
+		previous(back.ID, d1.ID) // further back, not to what was left
+		d5 := w.deploy(t, e, 5, environments.Succeeded)
+		previous(d5.ID, d2.ID) // what the rollback had brought back
+		current, err := w.Current(ctx, e.ID)
+		if err != nil || current.ID != d5.ID {
+			t.Errorf("current is %d, %v; want %d", current.ID, err, d5.ID)
+		}
+		history, err := w.History(ctx, e.ID, 2)
+		if err != nil || len(history) != 2 || history[0].ID != d5.ID {
+			t.Errorf("history: %+v, %v", history, err)
+		}
+	})
+}
