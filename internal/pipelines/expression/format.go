@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
+
+// rawJSON is what convertToJson writes without quotes if it was written so.
+var rawJSON = regexp.MustCompile(`^(true|false|-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?)$`)
 
 // callFormat fills {0}, {1} ... of its first argument; doubled braces are braces.
 func callFormat(a []Value) (Value, error) {
@@ -91,6 +95,10 @@ func writeJSON(b *bytes.Buffer, v Value, depth int) error {
 			return writeJSON(b, value, depth+1)
 		})
 	default:
+		if v.raw && rawJSON.MatchString(v.text) {
+			b.WriteString(v.text)
+			return nil
+		}
 		writeJSONText(b, v.String())
 	}
 	return nil

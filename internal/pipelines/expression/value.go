@@ -29,7 +29,9 @@ func (k Kind) String() string {
 type Value struct {
 	kind Kind
 	// secret values are not shown in explanations.
-	secret  bool
+	secret bool
+	// raw strings were written without quotes: true and 1 are then JSON's true and 1.
+	raw     bool
 	boolean bool
 	number  float64
 	// text of a string, and of a number that keeps the spelling it was written in (1.10).
@@ -56,6 +58,10 @@ func NumText(text string) (v Value, ok bool) {
 
 // Str makes a string.
 func Str(s string) Value { return Value{kind: String, text: s} }
+
+// Raw makes the string of a scalar that was written without quotes. It is a string like any other, but for
+// convertToJson, which writes true, false and numbers as such.
+func Raw(s string) Value { return Value{kind: String, text: s, raw: true} }
 
 // Secret makes a string that explanations do not show.
 func Secret(s string) Value { return Value{kind: String, text: s, secret: true} }

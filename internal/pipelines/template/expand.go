@@ -1,0 +1,424 @@
+package template
+
+import (
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/yaml"
+)
+
+// Input is what an expansion depends on.
+type Input struct {
+	// Path of the root file, relative to the root of its repository.
+	Path  string
+	Files Files
+	// Repository opens the repository with an alias; resources is the expanded resources section. Nil refuses `@alias`.
+	Repository func(alias string, resources *yaml.Node) (Files, error)
+	// Parameters are the values of run-time parameters as JSON gives them.
+	Parameters map[string]any
+	// Variables are those known before the run exists.
+	Variables map[string]string
+}
+
+// Output is an expanded file.
+type Output struct {
+	// Root has no parameters, no expressions and no templates left. It is nil if the file cannot be read at all.
+	Root *yaml.Node
+	// Parameters of the root file with their values.
+	Parameters []plan.Parameter
+	// Sources are the files that were read, the root file first.
+	Sources []string
+}
+
+// where says which part of the language a node is, as far as templates care: the name of the list that it is, or is an
+// item of.
+type where string
+
+const (
+	elsewhere    where = ""
+	inRoot       where = "root"
+	inStages     where = "stages"
+	inJobs       where = "jobs"
+	inSteps      where = "steps"
+	inVariables  where = "variables"
+	inStrategy   where = "strategy" // below a deployment's strategy, whose hooks have steps
+	inParameters where = "parameters"
+)
+
+// below is the part that the value of a key is.
+func (w where) below(key string) where {
+	switch {
+	case w == inRoot && (key == "stages" || key == "jobs"),
+		w == inStages && key == "jobs",
+		(w == inRoot || w == inJobs || w == inStrategy) && key == "steps",
+		(w == inRoot || w == inStages || w == inJobs) && key == "variables":
+		return where(key)
+	case w == inJobs && key == "strategy", w == inStrategy && key != "matrix" && key != "pool":
+		return inStrategy
+	}
+	return elsewhere
+}
+
+type expander struct {
+	in           Input
+	problems     yaml.Problems
+	trees        map[string]*yaml.Node
+	byLabel      map[string]source
+	sources      []string
+	repositories map[string]*repository
+	resources    *yaml.Node
+	parsed       map[string]parsed
+
+	files, evaluations, nodes, bytes int
+	stopped                          bool
+}
+
+type parsed struct {
+	expression *expression.Expression
+	err        error
+}
+
+// Expand expands the root file. The error is a yaml.Problems; the output is as far as it came.
+func Expand(in Input) (Output, error) {
+	e := &expander{in: in, trees: map[string]*yaml.Node{}, byLabel: map[string]source{}, repositories: map[string]*repository{}, parsed: map[string]parsed{}}
+	s := source{path: in.Path}
+	top := slipway.Position{File: in.Path, Line: 1, Column: 1}
+	root := e.read(s, top)
+	out := Output{Sources: e.sources}
+	if root == nil {
+		return out, e.problems.Err()
+	}
+	definitions, untyped := e.definitions(root.Get("parameters"))
+	if untyped && len(definitions) > 0 {
+		e.problems.Add(root.Get("parameters").At, "parameters of the root file are a list, each with name, type and default")
+	}
+	fields := e.bind(definitions, false, e.queued(top), top, in.Path)
+	for _, d := range definitions {
+		v, _ := fields.Get(d.Name)
+		d.Value = jsonOf(v)
+		if d.node != nil {
+			d.Default = jsonOf(valueOf(d.node))
+		}
+		out.Parameters = append(out.Parameters, d.Parameter)
+	}
+	var variables expression.Fields
+	for _, p := range sortedPairs(in.Variables) {
+		variables.Put(p[0], expression.Str(p[1]))
+	}
+	sc := newScope(fields, &variables, 0)
+	e.declareRepositories(root, sc)
+	out.Root = e.extend(e.expandMap(root, inRoot, sc), sc)
+	out.Sources = e.sources
+	return out, e.problems.Err()
+}
+
+// queued are the run-time parameters that were given.
+func (e *expander) queued(at slipway.Position) []given {
+	var list []given
+	for name, v := range e.in.Parameters {
+		n, err := NodeOf(v, slipway.Position{})
+		if err != nil {
+			e.problems.Add(at, "parameter %q: %v", name, err)
+			continue
+		}
+		list = append(list, given{name, n, at})
+	}
+	return list
+}
+
+func (e *expander) declareRepositories(root *yaml.Node, sc *scope) {
+	resources := root.Get("resources")
+	if resources == nil || resources.Kind != yaml.Map {
+		return
+	}
+	e.resources = e.expand(resources, elsewhere, sc)
+	list := e.resources.Get("repositories")
+	if list == nil {
+		return
+	}
+	for _, item := range list.Items {
+		if alias := item.Get("repository"); alias != nil && alias.Kind == yaml.Scalar {
+			e.repositories[strings.ToLower(alias.Text)] = &repository{declared: true}
+		}
+	}
+}
+
+// expand is a node without expressions and templates.
+func (e *expander) expand(n *yaml.Node, w where, sc *scope) *yaml.Node {
+	if !e.count(n) {
+		return n
+	}
+	switch n.Kind {
+	case yaml.Map:
+		return e.expandMap(n, w, sc)
+	case yaml.List:
+		return e.expandList(n, w, sc)
+	}
+	if !strings.Contains(n.Text, "${{") {
+		return n
+	}
+	v, _, ok := e.scalar(n, sc)
+	if !ok {
+		return yaml.Text("", n.At)
+	}
+	return e.settle(v, w, sc)
+}
+
+// count bounds the work; ok is false when it is enough.
+func (e *expander) count(n *yaml.Node) bool {
+	if e.stopped {
+		return false
+	}
+	e.nodes++
+	e.bytes += len(n.Text)
+	switch {
+	case e.nodes > MaxNodes:
+		e.problems.Limit(n.At, "the expansion has more than %d values", MaxNodes)
+	case e.bytes > MaxBytes:
+		e.problems.Limit(n.At, "the expansion has more than %d bytes", MaxBytes)
+	default:
+		return true
+	}
+	e.stopped = true
+	return false
+}
+
+func (e *expander) expandMap(n *yaml.Node, w where, sc *scope) *yaml.Node {
+	if w == inRoot || w == inStages || w == inJobs {
+		sc = sc.inner()
+	}
+	out := &yaml.Node{Kind: yaml.Map, At: n.At}
+	e.expandPairs(n.Pairs, w, sc, out)
+	return out
+}
+
+// expandPairs expands the entries of a map into out. Variables come first, since the other entries see them.
+func (e *expander) expandPairs(pairs []yaml.Pair, w where, sc *scope, out *yaml.Node) {
+	early := map[int]*yaml.Node{}
+	for i, p := range pairs {
+		if p.Key.Text == "variables" && w.below("variables") == inVariables {
+			early[i] = e.expandVariables(p.Value, sc)
+		}
+	}
+	var chain chain
+	for i, p := range pairs {
+		if e.stopped {
+			return
+		}
+		if d, ok := directiveOf(p.Key); ok {
+			e.directive(d, p, &chain, sc, func(sc *scope) { e.mergeInto(p, w, sc, out) })
+			continue
+		}
+		chain.end()
+		if w == inRoot && p.Key.Text == "parameters" {
+			continue
+		}
+		key := p.Key
+		if strings.Contains(key.Text, "${{") {
+			v, at, ok := e.scalar(key, sc)
+			if !ok {
+				continue
+			}
+			key = yaml.Text(v.String(), at)
+		}
+		value := early[i]
+		if value == nil {
+			value = e.expand(p.Value, w.below(key.Text), sc)
+		}
+		e.put(out, yaml.Pair{Key: key, Value: value}, w)
+		if w == inVariables {
+			sc.define(key.Text, value)
+		}
+	}
+}
+
+// put adds an entry, which must not be there yet; in a map of variables the last one wins.
+func (e *expander) put(out *yaml.Node, p yaml.Pair, w where) {
+	for i, old := range out.Pairs {
+		if old.Key.Text != p.Key.Text {
+			continue
+		}
+		if w != inVariables {
+			e.problems.Add(p.Key.At, "key %q stands here a second time after the templates are expanded, first on line %d", p.Key.Text, old.Key.At.Line)
+		}
+		out.Pairs[i] = p
+		return
+	}
+	out.Pairs = append(out.Pairs, p)
+}
+
+// mergeInto expands the value under a directive key and merges it into a map.
+func (e *expander) mergeInto(p yaml.Pair, w where, sc *scope, out *yaml.Node) {
+	if p.Value.Kind == yaml.Map {
+		e.expandPairs(p.Value.Pairs, w, sc, out)
+		return
+	}
+	v := e.expand(p.Value, w, sc)
+	switch {
+	case v.Kind == yaml.Map:
+		for _, pair := range v.Pairs {
+			e.put(out, pair, w)
+			if w == inVariables {
+				sc.define(pair.Key.Text, pair.Value)
+			}
+		}
+	case v.IsNull():
+	default:
+		e.problems.Add(p.Value.At, "under %s in a map stands a map, not %s", p.Key.Text, v.Kind)
+	}
+}
+
+// define makes a variable visible to the expressions that follow.
+func (s *scope) define(name string, value *yaml.Node) {
+	if value.Kind == yaml.Scalar {
+		s.variables.Put(name, expression.Str(value.Text))
+	}
+}
+
+func (e *expander) expandVariables(n *yaml.Node, sc *scope) *yaml.Node {
+	switch n.Kind {
+	case yaml.Map:
+		out := &yaml.Node{Kind: yaml.Map, At: n.At}
+		e.expandPairs(n.Pairs, inVariables, sc, out)
+		return out
+	case yaml.List:
+		return e.expandList(n, inVariables, sc)
+	}
+	v := e.expand(n, inVariables, sc)
+	e.defineAll(v, sc)
+	return v
+}
+
+// defineAll makes the variables of an expanded section visible.
+func (e *expander) defineAll(n *yaml.Node, sc *scope) {
+	for _, p := range n.Pairs {
+		sc.define(p.Key.Text, p.Value)
+	}
+	for _, item := range n.Items {
+		sc.defineItem(item)
+	}
+}
+
+func (s *scope) defineItem(item *yaml.Node) {
+	name, value := item.Get("name"), item.Get("value")
+	if name != nil && value != nil && name.Kind == yaml.Scalar {
+		s.define(name.Text, value)
+	}
+}
+
+func (e *expander) expandList(n *yaml.Node, w where, sc *scope) *yaml.Node {
+	out := &yaml.Node{Kind: yaml.List, At: n.At}
+	var chain chain
+	e.expandItems(n.Items, w, sc, out, &chain)
+	return out
+}
+
+func (e *expander) expandItems(items []*yaml.Node, w where, sc *scope, out *yaml.Node, chain *chain) {
+	for _, item := range items {
+		if e.stopped {
+			return
+		}
+		e.expandItem(item, w, sc, out, chain)
+	}
+}
+
+func (e *expander) expandItem(item *yaml.Node, w where, sc *scope, out *yaml.Node, chain *chain) {
+	if item.Kind == yaml.Map && allDirectives(item) {
+		for _, p := range item.Pairs {
+			d, _ := directiveOf(p.Key)
+			e.directive(d, p, chain, sc, func(sc *scope) { e.splice(p, w, sc, out) })
+		}
+		return
+	}
+	chain.end()
+	if item.Kind == yaml.Scalar && strings.Contains(item.Text, "${{") {
+		v, _, ok := e.scalar(item, sc)
+		if !ok || !e.count(item) {
+			return
+		}
+		// A list in a list is put in its place; nothing at all is left out.
+		n := e.settle(v, w, sc)
+		switch {
+		case n.Kind == yaml.List:
+			e.addItems(out, n.Items, w, sc)
+		case w != elsewhere && n.Kind == yaml.Map && n.Get("template") != nil:
+			e.addItems(out, e.include(n, w, sc), w, sc)
+		default:
+			e.addItems(out, []*yaml.Node{n}, w, sc)
+		}
+		return
+	}
+	if w != elsewhere && item.Kind == yaml.Map && item.Get("template") != nil {
+		e.addItems(out, e.include(e.expandMap(item, inParameters, sc), w, sc), w, sc)
+		return
+	}
+	n := e.expand(item, w, sc)
+	if w != elsewhere && n.Kind == yaml.Map && n.Get("template") != nil {
+		e.addItems(out, e.include(n, w, sc), w, sc)
+		return
+	}
+	e.addItems(out, []*yaml.Node{n}, w, sc)
+}
+
+func (e *expander) addItems(out *yaml.Node, items []*yaml.Node, w where, sc *scope) {
+	for _, item := range items {
+		if w == inVariables {
+			sc.defineItem(item)
+		}
+	}
+	out.Items = append(out.Items, items...)
+}
+
+// splice expands the value under a directive key of a list's item and puts what it gives into the list.
+func (e *expander) splice(p yaml.Pair, w where, sc *scope, out *yaml.Node) {
+	switch p.Value.Kind {
+	case yaml.List:
+		var chain chain
+		e.expandItems(p.Value.Items, w, sc, out, &chain)
+	case yaml.Map:
+		var chain chain
+		e.expandItem(p.Value, w, sc, out, &chain)
+	default:
+		if !p.Value.IsNull() {
+			var chain chain
+			e.expandItem(p.Value, w, sc, out, &chain)
+		}
+	}
+}
+
+// settle is a value as a tree in which the templates that it refers to are included: a list of steps that was given as a
+// parameter may hold some.
+func (e *expander) settle(v expression.Value, w where, sc *scope) *yaml.Node {
+	n := nodeOf(v, placeOf(v))
+	if w == elsewhere || w == inParameters || n.Kind == yaml.Scalar {
+		return n
+	}
+	return e.settleNode(n, w, sc)
+}
+
+func (e *expander) settleNode(n *yaml.Node, w where, sc *scope) *yaml.Node {
+	if w == elsewhere || !e.count(n) {
+		return n
+	}
+	switch n.Kind {
+	case yaml.List:
+		out := &yaml.Node{Kind: yaml.List, At: n.At}
+		for _, item := range n.Items {
+			if item.Kind == yaml.Map && item.Get("template") != nil {
+				out.Items = append(out.Items, e.include(item, w, sc)...)
+			} else {
+				out.Items = append(out.Items, e.settleNode(item, w, sc))
+			}
+		}
+		return out
+	case yaml.Map:
+		out := &yaml.Node{Kind: yaml.Map, At: n.At}
+		for _, p := range n.Pairs {
+			out.Pairs = append(out.Pairs, yaml.Pair{Key: p.Key, Value: e.settleNode(p.Value, w.below(p.Key.Text), sc)})
+		}
+		return out
+	}
+	return n
+}

@@ -1,0 +1,134 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/yaml"
+)
+
+// Files reads files of one repository at one commit. Paths are relative to its root, cleaned, with slashes, and never
+// lead out of it. For an absent file errors.Is(err, fs.ErrNotExist).
+type Files interface {
+	ReadFile(path string) ([]byte, error)
+}
+
+// source is a file of a repository; alias is "" for the repository of the root file.
+type source struct {
+	alias string
+	path  string
+}
+
+// label is the file's name in positions.
+func (s source) label() string {
+	if s.alias == "" {
+		return s.path
+	}
+	return s.path + "@" + s.alias
+}
+
+// read gives a file's tree. Its problems are recorded.
+func (e *expander) read(s source, at slipway.Position) *yaml.Node {
+	label := s.label()
+	if n, ok := e.trees[label]; ok {
+		return n
+	}
+	e.trees[label] = nil
+	e.sources = append(e.sources, label)
+	e.byLabel[label] = s
+	files := e.in.Files
+	if s.alias != "" {
+		files = e.repositories[strings.ToLower(s.alias)].files
+	}
+	data, err := files.ReadFile(s.path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			e.problems.Add(at, "there is no file %s in %s", s.path, s.repository())
+		} else {
+			e.problems.Append(at, fmt.Errorf("read template %s: %w", label, err))
+		}
+		return nil
+	}
+	n, err := yaml.Read(label, data)
+	e.problems.Append(at, err)
+	if n != nil && n.Kind != yaml.Map {
+		e.problems.Add(n.At, "a pipeline file is a map of keys like steps and variables, this is %s", n.Kind)
+		n = nil
+	}
+	e.trees[label] = n
+	return n
+}
+
+func (s source) repository() string {
+	if s.alias == "" {
+		return "this repository"
+	}
+	return "repository " + s.alias
+}
+
+// resolve finds the file that a template reference in the file of at means. ok is false after a problem.
+func (e *expander) resolve(reference string, at slipway.Position) (s source, ok bool) {
+	from := e.byLabel[at.File]
+	name, alias, hasAlias := strings.Cut(reference, "@")
+	s = source{alias: from.alias}
+	if hasAlias {
+		s.alias = alias
+		if strings.EqualFold(alias, "self") {
+			s.alias = ""
+		} else if !e.open(alias, at) {
+			return s, false
+		}
+	}
+	name = strings.ReplaceAll(strings.TrimSpace(name), `\`, "/")
+	switch {
+	case name == "":
+		e.problems.Add(at, "the template has no path")
+		return s, false
+	case strings.HasPrefix(name, "/"):
+		s.path = path.Clean(name[1:])
+	case s.alias != from.alias:
+		s.path = path.Clean(name)
+	default:
+		s.path = path.Join(path.Dir(from.path), name)
+	}
+	if s.path == ".." || strings.HasPrefix(s.path, "../") {
+		e.problems.Add(at, "template path %q leads out of the repository", reference)
+		return s, false
+	}
+	return s, true
+}
+
+// repository is one that `resources.repositories` declares.
+type repository struct {
+	declared bool
+	opened   bool
+	files    Files
+}
+
+// open makes the files of another repository readable.
+func (e *expander) open(alias string, at slipway.Position) bool {
+	r := e.repositories[strings.ToLower(alias)]
+	if r == nil {
+		e.problems.Add(at, "no repository %q is declared under resources.repositories%s", alias, e.nearestRepository(alias))
+		return false
+	}
+	if r.opened {
+		return r.files != nil
+	}
+	r.opened = true
+	if e.in.Repository == nil {
+		e.problems.Unsupported(at, "templates of other repositories (@%s) cannot be read here: put the file into this repository and leave @%s out", alias, alias)
+		return false
+	}
+	files, err := e.in.Repository(alias, e.resources)
+	if err != nil {
+		e.problems.Append(at, err)
+		return false
+	}
+	r.files = files
+	return true
+}

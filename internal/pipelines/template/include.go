@@ -1,0 +1,183 @@
+package template
+
+import (
+	"maps"
+	"slices"
+
+	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/yaml"
+)
+
+// include is what the template that an item refers to puts into a list.
+func (e *expander) include(item *yaml.Node, w where, sc *scope) []*yaml.Node {
+	body := e.body(item, sc)
+	if body == nil {
+		return nil
+	}
+	list := body.Get(string(w))
+	if list == nil {
+		e.problems.Add(item.Get("template").At, "template %s stands among %s, but has no key %q%s", body.At.File, w, w, has(body))
+		return nil
+	}
+	for _, p := range body.Pairs {
+		if p.Key.Text != string(w) {
+			e.problems.Add(p.Key.At, "a template of %s has the keys parameters and %s, not %q", w, w, p.Key.Text)
+		}
+	}
+	if w == inVariables && list.Kind == yaml.Map {
+		return variableItems(list)
+	}
+	if list.Kind != yaml.List {
+		if !list.IsNull() && list.Text != "" {
+			e.problems.Add(list.At, "%s is a list, not %s", w, list.Kind)
+		}
+		return nil
+	}
+	return list.Items
+}
+
+func has(body *yaml.Node) string {
+	for _, key := range []string{"stages", "jobs", "steps", "variables", "extends"} {
+		if body.Get(key) != nil {
+			return " but " + key
+		}
+	}
+	return ""
+}
+
+// variableItems is a map of variables in the list form.
+func variableItems(m *yaml.Node) []*yaml.Node {
+	list := make([]*yaml.Node, len(m.Pairs))
+	for i, p := range m.Pairs {
+		name := yaml.Text(p.Key.Text, p.Key.At)
+		list[i] = &yaml.Node{Kind: yaml.Map, At: p.Key.At, Pairs: []yaml.Pair{
+			{Key: yaml.Text("name", p.Key.At), Value: name},
+			{Key: yaml.Text("value", p.Key.At), Value: p.Value},
+		}}
+	}
+	return list
+}
+
+// body is the expanded file that `template` and `parameters` of a map refer to, nil after a problem. The map is expanded
+// already.
+func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
+	name := reference.Get("template")
+	if name.Kind != yaml.Scalar {
+		e.problems.Add(name.At, "template is the path of a file, not %s", name.Kind)
+		return nil
+	}
+	for _, p := range reference.Pairs {
+		if key := p.Key.Text; key != "template" && key != "parameters" {
+			e.problems.Add(p.Key.At, "unknown key %q beside template%s", key, nearest.Suggest(key, []string{"template", "parameters"}))
+		}
+	}
+	if e.files++; e.files > MaxFiles {
+		e.problems.Limit(name.At, "the pipeline includes more than %d templates", MaxFiles)
+		e.stopped = true
+		return nil
+	}
+	if sc.depth >= MaxNesting {
+		e.problems.Limit(name.At, "templates include each other more than %d deep", MaxNesting)
+		e.stopped = true
+		return nil
+	}
+	s, ok := e.resolve(name.Text, name.At)
+	if !ok {
+		return nil
+	}
+	tree := e.read(s, name.At)
+	if tree == nil {
+		return nil
+	}
+	values, ok := e.given(reference.Get("parameters"))
+	if !ok {
+		return nil
+	}
+	definitions, untyped := e.definitions(tree.Get("parameters"))
+	before := len(e.problems)
+	fields := e.bind(definitions, untyped, values, name.At, s.label())
+	if len(e.problems) > before {
+		// Expanding it with wrong parameters would only report what follows from that.
+		return nil
+	}
+	inner := newScope(fields, copyFields(sc.variables), sc.depth+1)
+	return e.expandMap(tree, inRoot, inner)
+}
+
+// given are the values under `parameters` of a reference.
+func (e *expander) given(n *yaml.Node) ([]given, bool) {
+	if n == nil || n.IsNull() {
+		return nil, true
+	}
+	if n.Kind != yaml.Map {
+		e.problems.Add(n.At, "parameters of a template are a map of names and values, not %s", n.Kind)
+		return nil, false
+	}
+	list := make([]given, len(n.Pairs))
+	for i, p := range n.Pairs {
+		list[i] = given{p.Key.Text, p.Value, p.Key.At}
+	}
+	return list, true
+}
+
+// extend replaces `extends` of an expanded root by what the template has.
+func (e *expander) extend(root *yaml.Node, sc *scope) *yaml.Node {
+	extends := root.Get("extends")
+	if extends == nil {
+		return root
+	}
+	if extends.Kind != yaml.Map || extends.Get("template") == nil {
+		e.problems.Add(extends.At, "extends is a map with template and parameters")
+		return root
+	}
+	inner := sc.inner()
+	if variables := root.Get("variables"); variables != nil {
+		e.defineAll(variables, inner)
+	}
+	out := &yaml.Node{Kind: yaml.Map, At: root.At}
+	for _, p := range root.Pairs {
+		if p.Key.Text == "extends" {
+			continue
+		}
+		if slices.Contains([]string{"stages", "jobs", "steps"}, p.Key.Text) {
+			e.problems.Add(p.Key.At, "%s cannot stand beside extends: the template gives them", p.Key.Text)
+		}
+		out.Pairs = append(out.Pairs, p)
+	}
+	body := e.body(extends, inner)
+	if body == nil {
+		return out
+	}
+	inner.depth++
+	body = e.extend(body, inner)
+	for _, p := range body.Pairs {
+		e.extendWith(out, p)
+	}
+	return out
+}
+
+func (e *expander) extendWith(out *yaml.Node, p yaml.Pair) {
+	for i, old := range out.Pairs {
+		if old.Key.Text != p.Key.Text {
+			continue
+		}
+		if p.Key.Text != "variables" {
+			e.problems.Add(p.Key.At, "%s is set by the pipeline that extends this template, on line %d", p.Key.Text, old.Key.At.Line)
+			return
+		}
+		out.Pairs[i].Value = &yaml.Node{Kind: yaml.List, At: p.Value.At, Items: slices.Concat(itemsOf(p.Value), itemsOf(old.Value))}
+		return
+	}
+	out.Pairs = append(out.Pairs, p)
+}
+
+func itemsOf(n *yaml.Node) []*yaml.Node {
+	if n.Kind == yaml.Map {
+		return variableItems(n)
+	}
+	return n.Items
+}
+
+func (e *expander) nearestRepository(alias string) string {
+	return nearest.Suggest(alias, slices.Sorted(maps.Keys(e.repositories)))
+}

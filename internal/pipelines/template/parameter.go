@@ -1,0 +1,240 @@
+package template
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/yaml"
+)
+
+// parameterTypes are the types of the language; the value says what shape is expected: s a scalar, m a map, l a list, a any.
+var parameterTypes = map[string]byte{
+	"string": 's', "number": 's', "boolean": 's', "object": 'a', "stringList": 'l',
+	"step": 'm', "stepList": 'l', "job": 'm', "jobList": 'l', "deployment": 'm', "deploymentList": 'l',
+	"stage": 'm', "stageList": 'l', "environment": 's', "filePath": 's', "pool": 's', "secureFile": 's',
+	"serviceConnection": 's', "container": 'a', "containerList": 'l', "legacyObject": 'a',
+}
+
+// definition is one declared parameter.
+type definition struct {
+	plan.Parameter
+	node   *yaml.Node // the default, nil without one
+	values []*yaml.Node
+}
+
+// definitions reads a `parameters` section. untyped says that it is the old map form, or absent, which takes any value.
+func (e *expander) definitions(n *yaml.Node) (list []definition, untyped bool) {
+	switch {
+	case n == nil || n.IsNull():
+		return nil, true
+	case n.Kind == yaml.Map:
+		for _, p := range n.Pairs {
+			list = append(list, definition{Parameter: plan.Parameter{Name: p.Key.Text, Type: "object", At: p.Key.At}, node: p.Value})
+		}
+		return list, true
+	case n.Kind != yaml.List:
+		e.problems.Add(n.At, "parameters is a list of parameters, each with name, type and default")
+		return nil, true
+	}
+	seen := map[string]bool{}
+	for _, item := range n.Items {
+		d, ok := e.definition(item)
+		if !ok {
+			continue
+		}
+		if seen[strings.ToLower(d.Name)] {
+			e.problems.Add(item.At, "parameter %q is declared a second time", d.Name)
+		}
+		seen[strings.ToLower(d.Name)] = true
+		list = append(list, d)
+	}
+	return list, false
+}
+
+func (e *expander) definition(n *yaml.Node) (d definition, ok bool) {
+	if n.Kind != yaml.Map {
+		e.problems.Add(n.At, "a parameter is a map with name, type and default")
+		return d, false
+	}
+	d.At, d.Type = n.At, "string"
+	for _, p := range n.Pairs {
+		switch key := p.Key.Text; key {
+		case "name", "displayName", "type":
+			if p.Value.Kind != yaml.Scalar {
+				e.problems.Add(p.Value.At, "%s is text, not %s", key, p.Value.Kind)
+				return d, false
+			}
+			switch key {
+			case "name":
+				d.Name = p.Value.Text
+			case "displayName":
+				d.DisplayName = p.Value.Text
+			default:
+				d.Type = e.parameterType(p.Value)
+			}
+		case "default":
+			d.node = p.Value
+		case "values":
+			if p.Value.Kind != yaml.List {
+				e.problems.Add(p.Value.At, "values is a list of the values that are allowed")
+				continue
+			}
+			d.values = p.Value.Items
+			for _, v := range d.values {
+				d.Values = append(d.Values, v.Text)
+			}
+		default:
+			e.problems.Add(p.Key.At, "unknown key %q of a parameter%s", key, nearest.Suggest(key, []string{"name", "displayName", "type", "default", "values"}))
+		}
+	}
+	if d.Name == "" {
+		e.problems.Add(n.At, "the parameter has no name")
+		return d, false
+	}
+	return d, true
+}
+
+func (e *expander) parameterType(n *yaml.Node) string {
+	var names []string
+	for name := range parameterTypes {
+		if strings.EqualFold(name, n.Text) {
+			return name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	e.problems.Add(n.At, "unknown parameter type %q%s", n.Text, nearest.Suggest(n.Text, names))
+	return "object"
+}
+
+// given is a value for a parameter and where it stands.
+type given struct {
+	name string
+	node *yaml.Node
+	at   slipway.Position
+}
+
+// bind checks the given values against the declared parameters of file and makes the `parameters` of a scope. at is where
+// a missing one is reported.
+func (e *expander) bind(list []definition, untyped bool, values []given, at slipway.Position, file string) *expression.Fields {
+	var fields expression.Fields
+	used := map[string]bool{}
+	for i := range list {
+		d := &list[i]
+		node, place := d.node, d.At
+		for _, g := range values {
+			if strings.EqualFold(g.name, d.Name) {
+				node, place = g.node, g.at
+				used[g.name] = true
+			}
+		}
+		if node == nil {
+			e.problems.Add(at, "parameter %q of %s has no default and is not given", d.Name, file)
+			continue
+		}
+		v := valueOf(node)
+		if !untyped {
+			v = e.convert(d, node, place)
+		}
+		fields.Put(d.Name, v)
+	}
+	for _, g := range values {
+		switch {
+		case used[g.name]:
+		case untyped:
+			fields.Put(g.name, valueOf(g.node))
+		default:
+			names := make([]string, len(list))
+			for i, d := range list {
+				names[i] = d.Name
+			}
+			e.problems.Add(g.at, "%s has no parameter %q%s", file, g.name, nearest.Suggest(g.name, names))
+		}
+	}
+	return &fields
+}
+
+func jsonOf(v expression.Value) json.RawMessage {
+	text, err := v.JSON()
+	if err != nil {
+		return nil
+	}
+	var b json.RawMessage
+	if json.Unmarshal([]byte(text), &b) != nil {
+		return nil
+	}
+	return b
+}
+
+// convert checks a value against a parameter's type and allowed values.
+func (e *expander) convert(d *definition, n *yaml.Node, at slipway.Position) expression.Value {
+	if n.At.Line > 0 {
+		at = n.At
+	}
+	wrong := func(what string) expression.Value {
+		e.problems.Add(at, "parameter %q is %s, %s is not", d.Name, what, describe(n))
+		return expression.Value{}
+	}
+	switch shape := parameterTypes[d.Type]; {
+	case shape == 's' && n.Kind != yaml.Scalar:
+		return wrong("a " + d.Type)
+	case shape == 'm' && n.Kind != yaml.Map:
+		return wrong("one " + d.Type)
+	case shape == 'l' && n.Kind != yaml.List && !n.IsNull() && n.Text != "":
+		return wrong("a list (" + d.Type + ")")
+	}
+	var v expression.Value
+	switch d.Type {
+	case "number":
+		number, ok := expression.NumText(strings.TrimSpace(n.Text))
+		if !ok {
+			return wrong("a number")
+		}
+		v = number
+	case "boolean":
+		b, ok := yaml.Bool(n.Text)
+		if !ok {
+			return wrong("a boolean")
+		}
+		v = expression.Bool(b)
+	default:
+		v = valueOf(n)
+		if parameterTypes[d.Type] == 's' {
+			v = expression.Str(v.String())
+		}
+	}
+	e.checkAllowed(d, n, v, at)
+	return v
+}
+
+func (e *expander) checkAllowed(d *definition, n *yaml.Node, v expression.Value, at slipway.Position) {
+	if len(d.values) == 0 {
+		return
+	}
+	one := func(n *yaml.Node) {
+		if !slices.Contains(d.Values, n.Text) && !slices.ContainsFunc(d.Values, func(s string) bool { return strings.EqualFold(s, v.String()) }) {
+			e.problems.Add(at, "parameter %q may be %s, not %q", d.Name, strings.Join(d.Values, ", "), n.Text)
+		}
+	}
+	if n.Kind == yaml.List {
+		for _, item := range n.Items {
+			if !slices.Contains(d.Values, item.Text) {
+				one(item)
+			}
+		}
+		return
+	}
+	one(n)
+}
+
+func describe(n *yaml.Node) string {
+	if n.Kind != yaml.Scalar {
+		return n.Kind.String()
+	}
+	return "\"" + n.Text + "\""
+}

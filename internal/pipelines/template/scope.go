@@ -1,0 +1,61 @@
+package template
+
+import (
+	"slices"
+	"strings"
+
+	"slipway/internal/pipelines/expression"
+)
+
+// scope is what the expressions of a place see.
+type scope struct {
+	// variables may grow while a `variables` section is expanded; values are shared with env.
+	variables *expression.Fields
+	env       map[string]expression.Value
+	names     []string
+	key       string // names as a key of the cache
+	depth     int    // of inclusions
+}
+
+func newScope(parameters, variables *expression.Fields, depth int) *scope {
+	s := &scope{variables: variables, names: []string{"parameters", "variables"}, depth: depth}
+	s.env = map[string]expression.Value{"parameters": expression.Obj(parameters), "variables": expression.Obj(variables)}
+	return s
+}
+
+// inner is a scope whose variables can grow without growing those of s.
+func (s *scope) inner() *scope {
+	t := *s
+	t.variables = copyFields(s.variables)
+	t.env = make(map[string]expression.Value, len(s.env))
+	for name, v := range s.env {
+		t.env[name] = v
+	}
+	t.env["variables"] = expression.Obj(t.variables)
+	return &t
+}
+
+// with is s with one more named value, the variable of an each. Variables are shared.
+func (s *scope) with(name string, v expression.Value) *scope {
+	t := *s
+	t.env = make(map[string]expression.Value, len(s.env)+1)
+	for n, old := range s.env {
+		t.env[n] = old
+	}
+	lower := strings.ToLower(name)
+	t.env[lower] = v
+	if !slices.Contains(s.names, lower) {
+		t.names = append(slices.Clone(s.names), lower)
+		t.key = s.key + " " + lower
+	}
+	return &t
+}
+
+func copyFields(f *expression.Fields) *expression.Fields {
+	var c expression.Fields
+	for i := range f.Len() {
+		name, v := f.At(i)
+		c.Put(name, v)
+	}
+	return &c
+}
