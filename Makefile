@@ -1,0 +1,62 @@
+# Slipway's targets. `make help` lists them from the comments behind their names.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := bin
+export GOWORK := off
+GO_TOOL := go tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## list these targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: setup build node ## set up this machine, build all and start Slipway with its sample project
+	$(BIN)/slipway up --sample samples/shop
+
+.PHONY: setup
+setup: ## install the Debian packages that building and running need
+	tools/setup
+
+.PHONY: build
+build: ## build the server, the agent and the jobs' docker into bin/
+	@mkdir -p $(BIN)
+	go build -trimpath -o $(BIN)/slipway ./cmd/slipway
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN)/ ./cmd/slipway-agent ./cmd/slipway-docker
+
+.PHONY: node
+node: ## build the Kubernetes node and the image builder into bin/ (ten minutes once, then cached)
+	node/build.sh $(BIN)
+
+.PHONY: test
+test: setup build node ## run every test, those on the real node included
+	test/all
+
+.PHONY: unit
+unit: ## run the tests that need neither node nor browser
+	test/with-postgres go test ./internal/... ./cmd/... .
+
+.PHONY: e2e
+e2e: build node ## run the stories on the real node
+	test/e2e/run
+
+.PHONY: lint
+lint: ## check format, vet, lint and the import rules
+	@test -z "$$(gofmt -l *.go cmd internal test samples node | tee /dev/stderr)"
+	go vet ./...
+	$(GO_TOOL) golangci-lint run ./...
+
+.PHONY: generate
+generate: ## write the generated files anew
+	$(GO_TOOL) templ generate -path internal/web
+
+.PHONY: verify
+verify: generate ## check that the generated files are fresh
+	git diff --exit-code -- internal/web
+
+.PHONY: bench
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . ./internal/...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN)
