@@ -1,0 +1,207 @@
+// Package task describes the tasks that Slipway runs: their inputs, the other names of these, defaults and allowed values,
+// as in the tasks' public manifests. It checks and completes the inputs of a step and runs nothing.
+package task
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"slipway/internal/pipelines/nearest"
+)
+
+// Definition is one major version of one task.
+type Definition struct {
+	// Name and Major are written NAME@MAJOR in a file.
+	Name  string
+	Major int
+	// Title is what the step is called if the file gives no display name.
+	Title  string
+	Inputs []Input
+}
+
+// Input is one input of a task.
+type Input struct {
+	Name    string
+	Aliases []string
+	// Default is filled in when the input is not given; "" is no default.
+	Default  string
+	Required bool
+	// Boolean inputs take true and false.
+	Boolean bool
+	// Options are the allowed values, without case; empty allows everything.
+	Options []string
+	// Unsupported are values, or with the empty string any value, that Slipway cannot do, with what to do instead.
+	Unsupported map[string]string
+	// NeededFor names another input and the values of it that make this input required.
+	NeededFor       string
+	NeededForValues []string
+}
+
+// String is NAME@MAJOR.
+func (d *Definition) String() string { return d.Name + "@" + strconv.Itoa(d.Major) }
+
+// Find is the definition that a reference NAME@MAJOR means; names ignore case. The error says what is wrong with the
+// reference and what to write instead.
+func Find(reference string) (*Definition, error) {
+	name, version, ok := strings.Cut(reference, "@")
+	if !ok || name == "" {
+		return nil, fmt.Errorf("task %q has no version: write NAME@MAJOR, as Docker@2", reference)
+	}
+	major, err := strconv.Atoi(version)
+	if err != nil {
+		if head, _, dotted := strings.Cut(version, "."); dotted {
+			return nil, fmt.Errorf("task %q: only the major version is chosen, write %s@%s", reference, name, head)
+		}
+		return nil, fmt.Errorf("task %q: %q is no major version, a whole number", reference, version)
+	}
+	var versions []string
+	for i := range definitions {
+		d := &definitions[i]
+		if !strings.EqualFold(d.Name, name) {
+			continue
+		}
+		if d.Major == major {
+			return d, nil
+		}
+		versions = append(versions, d.String())
+	}
+	if len(versions) > 0 {
+		return nil, fmt.Errorf("task %s@%d is not there: use %s", name, major, strings.Join(versions, " or "))
+	}
+	return nil, unknown(name, major)
+}
+
+func unknown(name string, major int) error {
+	for known, instead := range elsewhere {
+		if strings.EqualFold(known, name) {
+			return fmt.Errorf("task %s@%d is not there yet: %s", known, major, instead)
+		}
+	}
+	var names []string
+	for i := range definitions {
+		if !slices.Contains(names, definitions[i].Name) {
+			names = append(names, definitions[i].Name)
+		}
+	}
+	if s := nearest.Suggest(name, names); s != "" {
+		return fmt.Errorf("unknown task %s@%d%s", name, major, s)
+	}
+	return fmt.Errorf("unknown task %s@%d: the tasks are %s", name, major, strings.Join(All(), ", "))
+}
+
+// All are the tasks, as NAME@MAJOR.
+func All() []string {
+	list := make([]string, len(definitions))
+	for i := range definitions {
+		list[i] = definitions[i].String()
+	}
+	return list
+}
+
+// Input finds an input by its name or an alias, without case; nil without one.
+func (d *Definition) Input(name string) *Input {
+	for i := range d.Inputs {
+		in := &d.Inputs[i]
+		if strings.EqualFold(in.Name, name) || slices.ContainsFunc(in.Aliases, func(a string) bool { return strings.EqualFold(a, name) }) {
+			return in
+		}
+	}
+	return nil
+}
+
+// Mistake is something wrong with the inputs. Input is the name as given, "" if it is about one that is missing.
+type Mistake struct {
+	Input       string
+	Message     string
+	Unsupported bool
+}
+
+// Resolve checks the given inputs and gives them their own names, with defaults filled in. Values that hold a macro are
+// not known yet and are not checked.
+func (d *Definition) Resolve(given map[string]string) (inputs map[string]string, mistakes []Mistake) {
+	inputs = map[string]string{}
+	from := map[string]string{}
+	for _, name := range sortedKeys(given) {
+		in := d.Input(name)
+		if in == nil {
+			mistakes = append(mistakes, Mistake{Input: name, Message: fmt.Sprintf("task %s has no input %q%s", d, name, d.near(name))})
+			continue
+		}
+		if other, ok := from[in.Name]; ok {
+			mistakes = append(mistakes, Mistake{Input: name, Message: fmt.Sprintf("inputs %q and %q of task %s are the same: give one", other, name, d)})
+			continue
+		}
+		from[in.Name] = name
+		inputs[in.Name] = given[name]
+		if m := in.check(d, name, given[name]); m != nil {
+			mistakes = append(mistakes, *m)
+		}
+	}
+	for i := range d.Inputs {
+		in := &d.Inputs[i]
+		if _, ok := inputs[in.Name]; !ok && in.Default != "" {
+			inputs[in.Name] = in.Default
+		}
+	}
+	for i := range d.Inputs {
+		if in := &d.Inputs[i]; in.needed(inputs) && strings.TrimSpace(inputs[in.Name]) == "" {
+			mistakes = append(mistakes, Mistake{Message: fmt.Sprintf("task %s needs the input %q%s", d, in.Name, in.because(inputs))})
+		}
+	}
+	return inputs, mistakes
+}
+
+func (in *Input) check(d *Definition, name, value string) *Mistake {
+	if strings.Contains(value, "$(") {
+		return nil
+	}
+	if in.Boolean && value != "" && !isBoolean(value) {
+		return &Mistake{Input: name, Message: fmt.Sprintf("input %q of task %s is true or false, not %q", name, d, value)}
+	}
+	if len(in.Options) > 0 && !slices.ContainsFunc(in.Options, func(o string) bool { return strings.EqualFold(o, value) }) {
+		return &Mistake{Input: name, Message: fmt.Sprintf("input %q of task %s may be %s, not %q%s", name, d, strings.Join(in.Options, ", "), value, nearest.Suggest(value, in.Options))}
+	}
+	for refused, instead := range in.Unsupported {
+		if refused == "" && value != "" || refused != "" && strings.EqualFold(refused, value) {
+			return &Mistake{Input: name, Unsupported: true, Message: fmt.Sprintf("input %s: %s of task %s is not there yet: %s", name, value, d, instead)}
+		}
+	}
+	return nil
+}
+
+func (in *Input) needed(inputs map[string]string) bool {
+	if in.NeededFor == "" {
+		return in.Required
+	}
+	value := inputs[in.NeededFor]
+	return slices.ContainsFunc(in.NeededForValues, func(v string) bool { return strings.EqualFold(v, value) })
+}
+
+func (in *Input) because(inputs map[string]string) string {
+	if in.NeededFor == "" {
+		return ""
+	}
+	return fmt.Sprintf(" when %s is %s", in.NeededFor, inputs[in.NeededFor])
+}
+
+func (d *Definition) near(name string) string {
+	var names []string
+	for _, in := range d.Inputs {
+		names = append(names, in.Name)
+		names = append(names, in.Aliases...)
+	}
+	return nearest.Suggest(name, names)
+}
+
+func isBoolean(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
