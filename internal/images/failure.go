@@ -1,0 +1,82 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"slipway"
+
+	gateway "github.com/moby/buildkit/frontend/gateway/pb"
+	solver "github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/codes"
+)
+
+// StepExit is the exit code of the command that failed the build, and false when the build
+// failed for another reason.
+func StepExit(err error) (code int, ok bool) {
+	var exit *gateway.ExitError
+	if !errors.As(err, &exit) {
+		return 0, false
+	}
+	return int(exit.ExitCode), true
+}
+
+var unauthorized = regexp.MustCompile(`(?i)\b(401 unauthorized|403 forbidden|insufficient_scope|authorization failed|access denied)\b`)
+
+// explain makes the error that a user reads from BuildKit's.
+func explain(ctx context.Context, err error, failed *step) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("build image: %w", context.Cause(ctx))
+	}
+	message := plainMessage(err)
+	if at, ok := position(err); ok {
+		if failed != nil && !strings.Contains(message, failed.name) {
+			message = failed.name + ": " + message
+		}
+		return (&slipway.Problem{Code: slipway.CodeInvalid, Message: message, Err: err}).At(at)
+	}
+	switch {
+	case grpcerrors.Code(err) == codes.Unavailable:
+		return slipway.Unavailable("the connection to the builder was lost: run the build again").Because(err)
+	case unauthorized.MatchString(message):
+		return slipway.Forbidden("the registry refused: %s", message).Because(err)
+	}
+	return fmt.Errorf("build image: %w", err)
+}
+
+// position is the place in the Dockerfile that BuildKit names, the innermost if there are more.
+func position(err error) (slipway.Position, bool) {
+	for _, s := range solver.Sources(err) {
+		if s.Info == nil || len(s.Ranges) == 0 || s.Ranges[0].Start == nil {
+			continue
+		}
+		start := s.Ranges[0].Start
+		return slipway.Position{File: s.Info.Filename, Line: int(start.Line), Column: int(start.Character) + 1}, true
+	}
+	return slipway.Position{}, false
+}
+
+// plainMessage is BuildKit's message without the frames that its layers put around it.
+func plainMessage(err error) string {
+	s := err.Error()
+	for _, frame := range []string{"failed to solve: ", "failed to solve with frontend dockerfile.v0: ", "rpc error: code = Unknown desc = "} {
+		s = strings.ReplaceAll(s, frame, "")
+	}
+	return s
+}
+
+// Excerpt shows the Dockerfile's lines around the fault, as docker does, or "" when BuildKit
+// names no place.
+func Excerpt(err error) string {
+	var b strings.Builder
+	for _, s := range solver.Sources(err) {
+		if s.Print(&b) != nil {
+			return ""
+		}
+	}
+	return b.String()
+}

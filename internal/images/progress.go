@@ -1,0 +1,174 @@
+package images
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/opencontainers/go-digest"
+)
+
+// EventKind says what an Event tells.
+type EventKind string
+
+// The kinds of events. A step has one EventStarted and then one of the three ends.
+const (
+	EventStarted EventKind = "started" // a step began
+	EventLog     EventKind = "log"     // a step's command wrote a line
+	EventDone    EventKind = "done"    // a step ended well
+	EventCached  EventKind = "cached"  // a step's result was there already
+	EventFailed  EventKind = "failed"  // a step ended with Error
+	EventWarning EventKind = "warning" // the Dockerfile's check found something
+)
+
+// Event is one thing that a build tells while it runs.
+type Event struct {
+	Kind     EventKind
+	Step     int           // counts from 1 in the order in which steps begin; 0 when no step is meant
+	Name     string        // the step, as `[2/3] RUN go build`
+	Duration time.Duration // how long the step took, at its end
+	Line     string        // a log line without its end, or a warning
+	Stderr   bool          // the line was written to standard error
+	Error    string        // why the step failed
+}
+
+// maxLogLine bounds a line of a step's log; what is longer comes as several lines.
+const maxLogLine = 64 << 10
+
+// reporter turns BuildKit's status messages, which repeat themselves, into events that do not.
+type reporter struct {
+	progress func(Event)
+	steps    map[digest.Digest]*step
+	failed   *step // the step that ended the build
+}
+
+type step struct {
+	number  int
+	name    string
+	ended   bool
+	partial map[int][]byte // by stream: a line whose end has not come yet
+}
+
+func newReporter(progress func(Event)) *reporter {
+	if progress == nil {
+		progress = func(Event) {}
+	}
+	return &reporter{progress: progress, steps: map[digest.Digest]*step{}}
+}
+
+func (r *reporter) update(s *client.SolveStatus) {
+	for _, v := range s.Vertexes {
+		if v.Started != nil {
+			r.begin(v)
+		}
+	}
+	for _, l := range s.Logs {
+		if st := r.steps[l.Vertex]; st != nil {
+			r.log(st, l.Stream, l.Data)
+		}
+	}
+	for _, w := range s.Warnings {
+		line := string(w.Short)
+		if len(w.Range) > 0 && w.SourceInfo != nil {
+			line = fmt.Sprintf("%s:%d: %s", w.SourceInfo.Filename, w.Range[0].Start.Line, line)
+		}
+		r.progress(Event{Kind: EventWarning, Line: line})
+	}
+	for _, v := range s.Vertexes {
+		if v.Completed != nil {
+			r.end(v)
+		}
+	}
+}
+
+func (r *reporter) begin(v *client.Vertex) {
+	if r.steps[v.Digest] != nil {
+		return
+	}
+	st := &step{number: len(r.steps) + 1, name: v.Name, partial: map[int][]byte{}}
+	r.steps[v.Digest] = st
+	r.progress(Event{Kind: EventStarted, Step: st.number, Name: st.name})
+}
+
+func (r *reporter) end(v *client.Vertex) {
+	st := r.steps[v.Digest]
+	if st == nil || st.ended {
+		return
+	}
+	st.ended = true
+	r.flushStep(st)
+	e := Event{Kind: EventDone, Step: st.number, Name: st.name}
+	if v.Started != nil {
+		e.Duration = v.Completed.Sub(*v.Started)
+	}
+	switch {
+	case v.Error != "":
+		e.Kind, e.Error = EventFailed, v.Error
+		if r.failed == nil {
+			r.failed = st
+		}
+	case v.Cached:
+		e.Kind = EventCached
+	}
+	r.progress(e)
+}
+
+func (r *reporter) log(st *step, stream int, data []byte) {
+	data = append(st.partial[stream], data...)
+	for {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 && len(data) <= maxLogLine {
+			break
+		}
+		end, next := i, i+1
+		if i < 0 || i > maxLogLine {
+			end, next = maxLogLine, maxLogLine
+		}
+		r.line(st, stream, data[:end])
+		data = data[next:]
+	}
+	st.partial[stream] = bytes.Clone(data)
+}
+
+func (r *reporter) line(st *step, stream int, line []byte) {
+	r.progress(Event{Kind: EventLog, Step: st.number, Name: st.name, Line: string(bytes.TrimRight(line, "\r")), Stderr: stream == 2})
+}
+
+// flush gives out lines that had no end when the build was over.
+func (r *reporter) flush() {
+	for _, st := range r.steps {
+		r.flushStep(st)
+	}
+}
+
+func (r *reporter) flushStep(st *step) {
+	for _, stream := range []int{1, 2} {
+		if rest := st.partial[stream]; len(rest) > 0 {
+			r.line(st, stream, rest)
+		}
+		delete(st.partial, stream)
+	}
+}
+
+// PrintPlain writes events as docker's `--progress=plain` does. A write error is kept silent:
+// a build does not fail because nobody reads its log.
+func PrintPlain(w io.Writer) func(Event) {
+	return func(e Event) {
+		switch e.Kind {
+		case EventStarted:
+			fmt.Fprintf(w, "#%d %s\n", e.Step, e.Name)
+		case EventLog:
+			fmt.Fprintf(w, "#%d %s\n", e.Step, e.Line)
+		case EventDone:
+			fmt.Fprintf(w, "#%d DONE %.1fs\n", e.Step, e.Duration.Seconds())
+		case EventCached:
+			fmt.Fprintf(w, "#%d CACHED\n", e.Step)
+		case EventFailed:
+			fmt.Fprintf(w, "#%d ERROR: %s\n", e.Step, e.Error)
+		case EventWarning:
+			fmt.Fprintf(w, "WARN: %s\n", e.Line)
+		}
+	}
+}
