@@ -1,0 +1,183 @@
+package repos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+
+	"slipway"
+)
+
+const (
+	// emptyTree is the object name of a tree without entries (SHA-1), which git knows without storing it.
+	emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+	// maxDiff bounds a diff's text in bytes; what is beyond is left out by whole files.
+	maxDiff = 4 << 20
+)
+
+// Diff is the difference between two commits.
+type Diff struct {
+	Files     []FileDiff
+	Truncated bool // there are more files, left out because the whole is too large
+}
+
+// FileStatus says what happened to a file.
+type FileStatus string
+
+// What happens to files.
+const (
+	FileAdded    FileStatus = "added"
+	FileDeleted  FileStatus = "deleted"
+	FileModified FileStatus = "modified"
+	FileRenamed  FileStatus = "renamed"
+)
+
+// FileDiff is the difference of one file.
+type FileDiff struct {
+	Status    FileStatus
+	OldPath   string // empty for an added file
+	NewPath   string // empty for a deleted one
+	OldMode   string // as `100644`, when it is known
+	NewMode   string
+	Binary    bool // no hunks are given
+	Additions int  // lines
+	Deletions int
+	Hunks     []Hunk
+}
+
+// Path is the file's present name, or its last one.
+func (f FileDiff) Path() string {
+	if f.NewPath != "" {
+		return f.NewPath
+	}
+	return f.OldPath
+}
+
+// Hunk is one changed place of a file with its surroundings.
+type Hunk struct {
+	OldStart, OldLines int // from line, count
+	NewStart, NewLines int
+	Section            string // the line that git gives for orientation, as a function's head
+	Lines              []DiffLine
+}
+
+// DiffLine is one line of a hunk.
+type DiffLine struct {
+	Op      byte // ' ', '+' or '-'
+	Text    string
+	Old     int  // line number in the old file, 0 for an added line
+	New     int  // line number in the new file, 0 for a deleted line
+	NoFinal bool // the file ends here without a line feed
+}
+
+// Diff returns the differences from one commit to another, renames detected. A zero commit stands for nothing.
+func (s *Service) Diff(ctx context.Context, id slipway.RepositoryID, from, to slipway.CommitID) (Diff, error) {
+	a, b, err := treeArguments(from, to)
+	if err != nil {
+		return Diff{}, err
+	}
+	args := []string{"diff-tree", "-r", "-p", "-M", "-l500", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", a, b}
+	out, err := s.git.run(ctx, command{dir: s.dir(id), args: args, limit: maxDiff})
+	d := Diff{}
+	if errors.Is(err, errOutputLimit) {
+		d.Truncated, err = true, nil
+		out = out[:max(bytes.LastIndex(out, []byte("\ndiff --git "))+1, 0)]
+	}
+	if err != nil {
+		return Diff{}, fmt.Errorf("compare commits of repository %s: %w", id, err)
+	}
+	files, _, err := gitdiff.Parse(bytes.NewReader(out))
+	if err != nil {
+		return Diff{}, fmt.Errorf("read git's diff: %w", err)
+	}
+	for _, f := range files {
+		d.Files = append(d.Files, fileDiff(f))
+	}
+	return d, nil
+}
+
+// treeArguments makes two tree-ish arguments of commits, either of which may be zero.
+func treeArguments(from, to slipway.CommitID) (a, b string, err error) {
+	side := func(c slipway.CommitID) string {
+		if c.IsZero() {
+			return emptyTree
+		}
+		err = errors.Join(err, checkCommitID(c))
+		return string(c)
+	}
+	a, b = side(from), side(to)
+	return a, b, err
+}
+
+func fileDiff(f *gitdiff.File) FileDiff {
+	d := FileDiff{Status: FileModified, OldPath: f.OldName, NewPath: f.NewName, Binary: f.IsBinary}
+	switch {
+	case f.IsNew:
+		d.Status, d.OldPath = FileAdded, ""
+	case f.IsDelete:
+		d.Status, d.NewPath = FileDeleted, ""
+	case f.IsRename:
+		d.Status = FileRenamed
+	}
+	if f.OldMode != 0 {
+		d.OldMode = fmt.Sprintf("%06o", uint32(f.OldMode))
+	}
+	if f.NewMode != 0 {
+		d.NewMode = fmt.Sprintf("%06o", uint32(f.NewMode))
+	}
+	for _, t := range f.TextFragments {
+		h := Hunk{
+			OldStart: int(t.OldPosition), OldLines: int(t.OldLines), NewStart: int(t.NewPosition), NewLines: int(t.NewLines),
+			Section: strings.ToValidUTF8(t.Comment, "\uFFFD"),
+		}
+		was, is := h.OldStart, h.NewStart
+		for _, l := range t.Lines {
+			line := DiffLine{Op: l.Op.String()[0], Text: strings.ToValidUTF8(strings.TrimSuffix(l.Line, "\n"), "\uFFFD"), NoFinal: l.NoEOL()}
+			if l.Old() {
+				line.Old = was
+				was++
+			}
+			if l.New() {
+				line.New = is
+				is++
+			}
+			h.Lines = append(h.Lines, line)
+		}
+		d.Additions += int(t.LinesAdded)
+		d.Deletions += int(t.LinesDeleted)
+		d.Hunks = append(d.Hunks, h)
+	}
+	return d
+}
+
+// ChangedPaths lists the files that differ between two commits, at most limit, and whether there are more. A renamed
+// file counts with both names. A zero commit stands for nothing.
+func (s *Service) ChangedPaths(ctx context.Context, id slipway.RepositoryID, before, after slipway.CommitID, limit int) ([]string, bool, error) {
+	a, b, err := treeArguments(before, after)
+	if err != nil {
+		return nil, false, err
+	}
+	args := []string{"diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b}
+	out, err := s.git.run(ctx, command{dir: s.dir(id), args: args})
+	more := errors.Is(err, errOutputLimit)
+	if err != nil && !more {
+		return nil, false, fmt.Errorf("list changed paths of repository %s: %w", id, err)
+	}
+	if end := bytes.LastIndexByte(out, 0); end >= 0 {
+		out = out[:end] // what follows the last NUL was cut
+	} else {
+		return nil, more, nil
+	}
+	var paths []string
+	for path := range strings.SplitSeq(string(out), "\x00") {
+		if len(paths) == limit {
+			return paths, true, nil
+		}
+		paths = append(paths, strings.ToValidUTF8(path, "\uFFFD"))
+	}
+	return paths, more, nil
+}

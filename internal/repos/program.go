@@ -1,0 +1,240 @@
+package repos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"slipway"
+)
+
+const (
+	// concurrentCommands bounds the short git commands of pages and events that run at once.
+	concurrentCommands = 16
+	// commandTimeout bounds one of them.
+	commandTimeout = time.Minute
+	// stopGrace is how long a git process may take to clean up (lock files) after SIGTERM.
+	stopGrace = 5 * time.Second
+	// maxStderr bounds what is kept of a command's complaints, in bytes.
+	maxStderr = 8 << 10
+)
+
+// postReceive is the one hook: it tells the server which refs changed (descriptor 3, ended by an empty line)
+// and shows the pusher what the server answers (descriptor 4). Reads by Slipway itself have neither descriptor.
+const postReceive = `#!/bin/sh
+[ -n "$SLIPWAY_PUSH" ] || exit 0
+cat >&3 && echo >&3 && exec cat <&4
+`
+
+// settings are given to every git process; the repositories' own config files hold nothing but their format.
+var settings = []string{
+	"safe.directory=*",
+	"core.fsync=all", "core.fsyncMethod=batch", // objects and refs are on disk before a push is acknowledged
+	"core.quotePath=false", "core.protectHFS=true", "core.protectNTFS=true",
+	"transfer.hideRefs=refs/slipway", "transfer.fsckObjects=true",
+	// Histories older than these rules exist and are harmless; the large hosts accept them too.
+	"receive.fsck.badTimezone=ignore", "receive.fsck.missingSpaceBeforeDate=ignore", "receive.fsck.zeroPaddedFilemode=ignore",
+	"receive.autogc=false", "receive.advertiseAtomic=true", "receive.advertisePushOptions=false",
+	"uploadpack.allowFilter=true", "uploadpack.allowAnySHA1InWant=true",
+	"gc.auto=2000", "gc.autoPackLimit=40", "gc.autoDetach=false", "repack.writeBitmaps=true", "pack.threads=2",
+	"protocol.allow=never", "init.defaultBranch=main", "advice.detachedHead=false",
+}
+
+// program is the git program with the environment that all its processes get.
+type program struct {
+	path    string
+	env     []string
+	scratch string // folder of short-lived files
+	slots   chan struct{}
+}
+
+func openProgram(ctx context.Context, folder string) (*program, error) {
+	path, err := exec.LookPath("git")
+	if err != nil {
+		return nil, slipway.Unavailable("the program git is not installed: install Debian's package git").Because(err)
+	}
+	home, hooks, scratch := filepath.Join(folder, "home"), filepath.Join(folder, "hooks"), filepath.Join(folder, "scratch")
+	if err := os.RemoveAll(scratch); err != nil {
+		return nil, fmt.Errorf("empty folder: %w", err)
+	}
+	for _, f := range []string{home, hooks, scratch} {
+		if err := makeFolder(f); err != nil {
+			return nil, err
+		}
+	}
+	if err := renameio.WriteFile(filepath.Join(hooks, "post-receive"), []byte(postReceive), 0o700); err != nil {
+		return nil, fmt.Errorf("write hook: %w", err)
+	}
+	if err := tryHook(ctx, filepath.Join(hooks, "post-receive")); err != nil {
+		return nil, err
+	}
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "LC_ALL=C.UTF-8", "TZ=UTC",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+		"GIT_NO_REPLACE_OBJECTS=1", "GIT_PAGER=cat",
+	}
+	all := append([]string{"core.hooksPath=" + hooks}, settings...)
+	for i, s := range all {
+		key, value, _ := strings.Cut(s, "=")
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
+	}
+	env = append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(all)))
+	p := &program{path: path, env: env, scratch: scratch, slots: make(chan struct{}, concurrentCommands)}
+	return p, p.checkVersion(ctx)
+}
+
+// tryHook makes sure that the hook runs: events in time depend on it. Without SLIPWAY_PUSH it does nothing.
+func tryHook(ctx context.Context, path string) error {
+	for try := 1; ; try++ {
+		out, err := exec.CommandContext(ctx, path).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		// Another process that was being started while the file was written holds it open until it runs.
+		if try < 100 && errors.Is(err, syscall.ETXTBSY) {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		return slipway.Unavailable("programs cannot run from the data folder (%s): mount it without noexec", path).Because(fmt.Errorf("%w: %s", err, out))
+	}
+}
+
+// checkVersion wants 2.36: the first with cat-file --batch-command and core.fsync.
+func (p *program) checkVersion(ctx context.Context) error {
+	out, err := p.run(ctx, command{args: []string{"version"}})
+	if err != nil {
+		return err
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(string(out), "git version %d.%d", &major, &minor); err != nil {
+		return fmt.Errorf("read git's version from %q: %w", out, err)
+	}
+	if major < 2 || major == 2 && minor < 36 {
+		return slipway.Unavailable("git is version %d.%d: 2.36 or later is needed", major, minor)
+	}
+	return nil
+}
+
+// prepare makes a command in a process group of its own, so that what git starts ends with it. When ctx ends the
+// group gets SIGTERM, upon which git removes its lock files, and is killed if that does not end it.
+func (p *program) prepare(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.path, args...)
+	cmd.Env = p.env
+	if dir != "" {
+		cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "GIT_DIR="+dir)
+		cmd.Dir = dir
+	}
+	// Should the server die, git ends too and the next start finds refs that stand still.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = stopGrace
+	return cmd
+}
+
+// killGroup ends whatever is left of a process group whose leader has been waited for.
+func killGroup(cmd *exec.Cmd) {
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+}
+
+// command is one short git command.
+type command struct {
+	dir   string
+	args  []string
+	env   []string
+	stdin io.Reader
+	limit int64         // of the output in bytes; 0 means 16 MiB
+	time  time.Duration // 0 means commandTimeout
+}
+
+// errOutputLimit says that a command's output was cut at its limit; what came before it is returned with it.
+var errOutputLimit = errors.New("git's output is larger than the limit")
+
+// gitError is a git command that failed.
+type gitError struct {
+	verb   string
+	stderr string
+	err    error
+}
+
+func (e *gitError) Error() string { return fmt.Sprintf("git %s: %v: %s", e.verb, e.err, e.stderr) }
+func (e *gitError) Unwrap() error { return e.err }
+
+// run runs a short command and returns what it wrote to its standard output.
+func (p *program) run(ctx context.Context, c command) ([]byte, error) {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if c.time == 0 {
+		c.time = commandTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.time)
+	defer cancel()
+	cmd := p.prepare(ctx, c.dir, c.args...)
+	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], c.env...)
+	cmd.Stdin = c.stdin
+	if c.limit == 0 {
+		c.limit = 16 << 20
+	}
+	out := &limitedBuffer{limit: c.limit, full: cancel}
+	stderr := &limitedBuffer{limit: maxStderr}
+	cmd.Stdout, cmd.Stderr = out, stderr
+	err := cmd.Run()
+	if out.cut {
+		return out.buf.Bytes(), errOutputLimit
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return out.buf.Bytes(), &gitError{verb: c.args[0], stderr: strings.TrimSpace(stderr.buf.String()), err: err}
+	}
+	return out.buf.Bytes(), nil
+}
+
+// exitCode is the status with which the git command behind err ended, -1 when it did not end by itself.
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+// limitedBuffer keeps the first limit bytes, swallows the rest, and calls full once.
+type limitedBuffer struct {
+	buf   bytes.Buffer
+	limit int64
+	cut   bool
+	full  func()
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	room := b.limit - int64(b.buf.Len())
+	if int64(len(p)) <= room {
+		return b.buf.Write(p)
+	}
+	b.buf.Write(p[:max(room, 0)])
+	if !b.cut {
+		b.cut = true
+		if b.full != nil {
+			b.full()
+		}
+	}
+	return len(p), nil
+}

@@ -1,0 +1,228 @@
+package repos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/events"
+)
+
+// The kinds of events about repositories themselves. Their subject is the repository.
+const (
+	EventCreated events.Kind = "repos.created" // payload {name}
+	EventDeleted events.Kind = "repos.deleted" // payload {name}
+)
+
+// DefaultBranch is the default branch of a repository that was created without naming one.
+const DefaultBranch = "main"
+
+// Repository is a project's git repository.
+type Repository struct {
+	ID            slipway.RepositoryID
+	Project       slipway.ProjectID
+	Name          string // unique in the project without regard to case
+	DefaultBranch string // as `main`, without refs/heads/; the branch need not exist
+	Size          int64  // bytes on disk, brought up to date some time after a push
+	Created       time.Time
+}
+
+// nameForm follows Azure Repos' rules as far as they make sense: it begins and ends with a letter, digit or
+// underscore, and has these, spaces, dots and hyphens between.
+var nameForm = regexp.MustCompile(`^[\pL\pN_](?:[\pL\pN_ .-]*[\pL\pN_])?$`)
+
+func checkName(name string) error {
+	p := slipway.Invalid("repository name %q: use 1 to 64 letters, digits, spaces and . _ -, beginning and ending with a letter or digit", name)
+	if strings.HasSuffix(strings.ToLower(name), ".git") {
+		p = slipway.Invalid("repository name %q must not end with .git, which git adds to addresses by itself", name)
+	} else if utf8.RuneCountInString(name) <= 64 && nameForm.MatchString(name) {
+		return nil
+	}
+	p.Field = "name"
+	return p
+}
+
+// CreateRequest asks for a new, empty repository.
+type CreateRequest struct {
+	Project       slipway.ProjectID
+	Name          string
+	DefaultBranch string // DefaultBranch when empty
+	Actor         slipway.Actor
+}
+
+// Create makes an empty repository. A name that the project has already is a Conflict.
+func (s *Service) Create(ctx context.Context, req CreateRequest) (Repository, error) {
+	if err := checkName(req.Name); err != nil {
+		return Repository{}, err
+	}
+	if req.DefaultBranch == "" {
+		req.DefaultBranch = DefaultBranch
+	}
+	if err := checkBranch(req.DefaultBranch); err != nil {
+		return Repository{}, err
+	}
+	r := Repository{
+		ID: slipway.RepositoryID(uuid.NewString()), Project: req.Project, Name: req.Name,
+		DefaultBranch: req.DefaultBranch, Created: s.clock.Now(),
+	}
+	if err := s.initialize(ctx, r); err != nil {
+		return Repository{}, fmt.Errorf("create repository %s: %w", req.Name, err)
+	}
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		const insert = `
+			INSERT INTO repositories (id, project, name, name_key, default_branch, size, created)
+			VALUES ($1, $2, $3, $4, $5, 0, $6)`
+		_, err := tx.ExecContext(ctx, insert, string(r.ID), string(r.Project), r.Name, strings.ToLower(r.Name), r.DefaultBranch, db.Micros(r.Created))
+		if err != nil {
+			return err
+		}
+		return s.log.Append(ctx, tx, r.event(EventCreated, req.Actor), map[string]string{"name": r.Name})
+	})
+	if err != nil {
+		err = joinCleanup(err, os.RemoveAll(s.dir(r.ID)))
+		if db.IsUniqueViolation(err) {
+			return Repository{}, slipway.Conflict("the project already has a repository %q", req.Name)
+		}
+		return Repository{}, fmt.Errorf("create repository %s: %w", req.Name, err)
+	}
+	return r, nil
+}
+
+func joinCleanup(err, cleanup error) error {
+	if cleanup == nil {
+		return err
+	}
+	return fmt.Errorf("%w (and cleaning up: %v)", err, cleanup)
+}
+
+// initialize makes the bare repository beside its place and moves it there whole.
+func (s *Service) initialize(ctx context.Context, r Repository) error {
+	dir := s.dir(r.ID)
+	if err := makeFolder(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	making := dir + ".making"
+	args := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=" + r.DefaultBranch, making}
+	if _, err := s.git.run(ctx, command{args: args}); err != nil {
+		return joinCleanup(err, os.RemoveAll(making))
+	}
+	return os.Rename(making, dir)
+}
+
+func (r Repository) event(kind events.Kind, actor slipway.Actor) *events.Event {
+	return &events.Event{Kind: kind, Project: r.Project, Subject: slipway.Ref(slipway.RefRepository, r.ID), Actor: actor}
+}
+
+const repositoryColumns = `id, project, name, default_branch, size, created`
+
+func scanRepository(row interface{ Scan(...any) error }, r *Repository) error {
+	var created int64
+	err := row.Scan((*string)(&r.ID), (*string)(&r.Project), &r.Name, &r.DefaultBranch, &r.Size, &created)
+	r.Created = db.Time(created)
+	return err
+}
+
+// Get returns a repository by id.
+func (s *Service) Get(ctx context.Context, id slipway.RepositoryID) (Repository, error) {
+	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE id = $1`
+	r, err := db.One(ctx, s.db, scanRepository, query, string(id))
+	if db.IsNoRows(err) {
+		return r, slipway.NotFound("there is no repository with the id %q", id)
+	}
+	if err != nil {
+		return r, fmt.Errorf("get repository %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// Find returns a project's repository by its name, in any case, or by its id.
+func (s *Service) Find(ctx context.Context, project slipway.ProjectID, nameOrID string) (Repository, error) {
+	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE project = $1 AND (name_key = $2 OR id = $2)
+		ORDER BY CASE WHEN name_key = $2 THEN 0 ELSE 1 END LIMIT 1`
+	r, err := db.One(ctx, s.db, scanRepository, query, string(project), strings.ToLower(nameOrID))
+	if db.IsNoRows(err) {
+		return r, slipway.NotFound("the project has no repository %q", nameOrID)
+	}
+	if err != nil {
+		return r, fmt.Errorf("find repository %q: %w", nameOrID, err)
+	}
+	return r, nil
+}
+
+// maxRepositories bounds what List returns.
+const maxRepositories = 1000
+
+// List returns a project's repositories by name, at most 1000. An empty project means all projects.
+func (s *Service) List(ctx context.Context, project slipway.ProjectID) ([]Repository, error) {
+	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE $1 = '' OR project = $1 ORDER BY name_key, id LIMIT $2`
+	list, err := db.List(ctx, s.db, scanRepository, query, string(project), maxRepositories)
+	if err != nil {
+		return nil, fmt.Errorf("list repositories: %w", err)
+	}
+	return list, nil
+}
+
+// Delete removes a repository, its refs and its folder, for good.
+func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor) error {
+	defer s.announce.lock(id)()
+	r, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		for _, statement := range []string{
+			`DELETE FROM repository_pushes WHERE repository = $1`,
+			`DELETE FROM repository_refs WHERE repository = $1`,
+			`DELETE FROM repositories WHERE id = $1`,
+		} {
+			if _, err := tx.ExecContext(ctx, statement, string(id)); err != nil {
+				return err
+			}
+		}
+		return s.log.Append(ctx, tx, r.event(EventDeleted, actor), map[string]string{"name": r.Name})
+	})
+	if err != nil {
+		return fmt.Errorf("delete repository %s: %w", r.Name, err)
+	}
+	s.readers.drop(s.dir(id))
+	gone := s.dir(id) + ".deleted"
+	if err := os.Rename(s.dir(id), gone); err != nil {
+		return fmt.Errorf("delete repository %s: %w", r.Name, err)
+	}
+	if err := os.RemoveAll(gone); err != nil {
+		return fmt.Errorf("delete repository %s: %w", r.Name, err)
+	}
+	return nil
+}
+
+// SetDefaultBranch names the branch that clones check out and pages show first. It must exist.
+func (s *Service) SetDefaultBranch(ctx context.Context, id slipway.RepositoryID, branch string) error {
+	if err := checkBranch(branch); err != nil {
+		return err
+	}
+	if _, err := s.Resolve(ctx, id, "refs/heads/"+branch); err != nil {
+		return err
+	}
+	return s.setDefaultBranch(ctx, id, branch)
+}
+
+func (s *Service) setDefaultBranch(ctx context.Context, id slipway.RepositoryID, branch string) error {
+	args := []string{"symbolic-ref", "HEAD", "refs/heads/" + branch}
+	if _, err := s.git.run(ctx, command{dir: s.dir(id), args: args}); err != nil {
+		return fmt.Errorf("set default branch: %w", err)
+	}
+	const update = `UPDATE repositories SET default_branch = $1 WHERE id = $2`
+	if _, err := s.db.ExecContext(ctx, update, branch, string(id)); err != nil {
+		return fmt.Errorf("set default branch: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package repos
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"slipway"
+	"slipway/internal/clock"
+	"slipway/internal/db"
+	"slipway/internal/events"
+)
+
+// Migrations holds the tables of this package.
+//
+//go:embed migrations
+var Migrations embed.FS
+
+// Service keeps the repositories of one installation under one folder. It is safe for concurrent use.
+type Service struct {
+	db       *db.DB
+	log      *events.Log
+	clock    clock.Clock
+	logger   *slog.Logger
+	folder   string
+	git      *program
+	readers  *readers
+	announce locks
+	upkeep   chan slipway.RepositoryID
+}
+
+// Open migrates the tables, prepares the folder and looks for the git program, 2.36 or later. Close ends the
+// processes that it keeps; Run publishes what a crash left unpublished and keeps the repositories tidy.
+func Open(ctx context.Context, d *db.DB, log *events.Log, c clock.Clock, folder string, logger *slog.Logger) (*Service, error) {
+	if err := d.Migrate(ctx, "repos", Migrations); err != nil {
+		return nil, err
+	}
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, fmt.Errorf("open repositories: %w", err)
+	}
+	git, err := openProgram(ctx, folder)
+	if err != nil {
+		return nil, fmt.Errorf("open repositories: %w", err)
+	}
+	return &Service{
+		db: d, log: log, clock: c, logger: logger, folder: folder, git: git,
+		readers: newReaders(git), upkeep: make(chan slipway.RepositoryID, 256),
+	}, nil
+}
+
+// Close ends the processes kept for reading. Calls that are under way fail.
+func (s *Service) Close() error {
+	s.readers.close()
+	return nil
+}
+
+// dir is the bare repository's folder.
+func (s *Service) dir(id slipway.RepositoryID) string {
+	return filepath.Join(s.folder, string(id[:2]), string(id)+".git")
+}
+
+func makeFolder(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("create folder: %w", err)
+	}
+	return nil
+}

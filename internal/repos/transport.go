@@ -1,0 +1,222 @@
+package repos
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+)
+
+// Transport is one exchange of git's pack protocol in its stateless form, as smart HTTP has it.
+type Transport struct {
+	Advertise bool      // only tell the refs or capabilities, In is not read
+	Protocol  string    // the client's Git-Protocol header, as `version=2`; what looks odd is ignored
+	In        io.Reader // the request
+	Out       io.Writer // the answer, written as it comes
+	MaxPack   int64     // bytes that a push may send; 0 for no limit
+}
+
+var protocolForm = regexp.MustCompile(`^[A-Za-z0-9=:._-]{1,256}$`)
+
+// transport makes the process of one service, upload-pack or receive-pack.
+func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, service string, t Transport) (*exec.Cmd, *limitedBuffer) {
+	args := []string{service, "--stateless-rpc", s.dir(id)}
+	if t.Advertise {
+		args = []string{service, "--stateless-rpc", "--advertise-refs", s.dir(id)}
+	}
+	if t.MaxPack > 0 {
+		args = append([]string{"-c", fmt.Sprintf("receive.maxInputSize=%d", t.MaxPack)}, args...)
+	}
+	cmd := s.git.prepare(ctx, "", args...)
+	cmd.Dir = s.folder
+	if protocolForm.MatchString(t.Protocol) {
+		cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "GIT_PROTOCOL="+t.Protocol)
+	}
+	if !t.Advertise {
+		cmd.Stdin = t.In
+	}
+	stderr := &limitedBuffer{limit: maxStderr}
+	cmd.Stdout, cmd.Stderr = t.Out, stderr
+	return cmd, stderr
+}
+
+// transportError is how a process ended. One that ended well although the client did not take or send everything
+// did its work.
+func transportError(ctx context.Context, service string, stderr *limitedBuffer, err error) error {
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return &gitError{verb: service, stderr: strings.TrimSpace(stderr.buf.String()), err: err}
+}
+
+// UploadPack serves one step of a clone or fetch. It ends git when ctx ends.
+func (s *Service) UploadPack(ctx context.Context, id slipway.RepositoryID, t Transport) error {
+	cmd, stderr := s.transport(ctx, id, "upload-pack", t)
+	err := cmd.Run()
+	killGroup(cmd)
+	return transportError(ctx, "upload-pack", stderr, err)
+}
+
+// announceTimeout bounds what happens between git's having the refs and its answer to the pusher.
+const announceTimeout = time.Minute
+
+// ReceivePack serves one step of a push by actor. Once the refs are safe on disk it publishes their events, then
+// calls onPushed, which may be nil, and shows the pusher the lines that it returns. Refs that moved are announced even
+// when ctx ends in the middle.
+func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor, t Transport, onPushed func(context.Context, []Pushed) []string) error {
+	cmd, stderr := s.transport(ctx, id, "receive-pack", t)
+	if t.Advertise {
+		return transportError(ctx, "receive-pack", stderr, cmd.Run())
+	}
+	lasting := context.WithoutCancel(ctx)
+	push, err := s.notePush(lasting, id, actor)
+	if err != nil {
+		return err
+	}
+	hook, err := s.newHook(cmd)
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		hook.close()
+		return fmt.Errorf("start git receive-pack: %w", err)
+	}
+	announced := hook.serve(func(names []string) ([]string, error) {
+		ctx, cancel := context.WithTimeout(lasting, announceTimeout)
+		defer cancel()
+		if len(names) == 0 { // neither branches nor tags
+			return nil, nil
+		}
+		list, err := s.Announce(ctx, id, actor, names...)
+		if err != nil || onPushed == nil || len(list) == 0 {
+			return nil, err
+		}
+		return onPushed(ctx, list), nil
+	})
+	err = cmd.Wait()
+	killGroup(cmd)
+	heard, hookErr := announced()
+	if hookErr != nil || !heard && err != nil {
+		// Git was ended before its hook, perhaps with refs moved, or announcing failed: compare everything. A push
+		// that moves nothing ends well without a hook.
+		if _, again := s.Announce(lasting, id, actor); again != nil {
+			return fmt.Errorf("announce push: %w", errors.Join(hookErr, again))
+		}
+	}
+	if forget := s.forgetPush(lasting, push); forget != nil {
+		return forget
+	}
+	return transportError(ctx, "receive-pack", stderr, err)
+}
+
+// notePush remembers who pushes until the events are out.
+func (s *Service) notePush(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor) (push int64, err error) {
+	who, err := json.Marshal(actor)
+	if err != nil {
+		return 0, fmt.Errorf("encode actor: %w", err)
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		const insert = `INSERT INTO repository_pushes (repository, actor, started) VALUES ($1, $2, $3) RETURNING id`
+		return tx.QueryRowContext(ctx, insert, string(id), string(who), db.Micros(s.clock.Now())).Scan(&push)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("note push to repository %s: %w", id, err)
+	}
+	return push, nil
+}
+
+func (s *Service) forgetPush(ctx context.Context, push int64) error {
+	if _, err := s.db.ExecContext(ctx, `DELETE FROM repository_pushes WHERE id = $1`, push); err != nil {
+		return fmt.Errorf("forget push %d: %w", push, err)
+	}
+	return nil
+}
+
+// hook is the conversation with the post-receive hook of one receive-pack process, over two pipes that git and
+// the hook inherit as descriptors 3 and 4.
+type hook struct {
+	ask      *os.File // what the hook says
+	answer   *os.File // what it shows
+	children []*os.File
+}
+
+func (s *Service) newHook(cmd *exec.Cmd) (*hook, error) {
+	ask, told, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("open pipe: %w", err)
+	}
+	shown, answer, err := os.Pipe()
+	if err != nil {
+		ask.Close()
+		told.Close()
+		return nil, fmt.Errorf("open pipe: %w", err)
+	}
+	cmd.ExtraFiles = []*os.File{told, shown}
+	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "SLIPWAY_PUSH=1")
+	return &hook{ask: ask, answer: answer, children: []*os.File{told, shown}}, nil
+}
+
+func (h *hook) close() {
+	for _, f := range append(h.children, h.ask, h.answer) {
+		_ = f.Close()
+	}
+}
+
+// serve waits in a goroutine for the hook, calls f with the refs it names and shows what f returns. The function
+// returned waits for that to end and says whether the hook was heard; it is called after the process has ended,
+// which ends the conversation too.
+func (h *hook) serve(f func(refs []string) ([]string, error)) func() (bool, error) {
+	for _, child := range h.children {
+		_ = child.Close()
+	}
+	h.children = nil
+	type outcome struct {
+		heard bool
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		defer h.close()
+		refs, ok := readHook(h.ask)
+		if !ok {
+			done <- outcome{}
+			return
+		}
+		lines, err := f(refs)
+		if err == nil && len(lines) > 0 {
+			_, _ = io.WriteString(h.answer, strings.Join(lines, "\n")+"\n") // the pusher may have gone
+		}
+		done <- outcome{heard: true, err: err}
+	}()
+	return func() (bool, error) {
+		o := <-done
+		return o.heard, o.err
+	}
+}
+
+// readHook reads lines `OLD NEW REF` up to an empty line.
+func readHook(r io.Reader) (refs []string, complete bool) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if lines.Text() == "" {
+			return refs, true
+		}
+		if f := strings.Fields(lines.Text()); len(f) == 3 && (strings.HasPrefix(f[2], branchPrefix) || strings.HasPrefix(f[2], tagPrefix)) {
+			refs = append(refs, f[2])
+		}
+	}
+	return nil, false
+}

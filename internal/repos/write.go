@@ -1,0 +1,236 @@
+package repos
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway"
+)
+
+const (
+	maxChanges     = 1000     // files in one commit made by the server
+	maxChangeBytes = 32 << 20 // their content in all
+	maxNewMessage  = 64 << 10 // bytes of the message
+	zeroObject     = "0000000000000000000000000000000000000000"
+)
+
+// Change is one file of a commit that the server makes.
+type Change struct {
+	Path       string // from the root, with slashes
+	Content    []byte
+	Executable bool
+	Delete     bool // remove the file, or everything in the folder of that name; Content is ignored
+}
+
+// CommitRequest asks the server to make a commit.
+type CommitRequest struct {
+	Repository slipway.RepositoryID
+	Branch     string           // made if it is missing
+	Expect     slipway.CommitID // when not zero: what the branch must be at, else it is a Conflict
+	Changes    []Change
+	Message    string
+	Author     Signature // also the committer; a zero time means now
+	Actor      slipway.Actor
+}
+
+// CommitFiles makes a commit of the changes on top of the branch, and announces it. When the branch moved meanwhile it
+// is a Conflict.
+func (s *Service) CommitFiles(ctx context.Context, req CommitRequest) (slipway.CommitID, error) {
+	if err := req.check(); err != nil {
+		return "", err
+	}
+	parent, err := s.Resolve(ctx, req.Repository, branchPrefix+req.Branch)
+	if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound {
+		return "", err
+	}
+	if !req.Expect.IsZero() && parent != req.Expect {
+		return "", slipway.Conflict("branch %s is not at %s any more", req.Branch, req.Expect.Short())
+	}
+	commit, err := s.makeCommit(ctx, req, parent)
+	if err != nil {
+		return "", err
+	}
+	old := string(parent)
+	if parent.IsZero() {
+		old = zeroObject
+	}
+	args := []string{"update-ref", branchPrefix + req.Branch, string(commit), old}
+	if _, err := s.git.run(ctx, command{dir: s.dir(req.Repository), args: args}); err != nil {
+		return "", slipway.Conflict("branch %s was changed by somebody else in the meantime", req.Branch).Because(err)
+	}
+	// The ref is on disk: whether the caller still waits does not matter to its event.
+	if _, err := s.Announce(context.WithoutCancel(ctx), req.Repository, req.Actor, branchPrefix+req.Branch); err != nil {
+		return "", err
+	}
+	return commit, nil
+}
+
+func (r CommitRequest) check() error {
+	if err := checkBranch(r.Branch); err != nil {
+		return err
+	}
+	if strings.TrimSpace(r.Message) == "" || len(r.Message) > maxNewMessage || strings.ContainsRune(r.Message, 0) {
+		return slipway.Invalid("a commit needs a message of at most %d bytes", maxNewMessage)
+	}
+	if r.Author.Name == "" || strings.ContainsAny(r.Author.Name+r.Author.Email, "<>\n\x00") {
+		return slipway.Invalid("a commit needs an author with a name, without the characters < and >")
+	}
+	if len(r.Changes) == 0 || len(r.Changes) > maxChanges {
+		return slipway.Invalid("a commit needs 1 to %d changed files", maxChanges)
+	}
+	size := 0
+	for _, c := range r.Changes {
+		if err := checkNewPath(c.Path); err != nil {
+			return err
+		}
+		size += len(c.Content)
+	}
+	if size > maxChangeBytes {
+		return slipway.Limit("the changed files have %d bytes in all, more than the %d allowed", size, maxChangeBytes)
+	}
+	return nil
+}
+
+// checkNewPath refuses what git would not check out everywhere; git's own check (protectHFS, protectNTFS) follows.
+func checkNewPath(path string) error {
+	p := slipway.Invalid("%q cannot be the path of a file", shorten(path, 100))
+	p.Field = "path"
+	if path == "" || len(path) > 1024 || strings.ContainsAny(path, "\x00\n\t\"\\") {
+		return p
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." || part == ".." || strings.EqualFold(part, ".git") || len(part) > 255 {
+			return p
+		}
+	}
+	return nil
+}
+
+// makeCommit writes the objects by way of an index of its own and returns the commit, to which no ref points yet.
+func (s *Service) makeCommit(ctx context.Context, req CommitRequest, parent slipway.CommitID) (slipway.CommitID, error) {
+	work, err := os.MkdirTemp(s.git.scratch, "commit-")
+	if err != nil {
+		return "", fmt.Errorf("make folder for a commit: %w", err)
+	}
+	defer os.RemoveAll(work)
+	w := writer{s: s, dir: s.dir(req.Repository), work: work}
+	w.env = append(w.env, "GIT_INDEX_FILE="+filepath.Join(work, "index"))
+	base := emptyTree
+	if !parent.IsZero() {
+		base = string(parent)
+		if _, err := w.git(ctx, nil, "read-tree", base); err != nil {
+			return "", err
+		}
+	}
+	if err := w.index(ctx, req.Changes); err != nil {
+		return "", err
+	}
+	tree, err := w.git(ctx, nil, "write-tree")
+	if err != nil {
+		return "", err
+	}
+	if !parent.IsZero() {
+		was, err := w.git(ctx, nil, "rev-parse", "--verify", base+"^{tree}")
+		if err != nil {
+			return "", err
+		}
+		if was == tree {
+			return "", slipway.Invalid("the commit would change nothing: branch %s has these files already", req.Branch)
+		}
+	}
+	return w.commit(ctx, req, parent, tree)
+}
+
+// writer runs the steps of one commit.
+type writer struct {
+	s    *Service
+	dir  string
+	work string
+	env  []string
+}
+
+func (w *writer) git(ctx context.Context, stdin []byte, args ...string) (string, error) {
+	out, err := w.s.git.run(ctx, command{dir: w.dir, args: args, env: w.env, stdin: bytes.NewReader(stdin)})
+	if err != nil {
+		return "", fmt.Errorf("make commit: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// index stores the files' contents and enters them.
+func (w *writer) index(ctx context.Context, changes []Change) error {
+	var files bytes.Buffer // of hash-object: one name a line
+	for i, c := range changes {
+		if c.Delete {
+			continue
+		}
+		name := filepath.Join(w.work, fmt.Sprintf("file-%d", i))
+		if err := os.WriteFile(name, c.Content, 0o600); err != nil {
+			return fmt.Errorf("write file for a commit: %w", err)
+		}
+		files.WriteString(name + "\n")
+	}
+	out, err := w.git(ctx, files.Bytes(), "hash-object", "-w", "--no-filters", "--stdin-paths")
+	if err != nil {
+		return err
+	}
+	objects := strings.Fields(out)
+	var lines bytes.Buffer
+	for _, c := range changes {
+		if c.Delete {
+			if err := w.remove(ctx, c.Path, &lines); err != nil {
+				return err
+			}
+			continue
+		}
+		mode := "100644"
+		if c.Executable {
+			mode = "100755"
+		}
+		fmt.Fprintf(&lines, "%s %s\t%s\n", mode, objects[0], c.Path)
+		objects = objects[1:]
+	}
+	if _, err := w.git(ctx, lines.Bytes(), "update-index", "--add", "--replace", "--index-info"); err != nil {
+		return slipway.Invalid("git does not accept the paths of these files").Because(err)
+	}
+	return nil
+}
+
+// remove enters the removal of a file or of all files of a folder.
+func (w *writer) remove(ctx context.Context, path string, lines *bytes.Buffer) error {
+	out, err := w.git(ctx, nil, "--literal-pathspecs", "ls-files", "-z", "--cached", "--", path)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		return slipway.NotFound("there is no file %q to delete", path)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		if strings.Contains(name, "\n") {
+			return slipway.Invalid("the name of %q has a line break: delete it with git", name)
+		}
+		fmt.Fprintf(lines, "0 %s\t%s\n", zeroObject, name)
+	}
+	return nil
+}
+
+func (w *writer) commit(ctx context.Context, req CommitRequest, parent slipway.CommitID, tree string) (slipway.CommitID, error) {
+	when := req.Author.Time
+	if when.IsZero() {
+		when = w.s.clock.Now()
+	}
+	date := fmt.Sprintf("%d %s", when.Unix(), when.Format("-0700"))
+	w.env = append(w.env,
+		"GIT_AUTHOR_NAME="+req.Author.Name, "GIT_AUTHOR_EMAIL="+req.Author.Email, "GIT_AUTHOR_DATE="+date,
+		"GIT_COMMITTER_NAME="+req.Author.Name, "GIT_COMMITTER_EMAIL="+req.Author.Email, "GIT_COMMITTER_DATE="+date)
+	args := []string{"commit-tree", tree}
+	if !parent.IsZero() {
+		args = append(args, "-p", string(parent))
+	}
+	id, err := w.git(ctx, []byte(strings.TrimRight(req.Message, "\n")+"\n"), args...)
+	return slipway.CommitID(id), err
+}
