@@ -1,0 +1,262 @@
+package pipelines
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/blob"
+	"slipway/internal/db"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+)
+
+// An artifact is kept as one uncompressed tar file, as the agent sends it, with a listing that says where each file's
+// bytes lie in it, so that a single file is read without the others.
+
+const maxArtifactFiles = 100_000
+
+// Artifact is an artifact of a run.
+type Artifact struct {
+	job.Artifact
+	Job     slipway.JobID // that published it
+	Created time.Time
+}
+
+// ArtifactFile is a file of an artifact.
+type ArtifactFile struct {
+	Path   string `json:"path"`
+	Size   int64  `json:"size"`
+	Offset int64  `json:"offset"` // in the tar file
+}
+
+func artifactKey(run slipway.RunID, id slipway.JobID, name string) string {
+	return fmt.Sprintf("artifacts/%d/%d-%x.tar", run, id, name)
+}
+
+func checkArtifactName(name string) error {
+	if name == "" || len(name) > 80 || strings.ContainsAny(name, "\\/:\"<>|*?\x00\n\r\t") || name == "." || name == ".." {
+		return slipway.Invalid(`artifact name %q: use up to 80 characters without \ / : " < > | * ?`, name)
+	}
+	return nil
+}
+
+// PutArtifact stores an artifact as the tar file that r gives. The name is unique in the run, but a later attempt of the
+// job replaces what an earlier one published.
+func (s *Service) PutArtifact(ctx context.Context, id slipway.JobID, name string, r io.Reader) (Artifact, error) {
+	if err := checkArtifactName(name); err != nil {
+		return Artifact{}, err
+	}
+	j, err := s.Job(ctx, id)
+	if err != nil {
+		return Artifact{}, err
+	}
+	if j.State == schedule.Completed {
+		return Artifact{}, slipway.Conflict("job %d is over", id)
+	}
+	if err := s.mayPublish(ctx, s.db, &j, name); err != nil {
+		return Artifact{}, err
+	}
+	key := artifactKey(j.Run, j.ID, name)
+	files, err := s.storeTar(ctx, key, r)
+	if err != nil {
+		return Artifact{}, err
+	}
+	a := Artifact{Artifact: job.Artifact{Name: name, Files: len(files)}, Job: id, Created: s.clock.Now()}
+	for _, f := range files {
+		a.Size += f.Size
+	}
+	listing, err := json.Marshal(files)
+	if err != nil {
+		return Artifact{}, fmt.Errorf("list artifact %q: %w", name, err)
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := s.mayPublish(ctx, tx, &j, name); err != nil {
+			return err
+		}
+		const upsert = `
+			INSERT INTO pipeline_artifacts (run, job, instance, name, name_key, size, files, listing, blob_key, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			ON CONFLICT (run, name_key) DO UPDATE SET job = excluded.job, name = excluded.name, size = excluded.size, files = excluded.files,
+				listing = excluded.listing, blob_key = excluded.blob_key, created = excluded.created`
+		if _, err := tx.ExecContext(ctx, upsert, int64(j.Run), int64(id), j.Instance, name, strings.ToLower(name), a.Size, a.Files, string(listing), key,
+			db.Micros(a.Created)); err != nil {
+			return fmt.Errorf("record artifact %q: %w", name, err)
+		}
+		tx.AfterCommit(func() { s.changed(j.Run) })
+		return nil
+	})
+	return a, err
+}
+
+// mayPublish refuses a name that another job of the run has taken.
+func (s *Service) mayPublish(ctx context.Context, q db.Querier, j *Job, name string) error {
+	owner, err := db.One(ctx, q, db.Value[string], `SELECT instance FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`, int64(j.Run), strings.ToLower(name))
+	if err == nil && owner != j.Instance {
+		return slipway.Conflict("artifact %q exists already: job %s published it", name, owner)
+	}
+	if err != nil && !db.IsNoRows(err) {
+		return fmt.Errorf("look for artifact %q: %w", name, err)
+	}
+	return nil
+}
+
+// storeTar keeps a tar file and lists its files, refusing what is not plain files below its root.
+func (s *Service) storeTar(ctx context.Context, key string, r io.Reader) ([]ArtifactFile, error) {
+	limited := &limitedReader{r: r, left: job.MaxArtifact}
+	pr, pw := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Blobs.Put(ctx, key, pr)
+		pr.CloseWithError(errors.Join(errors.New("the store stopped reading"), err))
+		done <- err
+	}()
+	counted := &countingReader{r: io.TeeReader(limited, pw)}
+	files, err := listTar(counted)
+	if err == nil {
+		_, err = io.Copy(io.Discard, counted) // what follows the end mark
+	}
+	pw.CloseWithError(err)
+	if putErr := <-done; err == nil {
+		err = putErr
+	}
+	return files, err
+}
+
+func listTar(r *countingReader) ([]ArtifactFile, error) {
+	var files []ArtifactFile
+	t := tar.NewReader(r)
+	for {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, slipway.Invalid("the artifact is no whole tar file").Because(err)
+		}
+		if h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir {
+			return nil, slipway.Invalid("%q in the artifact is neither a file nor a folder", h.Name)
+		}
+		clean := path.Clean(h.Name)
+		if path.IsAbs(clean) || clean == ".." || strings.HasPrefix(clean, "../") {
+			return nil, slipway.Invalid("%q leads out of the artifact", h.Name)
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
+		}
+		if len(files) >= maxArtifactFiles {
+			return nil, slipway.Limit("an artifact has at most %d files", maxArtifactFiles)
+		}
+		files = append(files, ArtifactFile{Path: clean, Size: h.Size, Offset: r.n})
+	}
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, slipway.Limit("an artifact has at most %d bytes", int64(job.MaxArtifact))
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
+	return n, err
+}
+
+const artifactColumns = `name, size, files, job, created`
+
+func scanArtifact(row interface{ Scan(...any) error }, a *Artifact) error {
+	var created int64
+	err := row.Scan(&a.Name, &a.Size, &a.Files, (*int64)(&a.Job), &created)
+	a.Created = db.Time(created)
+	return err
+}
+
+// Artifacts lists the artifacts of a run by name.
+func (s *Service) Artifacts(ctx context.Context, run slipway.RunID) ([]Artifact, error) {
+	list, err := db.List(ctx, s.db, scanArtifact, `SELECT `+artifactColumns+` FROM pipeline_artifacts WHERE run = $1 ORDER BY name_key LIMIT 1000`, int64(run))
+	if err != nil {
+		return nil, fmt.Errorf("list artifacts of run %d: %w", run, err)
+	}
+	return list, nil
+}
+
+func (s *Service) artifactRow(ctx context.Context, run slipway.RunID, name string) (listing, key string, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT listing, blob_key FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`, int64(run), strings.ToLower(name)).Scan(&listing, &key)
+	if db.IsNoRows(err) {
+		return "", "", slipway.NotFound("run %d has no artifact %q", run, name)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("get artifact %q of run %d: %w", name, run, err)
+	}
+	return listing, key, nil
+}
+
+// ArtifactFiles lists the files of an artifact.
+func (s *Service) ArtifactFiles(ctx context.Context, run slipway.RunID, name string) ([]ArtifactFile, error) {
+	listing, _, err := s.artifactRow(ctx, run, name)
+	if err != nil {
+		return nil, err
+	}
+	var files []ArtifactFile
+	return files, decodeColumns(column{listing, &files})
+}
+
+// OpenArtifact opens an artifact's tar file.
+func (s *Service) OpenArtifact(ctx context.Context, run slipway.RunID, name string) (blob.Object, error) {
+	_, key, err := s.artifactRow(ctx, run, name)
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.Blobs.Open(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("open artifact %q of run %d: %w", name, run, err)
+	}
+	return o, nil
+}
+
+// OpenArtifactFile opens one file of an artifact; the caller closes it.
+func (s *Service) OpenArtifactFile(ctx context.Context, run slipway.RunID, name, file string) (io.ReadCloser, int64, error) {
+	files, err := s.ArtifactFiles(ctx, run, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, f := range files {
+		if f.Path != path.Clean(file) {
+			continue
+		}
+		o, err := s.OpenArtifact(ctx, run, name)
+		if err != nil {
+			return nil, 0, err
+		}
+		if _, err := o.Seek(f.Offset, io.SeekStart); err != nil {
+			o.Close()
+			return nil, 0, fmt.Errorf("read %s of artifact %q: %w", file, name, err)
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(o, f.Size), o}, f.Size, nil
+	}
+	return nil, 0, slipway.NotFound("artifact %q has no file %q", name, file)
+}

@@ -1,0 +1,184 @@
+package pipelines
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/pipelines/variable"
+)
+
+// Group is a variable group: variables of a project that pipelines use by the group's name.
+type Group struct {
+	ID          int64
+	Project     slipway.ProjectID
+	Name        string
+	Description string
+	Created     time.Time
+	Variables   []GroupVariable // in order of names
+}
+
+// GroupVariable is a variable of a group. A secret's value is never read back: it is "" when listed, and "" in an update
+// keeps it.
+type GroupVariable struct {
+	Name   string
+	Value  string
+	Secret bool
+}
+
+const maxGroupVariables, maxVariableValue = 500, 64 << 10
+
+func scanGroup(row interface{ Scan(...any) error }, g *Group) error {
+	var created int64
+	err := row.Scan(&g.ID, (*string)(&g.Project), &g.Name, &g.Description, &created)
+	g.Created = db.Time(created)
+	return err
+}
+
+// Groups lists up to 1000 variable groups of the project with their variables.
+func (s *Service) Groups(ctx context.Context, project slipway.ProjectID) ([]Group, error) {
+	list, err := db.List(ctx, s.db, scanGroup, `SELECT id, project, name, description, created FROM variable_groups WHERE project = $1 ORDER BY name_key LIMIT 1000`, string(project))
+	if err != nil {
+		return nil, fmt.Errorf("list variable groups: %w", err)
+	}
+	for i := range list {
+		list[i].Variables, err = db.List(ctx, s.db, func(row interface{ Scan(...any) error }, v *GroupVariable) error {
+			return row.Scan(&v.Name, &v.Value, &v.Secret)
+		}, `SELECT name, value, secret FROM variable_group_values WHERE group_id = $1 ORDER BY name_key`, list[i].ID)
+		if err != nil {
+			return nil, fmt.Errorf("list variables of group %q: %w", list[i].Name, err)
+		}
+	}
+	return list, nil
+}
+
+// PutGroup creates the project's group of that name or replaces its description and variables.
+func (s *Service) PutGroup(ctx context.Context, g Group) (Group, error) {
+	if g.Name = strings.TrimSpace(g.Name); g.Name == "" || len(g.Name) > 200 {
+		return g, slipway.Invalid("a variable group has a name of up to 200 characters")
+	}
+	if len(g.Variables) > maxGroupVariables {
+		return g, slipway.Limit("a variable group has at most %d variables", maxGroupVariables)
+	}
+	for _, v := range g.Variables {
+		if strings.TrimSpace(v.Name) == "" || len(v.Name) > 200 || len(v.Value) > maxVariableValue {
+			return g, slipway.Invalid("variable %q: a name has up to 200 characters, a value up to %d bytes", v.Name, maxVariableValue)
+		}
+	}
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		const upsert = `
+			INSERT INTO variable_groups (project, name, name_key, description, created) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (project, name_key) DO UPDATE SET name = excluded.name, description = excluded.description RETURNING id`
+		g.Created = s.clock.Now()
+		if err := tx.QueryRowContext(ctx, upsert, string(g.Project), g.Name, strings.ToLower(g.Name), g.Description, db.Micros(g.Created)).Scan(&g.ID); err != nil {
+			return err
+		}
+		return s.putGroupValues(ctx, tx, &g)
+	})
+	if err != nil {
+		return g, fmt.Errorf("store variable group %q: %w", g.Name, err)
+	}
+	for i := range g.Variables {
+		if g.Variables[i].Secret {
+			g.Variables[i].Value = ""
+		}
+	}
+	return g, nil
+}
+
+func (s *Service) putGroupValues(ctx context.Context, tx *db.Tx, g *Group) error {
+	type stored struct {
+		key    string
+		sealed []byte
+	}
+	old, err := db.List(ctx, tx, func(row interface{ Scan(...any) error }, v *stored) error { return row.Scan(&v.key, &v.sealed) },
+		`SELECT name_key, sealed FROM variable_group_values WHERE group_id = $1 AND secret = TRUE`, g.ID)
+	if err != nil {
+		return err
+	}
+	secrets := map[string][]byte{}
+	for _, v := range old {
+		secrets[v.key] = v.sealed
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM variable_group_values WHERE group_id = $1`, g.ID); err != nil {
+		return err
+	}
+	for _, v := range g.Variables {
+		key, value, sealed := strings.ToLower(v.Name), v.Value, []byte{}
+		if v.Secret {
+			if sealed = secrets[key]; v.Value != "" || sealed == nil {
+				if sealed, err = s.Secrets.Seal([]byte(v.Value), groupContext(g.ID, key)); err != nil {
+					return err
+				}
+			}
+			value = ""
+		}
+		const insert = `INSERT INTO variable_group_values (group_id, name, name_key, value, secret, sealed) VALUES ($1, $2, $3, $4, $5, $6)`
+		if _, err := tx.ExecContext(ctx, insert, g.ID, v.Name, key, value, v.Secret, sealed); err != nil {
+			if db.IsUniqueViolation(err) {
+				return slipway.Invalid("variable %q is there twice", v.Name)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func groupContext(group int64, key string) string {
+	return fmt.Sprintf("pipelines/group/%d/%s", group, key)
+}
+
+// DeleteGroup removes a variable group; runs that need it fail from then on.
+func (s *Service) DeleteGroup(ctx context.Context, project slipway.ProjectID, id int64) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		owner, err := db.One(ctx, tx, db.Value[string], `SELECT project FROM variable_groups WHERE id = $1`, id)
+		if db.IsNoRows(err) || err == nil && owner != string(project) {
+			return slipway.NotFound("there is no variable group %d in this project", id)
+		}
+		if err != nil {
+			return fmt.Errorf("delete variable group %d: %w", id, err)
+		}
+		for _, q := range []string{`DELETE FROM variable_group_values WHERE group_id = $1`, `DELETE FROM variable_groups WHERE id = $1`} {
+			if _, err := tx.ExecContext(ctx, q, id); err != nil {
+				return fmt.Errorf("delete variable group %d: %w", id, err)
+			}
+		}
+		return nil
+	})
+}
+
+// groupSet is a group's variables with its secrets opened; ok is false when there is no such group.
+func (s *Service) groupSet(ctx context.Context, q db.Querier, project slipway.ProjectID, name string) (set variable.Set, ok bool, err error) {
+	id, err := db.One(ctx, q, db.Value[int64], `SELECT id FROM variable_groups WHERE project = $1 AND name_key = $2`, string(project), strings.ToLower(name))
+	if db.IsNoRows(err) {
+		return set, false, nil
+	}
+	if err != nil {
+		return set, false, fmt.Errorf("find variable group %q: %w", name, err)
+	}
+	type value struct {
+		name, key, text string
+		secret          bool
+		sealed          []byte
+	}
+	list, err := db.List(ctx, q, func(row interface{ Scan(...any) error }, v *value) error {
+		return row.Scan(&v.name, &v.key, &v.text, &v.secret, &v.sealed)
+	}, `SELECT name, name_key, value, secret, sealed FROM variable_group_values WHERE group_id = $1`, id)
+	if err != nil {
+		return set, false, fmt.Errorf("read variable group %q: %w", name, err)
+	}
+	for _, v := range list {
+		if v.secret {
+			plain, err := s.Secrets.Open(v.sealed, groupContext(id, v.key))
+			if err != nil {
+				return set, false, fmt.Errorf("read variable %q of group %q: %w", v.name, name, err)
+			}
+			v.text = string(plain)
+		}
+		set.Put(v.name, variable.Value{Text: v.text, Secret: v.secret})
+	}
+	return set, true, nil
+}

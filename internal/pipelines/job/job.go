@@ -1,0 +1,210 @@
+// Package job is the contract between the server and the agent that runs one attempt of one job: what the agent is
+// given (Assignment) and what it reports (StepRecord, Completion, test results, artifacts' contents).
+//
+// It is data with its limits; it does no I/O, and both sides import it. Every report states the whole of what it is
+// about, so that sending it twice is the same as sending it once.
+package job
+
+import (
+	"slipway"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+)
+
+// Version of the contract. A server refuses an agent of another version.
+const Version = 1
+
+// Assignment is everything that an agent needs to run its job.
+type Assignment struct {
+	Version  int                `json:"version"`
+	Project  slipway.ProjectID  `json:"project"`
+	Run      slipway.RunID      `json:"run"`
+	Job      slipway.JobID      `json:"job"`
+	Pipeline slipway.PipelineID `json:"pipeline"`
+	// Instance is plan.Instance.ID, and Title its name for people.
+	Instance string `json:"instance"`
+	Title    string `json:"title"`
+	Attempt  int    `json:"attempt"`
+
+	Steps []plan.Step `json:"steps"`
+	// Variables are all but those that the agent knows itself (paths, machine, token). They may hold secrets.
+	Variables variable.Set `json:"variables"`
+	// Repositories by alias; "self" is the run's own.
+	Repositories map[string]Repository `json:"repositories"`
+	// Runs are the runs of other pipelines whose artifacts may be downloaded, by alias.
+	Runs map[string]slipway.RunID `json:"runs,omitempty"`
+
+	// Workspace is what to clean first: "", outputs, resources or all.
+	Workspace string `json:"workspace,omitempty"`
+	// TimeoutInMinutes is never 0, and neither is CancelTimeoutInMinutes.
+	TimeoutInMinutes       int `json:"timeoutInMinutes"`
+	CancelTimeoutInMinutes int `json:"cancelTimeoutInMinutes"`
+
+	// Environment is set for a deployment job, whose artifacts are downloaded without asking.
+	Environment *plan.EnvironmentReference `json:"environment,omitempty"`
+	// Registry is the host name under which images are pushed and pulled.
+	Registry string `json:"registry"`
+}
+
+// Repository is where a checkout step gets its files.
+type Repository struct {
+	Name   string           `json:"name"`
+	URL    string           `json:"url"` // of the git repository, without credentials
+	Ref    string           `json:"ref"`
+	Commit slipway.CommitID `json:"commit"`
+}
+
+// Control is what the server wants of a running agent.
+type Control struct {
+	// Cancel asks to stop the step that runs and to run only what runs after a cancel.
+	Cancel bool `json:"cancel"`
+	// Over says that the job was ended without the agent: stop at once.
+	Over bool `json:"over"`
+}
+
+// IssueKind says how bad an issue is.
+type IssueKind string
+
+// The kinds of issues.
+const (
+	IssueError   IssueKind = "error"
+	IssueWarning IssueKind = "warning"
+)
+
+// Issue is an error or warning of a step, with its place in a source file if it has one.
+type Issue struct {
+	Kind    IssueKind         `json:"kind"`
+	Message string            `json:"message"`
+	Code    string            `json:"code,omitempty"`
+	At      *slipway.Position `json:"at,omitempty"`
+}
+
+// Limits on what an agent may report; it keeps them, and the server enforces them.
+const (
+	MaxIssues       = 100       // for each step; further ones are counted only
+	MaxIssueLength  = 4 << 10   // bytes of a message
+	MaxOutputs      = 500       // variables of a job
+	MaxOutputLength = 32 << 10  // bytes of a variable's value
+	MaxLogChunk     = 1 << 20   // bytes of one append
+	MaxLog          = 256 << 20 // bytes of one step's log
+	MaxSummary      = 1 << 20   // bytes of one summary
+	MaxTestResults  = 50_000    // of one publication
+	MaxArtifact     = 20 << 30  // bytes of one artifact
+)
+
+// StepRecord is all that is known of one step. Step 0 is the job's own start, and the number after the last step its end.
+type StepRecord struct {
+	ID          int             `json:"id"`
+	Name        string          `json:"name,omitempty"`
+	DisplayName string          `json:"displayName"`
+	State       schedule.State  `json:"state"`
+	Result      schedule.Result `json:"result,omitempty"`
+	// Reason says why a step was skipped.
+	Reason string `json:"reason,omitempty"`
+	// Started and Finished are microseconds since 1970 in UTC, 0 while not known.
+	Started  int64   `json:"started,omitempty"`
+	Finished int64   `json:"finished,omitempty"`
+	Issues   []Issue `json:"issues,omitempty"`
+	Errors   int     `json:"errors,omitempty"`
+	Warnings int     `json:"warnings,omitempty"`
+	// Percent is the progress that the step told, 0 to 100.
+	Percent int `json:"percent,omitempty"`
+}
+
+// Report is a set of changed step records with the job's outputs so far.
+type Report struct {
+	Steps []StepRecord `json:"steps,omitempty"`
+	// Outputs are STEP.VARIABLE to value, all of them so far.
+	Outputs map[string]string `json:"outputs,omitempty"`
+	// BuildNumber is a new run number, "" for no change; Tags are added to the run.
+	BuildNumber string   `json:"buildNumber,omitempty"`
+	Tags        []string `json:"tags,omitempty"`
+}
+
+// Completion ends a job.
+type Completion struct {
+	Result  schedule.Result   `json:"result"`
+	Reason  string            `json:"reason,omitempty"`
+	Outputs map[string]string `json:"outputs,omitempty"`
+}
+
+// LogPosition answers an append: the size of the step's log now.
+type LogPosition struct {
+	Size int64 `json:"size"`
+}
+
+// Artifact is one artifact of a run.
+type Artifact struct {
+	Name  string `json:"name"`
+	Size  int64  `json:"size"`
+	Files int    `json:"files"`
+}
+
+// TestOutcome says how one test ended.
+type TestOutcome string
+
+// The outcomes.
+const (
+	TestPassed  TestOutcome = "passed"
+	TestFailed  TestOutcome = "failed"
+	TestSkipped TestOutcome = "skipped"
+)
+
+// TestRun is one publication of test results.
+type TestRun struct {
+	// Step and Title name it within the job: publishing the same again replaces it.
+	Step    int          `json:"step"`
+	Title   string       `json:"title"`
+	Results []TestResult `json:"results"`
+}
+
+// TestResult is the result of one test.
+type TestResult struct {
+	Suite   string      `json:"suite,omitempty"`
+	Name    string      `json:"name"`
+	Outcome TestOutcome `json:"outcome"`
+	// Duration is in microseconds.
+	Duration int64  `json:"duration,omitempty"`
+	Message  string `json:"message,omitempty"`
+	Detail   string `json:"detail,omitempty"` // stack trace or output
+}
+
+// Summary is a page in Markdown that a step attaches to the run.
+type Summary struct {
+	Step int    `json:"step"`
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// Deployment asks the server to apply manifests to the cluster of the job's environment.
+type Deployment struct {
+	// Step that asks.
+	Step int `json:"step"`
+	// Action is deploy or delete.
+	Action    string `json:"action"`
+	Namespace string `json:"namespace,omitempty"`
+	// Manifests are YAML or JSON documents.
+	Manifests []Manifest `json:"manifests,omitempty"`
+	// Images are references whose repositories' images in the manifests they replace.
+	Images      []string `json:"images,omitempty"`
+	PullSecrets []string `json:"pullSecrets,omitempty"`
+	// Arguments are those of action delete: kubectl's KIND NAME pairs.
+	Arguments string `json:"arguments,omitempty"`
+	// TimeoutInSeconds bounds the wait for readiness, 0 is the server's own bound.
+	TimeoutInSeconds int `json:"timeoutInSeconds,omitempty"`
+}
+
+// Manifest is the text of one file of manifests.
+type Manifest struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+}
+
+// Progress is one line of the answer to a Deployment: a line of log, or the end.
+type Progress struct {
+	Line string `json:"line,omitempty"`
+	// Done ends the answer; Error says why it failed, "" if it did not.
+	Done  bool   `json:"done,omitempty"`
+	Error string `json:"error,omitempty"`
+}

@@ -1,0 +1,313 @@
+package pipelines
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+)
+
+// maxFile bounds a pipeline file or template that is read, in bytes.
+const maxFile = 1 << 20
+
+// QueueRequest asks for a run.
+type QueueRequest struct {
+	Pipeline slipway.PipelineID
+	Actor    slipway.Actor
+	// Ref is a full name, refs/heads/main; "" is the default branch. Commit is "" for what Ref names now.
+	Ref    string
+	Commit slipway.CommitID
+	// Parameters are run-time parameters by name.
+	Parameters map[string]any
+	// Variables set for this run alone.
+	Variables map[string]string
+	// SkipStages are left out.
+	SkipStages []string
+
+	reason  string
+	message string // of the commit, if known
+	cause   string // unique, of an automatic run
+}
+
+// Queue starts a run because a person asked for it. A broken file is an error here, with everything that is wrong.
+func (s *Service) Queue(ctx context.Context, req QueueRequest) (Run, error) {
+	req.reason, req.cause = variable.ReasonManual, ""
+	d, err := s.Definition(ctx, req.Pipeline)
+	if err != nil {
+		return Run{}, err
+	}
+	return s.queue(ctx, d, req)
+}
+
+// queue compiles and creates a run. A run of an automatic reason is created though its file is broken, and has failed.
+func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Run, error) {
+	repo, err := s.Source.Repository(ctx, d.Repository)
+	if err != nil {
+		return Run{}, err
+	}
+	if req.Ref == "" {
+		req.Ref = repo.DefaultBranch
+	}
+	if !strings.HasPrefix(req.Ref, "refs/") {
+		req.Ref = "refs/heads/" + req.Ref
+	}
+	if req.Commit == "" {
+		if req.Commit, err = s.Source.Resolve(ctx, repo.ID, req.Ref); err != nil {
+			return Run{}, err
+		}
+	}
+	commit, err := s.Source.Commit(ctx, repo.ID, req.Commit)
+	if err != nil {
+		return Run{}, err
+	}
+	if req.message == "" {
+		req.message = commit.Message
+	}
+	run := Run{Project: d.Project, Pipeline: d.ID, PipelineName: d.Name, Reason: req.reason, Repository: d.Repository, Ref: req.Ref,
+		Commit: req.Commit, Actor: req.Actor, Parameters: req.Parameters, State: RunQueued, Title: title(req.message), Queued: s.clock.Now()}
+	vars := predefined(&run, &repo, commit)
+	p, err := compile.Compile(s.compileInput(ctx, &d, &repo, &req, vars))
+	if err != nil {
+		if run.Problems = fileProblems(err, d.Path); req.reason == variable.ReasonManual || len(run.Problems) == 0 {
+			return Run{}, err
+		}
+	}
+	return run, s.create(ctx, &run, p, vars, req)
+}
+
+func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Repository, req *QueueRequest, vars variable.Set) compile.Input {
+	in := compile.Input{
+		Path: d.Path, Files: commitFiles{ctx, s.Source, repo.ID, req.Commit}, Parameters: req.Parameters, Variables: map[string]string{},
+		Repository: func(r plan.Repository) (compile.Files, error) {
+			other, err := s.Source.FindRepository(ctx, d.Project, r.Name)
+			if err != nil {
+				return nil, err
+			}
+			ref := r.Ref
+			if ref == "" {
+				ref = other.DefaultBranch
+			}
+			commit, err := s.Source.Resolve(ctx, other.ID, ref)
+			if err != nil {
+				return nil, err
+			}
+			return commitFiles{ctx, s.Source, other.ID, commit}, nil
+		},
+	}
+	for _, name := range vars.Names() {
+		in.Variables[name] = vars.Text(name)
+	}
+	for name, text := range req.Variables {
+		in.Variables[name] = text
+	}
+	return in
+}
+
+// commitFiles reads files of a repository at one commit.
+type commitFiles struct {
+	ctx        context.Context
+	source     Source
+	repository slipway.RepositoryID
+	commit     slipway.CommitID
+}
+
+// ReadFile implements compile.Files.
+func (f commitFiles) ReadFile(path string) ([]byte, error) {
+	b, err := f.source.ReadFile(f.ctx, f.repository, f.commit, path, maxFile)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	return b, err
+}
+
+// fileProblems are the mistakes of files in err's tree.
+func fileProblems(err error, path string) []FileProblem {
+	var list []FileProblem
+	var walk func(error)
+	walk = func(err error) {
+		if p, ok := err.(*slipway.Problem); ok {
+			at := slipway.Position{File: path}
+			if p.Position != nil {
+				at = *p.Position
+			}
+			list = append(list, FileProblem{At: at, Message: p.Message})
+			return
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() []error }:
+			for _, one := range e.Unwrap() {
+				walk(one)
+			}
+		case interface{ Unwrap() error }:
+			walk(e.Unwrap())
+		}
+	}
+	walk(err)
+	if len(list) == 0 && errors.Is(err, fs.ErrNotExist) {
+		list = append(list, FileProblem{At: slipway.Position{File: path}, Message: "there is no such file at this commit"})
+	}
+	return list[:min(len(list), 100)]
+}
+
+func title(message string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	if len(first) > 300 {
+		first = strings.ToValidUTF8(first[:300], "") + "…"
+	}
+	return first
+}
+
+// predefined are the variables known before a run exists.
+func predefined(r *Run, repo *Repository, c Commit) variable.Set {
+	var set variable.Set
+	for name, text := range map[string]string{
+		variable.BuildDefinitionID: r.Pipeline.String(), variable.BuildDefinitionName: r.PipelineName,
+		variable.BuildReason: r.Reason, variable.BuildSourceBranch: r.Ref, variable.BuildSourceBranchName: variable.BranchName(r.Ref),
+		variable.BuildSourceVersion: string(r.Commit), variable.BuildSourceVersionMessage: title(c.Message), variable.BuildSourceVersionAuthor: c.Author,
+		variable.BuildRepositoryID: string(repo.ID), variable.BuildRepositoryName: repo.Name, variable.BuildRepositoryProvider: "TfsGit",
+		variable.BuildRepositoryURI: repo.URL, variable.BuildRequestedFor: r.Actor.Name, variable.BuildRequestedForID: r.Actor.ID,
+		variable.SystemTeamProject: repo.ProjectName, variable.SystemTeamProjectID: string(repo.Project),
+		variable.SystemHostType: "build", variable.SystemCulture: "en-US", variable.TFBuild: "True",
+	} {
+		set.Put(name, variable.Value{Text: text, ReadOnly: true})
+	}
+	return set
+}
+
+// create writes the run's rows; p is nil for a broken file. A run of the same cause that is there already is returned.
+func (s *Service) create(ctx context.Context, run *Run, p *plan.Plan, vars variable.Set, req QueueRequest) error {
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		if req.cause != "" {
+			id, err := db.One(ctx, tx, db.Value[int64], `SELECT id FROM pipeline_runs WHERE cause = $1`, req.cause)
+			if err == nil {
+				*run, err = getRun(ctx, tx, slipway.RunID(id))
+				return err
+			}
+			if !db.IsNoRows(err) {
+				return err
+			}
+		}
+		if err := s.insertRun(ctx, tx, run, p, req); err != nil {
+			return err
+		}
+		if p == nil {
+			return s.createBroken(ctx, tx, run)
+		}
+		return s.begin(ctx, tx, run, p, vars, req)
+	})
+	if err != nil {
+		return fmt.Errorf("queue run of pipeline %q: %w", run.PipelineName, err)
+	}
+	return nil
+}
+
+func (s *Service) insertRun(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, req QueueRequest) error {
+	texts := [4]string{}
+	for i, v := range []any{run.Actor, run.Parameters, run.Problems, run.Tags} {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		texts[i] = string(b)
+	}
+	text := ""
+	if p != nil {
+		b, err := p.Encode()
+		if err != nil {
+			return err
+		}
+		text = string(b)
+	}
+	var cause any
+	if req.cause != "" {
+		cause = req.cause
+	}
+	const insert = `
+		INSERT INTO pipeline_runs (project, pipeline, number, title, reason, repository, ref, commit_id, actor, parameters, plan, variables,
+			problems, tags, state, result, canceled, canceled_by, queued, started, finished, cause)
+		VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', FALSE, '', $15, 0, 0, $16) RETURNING id`
+	return tx.QueryRowContext(ctx, insert, string(run.Project), int64(run.Pipeline), run.Title, run.Reason, string(run.Repository), run.Ref,
+		string(run.Commit), texts[0], texts[1], text, []byte{}, texts[2], texts[3], string(run.State), db.Micros(run.Queued), cause).Scan((*int64)(&run.ID))
+}
+
+// createBroken completes a run whose file cannot be compiled.
+func (s *Service) createBroken(ctx context.Context, tx *db.Tx, run *Run) error {
+	number, err := s.number(ctx, tx, run, "", variable.Set{})
+	if err != nil {
+		return err
+	}
+	run.Number = number
+	if err := updateRun(ctx, tx, run); err != nil {
+		return err
+	}
+	if err := s.announce(ctx, tx, run, EventRunQueued, run.Actor, run.payload()); err != nil {
+		return err
+	}
+	return s.completeRun(ctx, tx, run, schedule.Failed)
+}
+
+func (s *Service) number(ctx context.Context, tx *db.Tx, run *Run, format string, vars variable.Set) (string, error) {
+	return variable.Number(format, vars, run.Queued, func(before, after string) (int, error) {
+		return nextCount(ctx, tx, run.Pipeline, "rev:"+before+"|"+after, 1)
+	})
+}
+
+// begin gives a run its number and variables and lets the scheduler decide what is first.
+func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, vars variable.Set, req QueueRequest) error {
+	for name, text := range map[string]string{
+		variable.BuildBuildID: run.ID.String(), variable.BuildBuildURI: "vstfs:///Build/Build/" + run.ID.String(), variable.SystemCollectionURI: s.URL + "/",
+	} {
+		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
+	}
+	resolved, err := s.resolve(ctx, tx, run, p, vars, req.Variables)
+	if err != nil {
+		return err
+	}
+	if run.Number, err = s.number(ctx, tx, run, p.Name, resolved); err != nil {
+		return err
+	}
+	resolved.PutText(variable.BuildBuildNumber, run.Number)
+	sealed, err := s.sealVariables(resolved, "run")
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET variables = $1 WHERE id = $2`, sealed, int64(run.ID)); err != nil {
+		return err
+	}
+	if err := updateRun(ctx, tx, run); err != nil {
+		return err
+	}
+	for _, name := range req.SkipStages {
+		st := p.Stage(name)
+		if st == nil {
+			return slipway.Invalid("there is no stage %q to leave out", name)
+		}
+		if st.Unskippable {
+			return slipway.Invalid("stage %q may not be left out", name)
+		}
+		if err := putStage(ctx, tx, run.ID, &Stage{Name: name, Attempt: 1, Unwanted: true}); err != nil {
+			return err
+		}
+	}
+	if err := s.announce(ctx, tx, run, EventRunQueued, run.Actor, run.payload()); err != nil {
+		return err
+	}
+	sit, err := s.load(ctx, tx, run.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.advance(ctx, tx, sit); err != nil {
+		return err
+	}
+	*run = sit.run
+	return nil
+}

@@ -1,0 +1,285 @@
+package pipelines
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/identity"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+)
+
+const (
+	reconcileInterval = 2 * time.Second
+	// heardResolution is how exactly the last word of an agent is recorded.
+	heardResolution = 15 * time.Second
+	// startPatience is how long a job waits for its pod to be created and its agent to call.
+	startPatience = 30 * time.Minute
+	// goneGrace is how long a job may look lost before it is: its last report may be on its way.
+	goneGrace = 5 * time.Second
+	// stopGrace is what a job may take beyond its time limits before its pod is ended.
+	stopGrace = 2 * time.Minute
+)
+
+// Run reconciles jobs with pods until ctx ends. One process runs it at a time for each installation; with several, the
+// names of pods keep it harmless.
+func (s *Service) Run(ctx context.Context) error {
+	ticker := time.NewTicker(reconcileInterval)
+	defer ticker.Stop()
+	for {
+		if err := s.reconcile(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.Error("pipelines could not reconcile jobs with pods", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-s.wake:
+		}
+	}
+}
+
+// reconcile looks at every job whose pod is not settled. One job's trouble does not hold up the others.
+func (s *Service) reconcile(ctx context.Context) error {
+	jobs, err := db.List(ctx, s.db, scanJob, `SELECT `+jobColumns+` FROM pipeline_jobs WHERE pod IN (1, 2, 3) ORDER BY id LIMIT 1000`)
+	if err != nil {
+		return fmt.Errorf("list jobs with pods: %w", err)
+	}
+	started := 0
+	for i := range jobs {
+		if jobs[i].pod == podStarted {
+			started++
+		}
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		var err error
+		switch j.pod {
+		case podWanted:
+			if !j.CancelRequested.IsZero() {
+				err = s.finish(ctx, j, job.Completion{Result: schedule.Canceled, Reason: "canceled before it started"})
+			} else if started < s.Limit {
+				started++
+				err = s.start(ctx, j)
+			}
+		case podStarted:
+			err = s.inspect(ctx, j)
+		case podUnwanted:
+			err = s.remove(ctx, j)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.Logger.Warn("a job's pod needs another look", "run", j.Run, "job", j.ID, "pod", j.PodName(), "error", err)
+		}
+	}
+	return nil
+}
+
+// setPod records how far a job's pod is, unless the job has gone on meanwhile.
+func (s *Service) setPod(ctx context.Context, j *Job, to podState, note string) error {
+	const update = `UPDATE pipeline_jobs SET pod = $1, pod_note = $2 WHERE id = $3 AND pod = $4`
+	if _, err := s.db.ExecContext(ctx, update, int(to), note, int64(j.ID), int(j.pod)); err != nil {
+		return fmt.Errorf("record pod of job %d: %w", j.ID, err)
+	}
+	if note != j.PodNote || to != j.pod {
+		s.changed(j.Run)
+	}
+	return nil
+}
+
+// start gives the job a token and a pod.
+func (s *Service) start(ctx context.Context, j *Job) error {
+	pod, err := s.pod(ctx, j)
+	if err == nil {
+		err = s.Executor.Start(ctx, pod)
+	}
+	switch code := slipway.CodeOf(err); {
+	case err == nil:
+		if _, err := s.db.ExecContext(ctx, `UPDATE pipeline_jobs SET heard = $1 WHERE id = $2 AND heard = 0`, db.Micros(s.clock.Now()), int64(j.ID)); err != nil {
+			return fmt.Errorf("record pod of job %d: %w", j.ID, err)
+		}
+		return s.setPod(ctx, j, podStarted, "")
+	case code == slipway.CodeInvalid || code == slipway.CodeUnsupported || code == slipway.CodeNotFound:
+		return s.finish(ctx, j, job.Completion{Result: schedule.Failed, Reason: err.Error()})
+	case s.clock.Now().Sub(j.Queued) > startPatience:
+		return s.finish(ctx, j, job.Completion{Result: schedule.Failed, Reason: fmt.Sprintf("no pod could be started within %v: %v", startPatience, err)})
+	}
+	if noteErr := s.setPod(ctx, j, podWanted, "waiting for the cluster"); noteErr != nil {
+		return noteErr
+	}
+	return fmt.Errorf("start pod: %w", err)
+}
+
+// pod makes the pod of a job.
+func (s *Service) pod(ctx context.Context, j *Job) (Pod, error) {
+	run, err := s.Get(ctx, j.Run)
+	if err != nil {
+		return Pod{}, err
+	}
+	p, err := s.plan(ctx, s.db, j.Run)
+	if err != nil {
+		return Pod{}, err
+	}
+	i, err := s.instanceOf(ctx, p, j)
+	if err != nil {
+		return Pod{}, err
+	}
+	vars, err := s.jobVariables(ctx, &run, j)
+	if err != nil {
+		return Pod{}, err
+	}
+	pod := Pod{Name: j.PodName(), Project: run.Project, Run: run.ID, Job: j.ID, Title: i.Title(), Env: map[string]string{}}
+	if pod.Image, err = s.image(&i, vars); err != nil {
+		return Pod{}, err
+	}
+	if i.Job.Container != nil {
+		for name, value := range vars.ExpandAll(i.Job.Container.Env) {
+			pod.Env[name] = value
+		}
+	}
+	for _, c := range i.Job.Services {
+		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: vars.Expand(c.Image), Env: vars.ExpandAll(c.Env)})
+	}
+	pod.Deadline = time.Duration(timeoutOf(i.Job)+max(i.Job.CancelTimeoutInMinutes, 1))*time.Minute + startPatience + stopGrace
+	pod.Env["SLIPWAY_URL"], pod.Env["SLIPWAY_JOB"], pod.Env["SLIPWAY_REGISTRY"] = s.URL, j.ID.String(), s.Registry
+	pod.Token, err = s.Tokens.IssueToken(ctx, identity.TokenRequest{
+		Kind: identity.TokenJob, Project: run.Project, Life: pod.Deadline,
+		Actor:   slipway.Actor{Kind: slipway.ActorJob, ID: j.ID.String(), Name: run.PipelineName + " " + run.Number + ", " + i.Title()},
+		Binding: identity.Binding{Run: run.ID, Job: j.ID, Commit: run.Commit},
+	})
+	if err != nil {
+		return Pod{}, fmt.Errorf("issue the job's token: %w", err)
+	}
+	return pod, nil
+}
+
+// image chooses the image of a job: its container, else what its pool maps to.
+func (s *Service) image(i *plan.Instance, vars variable.Set) (string, error) {
+	if c := i.Job.Container; c != nil {
+		return vars.Expand(c.Image), nil
+	}
+	pool := i.Pool()
+	name := strings.ToLower(vars.Expand(pool.Image))
+	if name == "" {
+		name = strings.ToLower(vars.Expand(pool.Name))
+	}
+	if image, ok := s.Images[name]; ok {
+		return image, nil
+	}
+	if strings.HasPrefix(name, "windows") || strings.HasPrefix(name, "macos") || strings.HasPrefix(name, "vs20") {
+		return "", slipway.Unsupported("no pool of this installation runs %q: jobs run on Linux; use an ubuntu image or a container", name)
+	}
+	return s.Registry + "/slipway/job:latest", nil
+}
+
+// inspect compares a job that should have a pod with the pod.
+func (s *Service) inspect(ctx context.Context, j *Job) error {
+	if over, reason := s.overdue(ctx, j); over {
+		return s.finish(ctx, j, reason)
+	}
+	status, err := s.Executor.Inspect(ctx, j.PodName())
+	if err != nil {
+		return fmt.Errorf("inspect pod: %w", err)
+	}
+	switch status.Phase {
+	case PodStarting:
+		return s.setPod(ctx, j, podStarted, status.Note)
+	case PodRunning:
+		return nil
+	case PodBroken:
+		return s.finish(ctx, j, s.lost(j, status.Note))
+	}
+	// Absent or ended: its agent's last report may have arrived since the row was read, or be on its way.
+	fresh, err := s.Job(ctx, j.ID)
+	if err != nil || fresh.State == schedule.Completed {
+		return err
+	}
+	if since := s.goneSince(j); s.clock.Now().Sub(since) < goneGrace {
+		return nil
+	}
+	note := status.Note
+	if note == "" {
+		note = "its pod ended before the agent had reported the end of the job"
+	}
+	if status.Phase == PodAbsent {
+		note = "its pod is gone: it was deleted, or its node was lost"
+	}
+	return s.finish(ctx, j, s.lost(j, note))
+}
+
+// goneSince is the first time in this process that the job's pod was not there.
+func (s *Service) goneSince(j *Job) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone == nil {
+		s.gone = map[slipway.JobID]time.Time{}
+	}
+	if _, ok := s.gone[j.ID]; !ok {
+		s.gone[j.ID] = s.clock.Now()
+	}
+	return s.gone[j.ID]
+}
+
+// lost is the end of a job whose agent is gone; one that was asked to cancel is canceled.
+func (s *Service) lost(j *Job, note string) job.Completion {
+	if !j.CancelRequested.IsZero() {
+		return job.Completion{Result: schedule.Canceled, Reason: note}
+	}
+	return job.Completion{Result: schedule.Failed, Reason: note}
+}
+
+// overdue ends jobs that neither their agents nor their cancellation ended in time.
+func (s *Service) overdue(ctx context.Context, j *Job) (bool, job.Completion) {
+	now := s.clock.Now()
+	if j.State == schedule.Queued {
+		if !j.CancelRequested.IsZero() {
+			return true, job.Completion{Result: schedule.Canceled, Reason: "canceled before it started"}
+		}
+		if !j.Heard.IsZero() && now.Sub(j.Heard) > startPatience { // Heard is when its pod was asked for
+			note := j.PodNote
+			if note == "" {
+				note = "its agent never called"
+			}
+			return true, job.Completion{Result: schedule.Failed, Reason: fmt.Sprintf("the job did not start within %v: %s", startPatience, note)}
+		}
+		return false, job.Completion{}
+	}
+	timeout, cancelTimeout := maxTimeout, 5
+	if p, err := s.plan(ctx, s.db, j.Run); err == nil {
+		if i, err := s.instanceOf(ctx, p, j); err == nil {
+			timeout, cancelTimeout = timeoutOf(i.Job), max(i.Job.CancelTimeoutInMinutes, 1)
+		}
+	}
+	cancel := time.Duration(cancelTimeout) * time.Minute
+	if !j.CancelRequested.IsZero() && now.Sub(j.CancelRequested) > cancel+stopGrace {
+		return true, job.Completion{Result: schedule.Canceled, Reason: fmt.Sprintf("the job did not stop within %d minutes of its cancellation", cancelTimeout)}
+	}
+	if now.Sub(j.Started) > time.Duration(timeout)*time.Minute+cancel+stopGrace {
+		return true, job.Completion{Result: schedule.Failed, Reason: fmt.Sprintf("the job ran longer than its limit of %d minutes", timeout)}
+	}
+	return false, job.Completion{}
+}
+
+// remove ends the pod of a job that is over.
+func (s *Service) remove(ctx context.Context, j *Job) error {
+	status, err := s.Executor.Inspect(ctx, j.PodName())
+	if err != nil {
+		return fmt.Errorf("inspect pod: %w", err)
+	}
+	// The agent ends by itself once its last report is answered.
+	if status.Phase == PodRunning && s.clock.Now().Sub(j.Finished) < goneGrace {
+		return nil
+	}
+	if err := s.Executor.Stop(ctx, j.PodName()); err != nil {
+		return fmt.Errorf("stop pod: %w", err)
+	}
+	s.mu.Lock()
+	delete(s.gone, j.ID)
+	s.mu.Unlock()
+	return s.setPod(ctx, j, podRemoved, "")
+}

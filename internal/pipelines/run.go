@@ -1,0 +1,162 @@
+package pipelines
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/pipelines/schedule"
+)
+
+// RunState is how far a run is.
+type RunState string
+
+// The states of a run.
+const (
+	RunQueued    RunState = "queued"
+	RunRunning   RunState = "running"
+	RunCompleted RunState = "completed"
+)
+
+// Run is one run of a pipeline.
+type Run struct {
+	ID           slipway.RunID
+	Project      slipway.ProjectID
+	Pipeline     slipway.PipelineID
+	PipelineName string
+	Number       string // Build.BuildNumber
+	Title        string // first line of the commit's message
+	Reason       string // Build.Reason
+	Repository   slipway.RepositoryID
+	Ref          string
+	Commit       slipway.CommitID
+	Actor        slipway.Actor // for whom it runs
+	Parameters   map[string]any
+	// Problems say what is wrong with the files of a run that could not begin.
+	Problems   []FileProblem
+	Tags       []string
+	State      RunState
+	Result     schedule.Result
+	Canceled   bool
+	CanceledBy string
+	Queued     time.Time
+	Started    time.Time
+	Finished   time.Time
+}
+
+// FileProblem is something wrong in a file, with its place.
+type FileProblem struct {
+	At      slipway.Position `json:"at"`
+	Message string           `json:"message"`
+}
+
+// String is file:line:column: message.
+func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
+
+const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
+	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished`
+
+const runTables = ` FROM pipeline_runs r JOIN pipeline_definitions d ON d.id = r.pipeline `
+
+func scanRun(row interface{ Scan(...any) error }, r *Run) error {
+	var actor, parameters, problems, tags string
+	var queued, started, finished int64
+	err := row.Scan((*int64)(&r.ID), (*string)(&r.Project), (*int64)(&r.Pipeline), &r.PipelineName, &r.Number, &r.Title, &r.Reason,
+		(*string)(&r.Repository), &r.Ref, (*string)(&r.Commit), &actor, &parameters, &problems, &tags, (*string)(&r.State),
+		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished)
+	if err != nil {
+		return err
+	}
+	r.Queued, r.Started, r.Finished = db.Time(queued), db.Time(started), db.Time(finished)
+	return decodeColumns(column{actor, &r.Actor}, column{parameters, &r.Parameters}, column{problems, &r.Problems}, column{tags, &r.Tags})
+}
+
+// column is a column of JSON; "" leaves the value as it is.
+type column struct {
+	text string
+	into any
+}
+
+func decodeColumns(columns ...column) error {
+	for _, c := range columns {
+		if c.text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(c.text), c.into); err != nil {
+			return fmt.Errorf("decode column: %w", err)
+		}
+	}
+	return nil
+}
+
+func getRun(ctx context.Context, q db.Querier, id slipway.RunID) (Run, error) {
+	r, err := db.One(ctx, q, scanRun, `SELECT `+runColumns+runTables+`WHERE r.id = $1`, int64(id))
+	if db.IsNoRows(err) {
+		return r, slipway.NotFound("there is no run %d", id)
+	}
+	if err != nil {
+		return r, fmt.Errorf("get run %d: %w", id, err)
+	}
+	return r, nil
+}
+
+// Get returns one run.
+func (s *Service) Get(ctx context.Context, id slipway.RunID) (Run, error) {
+	return getRun(ctx, s.db, id)
+}
+
+// RunFilter chooses runs; zero fields choose all.
+type RunFilter struct {
+	Project  slipway.ProjectID
+	Pipeline slipway.PipelineID
+	Ref      string
+	Commit   slipway.CommitID
+	State    RunState
+	Before   slipway.RunID // only runs older than this one
+	Limit    int           // at most 200, which is also the default
+}
+
+// List returns runs, newest first.
+func (s *Service) List(ctx context.Context, f RunFilter) ([]Run, error) {
+	if f.Limit <= 0 || f.Limit > 200 {
+		f.Limit = 200
+	}
+	var where []string
+	var args []any
+	add := func(set bool, condition string, arg any) {
+		if set {
+			args = append(args, arg)
+			where = append(where, fmt.Sprintf(condition, len(args)))
+		}
+	}
+	add(f.Project != "", "r.project = $%d", string(f.Project))
+	add(f.Pipeline != 0, "r.pipeline = $%d", int64(f.Pipeline))
+	add(f.Ref != "", "r.ref = $%d", f.Ref)
+	add(f.Commit != "", "r.commit_id = $%d", string(f.Commit))
+	add(f.State != "", "r.state = $%d", string(f.State))
+	add(f.Before != 0, "r.id < $%d", int64(f.Before))
+	add(true, "r.id > $%d", int64(0))
+	args = append(args, f.Limit)
+	list, err := db.List(ctx, s.db, scanRun, `SELECT `+runColumns+runTables+`WHERE `+strings.Join(where, " AND ")+
+		fmt.Sprintf(` ORDER BY r.id DESC LIMIT $%d`, len(args)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return list, nil
+}
+
+// updateRun changes number and tags as steps ask.
+func updateRun(ctx context.Context, tx *db.Tx, r *Run) error {
+	tags, err := json.Marshal(r.Tags)
+	if err != nil {
+		return fmt.Errorf("change run %d: %w", r.ID, err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET number = $1, tags = $2 WHERE id = $3`, r.Number, string(tags), int64(r.ID)); err != nil {
+		return fmt.Errorf("change run %d: %w", r.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package pipelines
+
+import (
+	"context"
+	"time"
+
+	"slipway"
+	"slipway/internal/identity"
+	"slipway/internal/pipelines/variable"
+)
+
+// Repository is what pipelines need to know of a git repository.
+type Repository struct {
+	ID            slipway.RepositoryID
+	Project       slipway.ProjectID
+	ProjectName   string
+	Name          string
+	DefaultBranch string // full name: refs/heads/main
+	URL           string // for git in a job's pod, without credentials
+}
+
+// Commit is what pipelines need to know of a commit.
+type Commit struct {
+	Message string
+	Author  string
+}
+
+// Source reads repositories. An absent thing is a slipway.Problem with CodeNotFound.
+type Source interface {
+	Repository(ctx context.Context, id slipway.RepositoryID) (Repository, error)
+	// FindRepository finds REPOSITORY in the project, or PROJECT/REPOSITORY.
+	FindRepository(ctx context.Context, project slipway.ProjectID, name string) (Repository, error)
+	Resolve(ctx context.Context, id slipway.RepositoryID, ref string) (slipway.CommitID, error)
+	ReadFile(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID, path string, limit int64) ([]byte, error)
+	Commit(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID) (Commit, error)
+}
+
+// Environments gives the variables of an environment to the deployment jobs in it; secrets among them are marked. An
+// environment that does not exist yet has none.
+type Environments interface {
+	Variables(ctx context.Context, project slipway.ProjectID, environment string) (variable.Set, error)
+}
+
+// Tokens issues the tokens of jobs; *identity.Service does.
+type Tokens interface {
+	IssueToken(ctx context.Context, r identity.TokenRequest) (string, error)
+}
+
+// Pod is what an executor starts for one attempt of one job.
+type Pod struct {
+	// Name is derived from the job, a DNS label.
+	Name    string
+	Project slipway.ProjectID
+	Run     slipway.RunID
+	Job     slipway.JobID
+	Title   string
+	// Image is the job's container image.
+	Image    string
+	Env      map[string]string
+	Services []PodService
+	// Token is the job's token, which the agent gets as SLIPWAY_JOB_TOKEN.
+	Token string
+	// Deadline bounds the pod's life from its start.
+	Deadline time.Duration
+}
+
+// PodService is a container beside the job; Name is its host name.
+type PodService struct {
+	Name  string
+	Image string
+	Env   map[string]string
+}
+
+// PodPhase is how far a pod is.
+type PodPhase string
+
+// The phases of a pod.
+const (
+	PodAbsent   PodPhase = "absent"
+	PodStarting PodPhase = "starting" // Note says what it waits for
+	PodRunning  PodPhase = "running"
+	PodEnded    PodPhase = "ended"  // the agent's program has ended; Note says how if that was not well
+	PodBroken   PodPhase = "broken" // it cannot run or go on; Note says why
+)
+
+// PodStatus is what an executor sees of a pod. Note is a sentence for people.
+type PodStatus struct {
+	Phase PodPhase
+	Note  string
+}
+
+// Executor runs jobs' pods. Each method may be called again at any time: Start of a pod that is there and Stop of one
+// that is not do nothing. A slipway.Problem with CodeInvalid from Start says that this pod can never be started.
+type Executor interface {
+	Start(ctx context.Context, p Pod) error
+	Stop(ctx context.Context, name string) error
+	Inspect(ctx context.Context, name string) (PodStatus, error)
+}

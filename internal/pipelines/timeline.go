@@ -1,0 +1,141 @@
+package pipelines
+
+import (
+	"context"
+	"fmt"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+)
+
+// Step is a step of a job's attempt as its agent reported it.
+type Step struct {
+	job.StepRecord
+	LogSize int64
+}
+
+// stepsOf lists the steps of a job's attempt in order.
+func stepsOf(ctx context.Context, q db.Querier, id slipway.JobID) ([]Step, error) {
+	list, err := db.List(ctx, q, func(row interface{ Scan(...any) error }, st *Step) error {
+		var record string
+		if err := row.Scan(&st.ID, &record, &st.LogSize); err != nil {
+			return err
+		}
+		number := st.ID
+		err := decodeColumns(column{record, &st.StepRecord})
+		st.ID = number
+		return err
+	}, `SELECT step, record, log_size FROM pipeline_steps WHERE job = $1 ORDER BY step LIMIT 5000`, int64(id))
+	if err != nil {
+		return nil, fmt.Errorf("list steps of job %d: %w", id, err)
+	}
+	return list, nil
+}
+
+// Timeline is a run from its stages down to its steps, in the order of the plan.
+type Timeline struct {
+	Run    Run
+	Stages []TimelineStage
+}
+
+// TimelineStage is the latest attempt of a stage.
+type TimelineStage struct {
+	Stage
+	Title     string
+	DependsOn []string
+	Jobs      []TimelineJob
+}
+
+// TimelineJob is the latest attempt of a job's instance. A job that has not been decided about has no ID.
+type TimelineJob struct {
+	Job
+	Title string
+	Steps []Step
+	// Earlier are the attempts before, oldest first, without their steps.
+	Earlier []Job
+}
+
+// Timeline returns a run with all that has happened in it.
+func (s *Service) Timeline(ctx context.Context, id slipway.RunID) (*Timeline, error) {
+	run, err := s.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	t := &Timeline{Run: run}
+	p, err := s.plan(ctx, s.db, id)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return t, nil // a broken file: Run.Problems says why
+	}
+	if err != nil {
+		return nil, err
+	}
+	stages, err := stagesOf(ctx, s.db, id)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := jobsOf(ctx, s.db, id)
+	if err != nil {
+		return nil, err
+	}
+	latest := map[string]Stage{}
+	for _, st := range stages {
+		latest[st.Name] = st
+	}
+	attempts := map[string][]Job{}
+	for _, j := range jobs {
+		attempts[j.Instance] = append(attempts[j.Instance], j)
+	}
+	for i := range p.Stages {
+		ps := &p.Stages[i]
+		ts := TimelineStage{Stage: latest[ps.Name], Title: ps.Title(), DependsOn: ps.DependsOn}
+		ts.Name = ps.Name
+		for k := range ps.Jobs {
+			list, err := s.timelineJobs(ctx, ps, &ps.Jobs[k], attempts)
+			if err != nil {
+				return nil, err
+			}
+			ts.Jobs = append(ts.Jobs, list...)
+		}
+		t.Stages = append(t.Stages, ts)
+	}
+	return t, nil
+}
+
+// timelineJobs are the instances of one job, or the job itself when it was decided about as a whole.
+func (s *Service) timelineJobs(ctx context.Context, ps *plan.Stage, pj *plan.Job, attempts map[string][]Job) ([]TimelineJob, error) {
+	own := plan.InstanceID(ps.Name, pj.Name, "")
+	var legs []plan.Leg
+	if a := attempts[own]; len(a) > 0 {
+		legs = a[len(a)-1].Legs
+		if last := a[len(a)-1]; last.State == schedule.Completed && (pj.Strategy != nil || pj.Deployment != nil) {
+			return []TimelineJob{{Job: last, Title: pj.Title(), Earlier: a[:len(a)-1]}}, nil
+		}
+	}
+	var list []TimelineJob
+	for _, i := range plan.Instances(ps, pj, legs) {
+		tj := TimelineJob{Job: Job{Instance: i.ID, Stage: ps.Name, Name: pj.Name}, Title: i.Title()}
+		if a := attempts[i.ID]; len(a) > 0 {
+			tj.Job, tj.Earlier = a[len(a)-1], a[:len(a)-1]
+		}
+		if tj.ID != 0 {
+			steps, err := stepsOf(ctx, s.db, tj.ID)
+			if err != nil {
+				return nil, err
+			}
+			tj.Steps = steps
+		}
+		list = append(list, tj)
+	}
+	if len(list) == 0 { // a matrix that is not known yet
+		list = append(list, TimelineJob{Job: Job{Instance: own, Stage: ps.Name, Name: pj.Name}, Title: pj.Title()})
+	}
+	return list, nil
+}
+
+// Steps lists the steps of one attempt of a job.
+func (s *Service) Steps(ctx context.Context, id slipway.JobID) ([]Step, error) {
+	return stepsOf(ctx, s.db, id)
+}
