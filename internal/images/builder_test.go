@@ -1,0 +1,302 @@
+package images_test
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"slipway/internal/images"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// need gives a program named by the environment, which `make test` sets. On a laptop the test
+// is skipped without it; in CI that is a failure.
+func need(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	if path == "" {
+		missing(t, "%s does not name the program", variable)
+	}
+	return path
+}
+
+func missing(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// fakeHost is the registry's name in images: nothing listens there, so only the builder's
+// configuration can lead to the registry.
+const fakeHost = "registry.test:5000"
+
+// world is one builder with its own state and registry.
+type world struct {
+	t        *testing.T
+	state    string
+	socket   string
+	config   string
+	registry *httptest.Server
+	command  *exec.Cmd
+	stderr   *bytes.Buffer
+}
+
+// newWorld starts a registry, which holds library/busybox:1 in the mirror's folder and wants
+// user/password credentials where protect says so, and a builder that knows both.
+func newWorld(t *testing.T, protect func(*http.Request) bool) *world {
+	t.Helper()
+	need(t, "SLIPWAY_BUILDER")
+	if os.Geteuid() != 0 {
+		missing(t, "the builder needs root")
+	}
+	backend := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if protect != nil && protect(r) && (user != "job" || password != "secret-token") {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"sign in"}]}`, http.StatusUnauthorized)
+			return
+		}
+		backend.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	w := &world{t: t, registry: server, state: t.TempDir()}
+	w.socket = filepath.Join(w.state, "builder.sock")
+	w.pushBusybox()
+	w.writeConfig(map[string]any{})
+	w.start()
+	t.Cleanup(func() {
+		if w.command != nil {
+			w.stop()
+		}
+	})
+	return w
+}
+
+func (w *world) writeConfig(more map[string]any) {
+	w.t.Helper()
+	c := map[string]any{
+		"state": filepath.Join(w.state, "state"), "socket": w.socket, "runc": need(w.t, "SLIPWAY_RUNC"), "cacheBytes": 2 << 30,
+		"registries": []any{
+			map[string]any{"host": fakeHost, "endpoint": w.registry.URL},
+			map[string]any{"host": "docker.io", "mirrors": []string{fakeHost + "/mirror/docker.io"}},
+		},
+	}
+	for k, v := range more {
+		c[k] = v
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.config = filepath.Join(w.state, "builder.json")
+	if err := os.WriteFile(w.config, b, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// start runs the builder and waits for its line.
+func (w *world) start() {
+	w.t.Helper()
+	w.stderr = &bytes.Buffer{}
+	w.command = exec.Command(need(w.t, "SLIPWAY_BUILDER"), "run", "--config", w.config)
+	w.command.Stderr = w.stderr
+	out, err := w.command.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.command.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		_ = w.command.Wait()
+		w.t.Fatalf("the builder ended before it was ready: %v\n%s", err, w.stderr)
+	}
+	var ready struct {
+		Ready  bool
+		Socket string
+	}
+	if err := json.Unmarshal([]byte(line), &ready); err != nil || !ready.Ready || ready.Socket != w.socket {
+		w.t.Fatalf("ready line is %q (%v)", line, err)
+	}
+}
+
+// stop ends the builder as the server does and checks that it says no error.
+func (w *world) stop() {
+	w.t.Helper()
+	if err := w.command.Process.Signal(syscall.SIGTERM); err != nil {
+		w.t.Fatal(err)
+	}
+	timer := time.AfterFunc(30*time.Second, func() { _ = w.command.Process.Kill() })
+	defer timer.Stop()
+	if err := w.command.Wait(); err != nil {
+		w.t.Errorf("the builder's end: %v\n%s", err, w.stderr)
+	}
+	w.command = nil
+}
+
+// kill ends the builder with kill -9.
+func (w *world) kill() {
+	w.t.Helper()
+	if err := w.command.Process.Kill(); err != nil {
+		w.t.Fatal(err)
+	}
+	_ = w.command.Wait()
+	w.command = nil
+}
+
+// build builds a folder of files and gives the events with the result.
+func (w *world) build(files map[string]string, o images.Options) (images.Result, []images.Event, error) {
+	w.t.Helper()
+	o.ContextDir = w.folder(files)
+	return w.buildFolder(o)
+}
+
+func (w *world) buildFolder(o images.Options) (images.Result, []images.Event, error) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	defer cancel()
+	var events []images.Event
+	result, err := images.Build(ctx, images.DialSocket(w.socket), o, func(e images.Event) { events = append(events, e) })
+	return result, events, err
+}
+
+func (w *world) folder(files map[string]string) string {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	for path, text := range files {
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// pull reads an image back from the registry by another client.
+func (w *world) pull(image string) v1.Image {
+	w.t.Helper()
+	ref, err := name.ParseReference(strings.TrimPrefix(w.registry.URL, "http://") + "/" + image)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	img, err := remote.Image(ref, remote.WithContext(w.t.Context()))
+	if err != nil {
+		w.t.Fatalf("pull %s: %v", image, err)
+	}
+	return img
+}
+
+// files gives the regular files of an image with their text.
+func files(t *testing.T, img v1.Image) map[string]string {
+	t.Helper()
+	r := mutate.Extract(img)
+	defer r.Close()
+	out := map[string]string{}
+	for tr := tar.NewReader(r); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(tr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeReg {
+			out[h.Name] = string(b)
+		}
+	}
+}
+
+// busyboxImage is Debian's static busybox as an image, made once for all tests.
+var busyboxImage = sync.OnceValues(func() (v1.Image, error) {
+	binary, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	tw := tar.NewWriter(&b)
+	write := func(h tar.Header, body []byte) {
+		h.Size = int64(len(body))
+		if e := tw.WriteHeader(&h); err == nil {
+			err = e
+		}
+		if _, e := tw.Write(body); err == nil {
+			err = e
+		}
+	}
+	write(tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
+	write(tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, binary)
+	for _, applet := range []string{"sh", "cat", "echo", "date", "sleep", "wget", "ip", "ls", "nslookup", "true"} {
+		write(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
+	}
+	if e := tw.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return nil, err
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if err != nil {
+		return nil, err
+	}
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return nil, err
+	}
+	return mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs(img)},
+		Config: v1.Config{Env: []string{"PATH=/bin"}, Cmd: []string{"/bin/sh"}}})
+})
+
+func diffIDs(img v1.Image) []v1.Hash {
+	c, err := img.ConfigFile()
+	if err != nil {
+		return nil
+	}
+	return c.RootFS.DiffIDs
+}
+
+func (w *world) pushBusybox() {
+	w.t.Helper()
+	img, err := busyboxImage()
+	if err != nil {
+		missing(w.t, "a static busybox is needed (Debian: busybox-static): %v", err)
+	}
+	ref, err := name.ParseReference(strings.TrimPrefix(w.registry.URL, "http://") + "/mirror/docker.io/library/busybox:1")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := remote.Write(ref, img, remote.WithContext(w.t.Context())); err != nil {
+		w.t.Fatalf("push busybox: %v", err)
+	}
+}
