@@ -10,7 +10,7 @@ import (
 )
 
 // Names of columns are Application Insights' own, so that a KQL query of theirs finds them; what Slipway adds
-// (project to node) is named after its own words. Absent text is '' and an absent number 0, never NULL.
+// (project to node) is named after its own words. Absent text is ” and an absent number 0, never NULL.
 const commonColumns = `
 	"timestamp" TIMESTAMP NOT NULL,
 	project VARCHAR, environment BIGINT, environmentName VARCHAR, deployment BIGINT, commitId VARCHAR, run BIGINT, image VARCHAR,
