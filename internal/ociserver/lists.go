@@ -1,0 +1,129 @@
+package ociserver
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"slipway"
+	"slipway/internal/registry"
+)
+
+const maxPage = 1000
+
+// page reads `n` and `last`. Without n a page is as long as it may be.
+func page(r *http.Request) (n int, last string, err error) {
+	query := r.URL.Query()
+	n = maxPage
+	if value := query.Get("n"); value != "" {
+		if n, err = strconv.Atoi(value); err != nil || n < 0 {
+			return 0, "", slipway.Invalid("n must be a number, 0 or more")
+		}
+	}
+	return min(n, maxPage), query.Get("last"), nil
+}
+
+// next sets the Link header to the page after the entry last (RFC 5988).
+func next(w http.ResponseWriter, path string, n int, last string) {
+	query := url.Values{"n": {strconv.Itoa(n)}, "last": {last}}
+	w.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, path, query.Encode()))
+}
+
+func (s *Server) tags(w http.ResponseWriter, q *request) error {
+	repo, err := s.pulled(q)
+	if err != nil {
+		return err
+	}
+	n, last, err := page(q.Request)
+	if err != nil {
+		return err
+	}
+	names := []string{}
+	if n > 0 {
+		list, err := s.registry.Tags(q.Context(), repo, last, n)
+		if err != nil {
+			return err
+		}
+		for _, t := range list {
+			names = append(names, t.Name)
+		}
+	}
+	if n > 0 && len(names) == n {
+		more, err := s.registry.Tags(q.Context(), repo, names[n-1], 1)
+		if err != nil {
+			return err
+		}
+		if len(more) > 0 {
+			next(w, "/v2/"+q.name+"/tags/list", n, names[n-1])
+		}
+	}
+	writeJSON(w, http.StatusOK, "application/json", map[string]any{"name": q.name, "tags": names})
+	return nil
+}
+
+// catalog lists the repositories that the caller may pull from.
+func (s *Server) catalog(w http.ResponseWriter, q *request) error {
+	if q.who.Kind == slipway.ActorAnonymous {
+		return slipway.Unauthenticated("sign in with a personal access token as the password")
+	}
+	n, last, err := page(q.Request)
+	if err != nil {
+		return err
+	}
+	who := unscoped(q.who) // the scope was for the catalog, not for each repository
+	names := []string{}
+	for len(names) <= n {
+		list, err := s.registry.Repositories(q.Context(), last, maxPage)
+		if err != nil {
+			return err
+		}
+		for _, repo := range list {
+			last = repo.Name
+			if _, err := s.allow(q.Context(), who, repo.Name, pull); err == nil {
+				names = append(names, repo.Name)
+			}
+		}
+		if len(list) < maxPage {
+			break
+		}
+	}
+	if len(names) > n {
+		names = names[:n]
+		if n > 0 {
+			next(w, "/v2/_catalog", n, names[n-1])
+		}
+	}
+	writeJSON(w, http.StatusOK, "application/json", map[string]any{"repositories": names})
+	return nil
+}
+
+// referrers lists what is about a digest; nothing known of it, or of the repository, is an empty list.
+func (s *Server) referrers(w http.ResponseWriter, q *request) error {
+	d, err := digest(q.reference)
+	if err != nil {
+		return err
+	}
+	filter := q.URL.Query().Get("artifactType")
+	list := []registry.Descriptor{}
+	repo, err := s.pulled(q)
+	if err == nil {
+		list, err = s.registry.Referrers(q.Context(), repo, d, filter)
+	} else if unknown(err) {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	if filter != "" {
+		w.Header().Set("OCI-Filters-Applied", "artifactType")
+	}
+	writeJSON(w, http.StatusOK, registry.TypeOCIIndex, map[string]any{"schemaVersion": 2, "mediaType": registry.TypeOCIIndex, "manifests": list})
+	return nil
+}
+
+// unknown reports that a repository which the caller may pull from does not exist yet.
+func unknown(err error) bool {
+	e, ok := err.(*registry.Error) //nolint:errorlint // only as the registry itself returns it, not a hidden project
+	return ok && e.Fault == registry.NameUnknown
+}

@@ -1,0 +1,91 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"slipway/internal/db"
+)
+
+const collectBatch = 500
+
+// Collect removes uploads that rest, blobs that no manifest of their repository names, contents that no repository
+// has, and objects that no row names, each after Options.Grace. It may run beside pushes and beside itself.
+func (s *Service) Collect(ctx context.Context) error {
+	before := s.clock.Now().Add(-s.options.Grace)
+	return errors.Join(s.collectUploads(ctx, before), s.collectLinks(ctx, before), s.collectBlobs(ctx), s.collectObjects(ctx, before))
+}
+
+func (s *Service) collectUploads(ctx context.Context, before time.Time) error {
+	list, err := db.List(ctx, s.db, db.Value[string], `SELECT id FROM registry_uploads WHERE updated < $1 ORDER BY updated LIMIT 1000`, db.Micros(before))
+	if err != nil {
+		return fmt.Errorf("collect uploads: %w", err)
+	}
+	for _, id := range list {
+		if err := s.Cancel(ctx, Upload{ID: id}); err != nil {
+			return fmt.Errorf("collect uploads: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Service) collectLinks(ctx context.Context, before time.Time) error {
+	const statement = `
+		DELETE FROM registry_blob_links
+		WHERE touched < $1 AND NOT EXISTS (
+			SELECT 1 FROM registry_manifest_references AS r
+			WHERE r.repository_id = registry_blob_links.repository_id AND r.digest = registry_blob_links.digest)`
+	if _, err := s.db.ExecContext(ctx, statement, db.Micros(before)); err != nil {
+		return fmt.Errorf("collect blob links: %w", err)
+	}
+	return nil
+}
+
+// collectBlobs first commits that a row is gone and then deletes its object, whose key nobody will ever use again.
+func (s *Service) collectBlobs(ctx context.Context) error {
+	const statement = `
+		DELETE FROM registry_blobs
+		WHERE digest IN (SELECT b.digest FROM registry_blobs AS b
+				WHERE NOT EXISTS (SELECT 1 FROM registry_blob_links AS l WHERE l.digest = b.digest) LIMIT $1)
+		  AND NOT EXISTS (SELECT 1 FROM registry_blob_links AS l WHERE l.digest = registry_blobs.digest)
+		RETURNING key`
+	for {
+		var keys []string
+		err := s.db.Tx(ctx, func(tx *db.Tx) (err error) {
+			keys, err = db.List(ctx, tx, db.Value[string], statement, collectBatch)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("collect blobs: %w", err)
+		}
+		for _, key := range keys {
+			if err := s.blobs.Delete(ctx, key); err != nil {
+				return fmt.Errorf("collect blobs: %w", err)
+			}
+		}
+		if len(keys) < collectBatch {
+			return nil
+		}
+	}
+}
+
+// collectObjects deletes what a server left that died between an object and its row.
+func (s *Service) collectObjects(ctx context.Context, before time.Time) error {
+	err := s.blobs.List(ctx, keyPrefix, func(key string, _ int64) error {
+		made := keyTime(key)
+		if made.IsZero() || !made.Before(before) {
+			return nil
+		}
+		n, err := db.One(ctx, s.db, db.Value[int64], `SELECT count(*) FROM registry_blobs WHERE key = $1`, key)
+		if err != nil || n > 0 {
+			return err
+		}
+		return s.blobs.Delete(ctx, key)
+	})
+	if err != nil {
+		return fmt.Errorf("collect objects: %w", err)
+	}
+	return nil
+}

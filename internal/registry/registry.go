@@ -1,0 +1,93 @@
+// Package registry owns container images and other OCI artifacts: repositories, manifests, tags, referrers and
+// uploads as rows, blobs in the object store. It follows the OCI distribution and image specifications, version 1.1,
+// and takes Docker's schema 2 as well. The door to it is ociserver.
+//
+// Every byte is checked against its digest before it can be read. A content is kept once for the installation and
+// linked to each repository that has it. An object's key is used once and never again, and its row is written
+// after the object is durable; so a kill at any moment leaves at worst an object that no row names, which Collect
+// removes, and never a row without its object.
+//
+// It must not know who may do what (the door asks identity) nor anything of runs and clusters beyond their names.
+package registry
+
+import (
+	"context"
+	"embed"
+	"log/slog"
+	"time"
+
+	"slipway/internal/blob"
+	"slipway/internal/clock"
+	"slipway/internal/db"
+	"slipway/internal/events"
+)
+
+// Migrations holds this package's tables.
+//
+//go:embed migrations
+var Migrations embed.FS
+
+// Limits of what is taken from outside.
+const (
+	MaxManifest   = 4 << 20  // bytes; the specification asks for at least this
+	maxReferences = 10_000   // config, layers and manifests that one manifest names
+	maxTags       = 100      // tags given in one push
+	maxUploads    = 1000     // uploads under way in one repository
+	defaultMax    = 64 << 30 // bytes of one blob
+)
+
+// Options chooses behaviour; the zero value is the usual one.
+type Options struct {
+	// MaxBlob is the largest blob in bytes, 64 GiB when zero.
+	MaxBlob int64
+	// Sparse accepts manifests that name blobs and manifests which are not in the repository. Such images
+	// cannot be pulled whole, so it is off.
+	Sparse bool
+	// Grace is how long uploads that rest and blobs that no manifest names are kept, 24 hours when zero.
+	Grace time.Duration
+}
+
+// Service is the registry. It is safe for concurrent use.
+type Service struct {
+	db      *db.DB
+	log     *events.Log
+	blobs   blob.Resumable
+	clock   clock.Clock
+	logger  *slog.Logger
+	options Options
+	bytes   string // the COLLATE clause that orders text by its bytes
+}
+
+// Open migrates the tables and returns the registry.
+func Open(ctx context.Context, d *db.DB, log *events.Log, blobs blob.Resumable, c clock.Clock, logger *slog.Logger, o Options) (*Service, error) {
+	if err := d.Migrate(ctx, "registry", Migrations); err != nil {
+		return nil, err
+	}
+	if o.MaxBlob == 0 {
+		o.MaxBlob = defaultMax
+	}
+	if o.Grace == 0 {
+		o.Grace = 24 * time.Hour
+	}
+	s := &Service{db: d, log: log, blobs: blobs, clock: c, logger: logger, options: o}
+	if d.Engine() == db.Postgres { // whose default order depends on its locale; SQLite's is that of bytes
+		s.bytes = ` COLLATE "C"`
+	}
+	return s, nil
+}
+
+// Run removes what nobody needs, once an hour, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := s.Collect(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Error("registry collection failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
