@@ -1,12 +1,22 @@
 package compile
 
-import "slipway/internal/pipelines/plan"
+import (
+	"fmt"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/template"
+	"slipway/internal/pipelines/yaml"
+)
 
 // Files reads files of one repository at the run's commit. Paths are relative to its root, with slashes, cleaned, and
 // never lead out of it. An absent file is an error for which errors.Is(err, fs.ErrNotExist).
-type Files interface {
-	ReadFile(path string) ([]byte, error)
-}
+type Files = template.Files
+
+// Problems is everything that is wrong with a file, each with its place. Every error of this package that is the file's
+// fault is one; errors.As finds its first *slipway.Problem.
+type Problems = yaml.Problems
 
 // Input is what a compilation depends on.
 type Input struct {
@@ -14,7 +24,8 @@ type Input struct {
 	Path string
 	// Files of the repository at the commit of the run.
 	Files Files
-	// Repository opens another repository that `resources.repositories` declares, at its ref. Nil refuses `@alias`.
+	// Repository opens another repository that `resources.repositories` declares, at its ref. Nil refuses `@alias` and
+	// the checkout of other repositories.
 	Repository func(plan.Repository) (Files, error)
 	// Parameters are the values of run-time parameters, by name: string, bool, float64, []any, map[string]any as JSON
 	// gives them, or strings, which are converted to the parameter's type.
@@ -22,16 +33,148 @@ type Input struct {
 	// Variables are those known before the run exists, which `${{ variables.x }}` sees: predefined ones such as
 	// Build.SourceBranch and Build.Reason, and those given when the run was queued.
 	Variables map[string]string
+	// Images says whether a vmImage can be run beside the ubuntu-* ones, which all are. Nil allows no other.
+	Images func(vmImage string) bool
+	// Pipelines says that resources.pipelines, their artifacts and triggers, can be used.
+	Pipelines bool
 }
 
 // Compile makes the plan. Its error is a Problems when the file is at fault.
-func Compile(in Input) (*plan.Plan, error) { return nil, nil }
+func Compile(in Input) (*plan.Plan, error) {
+	out, err := expand(in)
+	c := &compiler{in: in}
+	c.problems.Append(slipway.Position{File: in.Path, Line: 1, Column: 1}, err)
+	if out.Root == nil {
+		return nil, c.problems.Err()
+	}
+	p := &plan.Plan{Version: plan.Version, File: in.Path, Sources: out.Sources, Parameters: out.Parameters}
+	c.root(p, out.Root)
+	if err := c.problems.Err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
 
 // Expand is the file with all templates expanded, as YAML text that means the same without parameters.
-func Expand(in Input) ([]byte, error) { return nil, nil }
+func Expand(in Input) ([]byte, error) {
+	out, err := expand(in)
+	if err != nil {
+		return nil, err
+	}
+	text, err := yaml.Write(out.Root)
+	if err != nil {
+		return nil, fmt.Errorf("expand %s: %w", in.Path, err)
+	}
+	return text, nil
+}
+
+func expand(in Input) (template.Output, error) {
+	input := template.Input{Path: in.Path, Files: in.Files, Parameters: in.Parameters, Variables: in.Variables}
+	if in.Repository != nil {
+		input.Repository = func(alias string, resources *yaml.Node) (template.Files, error) {
+			c := &compiler{in: in}
+			for _, item := range c.items(resources.Get("repositories"), "repositories") {
+				if r, ok := c.repository(item); ok && strings.EqualFold(r.Alias, alias) {
+					return in.Repository(r)
+				}
+			}
+			return nil, c.problems.Err()
+		}
+	}
+	return template.Expand(input)
+}
 
 // Triggers reads only the triggers of a file, so that a push can be judged without compiling it.
-func Triggers(path string, data []byte) (plan.Triggers, error) { return plan.Triggers{}, nil }
+func Triggers(path string, data []byte) (plan.Triggers, error) {
+	root, err := yaml.Read(path, data)
+	if err != nil {
+		return plan.Triggers{}, err
+	}
+	c := &compiler{}
+	if root.Kind != yaml.Map {
+		c.problems.Add(root.At, "a pipeline file is a map of keys like steps and trigger, this is %s", root.Kind)
+		return plan.Triggers{}, c.problems.Err()
+	}
+	t := c.triggers(root)
+	return t, c.problems.Err()
+}
 
-// Parameters reads only the run-time parameters of a file, for a page that asks for their values.
-func Parameters(path string, data []byte) ([]plan.Parameter, error) { return nil, nil }
+// Parameters reads only the run-time parameters of a file, for a page that asks for their values. Value is the default.
+func Parameters(path string, data []byte) ([]plan.Parameter, error) {
+	return template.Parameters(path, data)
+}
+
+// compiler makes a plan of an expanded tree and collects everything that is wrong with it.
+type compiler struct {
+	in         Input
+	problems   yaml.Problems
+	containers map[string]plan.Container // by lower-case alias
+	resources  plan.Resources
+}
+
+var rootKeys = []string{"name", "appendCommitMessageToRunName", "trigger", "pr", "schedules", "resources", "variables", "stages", "jobs", "steps",
+	"pool", "lockBehavior", "parameters", "extends"}
+
+// soleJobKeys are the keys of a job that a file of steps may have at its root.
+var soleJobKeys = []string{"strategy", "container", "services", "workspace", "continueOnError", "displayName", "condition", "timeoutInMinutes",
+	"cancelTimeoutInMinutes"}
+
+func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
+	known := rootKeys
+	if n.Get("steps") != nil {
+		known = append(append([]string{}, rootKeys...), soleJobKeys...)
+	}
+	o, ok := c.object(n, "a pipeline", known, map[string]string{
+		"phases": "write jobs", "queue": "write pool", "matrix": "write it under strategy", "pull_request": "write pr", "on": "write trigger",
+		"template": "write it under extends", "server": "agentless jobs are not there yet", "cancelTimeoutInMinutes": "write it in a job",
+	})
+	if !ok {
+		return
+	}
+	p.Name = o.text("name")
+	p.PlainName = !o.boolean("appendCommitMessageToRunName", true)
+	p.LockBehavior = o.option("lockBehavior", "", "sequential", "runLatest")
+	p.Triggers = c.triggers(n)
+	p.Resources = c.readResources(n.Get("resources"))
+	c.resources = p.Resources
+	p.Variables = c.variables(n.Get("variables"))
+	pool := c.pool(n.Get("pool"))
+
+	shapes := 0
+	for _, key := range []string{"stages", "jobs", "steps"} {
+		if n.Get(key) != nil {
+			shapes++
+		}
+	}
+	switch {
+	case shapes == 0:
+		if len(c.problems) == 0 {
+			c.problems.Add(n.At, "the pipeline has nothing to do: it needs stages, jobs or steps")
+		}
+	case shapes > 1:
+		c.problems.Add(n.At, "a pipeline has one of stages, jobs and steps, not several")
+	case n.Get("stages") != nil:
+		p.Stages = c.stages(n.Get("stages"), pool)
+	case n.Get("jobs") != nil:
+		p.Stages = []plan.Stage{{Name: plan.DefaultStage, Jobs: c.jobs(n.Get("jobs"), pool), At: n.Get("jobs").At}}
+	default:
+		job := c.soleJob(o, pool)
+		p.Stages = []plan.Stage{{Name: plan.DefaultStage, Jobs: []plan.Job{job}, At: n.At}}
+	}
+	c.checkUnits(p)
+}
+
+// MaxInstances bounds the jobs of a run, every leg counted.
+const MaxInstances = 1000
+
+func (c *compiler) checkUnits(p *plan.Plan) {
+	count := 0
+	for i := range p.Stages {
+		for j := range p.Stages[i].Jobs {
+			count += len(plan.Instances(&p.Stages[i], &p.Stages[i].Jobs[j], nil))
+		}
+	}
+	if count > MaxInstances {
+		c.problems.Limit(p.Stages[0].At, "the pipeline has %d jobs, every leg counted, more than the %d allowed", count, MaxInstances)
+	}
+}

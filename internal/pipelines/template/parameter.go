@@ -238,3 +238,26 @@ func describe(n *yaml.Node) string {
 	}
 	return "\"" + n.Text + "\""
 }
+
+// Parameters reads only the run-time parameters that a file declares; Value is the default.
+func Parameters(path string, data []byte) ([]plan.Parameter, error) {
+	root, err := yaml.Read(path, data)
+	if err != nil {
+		return nil, err
+	}
+	e := &expander{}
+	n := root.Get("parameters")
+	declared, untyped := e.definitions(n)
+	if untyped && len(declared) > 0 {
+		e.problems.Add(n.At, "parameters of the root file are a list, each with name, type and default")
+	}
+	list := make([]plan.Parameter, len(declared))
+	for i := range declared {
+		if d := &declared[i]; d.node != nil {
+			d.Default = jsonOf(e.convert(d, d.node, d.At))
+			d.Value = d.Default
+		}
+		list[i] = declared[i].Parameter
+	}
+	return list, e.problems.Err()
+}

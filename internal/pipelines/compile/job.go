@@ -1,0 +1,204 @@
+package compile
+
+import (
+	"strconv"
+	"strings"
+
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/yaml"
+)
+
+func itoa(i int) string { return strconv.Itoa(i) }
+
+// Limits and defaults of the language.
+const (
+	defaultTimeout       = 60 // minutes
+	defaultCancelTimeout = 5
+	mostMinutes          = 60 * 24 * 365
+	mostRetries          = 10
+	mostLegs             = 256
+)
+
+var sharedJobKeys = []string{"displayName", "dependsOn", "condition", "strategy", "continueOnError", "pool", "workspace", "container", "services",
+	"timeoutInMinutes", "cancelTimeoutInMinutes", "variables", "uses", "templateContext"}
+
+func (c *compiler) jobs(n *yaml.Node, pool *plan.Pool) []plan.Job {
+	var list []plan.Job
+	var depends []dependency
+	for i, item := range c.items(n, "jobs") {
+		if item.Kind != yaml.Map {
+			c.problems.Add(item.At, "a job is a map of keys, not %s", describe(item))
+			continue
+		}
+		var j plan.Job
+		var d dependency
+		switch {
+		case item.Get("deployment") != nil:
+			j, d = c.deployment(item, pool, i)
+		case item.Get("template") != nil && len(c.problems) > 0:
+			continue
+		default:
+			j, d = c.job(item, pool, i)
+		}
+		list = append(list, j)
+		depends = append(depends, d)
+	}
+	for i, names := range c.resolveDependencies("job", depends) {
+		list[i].DependsOn = names
+	}
+	return list
+}
+
+func (c *compiler) job(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, dependency) {
+	keys := append([]string{"job", "steps"}, sharedJobKeys...)
+	o, ok := c.object(n, "a job", keys, map[string]string{"server": "agentless jobs are not there yet", "environment": "write deployment instead of job",
+		"phase": "write job", "queue": "write pool", "target": "write container"})
+	if !ok {
+		return plan.Job{}, dependency{}
+	}
+	j := c.jobOf(o, "job", pool, i)
+	c.strategy(&j, o.get("strategy"))
+	j.Steps = c.steps(o.get("steps"), &j, "")
+	if len(j.Steps) == 0 && len(c.problems) == 0 {
+		c.problems.Add(o.at("steps"), "job %s has no steps", j.Name)
+	}
+	return j, c.dependsOn(o, "job", j.Name)
+}
+
+// soleJob is the job of a file of steps.
+func (c *compiler) soleJob(root object, pool *plan.Pool) plan.Job {
+	o := root
+	j := c.jobOf(o, "job", pool, 0)
+	j.Name = plan.DefaultJob
+	j.Variables = nil // they are the root's
+	c.strategy(&j, o.get("strategy"))
+	j.Steps = c.steps(o.get("steps"), &j, "")
+	if len(c.items(o.get("steps"), "steps")) == 0 && len(c.problems) == 0 {
+		c.problems.Add(o.at("steps"), "the pipeline has no steps")
+	}
+	return j
+}
+
+// jobOf reads what jobs and deployment jobs share.
+func (c *compiler) jobOf(o object, key string, around *plan.Pool, i int) plan.Job {
+	j := plan.Job{
+		Name: c.nameOr(o, key, "Job", i), DisplayName: o.text("displayName"), Kind: plan.JobAgent, Condition: o.condition(conditionScope),
+		TimeoutInMinutes:       o.integer("timeoutInMinutes", defaultTimeout, 0, mostMinutes),
+		CancelTimeoutInMinutes: o.integer("cancelTimeoutInMinutes", defaultCancelTimeout, 0, mostMinutes),
+		ContinueOnError:        o.boolean("continueOnError", false), Workspace: c.workspace(o), At: o.n.At,
+	}
+	j.Variables = c.variables(o.get("variables"))
+	pool := c.poolOr(o.get("pool"), around)
+	j.Pool = poolValue(pool)
+	if strings.EqualFold(j.Pool.Name, "server") {
+		c.problems.Unsupported(j.Pool.At, "agentless jobs (pool: server) are not there yet: put approvals on the environment, run other work in a job with steps")
+	}
+	j.Container = c.container(o.get("container"), "container of "+o.what)
+	j.Services = c.services(o.get("services"))
+	c.uses(&j, o.get("uses"))
+	return j
+}
+
+func (c *compiler) workspace(o object) string {
+	n := o.get("workspace")
+	if n == nil || n.IsNull() {
+		return ""
+	}
+	inner, ok := c.object(n, "workspace", []string{"clean"}, nil)
+	if !ok {
+		return ""
+	}
+	return inner.option("clean", "", "outputs", "resources", "all")
+}
+
+func (c *compiler) uses(j *plan.Job, n *yaml.Node) {
+	if n == nil || n.IsNull() {
+		return
+	}
+	o, ok := c.object(n, "uses", []string{"repositories", "pools"}, nil)
+	if !ok {
+		return
+	}
+	for _, alias := range o.texts("repositories") {
+		if c.alias(alias) == nil {
+			c.problems.Add(o.get("repositories").At, "no repository %q is declared under resources.repositories", alias)
+			continue
+		}
+		j.UsesRepositories = append(j.UsesRepositories, alias)
+	}
+}
+
+// alias finds a declared repository.
+func (c *compiler) alias(name string) *plan.Repository {
+	for i := range c.resources.Repositories {
+		if strings.EqualFold(c.resources.Repositories[i].Alias, name) {
+			return &c.resources.Repositories[i]
+		}
+	}
+	return nil
+}
+
+// strategy reads matrix and parallel.
+func (c *compiler) strategy(j *plan.Job, n *yaml.Node) {
+	if n == nil || n.IsNull() {
+		return
+	}
+	o, ok := c.object(n, "strategy of a job", []string{"matrix", "parallel", "maxParallel"}, map[string]string{
+		"runOnce": "write deployment instead of job", "rolling": "write deployment instead of job", "canary": "write deployment instead of job"})
+	if !ok {
+		return
+	}
+	s := &plan.Strategy{MaxParallel: o.integer("maxParallel", 0, 0, mostLegs)}
+	switch {
+	case o.get("matrix") != nil && o.get("parallel") != nil:
+		c.problems.Add(o.at("parallel"), "a job has matrix or parallel, not both")
+	case o.get("matrix") != nil:
+		c.matrix(s, o.get("matrix"))
+	case o.get("parallel") != nil:
+		s.Sliced = true
+		for i := range o.integer("parallel", 1, 1, mostLegs) {
+			s.Legs = append(s.Legs, plan.Leg{Name: "Job" + itoa(i+1)})
+		}
+	case o.get("maxParallel") != nil:
+		c.problems.Add(o.at("maxParallel"), "maxParallel stands beside matrix")
+		return
+	default:
+		return
+	}
+	j.Strategy = s
+}
+
+func (c *compiler) matrix(s *plan.Strategy, n *yaml.Node) {
+	if n.Kind == yaml.Scalar && isRuntime(n.Text) {
+		s.MatrixExpression = c.runtime(n, variableScope)
+		return
+	}
+	if n.Kind != yaml.Map || len(n.Pairs) == 0 {
+		c.problems.Add(n.At, "matrix is a map of legs, each a map of variables, or one $[ ], not %s", describe(n))
+		return
+	}
+	if len(n.Pairs) > mostLegs {
+		c.problems.Limit(n.At, "the matrix has %d legs, more than the %d allowed", len(n.Pairs), mostLegs)
+		return
+	}
+	seen := map[string]bool{}
+	for _, p := range n.Pairs {
+		leg := plan.Leg{Name: c.name(p.Key, "a leg"), Variables: map[string]string{}}
+		if seen[strings.ToLower(leg.Name)] {
+			c.problems.Add(p.Key.At, "leg %s stands here a second time", leg.Name)
+		}
+		seen[strings.ToLower(leg.Name)] = true
+		if p.Value.Kind != yaml.Map && !p.Value.IsNull() {
+			c.problems.Add(p.Value.At, "leg %s is a map of variables, not %s", p.Key.Text, describe(p.Value))
+			continue
+		}
+		for _, v := range p.Value.Pairs {
+			if v.Value.Kind != yaml.Scalar {
+				c.problems.Add(v.Value.At, "variable %q of leg %s is text, not %s", v.Key.Text, p.Key.Text, v.Value.Kind)
+				continue
+			}
+			leg.Variables[v.Key.Text] = v.Value.Text
+		}
+		s.Legs = append(s.Legs, leg)
+	}
+}

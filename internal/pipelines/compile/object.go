@@ -1,0 +1,242 @@
+package compile
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/yaml"
+)
+
+// object is a map whose keys are known; it reads their values and records what is wrong with them.
+type object struct {
+	c    *compiler
+	n    *yaml.Node
+	what string // with its article: "a job"
+}
+
+// object checks that n is a map of known keys. refused are keys of the language, or of its past, that are not there, with what
+// to write instead.
+func (c *compiler) object(n *yaml.Node, what string, known []string, refused map[string]string) (object, bool) {
+	o := object{c, n, what}
+	if n.Kind != yaml.Map {
+		c.problems.Add(n.At, "%s is a map of keys, not %s", what, describe(n))
+		return o, false
+	}
+	for _, p := range n.Pairs {
+		key := p.Key.Text
+		if slices.Contains(known, key) {
+			continue
+		}
+		if instead, ok := refused[key]; ok {
+			c.problems.Unsupported(p.Key.At, "%s of %s is not there yet: %s", key, what, instead)
+			continue
+		}
+		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, what, nearest.Suggest(key, known))
+	}
+	return o, true
+}
+
+func (o object) get(key string) *yaml.Node { return o.n.Get(key) }
+
+// at is the place of a key, or of the map without it.
+func (o object) at(key string) slipway.Position {
+	for _, p := range o.n.Pairs {
+		if p.Key.Text == key {
+			return p.Key.At
+		}
+	}
+	return o.n.At
+}
+
+// text is a scalar's text, "" if it is absent or null.
+func (o object) text(key string) string {
+	n := o.get(key)
+	if n == nil || n.IsNull() {
+		return ""
+	}
+	if n.Kind != yaml.Scalar {
+		o.c.problems.Add(n.At, "%s of %s is text, not %s", key, o.what, n.Kind)
+		return ""
+	}
+	return n.Text
+}
+
+// needed is text that must be there.
+func (o object) needed(key string) string {
+	s := o.text(key)
+	if s == "" {
+		o.c.problems.Add(o.at(key), "%s needs %s", o.what, key)
+	}
+	return s
+}
+
+func (o object) boolean(key string, otherwise bool) bool {
+	n := o.get(key)
+	if n == nil || n.IsNull() || n.Kind == yaml.Scalar && n.Text == "" {
+		return otherwise
+	}
+	if n.Kind == yaml.Scalar {
+		if b, ok := yaml.Bool(n.Text); ok {
+			return b
+		}
+		if isRuntime(n.Text) || strings.Contains(n.Text, "$(") {
+			o.c.problems.Unsupported(n.At, "%s of %s must be known when the run is made: write true, false or ${{ }}, not %q", key, o.what, n.Text)
+			return otherwise
+		}
+	}
+	o.c.problems.Add(n.At, "%s of %s is true or false, not %s", key, o.what, describe(n))
+	return otherwise
+}
+
+// flag is a boolean as text that may be a macro: "true", "false" or the macro, "" if absent.
+func (o object) flag(key string) string {
+	s := o.text(key)
+	if s == "" || strings.Contains(s, "$(") {
+		return s
+	}
+	b, ok := yaml.Bool(s)
+	if !ok {
+		o.c.problems.Add(o.get(key).At, "%s of %s is true or false, not %q", key, o.what, s)
+		return ""
+	}
+	return strconv.FormatBool(b)
+}
+
+func (o object) integer(key string, otherwise, least, most int) int {
+	n := o.get(key)
+	if n == nil || n.IsNull() || n.Kind == yaml.Scalar && n.Text == "" {
+		return otherwise
+	}
+	if n.Kind == yaml.Scalar {
+		i, err := strconv.Atoi(strings.TrimSpace(n.Text))
+		if err == nil && i >= least && i <= most {
+			return i
+		}
+		if isRuntime(n.Text) || strings.Contains(n.Text, "$(") {
+			o.c.problems.Unsupported(n.At, "%s of %s must be known when the run is made: write a number or ${{ }}, not %q", key, o.what, n.Text)
+			return otherwise
+		}
+	}
+	o.c.problems.Add(n.At, "%s of %s is a whole number from %d to %d, not %s", key, o.what, least, most, describe(n))
+	return otherwise
+}
+
+// option is one of several words, without case.
+func (o object) option(key, otherwise string, options ...string) string {
+	s := o.text(key)
+	if s == "" {
+		return otherwise
+	}
+	for _, option := range options {
+		if strings.EqualFold(option, s) {
+			return option
+		}
+	}
+	o.c.problems.Add(o.get(key).At, "%s of %s is %s, not %q%s", key, o.what, strings.Join(options, " or "), s, nearest.Suggest(s, options))
+	return otherwise
+}
+
+// texts is a list of scalars, or one scalar.
+func (o object) texts(key string) []string { return o.c.texts(o.get(key), key+" of "+o.what) }
+
+func (c *compiler) texts(n *yaml.Node, what string) []string {
+	if n == nil || n.IsNull() {
+		return nil
+	}
+	if n.Kind == yaml.Scalar {
+		return []string{n.Text}
+	}
+	var list []string
+	for _, item := range c.items(n, what) {
+		if item.Kind != yaml.Scalar {
+			c.problems.Add(item.At, "%s is a list of texts, this is %s", what, item.Kind)
+			continue
+		}
+		list = append(list, item.Text)
+	}
+	return list
+}
+
+// items are the elements of a list; a problem and none for anything else. Null and absent are an empty list.
+func (c *compiler) items(n *yaml.Node, what string) []*yaml.Node {
+	if n == nil || n.IsNull() || n.Kind == yaml.Scalar && n.Text == "" {
+		return nil
+	}
+	if n.Kind != yaml.List {
+		c.problems.Add(n.At, "%s is a list, not %s", what, describe(n))
+		return nil
+	}
+	return n.Items
+}
+
+// textMap is a map of scalars.
+func (o object) textMap(key string) map[string]string {
+	n := o.get(key)
+	if n == nil || n.IsNull() {
+		return nil
+	}
+	if n.Kind != yaml.Map {
+		o.c.problems.Add(n.At, "%s of %s is a map of names and texts, not %s", key, o.what, describe(n))
+		return nil
+	}
+	m := map[string]string{}
+	for _, p := range n.Pairs {
+		if p.Value.Kind != yaml.Scalar {
+			o.c.problems.Add(p.Value.At, "%s of %s is text, not %s", p.Key.Text, key, p.Value.Kind)
+			continue
+		}
+		m[p.Key.Text] = p.Value.Text
+		if p.Value.IsNull() {
+			m[p.Key.Text] = ""
+		}
+	}
+	return m
+}
+
+func describe(n *yaml.Node) string {
+	switch {
+	case n.Kind != yaml.Scalar:
+		return n.Kind.String()
+	case n.IsNull():
+		return "nothing"
+	case len(n.Text) > 60:
+		return fmt.Sprintf("%q…", strings.ToValidUTF8(n.Text[:60], ""))
+	}
+	return fmt.Sprintf("%q", n.Text)
+}
+
+// isRuntime reports a value that is one `$[ ]`.
+func isRuntime(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "$[") && strings.HasSuffix(text, "]")
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// name checks the name of a stage, job, leg or step.
+func (c *compiler) name(n *yaml.Node, what string) string {
+	if n == nil {
+		return ""
+	}
+	if n.Kind != yaml.Scalar {
+		c.problems.Add(n.At, "the name of %s is text, not %s", what, n.Kind)
+		return ""
+	}
+	if n.Text == "" {
+		return ""
+	}
+	switch {
+	case !identifier.MatchString(n.Text):
+		c.problems.Add(n.At, "%q is no name for %s: names are letters, digits and underscores and do not start with a digit", n.Text, what)
+		return ""
+	case len(n.Text) > 100:
+		c.problems.Limit(n.At, "the name of %s has more than 100 characters", what)
+		return ""
+	}
+	return n.Text
+}

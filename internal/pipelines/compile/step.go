@@ -1,0 +1,302 @@
+package compile
+
+import (
+	"slices"
+	"strings"
+
+	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/yaml"
+)
+
+// stepKinds are the keys that make a step what it is.
+var stepKinds = []string{"script", "bash", "pwsh", "powershell", "checkout", "publish", "upload", "download", "task"}
+
+// refusedSteps are steps of the language that are not there, with what to write instead.
+var refusedSteps = map[string]string{
+	"downloadBuild": "use download", "getPackage": "fetch the package in a script step", "reviewApp": "deploy with KubernetesManifest@1",
+	"restoreCache": "leave it out", "saveCache": "leave it out",
+}
+
+var sharedStepKeys = []string{"name", "displayName", "condition", "continueOnError", "enabled", "env", "timeoutInMinutes", "retryCountOnTaskFailure"}
+
+// refusedStepKeys are keys of every step that are not there.
+var refusedStepKeys = map[string]string{"target": "every step runs in the job's container", "retryCountOnError": "write retryCountOnTaskFailure"}
+
+// steps reads the steps of a job or hook and adds those that the language implies.
+func (c *compiler) steps(n *yaml.Node, j *plan.Job, hook plan.HookName) []plan.Step {
+	var list []plan.Step
+	checkout, download := false, false
+	names := map[string]int{}
+	for _, item := range c.items(n, "steps") {
+		if item.Kind != yaml.Map {
+			c.problems.Add(item.At, "a step is a map of keys, not %s", describe(item))
+			continue
+		}
+		if item.Get("template") != nil {
+			continue // what is wrong with it is reported already
+		}
+		s, ok := c.step(item, j)
+		if !ok {
+			continue
+		}
+		checkout = checkout || s.Kind == plan.StepCheckout
+		download = download || s.Kind == plan.StepDownload && item.Get("download") != nil
+		if s.Kind == plan.StepCheckout && s.Checkout.Repository == "none" || s.Kind == plan.StepDownload && s.Download.Source == "none" {
+			continue
+		}
+		if s.Name != "" {
+			if line, ok := names[strings.ToLower(s.Name)]; ok {
+				c.problems.Add(item.Get("name").At, "step name %s stands here a second time, first on line %d", s.Name, line)
+			}
+			names[strings.ToLower(s.Name)] = item.Get("name").At.Line
+		}
+		list = append(list, s)
+	}
+	if len(list) > 0 || checkout || download {
+		list = append(c.implied(j, hook, checkout, download), list...)
+	}
+	for i := range list {
+		list[i].ID = i + 1
+	}
+	return list
+}
+
+// implied are the steps that come first without being written: a job fetches its repository if no checkout is stated, and
+// the deploy hook of a deployment downloads every artifact of the run if no download is.
+func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download bool) []plan.Step {
+	switch {
+	case hook == "" && !checkout:
+		return []plan.Step{{DisplayName: "Checkout self", Kind: plan.StepCheckout, At: j.At, Checkout: &plan.Checkout{Repository: "self", Implicit: true}}}
+	case hook == plan.HookDeploy && !download:
+		return []plan.Step{{DisplayName: "Download artifacts", Kind: plan.StepDownload, At: j.At, Download: &plan.Download{Source: "current", Implicit: true}}}
+	}
+	return nil
+}
+
+func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
+	kind := ""
+	for _, p := range n.Pairs {
+		if instead, refused := refusedSteps[p.Key.Text]; refused {
+			c.problems.Unsupported(p.Key.At, "%s steps are not there yet: %s", p.Key.Text, instead)
+			return s, false
+		}
+		if !slices.Contains(stepKinds, p.Key.Text) {
+			continue
+		}
+		if kind != "" {
+			c.problems.Add(p.Key.At, "a step is one thing, this is both %s and %s", kind, p.Key.Text)
+			return s, false
+		}
+		kind = p.Key.Text
+	}
+	if kind == "" {
+		hint := ""
+		if len(n.Pairs) > 0 {
+			hint = nearest.Suggest(n.Pairs[0].Key.Text, stepKinds)
+		}
+		c.problems.Add(n.At, "a step has one of the keys %s%s", strings.Join(stepKinds, ", "), hint)
+		return s, false
+	}
+	o, ok := c.object(n, "a "+kind+" step", slices.Concat([]string{kind}, sharedStepKeys, stepKeys[kind]), refusedStepKeys)
+	if !ok {
+		return s, false
+	}
+	s = c.stepOf(o)
+	ok = c.stepPart(kind, o, &s, j)
+	return s, ok
+}
+
+// stepKeys are the keys of one kind of step.
+var stepKeys = map[string][]string{
+	"script":     {"workingDirectory", "failOnStderr"},
+	"bash":       {"workingDirectory", "failOnStderr"},
+	"pwsh":       {"workingDirectory", "failOnStderr", "errorActionPreference", "ignoreLASTEXITCODE"},
+	"powershell": {"workingDirectory", "failOnStderr", "errorActionPreference", "ignoreLASTEXITCODE"},
+	"checkout": {"clean", "fetchDepth", "fetchFilter", "fetchTags", "lfs", "path", "persistCredentials", "submodules", "workspaceRepo",
+		"sparseCheckoutDirectories", "sparseCheckoutPatterns"},
+	"publish":  {"artifact", "properties"},
+	"upload":   {"artifact", "properties"},
+	"download": {"artifact", "patterns", "path"},
+	"task":     {"inputs"},
+}
+
+func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bool {
+	switch kind {
+	case "script":
+		return c.script(o, s, kind, plan.ShellDefault, "CmdLine")
+	case "bash":
+		return c.script(o, s, kind, plan.ShellBash, "Bash")
+	case "pwsh", "powershell":
+		return c.powershell(o, s, kind, j)
+	case "checkout":
+		return c.checkout(o, s)
+	case "publish", "upload":
+		return c.publish(o, s, kind)
+	case "download":
+		return c.download(o, s)
+	}
+	return c.task(o, s)
+}
+
+// stepOf reads what all steps share.
+func (c *compiler) stepOf(o object) plan.Step {
+	s := plan.Step{
+		DisplayName: strings.TrimSpace(o.text("displayName")), Condition: o.condition(stepScope), ContinueOnError: o.boolean("continueOnError", false),
+		Disabled: !o.boolean("enabled", true), Env: o.textMap("env"), TimeoutInMinutes: o.integer("timeoutInMinutes", 0, 0, mostMinutes),
+		Retries: o.integer("retryCountOnTaskFailure", 0, 0, mostRetries), At: o.n.At,
+	}
+	s.Name = c.name(o.get("name"), "a step")
+	return s
+}
+
+func (c *compiler) script(o object, s *plan.Step, key string, shell plan.Shell, title string) bool {
+	n := o.get(key)
+	if n.Kind != yaml.Scalar || n.IsNull() || strings.TrimSpace(n.Text) == "" {
+		c.problems.Add(o.at(key), "the %s step has no script", key)
+		return false
+	}
+	s.Kind = plan.StepScript
+	s.Script = &plan.Script{Shell: shell, Text: n.Text, WorkingDirectory: o.text("workingDirectory"), FailOnStderr: o.flag("failOnStderr")}
+	c.title(s, title)
+	return true
+}
+
+func (c *compiler) title(s *plan.Step, title string) {
+	if s.DisplayName == "" {
+		s.DisplayName = title
+	}
+}
+
+func (c *compiler) powershell(o object, s *plan.Step, key string, j *plan.Job) bool {
+	if j.Container == nil {
+		c.problems.Unsupported(o.at(key), "the pool's image has no PowerShell: write bash, or give the job a container that has it")
+		return false
+	}
+	for _, k := range []string{"errorActionPreference", "ignoreLASTEXITCODE"} {
+		if o.get(k) != nil {
+			c.problems.Unsupported(o.at(k), "%s is not there yet: set it in the script", k)
+		}
+	}
+	return c.script(o, s, key, plan.ShellPwsh, "PowerShell")
+}
+
+func (c *compiler) checkout(o object, s *plan.Step) bool {
+	repository := o.needed("checkout")
+	switch {
+	case strings.EqualFold(repository, "self"), strings.EqualFold(repository, "none"):
+		repository = strings.ToLower(repository)
+	case repository == "":
+		return false
+	case strings.Contains(repository, "://"):
+		c.problems.Unsupported(o.get("checkout").At, "checkout of %q: declare the repository under resources.repositories and give its alias", repository)
+		return false
+	default:
+		r := c.alias(repository)
+		if r == nil {
+			aliases := []string{"self", "none"}
+			for _, known := range c.resources.Repositories {
+				aliases = append(aliases, known.Alias)
+			}
+			c.problems.Add(o.get("checkout").At, "checkout is self, none or a repository declared under resources.repositories, not %q%s", repository, nearest.Suggest(repository, aliases))
+			return false
+		}
+		if c.in.Repository == nil {
+			c.problems.Unsupported(o.get("checkout").At, "checkout of other repositories is not there yet: only self")
+			return false
+		}
+		repository = r.Alias
+	}
+	if o.get("workspaceRepo") != nil {
+		c.problems.Unsupported(o.at("workspaceRepo"), "workspaceRepo of checkout is not there yet: use path")
+	}
+	s.Kind = plan.StepCheckout
+	s.Checkout = &plan.Checkout{
+		Repository: repository, FetchDepth: c.depth(o), FetchFilter: o.text("fetchFilter"), FetchTags: o.flag("fetchTags"), Clean: o.flag("clean"),
+		LFS: o.flag("lfs"), PersistCredentials: o.flag("persistCredentials"), Path: c.checkoutPath(o), Submodules: c.submodules(o),
+		SparseDirectories: o.text("sparseCheckoutDirectories"), SparsePatterns: o.text("sparseCheckoutPatterns"),
+	}
+	c.title(s, "Checkout "+repository)
+	return true
+}
+
+func (c *compiler) depth(o object) string {
+	text := strings.TrimSpace(o.text("fetchDepth"))
+	if strings.Contains(text, "$(") || text == "" {
+		return text
+	}
+	return itoa(o.integer("fetchDepth", 0, 0, 1_000_000))
+}
+
+func (c *compiler) submodules(o object) string {
+	if strings.EqualFold(o.text("submodules"), "recursive") {
+		return "recursive"
+	}
+	n := o.get("submodules")
+	if n == nil || n.IsNull() {
+		return ""
+	}
+	if b, ok := yaml.Bool(n.Text); ok {
+		if b {
+			return "true"
+		}
+		return "false"
+	}
+	c.problems.Add(n.At, "submodules of checkout is true, false or recursive, not %s", describe(n))
+	return ""
+}
+
+func (c *compiler) checkoutPath(o object) string {
+	path := strings.ReplaceAll(o.text("path"), `\`, "/")
+	if strings.HasPrefix(path, "/") || slices.Contains(strings.Split(path, "/"), "..") {
+		c.problems.Add(o.get("path").At, "path of checkout is below $(Pipeline.Workspace), not %q", path)
+		return ""
+	}
+	return path
+}
+
+func (c *compiler) publish(o object, s *plan.Step, key string) bool {
+	s.Kind = plan.StepPublish
+	s.Publish = &plan.Publish{Path: o.needed(key), Artifact: o.text("artifact"), Properties: o.text("properties")}
+	c.checkArtifact(o.get("artifact"))
+	title := "Publish artifact"
+	if s.Publish.Artifact != "" {
+		title += " " + s.Publish.Artifact
+	}
+	c.title(s, title)
+	return s.Publish.Path != ""
+}
+
+// checkArtifact refuses names that cannot be a folder's.
+func (c *compiler) checkArtifact(n *yaml.Node) {
+	if n != nil && n.Kind == yaml.Scalar && strings.ContainsAny(n.Text, `\/":<>|*?`) && !strings.Contains(n.Text, "$(") {
+		c.problems.Add(n.At, `artifact name %q holds one of \ / " : < > | * ?`, n.Text)
+	}
+}
+
+func (c *compiler) download(o object, s *plan.Step) bool {
+	source := o.needed("download")
+	switch {
+	case strings.EqualFold(source, "current"), strings.EqualFold(source, "none"):
+		source = strings.ToLower(source)
+	case source == "":
+		return false
+	default:
+		known := []string{"current", "none"}
+		for _, p := range c.resources.Pipelines {
+			known = append(known, p.Alias)
+		}
+		if !slices.Contains(known, source) {
+			c.problems.Add(o.get("download").At, "download is current, none or a pipeline declared under resources.pipelines, not %q%s", source, nearest.Suggest(source, known))
+			return false
+		}
+	}
+	s.Kind = plan.StepDownload
+	s.Download = &plan.Download{Source: source, Artifact: o.text("artifact"), Patterns: o.text("patterns"), Path: o.text("path")}
+	title := "Download artifacts"
+	if s.Download.Artifact != "" {
+		title = "Download artifact " + s.Download.Artifact
+	}
+	c.title(s, title)
+	return true
+}

@@ -1,0 +1,115 @@
+package compile
+
+import (
+	"strings"
+
+	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/yaml"
+)
+
+// The named values of expressions that the server evaluates.
+var (
+	variableScope  = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies", "pipeline"}, Counter: true}
+	conditionScope = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies", "pipeline"}, Status: true}
+	stepScope      = expression.Scope{Names: []string{"variables", "pipeline"}, Status: true}
+)
+
+// variables reads a `variables` section in either form.
+func (c *compiler) variables(n *yaml.Node) []plan.Variable {
+	if n == nil || n.IsNull() {
+		return nil
+	}
+	var list []plan.Variable
+	switch n.Kind {
+	case yaml.Map:
+		for _, p := range n.Pairs {
+			if p.Key.Text == "" {
+				c.problems.Add(p.Key.At, "the variable has no name")
+				continue
+			}
+			list = append(list, c.variable(p.Key.Text, p.Value))
+		}
+	case yaml.List:
+		for _, item := range n.Items {
+			if v, ok := c.variableItem(item); ok {
+				list = append(list, v)
+			}
+		}
+	default:
+		c.problems.Add(n.At, "variables are a map of names and values, or a list, not %s", describe(n))
+	}
+	return list
+}
+
+func (c *compiler) variableItem(n *yaml.Node) (v plan.Variable, ok bool) {
+	o, ok := c.object(n, "a variable", []string{"name", "value", "readonly", "group", "template", "parameters"}, nil)
+	if !ok {
+		return v, false
+	}
+	switch {
+	case o.get("group") != nil:
+		for _, key := range []string{"name", "value", "readonly"} {
+			if o.get(key) != nil {
+				c.problems.Add(o.at(key), "%s cannot stand beside group", key)
+			}
+		}
+		v = plan.Variable{Group: o.needed("group"), At: n.At}
+		return v, v.Group != ""
+	case o.get("name") != nil:
+		value := o.get("value")
+		if value == nil {
+			value = yaml.Plain("", n.At)
+		}
+		v = c.variable(o.needed("name"), value)
+		v.ReadOnly = o.boolean("readonly", false)
+		v.At = n.At
+		return v, v.Name != ""
+	case o.get("template") == nil:
+		c.problems.Add(n.At, "a variable needs name and value, group, or template")
+	}
+	return v, false
+}
+
+func (c *compiler) variable(name string, value *yaml.Node) plan.Variable {
+	v := plan.Variable{Name: name, At: value.At}
+	switch {
+	case value.Kind != yaml.Scalar:
+		c.problems.Add(value.At, "the value of variable %q is text, not %s", name, value.Kind)
+	case value.IsNull():
+	case isRuntime(value.Text):
+		v.Expression = c.runtime(value, variableScope)
+	default:
+		v.Value = value.Text
+	}
+	return v
+}
+
+// runtime checks a `$[ ]` and gives its inside.
+func (c *compiler) runtime(n *yaml.Node, scope expression.Scope) string {
+	start := strings.Index(n.Text, "$[") + 2
+	inside := n.Text[start:strings.LastIndexByte(n.Text, ']')]
+	c.checkExpression(inside, n, start, scope)
+	return strings.TrimSpace(inside)
+}
+
+func (c *compiler) checkExpression(text string, n *yaml.Node, offset int, scope expression.Scope) {
+	_, err := expression.Parse(text, scope)
+	if mistake, ok := err.(*expression.Error); ok {
+		c.problems.Add(n.Locate(offset+mistake.Offset), "%s", mistake.Message)
+	}
+}
+
+// condition reads a condition, which needs no brackets and may have them.
+func (o object) condition(scope expression.Scope) string {
+	n := o.get("condition")
+	text := o.text("condition")
+	if text == "" {
+		return ""
+	}
+	if isRuntime(text) {
+		return o.c.runtime(n, scope)
+	}
+	o.c.checkExpression(text, n, 0, scope)
+	return strings.TrimSpace(text)
+}
