@@ -43,18 +43,13 @@ func (s *Service) collectLinks(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// collectBlobs first commits that a row is gone and then deletes its object, whose key nobody will ever use again.
+// collectBlobs first commits that rows are gone and then deletes their objects, whose keys nobody will ever use again.
 func (s *Service) collectBlobs(ctx context.Context) error {
-	const statement = `
-		DELETE FROM registry_blobs
-		WHERE digest IN (SELECT b.digest FROM registry_blobs AS b
-				WHERE NOT EXISTS (SELECT 1 FROM registry_blob_links AS l WHERE l.digest = b.digest) LIMIT $1)
-		  AND NOT EXISTS (SELECT 1 FROM registry_blob_links AS l WHERE l.digest = registry_blobs.digest)
-		RETURNING key`
 	for {
+		var found int
 		var keys []string
 		err := s.db.Tx(ctx, func(tx *db.Tx) (err error) {
-			keys, err = db.List(ctx, tx, db.Value[string], statement, collectBatch)
+			found, keys, err = deleteUnlinked(ctx, tx)
 			return err
 		})
 		if err != nil {
@@ -65,10 +60,36 @@ func (s *Service) collectBlobs(ctx context.Context) error {
 				return fmt.Errorf("collect blobs: %w", err)
 			}
 		}
-		if len(keys) < collectBatch {
+		if found < collectBatch {
 			return nil
 		}
 	}
+}
+
+// deleteUnlinked locks candidates, as record does, and only then looks whether they are unlinked still: on
+// PostgreSQL a statement sees other tables as they were when it began, not as they are when its locks are got.
+func deleteUnlinked(ctx context.Context, tx *db.Tx) (found int, keys []string, err error) {
+	const lock = `
+		UPDATE registry_blobs SET size = size
+		WHERE digest IN (
+			SELECT b.digest FROM registry_blobs AS b
+			WHERE NOT EXISTS (SELECT 1 FROM registry_blob_links AS l WHERE l.digest = b.digest) ORDER BY b.digest LIMIT $1)
+		RETURNING digest`
+	const remove = `
+		DELETE FROM registry_blobs
+		WHERE digest = $1 AND NOT EXISTS (SELECT 1 FROM registry_blob_links AS l WHERE l.digest = $1) RETURNING key`
+	digests, err := db.List(ctx, tx, db.Value[string], lock, collectBatch)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, d := range digests {
+		removed, err := db.List(ctx, tx, db.Value[string], remove, d)
+		if err != nil {
+			return 0, nil, err
+		}
+		keys = append(keys, removed...)
+	}
+	return len(digests), keys, nil
 }
 
 // collectObjects deletes what a server left that died between an object and its row.
