@@ -12,6 +12,7 @@ import (
 
 	"slipway"
 	"slipway/internal/images"
+	"slipway/internal/images/imagestest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -40,23 +41,23 @@ func lines(events []images.Event) []string {
 
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	w := imagestest.New(t, nil)
 
 	t.Run("scratch and COPY, pushed under two names, with dockerignore", func(t *testing.T) {
-		image := fakeHost + "/team/app"
-		result, _, err := w.build(map[string]string{
+		image := imagestest.Host + "/team/app"
+		result, _, err := w.Build(map[string]string{
 			"Dockerfile": "FROM scratch\nCOPY . /app/\n", "main.txt": "hello", "secret.env": "no", ".dockerignore": "*.env\nDockerfile\n.dockerignore\n",
 		}, images.Options{Tags: []string{image + ":1", image + ":latest"}, Push: true, Labels: map[string]string{"org.opencontainers.image.revision": "4f0c"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, tag := range []string{"1", "latest"} {
-			img := w.pull("team/app:" + tag)
+			img := w.Pull("team/app:" + tag)
 			digest, err := img.Digest()
 			if err != nil || digest.String() != string(result.Digest) {
 				t.Errorf("tag %s is %s (%v), the build said %s", tag, digest, err, result.Digest)
 			}
-			if diff := cmp.Diff(map[string]string{"app/main.txt": "hello"}, files(t, img)); diff != "" {
+			if diff := cmp.Diff(map[string]string{"app/main.txt": "hello"}, imagestest.Files(t, img)); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
 			c, err := img.ConfigFile()
@@ -68,14 +69,14 @@ func TestBuild(t *testing.T) {
 
 	t.Run("RUN on a base image of the mirror, arguments, secrets, target, then all cached", func(t *testing.T) {
 		o := images.Options{
-			ContextDir: w.folder(map[string]string{"build/Dockerfile": strings.Join([]string{
+			ContextDir: w.Folder(map[string]string{"build/Dockerfile": strings.Join([]string{
 				"FROM busybox:1 AS one", "ARG WHO", "RUN --mount=type=secret,id=token echo \"to $WHO: $(cat /run/secrets/token)\" | cat > /who",
 				"RUN cat /who && echo -n unfinished", "FROM one AS never", "RUN sleep 1000 && false", "",
 			}, "\n")}),
 			Dockerfile: "build/Dockerfile", Target: "one", BuildArgs: map[string]string{"WHO": "world"},
-			Secrets: map[string][]byte{"token": []byte("s3cret")}, Tags: []string{fakeHost + "/team/run:1"},
+			Secrets: map[string][]byte{"token": []byte("s3cret")}, Tags: []string{imagestest.Host + "/team/run:1"},
 		}
-		first, events, err := w.buildFolder(o)
+		first, events, err := w.BuildFolder(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +87,7 @@ func TestBuild(t *testing.T) {
 			t.Errorf("first build (-want +got):\n%s", diff)
 		}
 		o.Push = true
-		second, events, err := w.buildFolder(o)
+		second, events, err := w.BuildFolder(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,13 +97,13 @@ func TestBuild(t *testing.T) {
 		if first.Digest != second.Digest {
 			t.Errorf("the pushed image is %s, the built one was %s", second.Digest, first.Digest)
 		}
-		if got := files(t, w.pull("team/run:1"))["who"]; got != "to world: s3cret\n" {
+		if got := imagestest.Files(t, w.Pull("team/run:1"))["who"]; got != "to world: s3cret\n" {
 			t.Errorf("/who is %q", got)
 		}
 	})
 
 	t.Run("a failing RUN names its command, exit code and line", func(t *testing.T) {
-		_, events, err := w.build(map[string]string{"Dockerfile": "FROM busybox:1\n\n# a comment\nRUN echo before; exit 7\n"}, images.Options{})
+		_, events, err := w.Build(map[string]string{"Dockerfile": "FROM busybox:1\n\n# a comment\nRUN echo before; exit 7\n"}, images.Options{})
 		var p *slipway.Problem
 		if !errors.As(err, &p) || p.Code != slipway.CodeInvalid {
 			t.Fatalf("error is %v", err)
@@ -125,7 +126,7 @@ func TestBuild(t *testing.T) {
 	})
 
 	t.Run("a wrong word in the Dockerfile has its position", func(t *testing.T) {
-		_, _, err := w.build(map[string]string{"Dockerfile": "FROM scratch\nCOPPY a b\n"}, images.Options{})
+		_, _, err := w.Build(map[string]string{"Dockerfile": "FROM scratch\nCOPPY a b\n"}, images.Options{})
 		var p *slipway.Problem
 		if !errors.As(err, &p) || p.Position == nil || p.Position.Line != 2 || !strings.Contains(p.Message, "COPPY") {
 			t.Errorf("error is %v", err)
@@ -133,14 +134,14 @@ func TestBuild(t *testing.T) {
 	})
 
 	t.Run("an unknown base image names itself", func(t *testing.T) {
-		_, _, err := w.build(map[string]string{"Dockerfile": "FROM " + fakeHost + "/nope:1\n"}, images.Options{})
-		if err == nil || !strings.Contains(err.Error(), fakeHost+"/nope:1: not found") {
+		_, _, err := w.Build(map[string]string{"Dockerfile": "FROM " + imagestest.Host + "/nope:1\n"}, images.Options{})
+		if err == nil || !strings.Contains(err.Error(), imagestest.Host+"/nope:1: not found") {
 			t.Errorf("error is %v", err)
 		}
 	})
 
 	t.Run("no Dockerfile is told before the builder is asked", func(t *testing.T) {
-		_, _, err := w.build(map[string]string{"x": ""}, images.Options{})
+		_, _, err := w.Build(map[string]string{"x": ""}, images.Options{})
 		if slipway.CodeOf(err) != slipway.CodeNotFound {
 			t.Errorf("error is %v", err)
 		}
@@ -149,23 +150,23 @@ func TestBuild(t *testing.T) {
 
 func TestPushWithCredentials(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/private/") })
+	w := imagestest.New(t, func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/private/") })
 	context := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
-	image := fakeHost + "/private/app:1"
+	image := imagestest.Host + "/private/app:1"
 
 	var asked []string
-	_, _, err := w.build(context, images.Options{Tags: []string{image}, Push: true, Auth: func(host string) (string, string) {
+	_, _, err := w.Build(context, images.Options{Tags: []string{image}, Push: true, Auth: func(host string) (string, string) {
 		asked = append(asked, host)
 		return "job", "secret-token"
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(asked) == 0 || asked[0] != fakeHost {
-		t.Errorf("credentials were asked for %q, want %q", asked, fakeHost)
+	if len(asked) == 0 || asked[0] != imagestest.Host {
+		t.Errorf("credentials were asked for %q, want %q", asked, imagestest.Host)
 	}
 
-	_, _, err = w.build(context, images.Options{Tags: []string{image}, Push: true, Auth: func(string) (string, string) { return "job", "wrong-token" }})
+	_, _, err = w.Build(context, images.Options{Tags: []string{image}, Push: true, Auth: func(string) (string, string) { return "job", "wrong-token" }})
 	if slipway.CodeOf(err) != slipway.CodeForbidden {
 		t.Errorf("with a wrong password: %v", err)
 	}
@@ -176,9 +177,9 @@ func TestPushWithCredentials(t *testing.T) {
 
 func TestBuilderKilledAndStopped(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	o := images.Options{ContextDir: w.folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN date > /when\n"}), Tags: []string{fakeHost + "/team/kept:1"}}
-	first, _, err := w.buildFolder(o)
+	w := imagestest.New(t, nil)
+	o := images.Options{ContextDir: w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN date > /when\n"}), Tags: []string{imagestest.Host + "/team/kept:1"}}
+	first, _, err := w.BuildFolder(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,9 +187,9 @@ func TestBuilderKilledAndStopped(t *testing.T) {
 	// A builder that is killed in the middle of a step may leave that step's container behind.
 	failed := make(chan error, 1)
 	started := make(chan struct{})
-	slow := w.folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN echo up; exec sleep 98765\n"})
+	slow := w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN echo up; exec sleep 98765\n"})
 	go func() {
-		_, err := images.Build(t.Context(), images.DialSocket(w.socket), images.Options{ContextDir: slow}, func(e images.Event) {
+		_, err := images.Build(t.Context(), images.DialSocket(w.Socket), images.Options{ContextDir: slow}, func(e images.Event) {
 			if e.Kind == images.EventLog && e.Line == "up" {
 				close(started)
 			}
@@ -196,22 +197,22 @@ func TestBuilderKilledAndStopped(t *testing.T) {
 		failed <- err
 	}()
 	<-started
-	cgroups := stepCgroups(t, w.command.Process.Pid)
+	cgroups := stepCgroups(t, w.Command.Process.Pid)
 	if len(cgroups) == 0 {
 		t.Fatal("the running step has no cgroup of its own")
 	}
-	w.kill()
+	w.Kill()
 	if err := <-failed; err == nil {
 		t.Error("the build outlived its builder")
 	}
 
-	w.start()
+	w.Start()
 	for _, g := range cgroups {
 		if _, err := os.Stat(g); err == nil {
 			t.Errorf("cgroup %s of the killed builder's step is left", g)
 		}
 	}
-	second, events, err := w.buildFolder(o)
+	second, events, err := w.BuildFolder(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,13 +223,13 @@ func TestBuilderKilledAndStopped(t *testing.T) {
 		t.Errorf("after kill -9 (-want +got):\n%s", diff)
 	}
 
-	w.stop()
+	w.Stop()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(mounts), w.state) {
-		t.Errorf("mounts are left below %s", w.state)
+	if strings.Contains(string(mounts), w.Dir) {
+		t.Errorf("mounts are left below %s", w.Dir)
 	}
 	for _, g := range cgroups {
 		// The step's is BUILDER/buildkit/ID: nothing of the three may be left.

@@ -1,4 +1,6 @@
-package images_test
+// Package imagestest gives tests a running slipway-builder with a registry of its own. The
+// programs come from SLIPWAY_BUILDER and SLIPWAY_RUNC, which `make test` sets.
+package imagestest
 
 import (
 	"archive/tar"
@@ -49,24 +51,25 @@ func missing(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// fakeHost is the registry's name in images: nothing listens there, so only the builder's
+// Host is the registry's name in images: nothing listens there, so only the builder's
 // configuration can lead to the registry.
-const fakeHost = "registry.test:5000"
+const Host = "registry.test:5000"
 
-// world is one builder with its own state and registry.
-type world struct {
+// World is one builder with its own state and registry.
+type World struct {
+	Dir     string    // the test's folder: state, socket, configuration
+	Socket  string    // the builder's socket
+	Command *exec.Cmd // the running builder, nil when it does not run
+
 	t        *testing.T
-	state    string
-	socket   string
 	config   string
 	registry *httptest.Server
-	command  *exec.Cmd
 	stderr   *bytes.Buffer
 }
 
-// newWorld starts a registry, which holds library/busybox:1 in the mirror's folder and wants
+// New starts a registry, which holds library/busybox:1 in the mirror's folder and wants
 // user/password credentials where protect says so, and a builder that knows both.
-func newWorld(t *testing.T, protect func(*http.Request) bool) *world {
+func New(t *testing.T, protect func(*http.Request) bool) *World {
 	t.Helper()
 	need(t, "SLIPWAY_BUILDER")
 	if os.Geteuid() != 0 {
@@ -83,26 +86,26 @@ func newWorld(t *testing.T, protect func(*http.Request) bool) *world {
 		backend.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	w := &world{t: t, registry: server, state: t.TempDir()}
-	w.socket = filepath.Join(w.state, "builder.sock")
+	w := &World{t: t, registry: server, Dir: t.TempDir()}
+	w.Socket = filepath.Join(w.Dir, "builder.sock")
 	w.pushBusybox()
 	w.writeConfig(map[string]any{})
-	w.start()
+	w.Start()
 	t.Cleanup(func() {
-		if w.command != nil {
-			w.stop()
+		if w.Command != nil {
+			w.Stop()
 		}
 	})
 	return w
 }
 
-func (w *world) writeConfig(more map[string]any) {
+func (w *World) writeConfig(more map[string]any) {
 	w.t.Helper()
 	c := map[string]any{
-		"state": filepath.Join(w.state, "state"), "socket": w.socket, "runc": need(w.t, "SLIPWAY_RUNC"), "cacheBytes": 2 << 30,
+		"state": filepath.Join(w.Dir, "state"), "socket": w.Socket, "runc": need(w.t, "SLIPWAY_RUNC"), "cacheBytes": 2 << 30,
 		"registries": []any{
-			map[string]any{"host": fakeHost, "endpoint": w.registry.URL},
-			map[string]any{"host": "docker.io", "mirrors": []string{fakeHost + "/mirror/docker.io"}},
+			map[string]any{"host": Host, "endpoint": w.registry.URL},
+			map[string]any{"host": "docker.io", "mirrors": []string{Host + "/mirror/docker.io"}},
 		},
 	}
 	for k, v := range more {
@@ -112,80 +115,82 @@ func (w *world) writeConfig(more map[string]any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.config = filepath.Join(w.state, "builder.json")
+	w.config = filepath.Join(w.Dir, "builder.json")
 	if err := os.WriteFile(w.config, b, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// start runs the builder and waits for its line.
-func (w *world) start() {
+// Start runs the builder and waits for its line.
+func (w *World) Start() {
 	w.t.Helper()
 	w.stderr = &bytes.Buffer{}
-	w.command = exec.Command(need(w.t, "SLIPWAY_BUILDER"), "run", "--config", w.config)
-	w.command.Stderr = w.stderr
-	out, err := w.command.StdoutPipe()
+	w.Command = exec.Command(need(w.t, "SLIPWAY_BUILDER"), "run", "--config", w.config)
+	w.Command.Stderr = w.stderr
+	out, err := w.Command.StdoutPipe()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.command.Start(); err != nil {
+	if err := w.Command.Start(); err != nil {
 		w.t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		_ = w.command.Wait()
+		_ = w.Command.Wait()
 		w.t.Fatalf("the builder ended before it was ready: %v\n%s", err, w.stderr)
 	}
 	var ready struct {
 		Ready  bool
 		Socket string
 	}
-	if err := json.Unmarshal([]byte(line), &ready); err != nil || !ready.Ready || ready.Socket != w.socket {
+	if err := json.Unmarshal([]byte(line), &ready); err != nil || !ready.Ready || ready.Socket != w.Socket {
 		w.t.Fatalf("ready line is %q (%v)", line, err)
 	}
 }
 
-// stop ends the builder as the server does and checks that it says no error.
-func (w *world) stop() {
+// Stop ends the builder as the server does and checks that it says no error.
+func (w *World) Stop() {
 	w.t.Helper()
-	if err := w.command.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := w.Command.Process.Signal(syscall.SIGTERM); err != nil {
 		w.t.Fatal(err)
 	}
-	timer := time.AfterFunc(30*time.Second, func() { _ = w.command.Process.Kill() })
+	timer := time.AfterFunc(30*time.Second, func() { _ = w.Command.Process.Kill() })
 	defer timer.Stop()
-	if err := w.command.Wait(); err != nil {
+	if err := w.Command.Wait(); err != nil {
 		w.t.Errorf("the builder's end: %v\n%s", err, w.stderr)
 	}
-	w.command = nil
+	w.Command = nil
 }
 
-// kill ends the builder with kill -9.
-func (w *world) kill() {
+// Kill ends the builder with kill -9.
+func (w *World) Kill() {
 	w.t.Helper()
-	if err := w.command.Process.Kill(); err != nil {
+	if err := w.Command.Process.Kill(); err != nil {
 		w.t.Fatal(err)
 	}
-	_ = w.command.Wait()
-	w.command = nil
+	_ = w.Command.Wait()
+	w.Command = nil
 }
 
-// build builds a folder of files and gives the events with the result.
-func (w *world) build(files map[string]string, o images.Options) (images.Result, []images.Event, error) {
+// Build builds a folder of files and gives the events with the result.
+func (w *World) Build(files map[string]string, o images.Options) (images.Result, []images.Event, error) {
 	w.t.Helper()
-	o.ContextDir = w.folder(files)
-	return w.buildFolder(o)
+	o.ContextDir = w.Folder(files)
+	return w.BuildFolder(o)
 }
 
-func (w *world) buildFolder(o images.Options) (images.Result, []images.Event, error) {
+// BuildFolder builds o.ContextDir.
+func (w *World) BuildFolder(o images.Options) (images.Result, []images.Event, error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	var events []images.Event
-	result, err := images.Build(ctx, images.DialSocket(w.socket), o, func(e images.Event) { events = append(events, e) })
+	result, err := images.Build(ctx, images.DialSocket(w.Socket), o, func(e images.Event) { events = append(events, e) })
 	return result, events, err
 }
 
-func (w *world) folder(files map[string]string) string {
+// Folder makes a folder of files.
+func (w *World) Folder(files map[string]string) string {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	for path, text := range files {
@@ -200,8 +205,8 @@ func (w *world) folder(files map[string]string) string {
 	return dir
 }
 
-// pull reads an image back from the registry by another client.
-func (w *world) pull(image string) v1.Image {
+// Pull reads an image back from the registry by another client.
+func (w *World) Pull(image string) v1.Image {
 	w.t.Helper()
 	ref, err := name.ParseReference(strings.TrimPrefix(w.registry.URL, "http://") + "/" + image)
 	if err != nil {
@@ -214,8 +219,8 @@ func (w *world) pull(image string) v1.Image {
 	return img
 }
 
-// files gives the regular files of an image with their text.
-func files(t *testing.T, img v1.Image) map[string]string {
+// Files gives the regular files of an image with their text.
+func Files(t *testing.T, img v1.Image) map[string]string {
 	t.Helper()
 	r := mutate.Extract(img)
 	defer r.Close()
@@ -286,7 +291,7 @@ func diffIDs(img v1.Image) []v1.Hash {
 	return c.RootFS.DiffIDs
 }
 
-func (w *world) pushBusybox() {
+func (w *World) pushBusybox() {
 	w.t.Helper()
 	img, err := busyboxImage()
 	if err != nil {
