@@ -160,6 +160,12 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return r.ResponseWriter.Write(b)
 }
 
+// ReadFrom lets the kernel send files by itself: without it they would pass through memory.
+func (r *recorder) ReadFrom(src io.Reader) (int64, error) {
+	r.wrote = true
+	return io.Copy(r.ResponseWriter, src)
+}
+
 // Flush keeps writers that ask for http.Flusher working.
 func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
 

@@ -23,7 +23,7 @@ import (
 
 // world is a registry behind its door, with an administrator and the project "shop".
 type world struct {
-	*testing.T
+	testing.TB
 	db       *db.DB
 	log      *events.Log
 	identity *identity.Service
@@ -34,7 +34,7 @@ type world struct {
 	project  identity.Project
 }
 
-func setup(t *testing.T, d *db.DB, o registry.Options) *world {
+func setup(t testing.TB, d *db.DB, o registry.Options) *world {
 	t.Helper()
 	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
 	log, err := events.Open(ctx, d, clock.System{}, logger)
@@ -55,7 +55,7 @@ func setup(t *testing.T, d *db.DB, o registry.Options) *world {
 	}
 	server := httptest.NewServer(httpx.Middleware(logger, ociserver.New(r, ids, logger)))
 	t.Cleanup(server.Close)
-	w := &world{T: t, db: d, log: log, identity: ids, registry: r, url: server.URL, host: strings.TrimPrefix(server.URL, "http://")}
+	w := &world{TB: t, db: d, log: log, identity: ids, registry: r, url: server.URL, host: strings.TrimPrefix(server.URL, "http://")}
 	user, err := ids.CreateUser(ctx, slipway.System, identity.NewUser{Name: "admin", Password: "correct horse", Administrator: true})
 	if err != nil {
 		t.Fatal(err)
