@@ -47,7 +47,6 @@ func (p program) parseBuild(args []string) (recipe, buildFlags, error) {
 	var r recipe
 	var f buildFlags
 	var buildArgs, labels, platforms, outputs []string
-	var refused map[string]*string
 	flags := p.flags("build")
 	flags.StringArrayVarP(&r.Tags, "tag", "t", nil, "name of the image; may be given several times")
 	flags.StringVarP(&r.Dockerfile, "file", "f", "", "the Dockerfile (CONTEXT/Dockerfile), - for standard input")
@@ -69,20 +68,18 @@ func (p program) parseBuild(args []string) (recipe, buildFlags, error) {
 	flags.Bool("load", false, "nothing to do: there is no engine to load into")
 	flags.Bool("rm", true, "nothing to do: no container is kept")
 	flags.Bool("force-rm", false, "nothing to do: no container is kept")
-	refused = map[string]*string{
-		"network":       flags.String("network", "", "default only"),
-		"add-host":      flags.String("add-host", "", "not supported"),
-		"ssh":           flags.String("ssh", "", "not supported"),
-		"build-context": flags.String("build-context", "", "not supported"),
-		"provenance":    flags.String("provenance", "", "false only"),
-		"sbom":          flags.String("sbom", "", "false only"),
-	}
+	flags.String("network", "", "default only")
+	flags.String("provenance", "", "false only")
+	flags.String("sbom", "", "false only")
+	flags.String("add-host", "", "not supported")
+	flags.String("ssh", "", "not supported")
+	flags.String("build-context", "", "not supported")
 	if err := flags.Parse(args); err != nil {
 		return r, f, flagError(err)
 	}
-	for flag, value := range refused {
-		if v := *value; v != "" && v != "false" && v != "default" {
-			return r, f, slipway.Unsupported("docker build --%s=%s is not supported by Slipway's docker: leave it out", flag, v)
+	for flag, only := range map[string]string{"network": "default", "provenance": "false", "sbom": "false", "add-host": "", "ssh": "", "build-context": ""} {
+		if g := flags.Lookup(flag); g.Changed && g.Value.String() != only {
+			return r, f, slipway.Unsupported("docker build --%s=%s is not supported by Slipway's docker: leave it out", flag, g.Value)
 		}
 	}
 	for _, o := range outputs {

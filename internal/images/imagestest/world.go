@@ -23,6 +23,7 @@ import (
 
 	"slipway/internal/images"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -55,6 +56,12 @@ func missing(t *testing.T, format string, args ...any) {
 // configuration can lead to the registry.
 const Host = "registry.test:5000"
 
+// What the protected part of the registry wants; a job's token comes with the same user.
+const (
+	user     = "job"
+	password = "secret-token"
+)
+
 // World is one builder with its own state and registry.
 type World struct {
 	Dir     string    // the test's folder: state, socket, configuration
@@ -68,7 +75,7 @@ type World struct {
 }
 
 // New starts a registry, which holds library/busybox:1 in the mirror's folder and wants
-// user/password credentials where protect says so, and a builder that knows both.
+// user job with password secret-token where protect says so, and a builder that knows both.
 func New(t *testing.T, protect func(*http.Request) bool) *World {
 	t.Helper()
 	need(t, "SLIPWAY_BUILDER")
@@ -77,8 +84,8 @@ func New(t *testing.T, protect func(*http.Request) bool) *World {
 	}
 	backend := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, _ := r.BasicAuth()
-		if protect != nil && protect(r) && (user != "job" || password != "secret-token") {
+		u, p, _ := r.BasicAuth()
+		if protect != nil && protect(r) && (u != user || p != password) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
 			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"sign in"}]}`, http.StatusUnauthorized)
 			return
@@ -212,7 +219,7 @@ func (w *World) Pull(image string) v1.Image {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	img, err := remote.Image(ref, remote.WithContext(w.t.Context()))
+	img, err := remote.Image(ref, remote.WithContext(w.t.Context()), remote.WithAuth(&authn.Basic{Username: user, Password: password}))
 	if err != nil {
 		w.t.Fatalf("pull %s: %v", image, err)
 	}

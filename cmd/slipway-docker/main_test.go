@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"slipway/internal/images/imagestest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// docker is one job's surroundings.
+type docker struct {
+	t     *testing.T
+	env   map[string]string
+	stdin string
+}
+
+// run runs a command line and gives what it wrote with its exit code.
+func (d docker) run(args ...string) (stdout, stderr string, code int) {
+	d.t.Helper()
+	var out, errs bytes.Buffer
+	p := program{getenv: func(k string) string { return d.env[k] }, stdin: strings.NewReader(d.stdin), stdout: &out, stderr: &errs}
+	code = p.main(d.t.Context(), args)
+	return out.String(), errs.String(), code
+}
+
+// ok runs a command line that must end well.
+func (d docker) ok(args ...string) (stdout, stderr string) {
+	d.t.Helper()
+	stdout, stderr, code := d.run(args...)
+	if code != 0 {
+		d.t.Fatalf("docker %s ended with %d:\n%s%s", strings.Join(args, " "), code, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+func newDocker(t *testing.T) docker {
+	return docker{t: t, env: map[string]string{"DOCKER_CONFIG": t.TempDir()}}
+}
+
+func TestDockerBuildPush(t *testing.T) {
+	t.Parallel()
+	w := imagestest.New(t, func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/team/") })
+	d := newDocker(t)
+	d.env["SLIPWAY_BUILDER_URL"] = "unix://" + w.Socket
+	d.env["SLIPWAY_REGISTRY_HOST"] = imagestest.Host
+	d.env["SLIPWAY_JOB_TOKEN"] = "secret-token" // what imagestest's registry takes, with the user job
+	d.env["WHO"] = "job"
+	app := imagestest.Host + "/team/app"
+	dir := w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nARG WHO\nRUN echo $WHO > /who\nCOPY a.txt /\n", "a.txt": "a"})
+
+	t.Run("build with several names, then push one, tag and push", func(t *testing.T) {
+		d.t = t
+		iid, metadata := filepath.Join(t.TempDir(), "iid"), filepath.Join(t.TempDir(), "metadata.json")
+		_, log := d.ok("build", "-t", app+":1", "--tag", app, "-f", filepath.Join(dir, "Dockerfile"), "--build-arg", "WHO", "--label", "a=b",
+			"--iidfile", iid, "--metadata-file="+metadata, "--progress=plain", dir)
+		if !regexp.MustCompile(`(?m)^#\d+ \[2/3\] RUN echo job > /who$`).MatchString(log) {
+			t.Errorf("log is\n%s", log)
+		}
+		var m map[string]any
+		b, err := os.ReadFile(metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(b, &m); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := d.ok("push", app+":1")
+		pushed, err := w.Pull("team/app:1").Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m["containerimage.digest"] != pushed.String() {
+			t.Errorf("metadata says %v, the registry has %s", m["containerimage.digest"], pushed)
+		}
+		if want := "1: digest: " + pushed.String() + " size: "; !strings.Contains(out, want) {
+			t.Errorf("push says %q, want %q in it", out, want)
+		}
+		config, err := w.Pull("team/app:1").ConfigName()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(iid); err != nil || string(b) != config.String() {
+			t.Errorf("iidfile holds %q (%v), want %s", b, err, config)
+		}
+
+		d.ok("tag", app+":1", app+":release")
+		d.ok("push", "-q", app+":release")
+		if got := imagestest.Files(t, w.Pull("team/app:release"))["who"]; got != "job\n" {
+			t.Errorf("/who is %q", got)
+		}
+		out, _ = d.ok("images", "-q")
+		if got := strings.Fields(out); len(got) != 3 || got[0] != pushed.String() || got[1] != got[0] || got[2] != got[0] {
+			t.Errorf("images are %q", out)
+		}
+	})
+
+	t.Run("push of what has changed since is refused", func(t *testing.T) {
+		d.t = t
+		dir := w.Folder(map[string]string{"Dockerfile": "FROM scratch\nCOPY a.txt /\n", "a.txt": "a"})
+		d.ok("build", "-t", app+":changed", dir)
+		if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("other"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, log, code := d.run("push", app+":changed"); code != 1 || !strings.Contains(log, "has changed since") {
+			t.Errorf("push ended with %d: %s", code, log)
+		}
+	})
+
+	t.Run("build --push at once, Dockerfile on standard input", func(t *testing.T) {
+		d.t = t
+		d.stdin = "FROM scratch\nCOPY a.txt /b.txt\n"
+		d.ok("buildx", "build", "--push", "-t", app+":stdin", "-f", "-", dir)
+		if diff := cmp.Diff(map[string]string{"b.txt": "a"}, imagestest.Files(t, w.Pull("team/app:stdin"))); diff != "" {
+			t.Errorf("files (-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("a failing step shows its log, line and exit code", func(t *testing.T) {
+		d.t = t
+		dir := w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN echo why; exit 3\n"})
+		_, log, code := d.run("build", dir)
+		if code != 1 || !strings.Contains(log, " why\n") || !strings.Contains(log, "Dockerfile:2:1") || !strings.Contains(log, "exit code: 3") {
+			t.Errorf("ended with %d:\n%s", code, log)
+		}
+	})
+
+	t.Run("login goes before the job's token", func(t *testing.T) {
+		d.t = t
+		d.stdin = "wrong-password\n"
+		d.ok("login", "-u", "somebody", "--password-stdin", imagestest.Host)
+		if _, log, code := d.run("build", "--push", "-t", app+":login", dir); code != 1 || !strings.Contains(log, "the registry refused") || strings.Contains(log, "wrong-password") {
+			t.Errorf("with a wrong login: ended with %d:\n%s", code, log)
+		}
+		d.ok("logout", imagestest.Host)
+		d.ok("build", "--push", "-t", app+":login", dir)
+	})
+}
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	d := newDocker(t)
+	path := filepath.Join(d.env["DOCKER_CONFIG"], "config.json")
+	if err := os.WriteFile(path, []byte(`{"credsStore":"kept","auths":{"other":{"auth":"eDp5"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.stdin = "p:w\n"
+	d.ok("login", "https://registry.example/v2/", "--username", "u", "--password-stdin")
+	d.ok("login", "-u", "hub", "-p", "x")
+	var got map[string]any
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	// docker/cli, cli/config/configfile: auths by host, base64 of USER:PASSWORD; "u:p:w" is dTpwOnc=.
+	want := map[string]any{"credsStore": "kept", "auths": map[string]any{
+		"other": map[string]any{"auth": "eDp5"}, "registry.example": map[string]any{"auth": "dTpwOnc="}, "https://index.docker.io/v1/": map[string]any{"auth": "aHViOng="},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("config.json (-want +got):\n%s", diff)
+	}
+	user, password := program{getenv: func(k string) string { return d.env[k] }}.credentials("registry.example")
+	if user != "u" || password != "p:w" {
+		t.Errorf("credentials are %q %q", user, password)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"run -it busybox", 1, "`container:` key"},
+		{"compose up", 1, "`services:` key"},
+		{"pull busybox", 1, "FROM"},
+		{"buildx create --use", 1, "there is no container engine"},
+		{"frobnicate", 1, "it knows build, push"},
+		{"", 125, "usage: docker"},
+		{"build", 125, "exactly one argument"},
+		{"build --squash .", 125, "--squash"},
+		{"build -", 1, "build context"},
+		{"build https://example.org/a.git", 1, "build context"},
+		{"build --ssh default .", 1, "--ssh"},
+		{"build --output type=tar .", 1, "--output"},
+		{"build -t UPPER .", 1, "UPPER"},
+		{"build .", 1, "SLIPWAY_BUILDER_URL"},
+		{"push never-built", 1, "docker build -t never-built:latest"},
+		{"login", 125, "--password-stdin"},
+	} {
+		stdout, stderr, code := newDocker(t).run(strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(stderr, c.want) || stdout != "" {
+			t.Errorf("docker %s: ended with %d: %s%s", c.args, code, stdout, stderr)
+		}
+	}
+}
+
+// TestDependencies keeps the program that goes into everybody's pod small.
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dep := range strings.Lines(string(out)) {
+		dep = strings.TrimSpace(dep)
+		own := strings.HasPrefix(dep, "slipway/") && dep != "slipway/internal/images" && dep != "slipway/cmd/slipway-docker"
+		if own || dep == "database/sql" || dep == "testing" || strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "github.com/moby/buildkit/control") ||
+			strings.HasPrefix(dep, "github.com/moby/buildkit/executor/") || strings.HasPrefix(dep, "github.com/docker/cli") {
+			t.Errorf("docker depends on %s", dep)
+		}
+	}
+}
