@@ -1,0 +1,107 @@
+// Command slipway-agent runs one job in its pod: see package agent.
+//
+//	slipway-agent                 run the job that the environment names
+//	slipway-agent install FOLDER  copy this program, and docker if it lies beside it, into FOLDER (the pod's init container)
+//	slipway-agent version
+//
+// The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, and may give SLIPWAY_REGISTRY (the image registry's host)
+// and SLIPWAY_WORKSPACE (the folder to work in, /workspace by default). It ends with 0 once the server has the job's
+// result, whatever that is.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"slipway"
+	"slipway/internal/agent"
+	"slipway/internal/pipelines/job"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "slipway-agent:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		if os.Getpid() == 1 {
+			return reap()
+		}
+		return work()
+	}
+	switch {
+	case args[0] == "install" && len(args) == 2:
+		return install(args[1])
+	case args[0] == "work" && len(args) == 1:
+		return work()
+	case args[0] == "version" && len(args) == 1:
+		fmt.Println("slipway-agent, protocol", job.Version)
+		return nil
+	}
+	return errors.New("usage: slipway-agent [install FOLDER | version]")
+}
+
+// work runs the job.
+func work() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	id, err := strconv.ParseInt(os.Getenv("SLIPWAY_JOB"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("SLIPWAY_JOB is %q, not the number of a job", os.Getenv("SLIPWAY_JOB"))
+	}
+	c := agent.Config{
+		URL: os.Getenv("SLIPWAY_URL"), Job: slipway.JobID(id), Token: os.Getenv("SLIPWAY_JOB_TOKEN"), Folder: os.Getenv("SLIPWAY_WORKSPACE"),
+		Registry: os.Getenv("SLIPWAY_REGISTRY"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
+	if c.URL == "" || c.Token == "" {
+		return errors.New("SLIPWAY_URL and SLIPWAY_JOB_TOKEN must be set")
+	}
+	if c.Folder == "" {
+		c.Folder = "/workspace"
+	}
+	return agent.Run(ctx, c)
+}
+
+// install copies the programs of this image into a folder that the job's container sees.
+func install(folder string) error {
+	own, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	if err := copyProgram(own, filepath.Join(folder, "slipway-agent")); err != nil {
+		return err
+	}
+	docker := filepath.Join(filepath.Dir(own), "docker")
+	if _, err := os.Stat(docker); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return copyProgram(docker, filepath.Join(folder, "docker"))
+}
+
+func copyProgram(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755)
+	if err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	_, err = io.Copy(out, in)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("install: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"slipway"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+)
+
+// Config says where the work comes from and where to do it.
+type Config struct {
+	URL   string // of the server, without a slash at its end
+	Job   slipway.JobID
+	Token string
+	// Folder is the agent's own: workspace, temporary files and logs lie below it. It is made if it is not there.
+	Folder string
+	// Patience is how long the server may be away, 0 for 15 minutes.
+	Patience time.Duration
+	// Registry is the host of the image registry as the job's programs reach it.
+	Registry string
+	Logger   *slog.Logger
+}
+
+// Why a job is stopped.
+var (
+	errCanceled     = errors.New("the run was canceled")
+	errTimeout      = errors.New("the job ran longer than its limit")
+	errOver         = errors.New("the server has ended the job")
+	errStop         = errors.New("the agent was told to stop")
+	errCancelLimit  = errors.New("the time after the cancellation is over")
+	errServerIsAway = errors.New("the server takes no more reports")
+)
+
+// Run does the job from beginning to end and reports its result. It returns an error only if the result could not be
+// reported. The end of ctx stops the job at once.
+func Run(ctx context.Context, c Config) error {
+	if c.Patience <= 0 {
+		c.Patience = 15 * time.Minute
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	client := newClient(c)
+	work, err := client.start(ctx)
+	if err != nil {
+		return fmt.Errorf("ask for job %d: %w", c.Job, err)
+	}
+	if work.Version != job.Version {
+		return client.complete(ctx, job.Completion{Result: schedule.Failed,
+			Reason: fmt.Sprintf("the server speaks version %d of the agent's protocol, this agent version %d: use the agent image of the server's release", work.Version, job.Version)})
+	}
+	hard, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	logs := filepath.Join(c.Folder, "logs")
+	if err := os.MkdirAll(logs, 0o700); err != nil {
+		return client.complete(ctx, job.Completion{Result: schedule.Failed, Reason: "the agent cannot write its folder: " + err.Error()})
+	}
+	// Reports go on after the job is stopped, so they have a context of their own.
+	reporting, endReporting := context.WithCancel(context.WithoutCancel(ctx))
+	defer endReporting()
+	reports := newReporter(client, logs, func(err error) {
+		if code := slipway.CodeOf(err); code == slipway.CodeConflict || code == slipway.CodeUnauthenticated || code == slipway.CodeForbidden || code == slipway.CodeNotFound {
+			stop(errOver)
+			return
+		}
+		c.Logger.Error("reports cannot be sent", "error", err)
+		stop(errServerIsAway)
+	})
+	sending := make(chan struct{})
+	go func() { defer close(sending); reports.run(reporting) }()
+	r := newRunner(c, client, reports, work, hard, stop)
+	watching := make(chan struct{})
+	watch, endWatch := context.WithCancel(hard)
+	go func() { defer close(watching); r.watch(watch) }()
+	end := r.run()
+	endWatch()
+	<-watching
+	err = r.finish(context.WithoutCancel(ctx), end)
+	endReporting()
+	<-sending
+	return errors.Join(err, reports.close())
+}
+
+// finish sends what is left and the result.
+func (r *runner) finish(ctx context.Context, end job.Completion) error {
+	cause := context.Cause(r.hard)
+	if errors.Is(cause, errOver) {
+		return nil // nobody waits for a result
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.config.Patience+time.Minute)
+	defer cancel()
+	if !errors.Is(cause, errServerIsAway) {
+		if err := r.reports.drain(ctx); err != nil {
+			return fmt.Errorf("send the last reports: %w", err)
+		}
+	}
+	if err := r.client.complete(ctx, end); err != nil {
+		return fmt.Errorf("report the end of the job: %w", err)
+	}
+	return nil
+}
+
+// watch asks the server again and again whether the job is to stop.
+func (r *runner) watch(ctx context.Context) {
+	wait := 100 * time.Millisecond
+	for ctx.Err() == nil {
+		news, err := r.client.control(ctx)
+		if err != nil {
+			if slipway.CodeOf(err) == slipway.CodeUnauthenticated || slipway.CodeOf(err) == slipway.CodeNotFound {
+				r.stop(errOver)
+			}
+			pause(ctx, wait) // the reporter decides when the server has been away too long
+			wait = min(wait*2, 5*time.Second)
+			continue
+		}
+		wait = 100 * time.Millisecond
+		if news.Over {
+			r.stop(errOver)
+			return
+		}
+		if news.Cancel {
+			r.cancel(errCanceled)
+			return
+		}
+	}
+}

@@ -1,0 +1,239 @@
+package agent
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
+)
+
+// publish stores a file or folder as an artifact.
+func (t *task) publish(p *plan.Publish) error {
+	name, source := t.text(p.Artifact), t.absolute(t.text(p.Path))
+	if name == "" {
+		name = strings.ReplaceAll(t.work.Instance, ".", "_")
+	}
+	t.log.Printf("Publishing %s as artifact %s", source, name)
+	if err := t.upload(name, source); err != nil {
+		return err
+	}
+	t.log.Printf("Artifact %s is published.", name)
+	return nil
+}
+
+// absolute makes a path absolute, from the sources.
+func (t *task) absolute(p string) string {
+	if p == "" {
+		return t.folders.sources
+	}
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(t.folders.sources, p)
+}
+
+// upload sends a file, or a folder's contents, as a tar file. It is sent from the start again when the server goes away.
+func (t *task) upload(name, source string) error {
+	source = t.absolute(source)
+	if _, err := os.Stat(source); err != nil {
+		return fmt.Errorf("publish artifact %q: there is no file or folder %s", name, source)
+	}
+	err := t.client.again(t.ctx, func() error {
+		reader, writer := io.Pipe()
+		go func() { writer.CloseWithError(writeTar(t.ctx, writer, source)) }()
+		defer reader.Close()
+		ctx, cancel := context.WithCancel(t.ctx)
+		defer cancel()
+		resp, err := t.client.send(ctx, "PUT", artifactPath(name, 0), "application/x-tar", reader)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("publish artifact %q: %w", name, err)
+	}
+	return nil
+}
+
+// writeTar writes a file under its own name, or what is in a folder. Links are followed when they stay inside it.
+func writeTar(ctx context.Context, w io.Writer, source string) error {
+	tw := tar.NewWriter(w)
+	root := source
+	if info, err := os.Stat(source); err != nil {
+		return err
+	} else if !info.IsDir() {
+		root = filepath.Dir(source)
+	}
+	err := filepath.WalkDir(source, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := os.Stat(name)
+		if err != nil || !info.Mode().IsRegular() {
+			return nil // a broken link, a socket, a link to a folder
+		}
+		return addTarFile(tw, name, filepath.ToSlash(rel), info)
+	})
+	return errors.Join(err, tw.Close())
+}
+
+func addTarFile(tw *tar.Writer, name, as string, info fs.FileInfo) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: as, Size: info.Size(), Mode: int64(info.Mode().Perm()), ModTime: info.ModTime().Truncate(time.Second), Format: tar.FormatPAX}
+	if err := tw.WriteHeader(h); err != nil {
+		return err
+	}
+	n, err := io.Copy(tw, io.LimitReader(file, info.Size()))
+	if err == nil && n != info.Size() {
+		return fmt.Errorf("%s became shorter while it was read", name)
+	}
+	return err
+}
+
+// download fetches artifacts of this run or of a pipeline resource's.
+func (t *task) download(d *plan.Download) error {
+	source := strings.ToLower(t.text(d.Source))
+	if source == "none" {
+		t.log.Printf("Nothing is downloaded.")
+		return nil
+	}
+	run := t.work.Run
+	if source != "current" && source != "" {
+		var ok bool
+		if run, ok = t.work.Runs[source]; !ok {
+			return fmt.Errorf("pipeline resource %q has no run whose artifacts could be downloaded", d.Source)
+		}
+	}
+	names, folders, err := t.downloads(d, run, source)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		t.log.Printf("The run has no artifacts.")
+	}
+	for i, name := range names {
+		t.log.Printf("Downloading artifact %s to %s", name, folders[i])
+		if err := t.fetchArtifact(name, run, folders[i], newPatterns(t.text(d.Patterns))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// downloads lists what to fetch and where to. A named artifact goes right into the path that is given; without a path,
+// or when all are fetched, each has a folder of its name.
+func (t *task) downloads(d *plan.Download, run slipway.RunID, source string) (names, folders []string, err error) {
+	base := t.folders.workspace
+	if source != "current" && source != "" {
+		base = filepath.Join(base, t.text(d.Source))
+	}
+	given := t.text(d.Path)
+	if given != "" {
+		if base = given; !filepath.IsAbs(base) {
+			base = filepath.Join(t.folders.workspace, base)
+		}
+	}
+	if name := t.text(d.Artifact); name != "" {
+		if given != "" {
+			return []string{name}, []string{base}, nil
+		}
+		return []string{name}, []string{filepath.Join(base, name)}, nil
+	}
+	var list []job.Artifact
+	err = t.client.again(t.ctx, func() error { return t.client.call(t.ctx, "GET", "/artifacts?run="+run.String(), nil, &list) })
+	if err != nil {
+		return nil, nil, fmt.Errorf("list artifacts: %w", err)
+	}
+	for _, a := range list {
+		names, folders = append(names, a.Name), append(folders, filepath.Join(base, a.Name))
+	}
+	return names, folders, nil
+}
+
+func (t *task) fetchArtifact(name string, run slipway.RunID, folder string, patterns patterns) error {
+	err := t.client.again(t.ctx, func() error {
+		resp, err := t.client.send(t.ctx, "GET", artifactPath(name, run), "", nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		n, err := readTar(resp.Body, folder, patterns)
+		if err == nil {
+			t.log.Printf("%d files", n)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("download artifact %q: %w", name, err)
+	}
+	return nil
+}
+
+// readTar writes the files of a tar file that match below a folder. What breaks off while reading is tried again.
+func readTar(r io.Reader, folder string, patterns patterns) (int, error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return 0, err
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	tr := tar.NewReader(r)
+	for n := 0; ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, errTemporary{err}
+		}
+		if h.Typeflag != tar.TypeReg || !patterns.match(path.Clean(h.Name)) {
+			continue
+		}
+		if err := writeFile(root, filepath.FromSlash(path.Clean(h.Name)), fs.FileMode(h.Mode).Perm(), tr); err != nil {
+			return n, err
+		}
+		n++
+	}
+}
+
+// writeFile writes one file below the root, which the name cannot leave.
+func writeFile(root *os.Root, name string, mode fs.FileMode, r io.Reader) error {
+	if dir := filepath.Dir(name); dir != "." {
+		if err := root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode|0o200)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(file, r); err != nil {
+		return errTemporary{errors.Join(err, file.Close())}
+	}
+	return file.Close()
+}

@@ -1,0 +1,213 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/variable"
+)
+
+// checkout fetches a repository with the image's git.
+func (t *task) checkout(c *plan.Checkout) error {
+	alias := strings.ToLower(t.text(c.Repository))
+	if alias == "none" {
+		t.log.Printf("Nothing is checked out.")
+		return nil
+	}
+	repo, ok := t.work.Repositories[alias]
+	if !ok {
+		return fmt.Errorf("there is no repository %q under resources", c.Repository)
+	}
+	dir, err := t.checkoutFolder(c, alias, &repo)
+	if err != nil {
+		return err
+	}
+	if _, err := t.look("git"); err != nil {
+		return errors.New("the job's image has no git: use an image that has it, or `checkout: none`")
+	}
+	g := gitFolder{t, dir, &repo}
+	if err := g.prepare(t.flag(c.Clean, false)); err != nil {
+		return err
+	}
+	if err := g.fetch(c); err != nil {
+		return err
+	}
+	if err := g.sparse(c); err != nil {
+		return err
+	}
+	if err := g.git("checkout", "--force", "--detach", string(repo.Commit)); err != nil {
+		return err
+	}
+	if err := g.extras(c); err != nil {
+		return err
+	}
+	if t.flag(c.PersistCredentials, false) {
+		if err := g.git("config", g.headerKey(), g.header()); err != nil {
+			return err
+		}
+	}
+	t.log.Printf("%s is at %s", repo.Name, repo.Commit)
+	if alias == "self" {
+		t.sourcesAt(dir)
+	}
+	return nil
+}
+
+// checkoutFolder is where the files go: s, or s/NAME when the job has several checkouts, or the path that the step says.
+func (t *task) checkoutFolder(c *plan.Checkout, alias string, repo *job.Repository) (string, error) {
+	if path := t.text(c.Path); path != "" {
+		dir := filepath.Join(t.folders.workspace, path)
+		if rel, err := filepath.Rel(t.folders.workspace, dir); err != nil || rel == "." || strings.HasPrefix(rel, "..") || filepath.IsAbs(path) {
+			return "", fmt.Errorf("path %q must be a folder below $(Pipeline.Workspace)", path)
+		}
+		return dir, nil
+	}
+	several := 0
+	for _, st := range t.work.Steps {
+		if st.Checkout != nil && !strings.EqualFold(st.Checkout.Repository, "none") {
+			several++
+		}
+	}
+	if several <= 1 {
+		return t.folders.sources, nil
+	}
+	name := filepath.Base(repo.Name)
+	if name == "." || name == "/" {
+		name = alias
+	}
+	return filepath.Join(t.folders.sources, name), nil
+}
+
+// sourcesAt tells later steps where the run's own repository is; with several checkouts Build.SourcesDirectory stays s.
+func (t *task) sourcesAt(dir string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.runner.vars.Put(variable.BuildRepositoryLocalPath, variable.Value{Text: dir, ReadOnly: true})
+	if rel, err := filepath.Rel(t.folders.sources, dir); err == nil && !strings.HasPrefix(rel, "..") {
+		return
+	}
+	t.folders.sources = dir
+	for _, name := range []string{variable.BuildSourcesDirectory, variable.SystemDefaultWorkingDirectory} {
+		t.runner.vars.Put(name, variable.Value{Text: dir, ReadOnly: true})
+	}
+}
+
+// gitFolder is a working tree under the hands of git.
+type gitFolder struct {
+	*task
+	dir  string
+	repo *job.Repository
+}
+
+// header authenticates git at the server with the job's token.
+func (g gitFolder) header() string {
+	secret := base64.StdEncoding.EncodeToString([]byte("job:" + g.config.Token))
+	g.mask.Add(secret)
+	return "Authorization: Basic " + secret
+}
+
+func (g gitFolder) headerKey() string { return "http." + g.repo.URL + ".extraHeader" }
+
+// git runs git in the folder. Credentials go by the environment, so that neither the disk nor a list of processes shows them.
+func (g gitFolder) git(args ...string) error {
+	g.log.Printf("##[command]git %s", strings.Join(args, " "))
+	return g.run(g.command(args...))
+}
+
+func (g gitFolder) command(args ...string) process {
+	return process{name: "git", args: args, dir: g.dir, env: map[string]string{
+		"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": "3", "LC_ALL": "C.UTF-8",
+		"GIT_CONFIG_KEY_0": g.headerKey(), "GIT_CONFIG_VALUE_0": g.header(),
+		"GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": "*",
+		"GIT_CONFIG_KEY_2": "init.defaultBranch", "GIT_CONFIG_VALUE_2": "main",
+	}}
+}
+
+// prepare makes an empty repository, or cleans the one that is there.
+func (g gitFolder) prepare(clean bool) error {
+	if err := os.MkdirAll(g.dir, 0o755); err != nil {
+		return fmt.Errorf("make the folder of the sources: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(g.dir, ".git")); err == nil {
+		if clean {
+			if err := g.git("clean", "-ffdx"); err != nil {
+				return err
+			}
+			return g.git("reset", "--hard", "HEAD")
+		}
+		return nil
+	}
+	if err := g.git("init", "--quiet", "."); err != nil {
+		return err
+	}
+	return g.git("remote", "add", "origin", g.repo.URL)
+}
+
+// fetch gets the commit, at depth 1 if the step says nothing, and everything if it says 0.
+func (g gitFolder) fetch(c *plan.Checkout) error {
+	depth := strings.TrimSpace(g.text(c.FetchDepth))
+	if depth == "" {
+		depth = "1"
+	}
+	args := []string{"fetch", "--force", "--no-recurse-submodules"}
+	if g.flag(c.FetchTags, false) {
+		args = append(args, "--tags")
+	} else {
+		args = append(args, "--no-tags")
+	}
+	if filter := g.text(c.FetchFilter); filter != "" {
+		args = append(args, "--filter="+filter)
+	}
+	args = append(args, "origin")
+	specs := []string{"+" + string(g.repo.Commit) + ":refs/remotes/origin/slipway"}
+	if depth == "0" {
+		specs = append([]string{"+refs/heads/*:refs/remotes/origin/*"}, specs...)
+	} else {
+		args = append(args[:len(args)-1], "--depth="+depth, "origin")
+	}
+	return g.git(append(args, specs...)...)
+}
+
+// sparse limits the working tree to what the step names.
+func (g gitFolder) sparse(c *plan.Checkout) error {
+	if dirs := strings.Fields(g.text(c.SparseDirectories)); len(dirs) > 0 {
+		return g.git(append([]string{"sparse-checkout", "set", "--cone"}, dirs...)...)
+	}
+	if patterns := strings.Fields(g.text(c.SparsePatterns)); len(patterns) > 0 {
+		return g.git(append([]string{"sparse-checkout", "set", "--no-cone"}, patterns...)...)
+	}
+	return nil
+}
+
+// extras fetches submodules and large files.
+func (g gitFolder) extras(c *plan.Checkout) error {
+	switch submodules := strings.ToLower(g.text(c.Submodules)); submodules {
+	case "", "false":
+	case "true", "recursive":
+		args := []string{"submodule", "update", "--init", "--force"}
+		if submodules == "recursive" {
+			args = append(args, "--recursive")
+		}
+		if err := g.git(args...); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("submodules: %q is neither true, false nor recursive", submodules)
+	}
+	if !g.flag(c.LFS, false) {
+		return nil
+	}
+	p := g.command("lfs", "version")
+	p.stdout = &bytes.Buffer{}
+	if err := g.run(p); err != nil {
+		return errors.New("the job's image has no git-lfs, which `lfs: true` needs")
+	}
+	return g.git("lfs", "pull")
+}

@@ -1,0 +1,187 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"slipway"
+	"slipway/internal/pipelines/job"
+)
+
+// client speaks with the server about one job.
+type client struct {
+	base     string // URL of the job at the server
+	token    string
+	patience time.Duration
+	http     *http.Client
+}
+
+// requestTimeout bounds a request without a stream.
+const requestTimeout = 60 * time.Second
+
+// errTemporary marks a failure after which the same request may succeed.
+type errTemporary struct{ err error }
+
+func (e errTemporary) Error() string { return e.err.Error() }
+func (e errTemporary) Unwrap() error { return e.err }
+
+func newClient(c Config) *client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil // the server is never behind the proxy that steps may use
+	transport.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext
+	transport.ResponseHeaderTimeout = 2 * time.Minute
+	return &client{base: c.URL + "/_slipway/jobs/" + c.Job.String(), token: c.Token, patience: c.Patience, http: &http.Client{Transport: transport}}
+}
+
+// send makes one request. The caller closes the answer's body, which is that of a success.
+func (c *client) send(ctx context.Context, method, path string, contentType string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, errTemporary{err}
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	var p struct {
+		Code    slipway.Code `json:"code"`
+		Message string       `json:"message"`
+	}
+	if json.Unmarshal(text, &p) != nil || p.Code == "" {
+		p.Code, p.Message = slipway.CodeInternal, fmt.Sprintf("the server answered %s", resp.Status)
+	}
+	err = &slipway.Problem{Code: p.Code, Message: p.Message}
+	if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout {
+		return nil, errTemporary{err}
+	}
+	return nil, err
+}
+
+// call sends in as JSON and reads the answer into out; either may be nil.
+func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	contentType := ""
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("encode request: %w", err)
+		}
+		contentType = "application/json"
+	}
+	return c.raw(ctx, method, path, contentType, body, out)
+}
+
+func (c *client) raw(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	resp, err := c.send(ctx, method, path, contentType, bytes.NewReader(body))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errTemporary{err}
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	} else {
+		err = json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(out)
+	}
+	if err != nil {
+		return errTemporary{fmt.Errorf("read answer: %w", err)}
+	}
+	return nil
+}
+
+// again calls f until it succeeds or fails for good, for at most the client's patience after its last progress.
+func (c *client) again(ctx context.Context, f func() error) error {
+	since, wait := time.Now(), 100*time.Millisecond
+	for {
+		err := f()
+		var temporary errTemporary
+		if err == nil || !errors.As(err, &temporary) {
+			return err
+		}
+		if time.Since(since) > c.patience {
+			return fmt.Errorf("the server could not be reached for %v: %w", c.patience, err)
+		}
+		if !pause(ctx, wait/2+rand.N(wait/2+1)) {
+			return context.Cause(ctx)
+		}
+		wait = min(wait*2, 10*time.Second)
+	}
+}
+
+// pause waits; false says that ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// start asks for the work.
+func (c *client) start(ctx context.Context) (a job.Assignment, err error) {
+	err = c.again(ctx, func() error { return c.call(ctx, "POST", "/start", nil, &a) })
+	return a, err
+}
+
+// appendLog sends a part of a step's log once and returns the size that the server has.
+func (c *client) appendLog(ctx context.Context, step int, offset int64, data []byte) (int64, error) {
+	var position job.LogPosition
+	path := "/logs/" + strconv.Itoa(step) + "?offset=" + strconv.FormatInt(offset, 10)
+	err := c.raw(ctx, "POST", path, "application/octet-stream", data, &position)
+	return position.Size, err
+}
+
+// control waits at the server for news, for a while.
+func (c *client) control(ctx context.Context) (news job.Control, err error) {
+	err = c.call(ctx, "GET", "/control?seconds=25", nil, &news)
+	return news, err
+}
+
+// complete ends the job. A token that is refused after an earlier try was lost on its way was revoked by that try.
+func (c *client) complete(ctx context.Context, end job.Completion) error {
+	tries := 0
+	return c.again(ctx, func() error {
+		err := c.call(ctx, "POST", "/complete", end, nil)
+		if tries++; tries > 1 && slipway.CodeOf(err) == slipway.CodeUnauthenticated {
+			return nil
+		}
+		return err
+	})
+}
+
+func artifactPath(name string, run slipway.RunID) string {
+	path := "/artifacts/" + url.PathEscape(name)
+	if run != 0 {
+		path += "?run=" + run.String()
+	}
+	return path
+}

@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxLine is the longest line; a longer one is broken.
+const maxLine = 256 << 10
+
+// timestamp begins each line of a log.
+func timestamp() []byte { return time.Now().UTC().AppendFormat(nil, "2006-01-02T15:04:05.0000000Z ") }
+
+// stepLog takes what a step writes, line by line: commands are obeyed, secrets masked, and the line put into the spool.
+// It is safe for concurrent use.
+type stepLog struct {
+	spool   *spool
+	mask    *masker
+	command func(command) []string // obeys a logging command and returns lines to show for it
+
+	mu      sync.Mutex
+	partial []byte
+	err     error
+}
+
+// Write takes output of a process in whatever pieces it comes.
+func (l *stepLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(p)
+	for {
+		end := bytes.IndexByte(p, '\n')
+		if end < 0 {
+			break
+		}
+		l.partial = append(l.partial, p[:end]...)
+		l.line(string(l.partial))
+		l.partial, p = l.partial[:0], p[end+1:]
+	}
+	l.partial = append(l.partial, p...)
+	for len(l.partial) > maxLine+l.mask.Longest() {
+		// A secret must not be cut in two: what is cut off has been masked, and the rest is long enough to hold one.
+		masked := l.mask.Mask(string(l.partial))
+		cut := max(len(masked)-l.mask.Longest(), 0)
+		l.put(masked[:cut])
+		l.partial = append(l.partial[:0], masked[cut:]...)
+	}
+	return n, nil
+}
+
+// Flush ends a line that has no end.
+func (l *stepLog) Flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.partial) > 0 {
+		l.line(string(l.partial))
+		l.partial = l.partial[:0]
+	}
+}
+
+// Printf writes lines of the agent's own, in which commands mean nothing.
+func (l *stepLog) Printf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range strings.Split(fmt.Sprintf(format, args...), "\n") {
+		l.put(line)
+	}
+}
+
+func (l *stepLog) line(line string) {
+	line = strings.TrimSuffix(line, "\r")
+	if c, ok := parseCommand(line); ok && l.command != nil {
+		for _, shown := range l.command(c) {
+			l.put(shown)
+		}
+		if hidden[c.name] {
+			return
+		}
+	}
+	l.put(line)
+}
+
+// hidden commands leave no line: their text may be a secret, or is shown in another form.
+var hidden = map[string]bool{"task.setvariable": true, "task.setsecret": true, "task.logissue": true, "task.debug": true}
+
+// put masks and stores one line.
+func (l *stepLog) put(line string) {
+	line = strings.ToValidUTF8(strings.ReplaceAll(l.mask.Mask(line), "\x00", ""), "\uFFFD")
+	entry := append(timestamp(), line...)
+	if err := l.spool.add(append(entry, '\n')); err != nil && l.err == nil {
+		l.err = err
+	}
+}

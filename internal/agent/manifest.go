@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"slipway/internal/pipelines/job"
+)
+
+const (
+	maxManifests     = 200
+	maxManifestBytes = 4 << 20 // of all together
+)
+
+// kubernetesManifest is the task KubernetesManifest@1. The server applies the manifests; the agent sends them with the images
+// and shows the progress.
+func (t *task) kubernetesManifest(in inputs) error {
+	action := strings.ToLower(in.text("action"))
+	d := job.Deployment{Step: t.step.ID, Action: action, Namespace: in.text("namespace"), Images: in.list("containers"), PullSecrets: in.list("imagePullSecrets"),
+		Arguments: in.text("arguments")}
+	if strategy := in.text("strategy"); strategy != "" && !strings.EqualFold(strategy, "none") {
+		return fmt.Errorf("the strategy %q is not one that Slipway runs: use none", strategy)
+	}
+	if seconds, err := strconv.Atoi(in.text("rolloutStatusTimeout")); err == nil {
+		d.TimeoutInSeconds = max(seconds, 0)
+	}
+	switch action {
+	case "", "deploy":
+		d.Action = "deploy"
+		var err error
+		if d.Manifests, err = t.manifests(in.list("manifests")); err != nil {
+			return err
+		}
+	case "delete":
+		if d.Arguments == "" {
+			return errors.New("the action delete needs arguments: what to delete, as kubectl delete takes it")
+		}
+	default:
+		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy or delete", in.text("action"))
+	}
+	return t.client.again(t.ctx, func() error { return t.deploy(d) })
+}
+
+// manifests reads the files that the globs choose.
+func (t *task) manifests(globs []string) ([]job.Manifest, error) {
+	var list []job.Manifest
+	total := 0
+	for _, glob := range globs {
+		found, err := find(t.folders.sources, patterns{strings.TrimPrefix(glob, "./")})
+		if err != nil || len(found) == 0 {
+			return nil, fmt.Errorf("no manifest matches %s below %s", glob, t.folders.sources)
+		}
+		for _, path := range found {
+			if ext := strings.ToLower(filepath.Ext(path)); ext != ".yaml" && ext != ".yml" && ext != ".json" {
+				continue
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return nil, fmt.Errorf("read manifest: %w", err)
+			}
+			if total += len(text); total > maxManifestBytes || len(list) >= maxManifests {
+				return nil, fmt.Errorf("the manifests are more than %d files or %d bytes", maxManifests, maxManifestBytes)
+			}
+			rel, err := filepath.Rel(t.folders.sources, path)
+			if err != nil {
+				rel = path
+			}
+			list = append(list, job.Manifest{Path: rel, Text: string(text)})
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("the input manifests names no file that ends in .yaml, .yml or .json")
+	}
+	return list, nil
+}
+
+// deploy sends the deployment and shows its progress. When the server goes away in the middle, the same is sent again:
+// applying twice is the same as once.
+func (t *task) deploy(d job.Deployment) error {
+	body, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("encode deployment: %w", err)
+	}
+	resp, err := t.client.send(t.ctx, "POST", "/deploy", "application/json", strings.NewReader(string(body)))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewReaderSize(resp.Body, 64<<10)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 1<<20 {
+			return errors.New("the server's progress has a line that is too long")
+		}
+		if err != nil && (len(line) == 0 || !errors.Is(err, io.EOF)) {
+			return errTemporary{errors.New("the server broke off the deployment's progress")}
+		}
+		var p job.Progress
+		if jsonErr := json.Unmarshal(line, &p); jsonErr != nil {
+			return errTemporary{fmt.Errorf("read the deployment's progress: %w", jsonErr)}
+		}
+		if p.Line != "" {
+			t.log.Printf("%s", p.Line)
+		}
+		if p.Done && p.Error != "" {
+			return errors.New(p.Error)
+		}
+		if p.Done {
+			return nil
+		}
+	}
+}

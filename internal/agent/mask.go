@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// minSecret is the shortest text that is masked: masking single letters would make a log unreadable.
+const minSecret = 3
+
+// masker replaces secrets by *** in text. It is safe for concurrent use.
+type masker struct {
+	mu       sync.RWMutex
+	known    map[string]bool
+	replacer *strings.Replacer
+	longest  int
+}
+
+// Add makes the masker know a secret: its value, each line of it, and each of these in base64, as JSON text and in a URL.
+func (m *masker) Add(secret string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil {
+		m.known = map[string]bool{}
+	}
+	before := len(m.known)
+	m.add(secret)
+	if strings.ContainsAny(secret, "\r\n") {
+		for _, line := range strings.FieldsFunc(secret, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			m.add(line)
+		}
+	}
+	if len(m.known) == before {
+		return
+	}
+	// Longest first: a secret that begins with another is masked whole.
+	list := make([]string, 0, len(m.known))
+	for text := range m.known {
+		list = append(list, text)
+	}
+	slices.SortFunc(list, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	m.longest = len(list[0])
+	pairs := make([]string, 0, 2*len(list))
+	for _, text := range list {
+		pairs = append(pairs, text, "***")
+	}
+	m.replacer = strings.NewReplacer(pairs...)
+}
+
+func (m *masker) add(text string) {
+	forms := []string{text, strings.TrimSpace(text), base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text), url.PathEscape(text)}
+	if b, err := json.Marshal(text); err == nil {
+		forms = append(forms, string(b[1:len(b)-1]))
+	}
+	for _, form := range forms {
+		if form = strings.TrimRight(form, "="); len(strings.TrimSpace(text)) >= minSecret && len(form) >= minSecret {
+			m.known[form] = true
+		}
+	}
+}
+
+// Mask is the text with its secrets replaced.
+func (m *masker) Mask(text string) string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.replacer == nil {
+		return text
+	}
+	return m.replacer.Replace(text)
+}
+
+// Longest is the length of the longest text that is masked.
+func (m *masker) Longest() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.longest
+}

@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+)
+
+// obey does what a logging command asks for and returns the lines to show for it.
+func (t *task) obey(c command) []string {
+	switch c.name {
+	case "task.setvariable":
+		return t.setVariable(c)
+	case "task.setsecret":
+		t.mask.Add(c.text)
+	case "task.logissue":
+		return t.logIssue(c)
+	case "task.complete":
+		return t.completeWith(c)
+	case "task.setprogress":
+		if n, err := strconv.Atoi(c.properties["value"]); err == nil && n >= 0 && n <= 100 {
+			t.mu.Lock()
+			t.record.Percent = n
+			record := *t.record
+			t.mu.Unlock()
+			t.reports.put(record)
+		}
+	case "task.prependpath":
+		t.mu.Lock()
+		t.path = append([]string{c.text}, t.path...)
+		t.mu.Unlock()
+	case "task.debug":
+		if strings.EqualFold(t.vars.Text(variable.SystemDebug), "true") {
+			return []string{"##[debug]" + c.text}
+		}
+	case "task.uploadsummary":
+		return t.uploadSummary(c.text)
+	case "build.updatebuildnumber":
+		t.reports.setNumber(c.text)
+		t.mu.Lock()
+		t.runner.vars.PutText(variable.BuildBuildNumber, c.text)
+		t.mu.Unlock()
+	case "build.addbuildtag":
+		t.reports.addTag(c.text)
+	case "artifact.upload":
+		name := c.properties["artifactname"]
+		if err := t.upload(name, c.text); err != nil {
+			t.fail()
+			return []string{"##[error]artifact.upload: " + sentence(err)}
+		}
+	default:
+		return []string{"##[warning]" + c.name + " is not a logging command that Slipway obeys."}
+	}
+	return nil
+}
+
+// fail makes the step fail though its program may end well.
+func (t *task) fail() {
+	t.mu.Lock()
+	t.result = schedule.Failed
+	t.mu.Unlock()
+}
+
+func (t *task) setVariable(c command) []string {
+	name := strings.TrimSpace(c.properties["variable"])
+	if name == "" {
+		return []string{"##[warning]task.setvariable names no variable."}
+	}
+	secret, output := c.flag("issecret"), c.flag("isoutput")
+	if secret {
+		t.mask.Add(c.text)
+	}
+	if len(c.text) > job.MaxOutputLength {
+		t.fail()
+		return []string{"##[error]The value of variable " + name + " is longer than " + strconv.Itoa(job.MaxOutputLength) + " bytes."}
+	}
+	full := name
+	if output {
+		if t.step.Name == "" {
+			return []string{"##[warning]Output variable " + name + " is set by a step without a name, so nobody can read it: give the step a name."}
+		}
+		full = t.step.Name + "." + name
+	}
+	value := variable.Value{Text: c.text, Secret: secret, ReadOnly: c.flag("isreadonly")}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old, ok := t.runner.vars.Get(full); ok && old.ReadOnly {
+		return []string{"##[warning]Variable " + full + " is read-only and keeps its value."}
+	}
+	t.runner.vars.Put(full, value)
+	if !output {
+		return nil
+	}
+	if secret {
+		return []string{"##[warning]Output variable " + full + " is secret: it is known in this job and not given to others."}
+	}
+	if !t.reports.output(full, c.text) {
+		return []string{"##[warning]The job has too many output variables; " + full + " is not given to others."}
+	}
+	return nil
+}
+
+func (t *task) logIssue(c command) []string {
+	kind := job.IssueWarning
+	if strings.EqualFold(c.properties["type"], "error") {
+		kind = job.IssueError
+	}
+	issue := job.Issue{Kind: kind, Message: t.mask.Mask(cut(c.text, job.MaxIssueLength)), Code: c.properties["code"]}
+	if path := c.properties["sourcepath"]; path != "" {
+		line, _ := strconv.Atoi(c.properties["linenumber"])
+		column, _ := strconv.Atoi(c.properties["columnnumber"])
+		if rel, err := filepath.Rel(t.folders.sources, path); err == nil && filepath.IsAbs(path) && !strings.HasPrefix(rel, "..") {
+			path = rel
+		}
+		issue.At = &slipway.Position{File: path, Line: line, Column: column}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if kind == job.IssueError {
+		t.record.Errors++
+	} else {
+		t.record.Warnings++
+	}
+	if len(t.record.Issues) < job.MaxIssues {
+		t.record.Issues = append(t.record.Issues, issue)
+	}
+	return []string{"##[" + string(kind) + "]" + c.text}
+}
+
+func (t *task) completeWith(c command) []string {
+	for _, result := range []schedule.Result{schedule.Succeeded, schedule.SucceededWithIssues, schedule.Failed, schedule.Skipped} {
+		if strings.EqualFold(c.properties["result"], string(result)) {
+			t.mu.Lock()
+			t.result = result
+			t.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+func (t *task) uploadSummary(path string) []string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(t.folders.sources, path)
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > job.MaxSummary {
+		err = slipway.Limit("a summary has at most %d bytes", job.MaxSummary)
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	if err == nil {
+		summary := job.Summary{Step: t.step.ID, Name: filepath.Base(path), Text: t.mask.Mask(string(text))}
+		err = t.client.again(t.ctx, func() error { return t.client.call(t.ctx, "POST", "/summaries", summary, nil) })
+	}
+	if err != nil {
+		return []string{"##[warning]The summary was not taken: " + err.Error()}
+	}
+	return nil
+}

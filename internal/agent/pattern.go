@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// patterns are globs, one a line; a later `!pattern` takes out what earlier ones let in. No pattern matches everything.
+type patterns []string
+
+func newPatterns(text string) patterns {
+	var list patterns
+	for _, line := range strings.Split(text, "\n") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// match says whether a path with slashes is chosen. As in Azure, case matters on Linux, and `**` alone means every file.
+func (p patterns) match(path string) bool {
+	if len(p) == 0 {
+		return true
+	}
+	chosen := false
+	for _, pattern := range p {
+		exclude := strings.HasPrefix(pattern, "!")
+		pattern = strings.TrimPrefix(strings.TrimPrefix(pattern, "!"), "./")
+		if ok, err := doublestar.Match(pattern, path); err == nil && ok {
+			chosen = !exclude
+		}
+	}
+	return chosen
+}
+
+// maxFound bounds the files that a search may visit.
+const maxFound = 1_000_000
+
+// find lists the files below a folder that the patterns choose, as absolute paths in order. A pattern may be absolute,
+// or relative to the folder. Folders named .git and node_modules are not searched unless a pattern names them.
+func find(folder string, list patterns) ([]string, error) {
+	relative := make(patterns, 0, len(list))
+	for _, pattern := range list {
+		bare, exclude := strings.CutPrefix(pattern, "!")
+		if filepath.IsAbs(bare) {
+			if info, err := os.Stat(bare); err == nil && info.IsDir() {
+				bare += "/**"
+			}
+			rel, err := filepath.Rel(folder, bare)
+			if err != nil || strings.HasPrefix(rel, "..") {
+				base, _ := doublestar.SplitPattern(filepath.ToSlash(bare))
+				return findOutside(base, bare, list)
+			}
+			bare = rel
+		} else if info, err := os.Stat(filepath.Join(folder, bare)); err == nil && info.IsDir() {
+			bare = strings.TrimSuffix(bare, "/") + "/**"
+		}
+		bare = strings.TrimPrefix(filepath.ToSlash(bare), "./")
+		if exclude {
+			bare = "!" + bare
+		}
+		relative = append(relative, bare)
+	}
+	return walk(folder, relative)
+}
+
+// findOutside serves an absolute pattern that leads out of the folder: all patterns are then read from its own base.
+func findOutside(base, pattern string, list patterns) ([]string, error) {
+	if len(list) == 1 {
+		rel, err := filepath.Rel(base, pattern)
+		if err != nil {
+			return nil, err
+		}
+		return walk(base, patterns{filepath.ToSlash(rel)})
+	}
+	var all []string
+	for _, one := range list {
+		if strings.HasPrefix(one, "!") || !filepath.IsAbs(one) {
+			continue
+		}
+		b, _ := doublestar.SplitPattern(filepath.ToSlash(one))
+		found, err := findOutside(b, one, patterns{one})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func walk(folder string, list patterns) ([]string, error) {
+	var found []string
+	visited := 0
+	named := strings.Join(list, "\n")
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if path == folder {
+				return err
+			}
+			return nil // unreadable folders are no reason to fail
+		}
+		if visited++; visited > maxFound {
+			return fs.SkipAll
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != folder && (name == ".git" || name == "node_modules") && !strings.Contains(named, name) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		rel, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		if list.match(filepath.ToSlash(rel)) {
+			found = append(found, path)
+		}
+		return nil
+	})
+	slices.Sort(found)
+	return found, err
+}

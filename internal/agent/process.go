@@ -1,0 +1,265 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"slipway/internal/pipelines/variable"
+)
+
+// How a process group is ended: an interrupt, then a request to terminate, then the end. The times are those of
+// Azure's agent.
+const (
+	interruptGrace = 7500 * time.Millisecond
+	terminateGrace = 2500 * time.Millisecond
+	// outputGrace is how long output is awaited from processes that a step left behind.
+	outputGrace = 500 * time.Millisecond
+)
+
+// process is a program of a step.
+type process struct {
+	name   string
+	args   []string
+	dir    string
+	env    map[string]string // beside the step's own
+	stdin  io.Reader
+	stdout io.Writer // the step's log when nil
+	stderr io.Writer // as stdout when nil
+}
+
+// errExit is the exit of a program with a code that is not 0.
+type errExit struct {
+	name string
+	code int
+}
+
+func (e errExit) Error() string { return fmt.Sprintf("%s exited with code %d", e.name, e.code) }
+
+// run runs a program in a process group of its own and waits for it. When the step is stopped, so is the group. Processes
+// that the program leaves behind go on until the job ends; what they write then is dropped.
+func (t *task) run(p process) error {
+	cmd := exec.Command(p.name, p.args...)
+	if !filepath.IsAbs(p.name) {
+		path, err := t.look(p.name)
+		if err != nil {
+			return err
+		}
+		cmd.Path, cmd.Err = path, nil
+	}
+	if cmd.Dir = p.dir; cmd.Dir == "" {
+		cmd.Dir = t.folders.sources
+	}
+	cmd.Env, cmd.Stdin = t.environment(p.env), p.stdin
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if p.stdout == nil {
+		p.stdout = t.log
+	}
+	out, err := newDrain(p.stdout)
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = out.w, out.w
+	drains := []*drain{out}
+	if p.stderr != nil {
+		errOut, err := newDrain(p.stderr)
+		if err != nil {
+			return errors.Join(err, out.w.Close())
+		}
+		cmd.Stderr = errOut.w
+		drains = append(drains, errOut)
+	}
+	err = cmd.Start()
+	for _, d := range drains {
+		d.start()
+	}
+	if err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); endGroup(t.ctx, cmd.Process.Pid, done) }()
+	err = cmd.Wait()
+	close(done)
+	<-stopped
+	if leftovers(drains) {
+		t.mu.Lock()
+		t.left = append(t.left, cmd.Process.Pid)
+		t.mu.Unlock()
+	}
+	return exitError(filepath.Base(p.name), err)
+}
+
+func exitError(name string, err error) error {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		if status.Signal() == syscall.SIGKILL {
+			return fmt.Errorf("%s was killed: most often the job's memory was used up", name)
+		}
+		return fmt.Errorf("%s was ended by signal %d (%v)", name, int(status.Signal()), status.Signal())
+	}
+	return errExit{name, exit.ExitCode()}
+}
+
+// endGroup ends a process group when ctx ends, step by step, until done.
+func endGroup(ctx context.Context, group int, done <-chan struct{}) {
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	for _, s := range []struct {
+		signal syscall.Signal
+		grace  time.Duration
+	}{{syscall.SIGINT, interruptGrace}, {syscall.SIGTERM, terminateGrace}} {
+		_ = syscall.Kill(-group, s.signal)
+		timer := time.NewTimer(s.grace)
+		select {
+		case <-done:
+			timer.Stop()
+			_ = syscall.Kill(-group, syscall.SIGKILL) // what its children left
+			return
+		case <-timer.C:
+		}
+	}
+	_ = syscall.Kill(-group, syscall.SIGKILL)
+}
+
+// endProcesses ends what steps left running.
+func (r *runner) endProcesses() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, group := range r.left {
+		_ = syscall.Kill(-group, syscall.SIGKILL)
+	}
+}
+
+// drain copies what a process writes, through a pipe, so that a child left behind can go on writing without a reader.
+type drain struct {
+	r, w     *os.File
+	to       io.Writer
+	detached atomic.Bool
+	end      chan struct{}
+}
+
+func newDrain(to io.Writer) (*drain, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	return &drain{r: r, w: w, to: to, end: make(chan struct{})}, nil
+}
+
+// start copies until the last writer is gone. It is called once the process has its end of the pipe, or failed to start.
+func (d *drain) start() {
+	d.w.Close()
+	go func() {
+		defer close(d.end)
+		defer d.r.Close()
+		buffer := make([]byte, 32<<10)
+		for {
+			n, err := d.r.Read(buffer)
+			if n > 0 && !d.detached.Load() {
+				_, _ = d.to.Write(buffer[:n])
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+}
+
+// leftovers waits for the end of the output; true says that some process still has the pipe open.
+func leftovers(drains []*drain) bool {
+	left := false
+	timer := time.NewTimer(outputGrace)
+	defer timer.Stop()
+	for _, d := range drains {
+		select {
+		case <-d.end:
+		case <-timer.C:
+			timer.Reset(0)
+			d.detached.Store(true)
+			left = true
+		}
+	}
+	return left
+}
+
+// look finds a program in the step's PATH.
+func (t *task) look(name string) (string, error) {
+	for _, folder := range filepath.SplitList(t.searchPath()) {
+		path := filepath.Join(folder, name)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("there is no program %q in the job's image", name)
+}
+
+// searchPath is PATH with what task.prependpath put before it, and after it the agent's own folder, which holds docker.
+func (t *task) searchPath() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := slices.Clone(t.path)
+	path := t.env["PATH"]
+	if path == "" {
+		path = os.Getenv("PATH")
+	}
+	if path == "" {
+		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	}
+	list = append(list, path)
+	if own, err := os.Executable(); err == nil {
+		list = append(list, filepath.Dir(own))
+	}
+	return strings.Join(list, string(os.PathListSeparator))
+}
+
+// environment is what a process sees: the machine's, then the variables and the step's env.
+func (t *task) environment(more map[string]string) []string {
+	env := map[string]string{}
+	for _, pair := range os.Environ() {
+		if name, value, ok := strings.Cut(pair, "="); ok && !strings.HasPrefix(name, "SLIPWAY_") {
+			env[name] = value
+		}
+	}
+	maps.Copy(env, t.env)
+	// The docker program in the job works for the job alone, by its token.
+	env["SLIPWAY_URL"], env["SLIPWAY_BUILDER_URL"] = t.config.URL, t.config.URL+"/_slipway/builder"
+	env["SLIPWAY_REGISTRY_HOST"], env["SLIPWAY_JOB_TOKEN"] = t.registry(), t.config.Token
+	if t.record.ID != 0 {
+		env[variable.EnvironmentName(variable.AgentJobStatus)] = t.vars.Text(variable.AgentJobStatus)
+	}
+	maps.Copy(env, more)
+	env["PATH"] = t.searchPath()
+	if env["HOME"] == "" {
+		env["HOME"] = t.folders.root
+	}
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}
+
+// registry is the host name of the image registry.
+func (r *runner) registry() string {
+	if r.config.Registry != "" {
+		return r.config.Registry
+	}
+	return r.work.Registry
+}

@@ -1,0 +1,230 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+)
+
+// runner runs the steps of one job.
+type runner struct {
+	config  Config
+	client  *client
+	reports *reporter
+	work    job.Assignment
+	mask    *masker
+	folders folders
+
+	hard context.Context // its end stops everything at once
+	stop context.CancelCauseFunc
+	soft context.Context // its end cancels: the step that runs is stopped, later ones run if their condition says so
+
+	cancelSoft context.CancelCauseFunc
+
+	mu    sync.Mutex // guards what follows; logging commands come from goroutines of processes
+	vars  variable.Set
+	path  []string // folders put before PATH, the last first
+	left  []int    // process groups that steps left behind
+	state struct{ failed, issues bool }
+}
+
+// folders are where a job finds its things.
+type folders struct {
+	root, workspace, sources, staging, binaries, tests, temp, tools string
+}
+
+func newRunner(c Config, cl *client, reports *reporter, work job.Assignment, hard context.Context, stop context.CancelCauseFunc) *runner {
+	workspace := filepath.Join(c.Folder, "1")
+	r := &runner{config: c, client: cl, reports: reports, work: work, mask: &masker{}, hard: hard, stop: stop, vars: work.Variables.Clone(),
+		folders: folders{root: c.Folder, workspace: workspace, sources: filepath.Join(workspace, "s"), staging: filepath.Join(workspace, "a"),
+			binaries: filepath.Join(workspace, "b"), tests: filepath.Join(workspace, "TestResults"),
+			temp: filepath.Join(c.Folder, "_temp"), tools: filepath.Join(c.Folder, "_tool")}}
+	r.soft, r.cancelSoft = context.WithCancelCause(hard)
+	r.mask.Add(c.Token)
+	for _, secret := range work.Variables.Secrets() {
+		r.mask.Add(secret)
+	}
+	r.predefine()
+	return r
+}
+
+// predefine sets the variables that only the agent knows.
+func (r *runner) predefine() {
+	f, host := r.folders, hostName()
+	machine := map[string]string{"amd64": "X64", "arm64": "ARM64", "arm": "ARM", "386": "X86"}[runtime.GOARCH]
+	for name, text := range map[string]string{
+		variable.AgentBuildDirectory: f.workspace, variable.AgentHomeDirectory: f.root, variable.AgentID: "1", variable.AgentJobName: r.work.Title,
+		variable.AgentMachineName: host, variable.AgentName: "Slipway " + host, variable.AgentOS: "Linux", variable.AgentOSArchitecture: machine,
+		variable.AgentTempDirectory: f.temp, variable.AgentToolsDirectory: f.tools, variable.AgentWorkFolder: f.root, variable.SystemWorkFolder: f.root,
+		variable.PipelineWorkspace: f.workspace, variable.BuildSourcesDirectory: f.sources, variable.BuildRepositoryLocalPath: f.sources,
+		variable.SystemDefaultWorkingDirectory: f.sources, variable.BuildArtifactStagingDirectory: f.staging, variable.BuildStagingDirectory: f.staging,
+		variable.BuildBinariesDirectory: f.binaries, variable.CommonTestResultsDirectory: f.tests, variable.SystemArtifactsDirectory: f.workspace,
+		variable.AgentJobStatus: string(schedule.Succeeded),
+	} {
+		r.vars.Put(name, variable.Value{Text: text, ReadOnly: true})
+	}
+	r.vars.Put(variable.SystemAccessToken, variable.Value{Text: r.config.Token, Secret: true, ReadOnly: true})
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "agent"
+	}
+	return name
+}
+
+// cancel asks to stop gently, for the reason; what still runs when the job's time after a cancel is over is ended.
+func (r *runner) cancel(reason error) {
+	r.cancelSoft(reason)
+	limit := time.Duration(r.work.CancelTimeoutInMinutes) * time.Minute
+	timer := time.AfterFunc(limit, func() { r.stop(errCancelLimit) })
+	context.AfterFunc(r.hard, func() { timer.Stop() })
+}
+
+// run runs all steps and says how the job ended.
+func (r *runner) run() job.Completion {
+	timeout := time.AfterFunc(time.Duration(r.work.TimeoutInMinutes)*time.Minute, func() { r.cancel(errTimeout) })
+	defer timeout.Stop()
+	for _, st := range r.work.Steps {
+		r.reports.put(job.StepRecord{ID: st.ID, Name: st.Name, DisplayName: r.expand(st.DisplayName)})
+	}
+	end := job.Completion{}
+	if err := r.prepare(); err != nil {
+		end = job.Completion{Result: schedule.Failed, Reason: err.Error()}
+	} else {
+		for i := range r.work.Steps {
+			r.step(&r.work.Steps[i])
+		}
+		end = r.result()
+	}
+	r.endProcesses()
+	r.reports.mu.Lock()
+	end.Outputs = r.reports.outputs
+	r.reports.mu.Unlock()
+	return end
+}
+
+// prepare makes the folders and writes the job's own first log.
+func (r *runner) prepare() error {
+	record := job.StepRecord{ID: 0, DisplayName: "Initialize job", State: schedule.Running, Started: time.Now().UnixMicro()}
+	r.reports.put(record)
+	spool, err := r.reports.open(0)
+	if err != nil {
+		return err
+	}
+	log := &stepLog{spool: spool, mask: r.mask}
+	log.Printf("##[section]Starting: %s", r.work.Title)
+	log.Printf("Job %d of run %d, attempt %d, on %s (%s/%s)", r.work.Job, r.work.Run, r.work.Attempt, hostName(), runtime.GOOS, runtime.GOARCH)
+	f := r.folders
+	err = nil
+	if r.work.Workspace == "all" {
+		err = os.RemoveAll(f.workspace)
+	}
+	for _, dir := range []string{f.sources, f.staging, f.binaries, f.tests, f.temp, f.tools} {
+		err = errors.Join(err, os.MkdirAll(dir, 0o755))
+	}
+	record.Result = schedule.Succeeded
+	if err != nil {
+		log.Printf("##[error]The workspace cannot be made: %v", err)
+		record.Result = schedule.Failed
+		err = fmt.Errorf("make the workspace: %w", err)
+	}
+	record.State, record.Finished = schedule.Completed, time.Now().UnixMicro()
+	r.reports.put(record)
+	return err
+}
+
+// result is how the job ended, by what its steps came to.
+func (r *runner) result() job.Completion {
+	cause := context.Cause(r.soft)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case errors.Is(cause, errTimeout):
+		return job.Completion{Result: schedule.Failed, Reason: fmt.Sprintf("the job ran longer than its limit of %d minutes", r.work.TimeoutInMinutes)}
+	case errors.Is(cause, errCanceled):
+		return job.Completion{Result: schedule.Canceled, Reason: errCanceled.Error()}
+	case cause != nil:
+		return job.Completion{Result: schedule.Failed, Reason: cause.Error()}
+	case r.state.failed:
+		return job.Completion{Result: schedule.Failed}
+	case r.state.issues:
+		return job.Completion{Result: schedule.SucceededWithIssues}
+	}
+	return job.Completion{Result: schedule.Succeeded}
+}
+
+// expand replaces macros of text by the variables as they are now.
+func (r *runner) expand(text string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.vars.Expand(text)
+}
+
+func (r *runner) variable(name string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.vars.Text(name)
+}
+
+// status answers the status functions of a step's condition.
+func (r *runner) status(function string, _ []string) (bool, error) {
+	canceled := r.soft.Err() != nil
+	r.mu.Lock()
+	failed := r.state.failed
+	r.mu.Unlock()
+	switch function {
+	case "always":
+		return true, nil
+	case "canceled":
+		return canceled, nil
+	case "succeeded":
+		return !canceled && !failed, nil
+	case "failed":
+		return !canceled && failed, nil
+	case "succeededorfailed":
+		return !canceled, nil
+	}
+	return false, fmt.Errorf("%s() is not known", function)
+}
+
+// holds evaluates a step's condition, with a sentence that says how it came about.
+func (r *runner) holds(st *plan.Step) (bool, string, error) {
+	condition := st.Condition
+	if strings.TrimSpace(condition) == "" {
+		condition = "succeeded()"
+	}
+	e, err := expression.Parse(condition, expression.Scope{Names: []string{"variables"}, Status: true})
+	if err != nil {
+		return false, "", fmt.Errorf("condition %s: %w", condition, err)
+	}
+	fields := &expression.Fields{}
+	r.mu.Lock()
+	for _, name := range r.vars.Names() {
+		v, _ := r.vars.Get(name)
+		value := expression.Str(r.vars.Expand(v.Text))
+		if v.Secret {
+			value = expression.Secret(v.Text)
+		}
+		fields.Put(name, value)
+	}
+	r.mu.Unlock()
+	v, why, err := e.Explain(expression.Environment{Names: map[string]expression.Value{"variables": expression.Obj(fields)}, Status: r.status})
+	if err != nil {
+		return false, "", fmt.Errorf("condition %s: %w", condition, err)
+	}
+	return v.Truth(), why, nil
+}

@@ -1,0 +1,224 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+)
+
+// task is one try of a step while it runs.
+type task struct {
+	*runner
+	step   *plan.Step
+	log    *stepLog
+	record *job.StepRecord
+	ctx    context.Context // its end stops the step
+	vars   variable.Set    // as they were when the step began
+	env    map[string]string
+
+	result schedule.Result // set by task.complete
+}
+
+// errStepTimeout is the end of a step that ran too long.
+var errStepTimeout = errors.New("the step ran longer than its timeoutInMinutes")
+
+// step decides whether a step runs, runs it, and records what became of it.
+func (r *runner) step(st *plan.Step) {
+	record := job.StepRecord{ID: st.ID, Name: st.Name, DisplayName: r.expand(st.DisplayName), State: schedule.Completed, Result: schedule.Skipped}
+	if r.hard.Err() != nil {
+		record.Reason = context.Cause(r.hard).Error()
+		r.reports.put(record)
+		return
+	}
+	if st.Disabled {
+		record.Reason = "the step is disabled"
+		r.reports.put(record)
+		return
+	}
+	holds, why, err := r.holds(st)
+	if err == nil && !holds {
+		record.Reason = r.mask.Mask(why)
+		r.reports.put(record)
+		return
+	}
+	record.State, record.Result, record.Started = schedule.Running, "", time.Now().UnixMicro()
+	r.reports.put(record)
+	record.Result = r.runStep(st, &record, err)
+	record.State, record.Finished = schedule.Completed, time.Now().UnixMicro()
+	r.reports.put(record)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch record.Result {
+	case schedule.Failed:
+		r.state.failed = true
+	case schedule.SucceededWithIssues:
+		r.state.issues = true
+	}
+	status := schedule.Succeeded
+	switch {
+	case r.soft.Err() != nil:
+		status = schedule.Canceled
+	case r.state.failed:
+		status = schedule.Failed
+	case r.state.issues:
+		status = schedule.SucceededWithIssues
+	}
+	r.vars.Put(variable.AgentJobStatus, variable.Value{Text: string(status), ReadOnly: true})
+}
+
+// runStep runs a step, again after a failure as often as it asks for.
+func (r *runner) runStep(st *plan.Step, record *job.StepRecord, err error) schedule.Result {
+	spool, openErr := r.reports.open(st.ID)
+	if openErr != nil {
+		record.Issues = append(record.Issues, job.Issue{Kind: job.IssueError, Message: openErr.Error()})
+		return schedule.Failed
+	}
+	log := &stepLog{spool: spool, mask: r.mask}
+	log.Printf("##[section]Starting: %s", record.DisplayName)
+	defer log.Printf("##[section]Finishing: %s", record.DisplayName)
+	var result schedule.Result
+	for try := 0; ; try++ {
+		var t *task
+		if err == nil {
+			t = r.newTask(st, record, log)
+			err = t.try()
+		}
+		log.Flush()
+		result = r.judge(t, err)
+		if result != schedule.Failed || try >= st.Retries || r.soft.Err() != nil {
+			break
+		}
+		wait := min(time.Second<<min(try, 6), time.Minute)
+		log.Printf("##[warning]%s The step is tried again in %v (%d of %d).", sentence(err), wait, try+1, st.Retries)
+		if !pause(r.soft, wait) {
+			break
+		}
+		err = nil
+	}
+	if err != nil {
+		log.Printf("##[error]%s", sentence(err))
+		record.Errors++
+		if len(record.Issues) < job.MaxIssues {
+			record.Issues = append(record.Issues, job.Issue{Kind: job.IssueError, Message: r.mask.Mask(cut(sentence(err), job.MaxIssueLength))})
+		}
+	}
+	if log.err != nil {
+		record.Issues = append(record.Issues, job.Issue{Kind: job.IssueWarning, Message: log.err.Error()})
+	}
+	if result == schedule.Failed && st.ContinueOnError {
+		return schedule.SucceededWithIssues
+	}
+	return result
+}
+
+// judge is the result of one try.
+func (r *runner) judge(t *task, err error) schedule.Result {
+	if errors.Is(err, errCanceled) || errors.Is(err, errTimeout) || errors.Is(err, errCancelLimit) || errors.Is(err, errStop) || errors.Is(err, errOver) {
+		return schedule.Canceled
+	}
+	if err != nil {
+		return schedule.Failed
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.result != "" {
+		return t.result
+	}
+	return schedule.Succeeded
+}
+
+// sentence is an error as people read it.
+func sentence(err error) string {
+	if err == nil {
+		return "The step said that it failed."
+	}
+	var p *slipway.Problem
+	if errors.As(err, &p) && p.Err == nil {
+		return err.Error()
+	}
+	text := err.Error()
+	if text != "" && !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return strings.ToUpper(text[:min(1, len(text))]) + text[min(1, len(text)):]
+}
+
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "")
+}
+
+func (r *runner) newTask(st *plan.Step, record *job.StepRecord, log *stepLog) *task {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := &task{runner: r, step: st, log: log, record: record, vars: r.vars.Clone()}
+	t.env = t.vars.Environment()
+	for name, value := range st.Env {
+		t.env[name] = t.vars.Expand(value)
+	}
+	log.mu.Lock()
+	log.command = t.obey
+	log.mu.Unlock()
+	return t
+}
+
+// try runs the step once. A step that begins after a cancellation is only stopped by the hard end.
+func (t *task) try() error {
+	ctx, stop := context.WithCancelCause(t.hard)
+	defer stop(nil)
+	if t.soft.Err() == nil {
+		defer context.AfterFunc(t.soft, func() { stop(context.Cause(t.soft)) })()
+	}
+	if t.step.TimeoutInMinutes > 0 {
+		limit := time.Duration(t.step.TimeoutInMinutes) * time.Minute
+		timer := time.AfterFunc(limit, func() { stop(errStepTimeout) })
+		defer timer.Stop()
+	}
+	t.ctx = ctx
+	err := t.do()
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// do dispatches by the step's kind.
+func (t *task) do() error {
+	switch t.step.Kind {
+	case plan.StepScript:
+		return t.script(t.step.Script)
+	case plan.StepCheckout:
+		return t.checkout(t.step.Checkout)
+	case plan.StepPublish:
+		return t.publish(t.step.Publish)
+	case plan.StepDownload:
+		return t.download(t.step.Download)
+	case plan.StepTask:
+		return t.task(t.step.Task)
+	}
+	return fmt.Errorf("a step of kind %q is not known to this agent", t.step.Kind)
+}
+
+// text expands the macros of an input of the step.
+func (t *task) text(s string) string { return t.vars.Expand(s) }
+
+// flag reads a boolean input: what is said, else the default.
+func (t *task) flag(s string, byDefault bool) bool {
+	switch strings.ToLower(strings.TrimSpace(t.text(s))) {
+	case "true", "yes", "y", "on", "1":
+		return true
+	case "false", "no", "n", "off", "0":
+		return false
+	}
+	return byDefault
+}

@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"slipway/internal/agent/junit"
+	"slipway/internal/pipelines/job"
+)
+
+// maxResultFile bounds one file of test results, in bytes.
+const maxResultFile = 64 << 20
+
+// publishTestResults is the task PublishTestResults@2 for files in JUnit's format.
+func (t *task) publishTestResults(in inputs) error {
+	folder := t.absolute(in.text("searchFolder"))
+	list := newPatterns(in.m["testresultsfiles"])
+	if len(list) == 0 {
+		list = patterns{"**/TEST-*.xml"}
+	}
+	found, err := find(folder, list)
+	if err != nil {
+		found = nil
+	}
+	if len(found) == 0 {
+		if in.flag("failTaskOnMissingResultsFile", false) {
+			return fmt.Errorf("no file of test results matches %s below %s", list, folder)
+		}
+		t.log.Printf("##[warning]No file of test results matches %s below %s.", list, folder)
+		return nil
+	}
+	runs, err := t.readTests(in, found)
+	if err != nil {
+		t.log.Printf("##[error]%v", err)
+		if in.flag("failTaskOnFailureToPublishResults", false) {
+			return err
+		}
+	}
+	failed := 0
+	for _, run := range runs {
+		for _, r := range run.Results {
+			if r.Outcome == job.TestFailed {
+				failed++
+			}
+		}
+		if err := t.client.again(t.ctx, func() error { return t.client.call(t.ctx, "POST", "/tests", run, nil) }); err != nil {
+			return fmt.Errorf("publish test results: %w", err)
+		}
+		t.log.Printf("Published %d test results as %s", len(run.Results), run.Title)
+	}
+	if failed > 0 && in.flag("failTaskOnFailedTests", false) {
+		return fmt.Errorf("%d tests failed", failed)
+	}
+	return nil
+}
+
+// readTests reads the files: one run for each, or one of all when they are merged. A file that cannot be read does not
+// keep the others from being published.
+func (t *task) readTests(in inputs, files []string) ([]job.TestRun, error) {
+	var runs []job.TestRun
+	var errs []error
+	title := in.text("testRunTitle")
+	merge := in.flag("mergeTestResults", false)
+	total := 0
+	for i, path := range files {
+		results, err := readTestFile(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if total += len(results); total > job.MaxTestResults {
+			errs = append(errs, fmt.Errorf("more than %d test results: the rest is left out", job.MaxTestResults))
+			break
+		}
+		t.maskTests(results)
+		if merge && len(runs) > 0 {
+			runs[0].Results = append(runs[0].Results, results...)
+			continue
+		}
+		name := title
+		switch {
+		case name == "":
+			name = filepath.Base(path)
+		case len(files) > 1 && !merge:
+			name = fmt.Sprintf("%s %d", title, i+1)
+		}
+		runs = append(runs, job.TestRun{Step: t.step.ID, Title: name, Results: results})
+	}
+	return runs, errors.Join(errs...)
+}
+
+func (t *task) maskTests(results []job.TestResult) {
+	for i := range results {
+		r := &results[i]
+		r.Message, r.Detail = t.mask.Mask(r.Message), t.mask.Mask(r.Detail)
+	}
+}
+
+func readTestFile(path string) ([]job.TestResult, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxResultFile {
+		return nil, fmt.Errorf("%s has more than %d bytes", path, maxResultFile)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	results, err := junit.Read(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return results, nil
+}

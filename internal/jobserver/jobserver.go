@@ -1,0 +1,382 @@
+// Package jobserver is the door for agents: what a job's pod asks the server, over HTTP.
+//
+//	POST /_slipway/jobs/{job}/start              the work (job.Assignment); the job is running from then on
+//	POST /_slipway/jobs/{job}/logs/{step}?offset log bytes from an offset; answers the log's size (job.LogPosition)
+//	POST /_slipway/jobs/{job}/report             changed steps, outputs (job.Report)
+//	GET  /_slipway/jobs/{job}/control?seconds    waits for a cancellation (job.Control)
+//	POST /_slipway/jobs/{job}/tests              test results (job.TestRun)
+//	POST /_slipway/jobs/{job}/summaries          a page (job.Summary)
+//	PUT  /_slipway/jobs/{job}/artifacts/{name}   an artifact as a tar file
+//	GET  /_slipway/jobs/{job}/artifacts?run      the artifacts of a run of the project
+//	GET  /_slipway/jobs/{job}/artifacts/{name}?run
+//	POST /_slipway/jobs/{job}/deploy             applies manifests; answers lines of job.Progress
+//	POST /_slipway/jobs/{job}/complete           the end (job.Completion); the token is worth nothing afterwards
+//	     /_slipway/builder                       the tunnel to the image builder
+//
+// A job's token is good for that job's paths alone. The package decodes, asks who calls, and calls one method.
+package jobserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"slipway"
+	"slipway/internal/httpx"
+	"slipway/internal/identity"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
+)
+
+// Deployment is what a job asks to deploy, with what the server knows of the job.
+type Deployment struct {
+	job.Deployment
+	Project     slipway.ProjectID
+	Run         slipway.RunID
+	Pipeline    slipway.PipelineID
+	JobID       slipway.JobID
+	Instance    string
+	Commit      slipway.CommitID
+	Environment *plan.EnvironmentReference // nil when the job is no deployment job
+}
+
+// Deployer applies manifests and waits until they are ready. progress takes lines for the job's log; it may be called
+// until Deploy returns. Doing the same twice is the same as once.
+type Deployer interface {
+	Deploy(ctx context.Context, d Deployment, progress func(line string)) error
+}
+
+// Identity answers who calls; *identity.Service does.
+type Identity interface {
+	Authenticate(r *http.Request) (identity.Principal, error)
+	RevokeSecret(ctx context.Context, secret string) error
+}
+
+// Deps is what the door needs. Builder may be nil when there is no builder.
+type Deps struct {
+	Pipelines *pipelines.Service
+	Identity  Identity
+	Deployer  Deployer
+	// Builder serves the tunnel for callers whose token is a job's.
+	Builder http.Handler
+	Logger  *slog.Logger
+}
+
+// limits of request bodies, in bytes.
+const (
+	maxReport     = 8 << 20
+	maxTests      = 256 << 20
+	maxSummary    = 4 << 20
+	maxDeployment = 16 << 20
+)
+
+type server struct{ Deps }
+
+// New makes the handler of all paths below /_slipway/.
+func New(d Deps) http.Handler {
+	s := &server{d}
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request, call) error{
+		"POST /_slipway/jobs/{job}/start":           s.start,
+		"POST /_slipway/jobs/{job}/logs/{step}":     s.appendLog,
+		"POST /_slipway/jobs/{job}/report":          s.report,
+		"GET /_slipway/jobs/{job}/control":          s.control,
+		"POST /_slipway/jobs/{job}/tests":           s.tests,
+		"POST /_slipway/jobs/{job}/summaries":       s.summaries,
+		"PUT /_slipway/jobs/{job}/artifacts/{name}": s.putArtifact,
+		"GET /_slipway/jobs/{job}/artifacts":        s.artifacts,
+		"GET /_slipway/jobs/{job}/artifacts/{name}": s.getArtifact,
+		"POST /_slipway/jobs/{job}/deploy":          s.deploy,
+		"POST /_slipway/jobs/{job}/complete":        s.complete,
+	} {
+		mux.Handle(pattern, httpx.JSON(d.Logger, s.forJob(h)))
+	}
+	mux.Handle("/_slipway/builder", httpx.JSON(d.Logger, s.builder))
+	mux.Handle("/_slipway/builder/", httpx.JSON(d.Logger, s.builder))
+	mux.Handle("/", httpx.JSON(d.Logger, func(http.ResponseWriter, *http.Request) error {
+		return slipway.NotFound("there is nothing here")
+	}))
+	return mux
+}
+
+// call is an authenticated request about a job.
+type call struct {
+	id        slipway.JobID
+	principal identity.Principal
+}
+
+// forJob lets only the job's own token in.
+func (s *server) forJob(h func(http.ResponseWriter, *http.Request, call) error) httpx.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, err := s.Identity.Authenticate(r)
+		if err != nil {
+			return err
+		}
+		if p.Kind == slipway.ActorAnonymous {
+			return slipway.Unauthenticated("send the job's token")
+		}
+		id, err := strconv.ParseInt(r.PathValue("job"), 10, 64)
+		if err != nil || p.Token != identity.TokenJob || p.Binding.Job != slipway.JobID(id) || id == 0 {
+			return slipway.Forbidden("this token is not the job's")
+		}
+		return h(w, r, call{slipway.JobID(id), p})
+	}
+}
+
+func (s *server) builder(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.Identity.Authenticate(r)
+	if err != nil {
+		return err
+	}
+	if p.Token != identity.TokenJob {
+		return slipway.Forbidden("images are built by jobs: send a job's token")
+	}
+	if s.Builder == nil {
+		return slipway.Unavailable("there is no image builder on this server")
+	}
+	s.Builder.ServeHTTP(w, r)
+	return nil
+}
+
+func (s *server) start(w http.ResponseWriter, r *http.Request, c call) error {
+	a, err := s.Pipelines.Assign(r.Context(), c.id)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, a)
+	return nil
+}
+
+func (s *server) appendLog(w http.ResponseWriter, r *http.Request, c call) error {
+	step, err := strconv.Atoi(r.PathValue("step"))
+	if err != nil {
+		return slipway.Invalid("step %q is no number", r.PathValue("step"))
+	}
+	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	if err != nil {
+		return slipway.Invalid("offset %q is no number", r.URL.Query().Get("offset"))
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, job.MaxLogChunk))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return slipway.Limit("at most %d bytes of log at once", job.MaxLogChunk)
+		}
+		return slipway.Unavailable("the log did not arrive whole").Because(err)
+	}
+	size, err := s.Pipelines.AppendLog(r.Context(), c.id, step, offset, data)
+	if err != nil && !(slipway.CodeOf(err) == slipway.CodeConflict && size < offset) {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, job.LogPosition{Size: size})
+	return nil
+}
+
+func (s *server) report(w http.ResponseWriter, r *http.Request, c call) error {
+	var report job.Report
+	if err := httpx.ReadJSON(w, r, maxReport, &report); err != nil {
+		return err
+	}
+	if err := s.Pipelines.Report(r.Context(), c.id, report); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// control answers at once when there is news, and else after some seconds.
+func (s *server) control(w http.ResponseWriter, r *http.Request, c call) error {
+	seconds, _ := strconv.Atoi(r.URL.Query().Get("seconds"))
+	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(min(max(seconds, 0), 50))*time.Second)
+	defer cancel()
+	changes, end := s.Pipelines.Watch(c.principal.Binding.Run)
+	defer end()
+	for {
+		news, err := s.Pipelines.Control(r.Context(), c.id)
+		if err != nil {
+			return err
+		}
+		if news.Cancel || news.Over || ctx.Err() != nil {
+			httpx.WriteJSON(w, http.StatusOK, news)
+			return nil
+		}
+		// Changes by another server are found within two seconds.
+		timer := time.NewTimer(2 * time.Second)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-changes:
+		}
+		timer.Stop()
+	}
+}
+
+func (s *server) tests(w http.ResponseWriter, r *http.Request, c call) error {
+	var run job.TestRun
+	if err := httpx.ReadJSON(w, r, maxTests, &run); err != nil {
+		return err
+	}
+	if err := s.Pipelines.PutTests(r.Context(), c.id, run); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *server) summaries(w http.ResponseWriter, r *http.Request, c call) error {
+	var m job.Summary
+	if err := httpx.ReadJSON(w, r, maxSummary, &m); err != nil {
+		return err
+	}
+	if err := s.Pipelines.PutSummary(r.Context(), c.id, m); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *server) putArtifact(w http.ResponseWriter, r *http.Request, c call) error {
+	a, err := s.Pipelines.PutArtifact(r.Context(), c.id, r.PathValue("name"), r.Body)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusCreated, a.Artifact)
+	return nil
+}
+
+// runOf is the run that the request names, the job's own by default. Others must be of the job's project.
+func (s *server) runOf(r *http.Request, c call) (slipway.RunID, error) {
+	text := r.URL.Query().Get("run")
+	if text == "" {
+		return c.principal.Binding.Run, nil
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, slipway.Invalid("run %q is no number", text)
+	}
+	run, err := s.Pipelines.Get(r.Context(), slipway.RunID(id))
+	if err == nil && run.Project != c.principal.Project {
+		err = slipway.NotFound("there is no run %d", id)
+	}
+	return run.ID, err
+}
+
+func (s *server) artifacts(w http.ResponseWriter, r *http.Request, c call) error {
+	run, err := s.runOf(r, c)
+	if err != nil {
+		return err
+	}
+	list, err := s.Pipelines.Artifacts(r.Context(), run)
+	if err != nil {
+		return err
+	}
+	out := make([]job.Artifact, len(list))
+	for i := range list {
+		out[i] = list[i].Artifact
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
+	return nil
+}
+
+func (s *server) getArtifact(w http.ResponseWriter, r *http.Request, c call) error {
+	run, err := s.runOf(r, c)
+	if err != nil {
+		return err
+	}
+	o, err := s.Pipelines.OpenArtifact(r.Context(), run, r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Length", strconv.FormatInt(o.Size(), 10))
+	_, _ = io.Copy(w, o) // a client that went away asks again
+	return nil
+}
+
+func (s *server) complete(w http.ResponseWriter, r *http.Request, c call) error {
+	var end job.Completion
+	if err := httpx.ReadJSON(w, r, maxReport, &end); err != nil {
+		return err
+	}
+	if err := s.Pipelines.Complete(r.Context(), c.id, end); err != nil {
+		return err
+	}
+	if token, ok := bearer(r); ok {
+		if err := s.Identity.RevokeSecret(r.Context(), token); err != nil {
+			return fmt.Errorf("revoke the token of job %d: %w", c.id, err)
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func bearer(r *http.Request) (string, bool) {
+	const prefix = "Bearer "
+	h := r.Header.Get("Authorization")
+	if len(h) > len(prefix) && h[:len(prefix)] == prefix {
+		return h[len(prefix):], true
+	}
+	return "", false
+}
+
+// deploy streams the deployment's progress. Its failure is the last line, since the answer has begun by then.
+func (s *server) deploy(w http.ResponseWriter, r *http.Request, c call) error {
+	var d job.Deployment
+	if err := httpx.ReadJSON(w, r, maxDeployment, &d); err != nil {
+		return err
+	}
+	j, err := s.Pipelines.Job(r.Context(), c.id)
+	if err != nil {
+		return err
+	}
+	run, err := s.Pipelines.Get(r.Context(), j.Run)
+	if err != nil {
+		return err
+	}
+	if s.Deployer == nil {
+		return slipway.Unsupported("this server deploys to no cluster")
+	}
+	out := newProgress(w)
+	err = s.Deployer.Deploy(r.Context(), Deployment{Deployment: d, Project: run.Project, Run: run.ID, Pipeline: run.Pipeline, JobID: j.ID,
+		Instance: j.Instance, Commit: run.Commit, Environment: j.Environment}, func(line string) { out.write(job.Progress{Line: line}) })
+	last := job.Progress{Done: true}
+	if err != nil {
+		if r.Context().Err() != nil {
+			return nil // the agent went away and asks again
+		}
+		httpx.LogError(s.Logger, r, err)
+		last.Error = httpx.Problem(r, err).Message
+	}
+	out.write(last)
+	return nil
+}
+
+// progress writes lines of JSON, each sent at once.
+type progress struct {
+	mu  sync.Mutex
+	w   http.ResponseWriter
+	out *json.Encoder
+}
+
+func newProgress(w http.ResponseWriter) *progress {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).Flush()
+	return &progress{w: w, out: json.NewEncoder(w)}
+}
+
+func (p *progress) write(line job.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.out.Encode(line)
+	_ = http.NewResponseController(p.w).Flush()
+}

@@ -1,0 +1,104 @@
+package pipelines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/trigger"
+	"slipway/internal/pipelines/variable"
+)
+
+// Push is a change of one branch or tag.
+type Push struct {
+	// Event is the number of the event that told of the push: the same push told twice starts its runs once.
+	Event      int64
+	Repository slipway.RepositoryID
+	Ref        string // full name
+	Before     slipway.CommitID
+	After      slipway.CommitID // zero when the ref was deleted
+	Message    string           // of After, "" if not known
+	Actor      slipway.Actor
+	// Paths are the changed files, from the root; PathsUnknown says that there are too many to tell, so that path
+	// filters let the push through.
+	Paths        []string
+	PathsUnknown bool
+}
+
+// Pushed starts the runs that a push triggers, by the files of the pushed commit. A repository without pipelines whose
+// commit has an azure-pipelines.yml gets one. A file that is broken gives a run that has failed and says where.
+func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
+	if p.After.IsZero() || !strings.HasPrefix(p.Ref, "refs/heads/") && !strings.HasPrefix(p.Ref, "refs/tags/") {
+		return nil, nil
+	}
+	definitions, err := s.definitionsOf(ctx, p.Repository)
+	if err != nil {
+		return nil, err
+	}
+	if len(definitions) == 0 {
+		if _, err := s.Source.ReadFile(ctx, p.Repository, p.After, DefaultPath, maxFile); err != nil {
+			if slipway.CodeOf(err) == slipway.CodeNotFound {
+				return nil, nil
+			}
+			return nil, err
+		}
+		repo, err := s.Source.Repository(ctx, p.Repository)
+		if err != nil {
+			return nil, err
+		}
+		d, err := s.ensureDefault(ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		definitions = []Definition{d}
+	}
+	var runs []Run
+	var errs []error
+	for _, d := range definitions {
+		run, started, err := s.pushed(ctx, d, p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("pipeline %q: %w", d.Name, err))
+		}
+		if started {
+			runs = append(runs, run)
+		}
+	}
+	return runs, errors.Join(errs...)
+}
+
+// pushed judges a push for one pipeline.
+func (s *Service) pushed(ctx context.Context, d Definition, p Push) (Run, bool, error) {
+	if d.Disabled {
+		return Run{}, false, nil
+	}
+	data, err := s.Source.ReadFile(ctx, d.Repository, p.After, d.Path, maxFile)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return Run{}, false, nil
+	}
+	if err != nil {
+		return Run{}, false, err
+	}
+	commit, err := s.Source.Commit(ctx, d.Repository, p.After)
+	if err != nil {
+		return Run{}, false, err
+	}
+	if p.Message == "" {
+		p.Message = commit.Message
+	}
+	req := QueueRequest{Pipeline: d.ID, Actor: p.Actor, Ref: p.Ref, Commit: p.After, message: p.Message,
+		reason: variable.ReasonIndividualCI, cause: fmt.Sprintf("push/%d/%d", p.Event, d.ID)}
+	triggers, err := compile.Triggers(d.Path, data)
+	if err == nil {
+		event := trigger.Event{Ref: p.Ref, Paths: p.Paths, PathsUnknown: p.PathsUnknown, Message: p.Message}
+		if starts, _ := trigger.Match(triggers.Push, event); !starts {
+			return Run{}, false, nil
+		}
+	} else if len(fileProblems(err, d.Path)) == 0 {
+		return Run{}, false, err
+	}
+	run, err := s.queue(ctx, d, req)
+	return run, err == nil, err
+}
