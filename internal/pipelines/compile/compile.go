@@ -137,7 +137,7 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	p.Triggers = c.triggers(n)
 	p.Resources = c.readResources(n.Get("resources"))
 	c.resources = p.Resources
-	p.Variables = c.variables(n.Get("variables"))
+	p.Variables = c.variables(n.Get("variables"), rootScope)
 	pool := c.pool(n.Get("pool"))
 
 	shapes := 0

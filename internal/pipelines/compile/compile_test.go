@@ -152,7 +152,7 @@ func TestCompileTypical(t *testing.T) {
 	}
 	build := p.Stage("Build").Job("Build")
 	docker := build.Steps[3]
-	if docker.Task.Inputs["Dockerfile"] != "src/Dockerfile" || docker.Task.Inputs["buildContext"] != "**" || docker.At.String() != "p.yml:33:7" {
+	if docker.Task.Inputs["Dockerfile"] != "src/Dockerfile" || docker.Task.Inputs["buildContext"] != "**" || docker.At.String() != "p.yml:35:7" {
 		t.Errorf("docker %+v at %s", docker.Task, docker.At)
 	}
 	web := p.Stage("Deploy").Job("Web")

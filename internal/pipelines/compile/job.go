@@ -70,7 +70,6 @@ func (c *compiler) soleJob(root object, pool *plan.Pool) plan.Job {
 	o := root
 	j := c.jobOf(o, "job", pool, 0)
 	j.Name = plan.DefaultJob
-	j.Variables = nil // they are the root's
 	c.strategy(&j, o.get("strategy"))
 	j.Steps = c.steps(o.get("steps"), &j, "")
 	if len(c.items(o.get("steps"), "steps")) == 0 && len(c.problems) == 0 {
@@ -87,7 +86,9 @@ func (c *compiler) jobOf(o object, key string, around *plan.Pool, i int) plan.Jo
 		CancelTimeoutInMinutes: o.integer("cancelTimeoutInMinutes", defaultCancelTimeout, 0, mostMinutes),
 		ContinueOnError:        o.boolean("continueOnError", false), Workspace: c.workspace(o), At: o.n.At,
 	}
-	j.Variables = c.variables(o.get("variables"))
+	if o.what != "a pipeline" {
+		j.Variables = c.variables(o.get("variables"), variableScope)
+	}
 	pool := c.poolOr(o.get("pool"), around)
 	j.Pool = poolValue(pool)
 	if strings.EqualFold(j.Pool.Name, "server") {

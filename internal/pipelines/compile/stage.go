@@ -26,7 +26,7 @@ func (c *compiler) stages(n *yaml.Node, pool *plan.Pool) []plan.Stage {
 			LockBehavior: o.option("lockBehavior", "", "sequential", "runLatest"), Manual: o.option("trigger", "automatic", "automatic", "manual") == "manual",
 			Unskippable: !o.boolean("isSkippable", true), At: item.At,
 		}
-		s.Variables = c.variables(o.get("variables"))
+		s.Variables = c.variables(o.get("variables"), variableScope)
 		s.Jobs = c.jobs(o.get("jobs"), c.poolOr(o.get("pool"), pool))
 		if len(s.Jobs) == 0 && len(c.problems) == 0 {
 			c.problems.Add(o.at("jobs"), "stage %s has no jobs", s.Name)

@@ -10,13 +10,14 @@ import (
 
 // The named values of expressions that the server evaluates.
 var (
-	variableScope  = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies", "pipeline"}, Counter: true}
-	conditionScope = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies", "pipeline"}, Status: true}
-	stepScope      = expression.Scope{Names: []string{"variables", "pipeline"}, Status: true}
+	rootScope      = expression.Scope{Names: []string{"variables"}, Counter: true}
+	variableScope  = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}}
+	conditionScope = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}, Status: true}
+	stepScope      = expression.Scope{Names: []string{"variables"}, Status: true}
 )
 
-// variables reads a `variables` section in either form.
-func (c *compiler) variables(n *yaml.Node) []plan.Variable {
+// variables reads a `variables` section in either form; scope is what its `$[ ]` see.
+func (c *compiler) variables(n *yaml.Node, scope expression.Scope) []plan.Variable {
 	if n == nil || n.IsNull() {
 		return nil
 	}
@@ -28,11 +29,11 @@ func (c *compiler) variables(n *yaml.Node) []plan.Variable {
 				c.problems.Add(p.Key.At, "the variable has no name")
 				continue
 			}
-			list = append(list, c.variable(p.Key.Text, p.Value))
+			list = append(list, c.variable(p.Key.Text, p.Value, scope))
 		}
 	case yaml.List:
 		for _, item := range n.Items {
-			if v, ok := c.variableItem(item); ok {
+			if v, ok := c.variableItem(item, scope); ok {
 				list = append(list, v)
 			}
 		}
@@ -42,7 +43,7 @@ func (c *compiler) variables(n *yaml.Node) []plan.Variable {
 	return list
 }
 
-func (c *compiler) variableItem(n *yaml.Node) (v plan.Variable, ok bool) {
+func (c *compiler) variableItem(n *yaml.Node, scope expression.Scope) (v plan.Variable, ok bool) {
 	o, ok := c.object(n, "a variable", []string{"name", "value", "readonly", "group", "template", "parameters"}, nil)
 	if !ok {
 		return v, false
@@ -61,7 +62,7 @@ func (c *compiler) variableItem(n *yaml.Node) (v plan.Variable, ok bool) {
 		if value == nil {
 			value = yaml.Plain("", n.At)
 		}
-		v = c.variable(o.needed("name"), value)
+		v = c.variable(o.needed("name"), value, scope)
 		v.ReadOnly = o.boolean("readonly", false)
 		v.At = n.At
 		return v, v.Name != ""
@@ -71,14 +72,14 @@ func (c *compiler) variableItem(n *yaml.Node) (v plan.Variable, ok bool) {
 	return v, false
 }
 
-func (c *compiler) variable(name string, value *yaml.Node) plan.Variable {
+func (c *compiler) variable(name string, value *yaml.Node, scope expression.Scope) plan.Variable {
 	v := plan.Variable{Name: name, At: value.At}
 	switch {
 	case value.Kind != yaml.Scalar:
 		c.problems.Add(value.At, "the value of variable %q is text, not %s", name, value.Kind)
 	case value.IsNull():
 	case isRuntime(value.Text):
-		v.Expression = c.runtime(value, variableScope)
+		v.Expression = c.runtime(value, scope)
 	default:
 		v.Value = value.Text
 	}

@@ -9,7 +9,7 @@
 //		for each action: do it, and record its outcome in the facts, in one transaction
 //	}
 //
-// Facts.Apply does the recording for a shell that keeps facts in memory, and states what each action means for one that
+// Facts.Record does the recording for a shell that keeps facts in memory, and states what each action means for one that
 // keeps them in tables. An action is given again until its outcome is in the facts, so doing one twice must be harmless.
 //
 //	stage:  pending -> [checks] -> running -> completed          pending -> completed (Skipped)

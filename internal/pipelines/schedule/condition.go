@@ -1,0 +1,198 @@
+package schedule
+
+import (
+	"fmt"
+	"strings"
+
+	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/variable"
+)
+
+var (
+	variableScope  = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}}
+	conditionScope = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}, Status: true}
+)
+
+// decide evaluates a condition, "" being succeeded(). why says how the answer came about.
+func decide(condition string, dependencies []dependency, canceled bool, names map[string]expression.Value) (holds bool, why string, err error) {
+	if condition == "" {
+		condition = "succeeded()"
+	}
+	e, err := expression.Parse(condition, conditionScope)
+	if err != nil {
+		return false, "", fmt.Errorf("condition %s: %w", condition, err)
+	}
+	v, why, err := e.Explain(expression.Environment{Names: names, Status: status(dependencies, canceled)})
+	if err != nil {
+		return false, "", fmt.Errorf("condition %s: %w", condition, err)
+	}
+	if canceled {
+		why += "; the run was canceled"
+	}
+	if e.UsesStatus() {
+		for _, d := range dependencies {
+			if !d.ignored {
+				why += fmt.Sprintf("; %s is %s", d.name, d.result)
+			}
+		}
+	}
+	return v.Truth(), why, nil
+}
+
+// stageDependencies of a stage, in the order of its dependsOn; ok is false while one is not over.
+func (r *run) stageDependencies(s *plan.Stage) (list []dependency, ok bool) {
+	ok = true
+	for _, name := range s.DependsOn {
+		facts := r.facts.Stages[name]
+		if facts.State != Completed {
+			ok = false
+		}
+		list = append(list, dependency{name, facts.Result, facts.Unwanted})
+	}
+	return list, ok
+}
+
+func (r *run) jobDependencies(s *plan.Stage, j *plan.Job) (list []dependency, ok bool) {
+	ok = true
+	for _, name := range j.DependsOn {
+		state, result := r.facts.Job(s, s.Job(name))
+		if state != Completed {
+			ok = false
+		}
+		list = append(list, dependency{name, result, false})
+	}
+	return list, ok
+}
+
+// stageNames are the named values of a stage's condition and variables, but for `variables`: only the stages that it
+// depends on itself are there.
+func (r *run) stageNames(s *plan.Stage) map[string]expression.Value {
+	if names, ok := r.names[s.Name]; ok {
+		return names
+	}
+	var dependencies, stageDependencies expression.Fields
+	for _, name := range s.DependsOn {
+		d := r.plan.Stage(name)
+		var stage, jobs, outputs expression.Fields
+		stage.Put("result", expression.Str(string(r.facts.Stages[name].Result)))
+		for i := range d.Jobs {
+			j := &d.Jobs[i]
+			fields := r.jobFields(d, j)
+			jobs.Put(j.Name, expression.Obj(fields))
+			own, _ := fields.Get("outputs")
+			for k := range own.Fields().Len() {
+				key, value := own.Fields().At(k)
+				outputs.Put(j.Name+"."+key, value)
+			}
+		}
+		stage.Put("outputs", expression.Obj(&outputs))
+		dependencies.Put(name, expression.Obj(&stage))
+		stageDependencies.Put(name, expression.Obj(&jobs))
+	}
+	names := map[string]expression.Value{"dependencies": expression.Obj(&dependencies), "stagedependencies": expression.Obj(&stageDependencies)}
+	r.names[s.Name] = names
+	return names
+}
+
+// jobNames are those of a job: `dependencies` are the jobs that it depends on itself.
+func (r *run) jobNames(s *plan.Stage, j *plan.Job) map[string]expression.Value {
+	var dependencies expression.Fields
+	for _, name := range j.DependsOn {
+		dependencies.Put(name, expression.Obj(r.jobFields(s, s.Job(name))))
+	}
+	return map[string]expression.Value{"dependencies": expression.Obj(&dependencies), "stagedependencies": r.stageNames(s)["stagedependencies"]}
+}
+
+// jobFields are `result` and `outputs` of a job.
+func (r *run) jobFields(s *plan.Stage, j *plan.Job) *expression.Fields {
+	var fields, outputs expression.Fields
+	_, result := r.facts.Job(s, j)
+	values := r.facts.Outputs(s, j)
+	for _, p := range sortedKeys(values) {
+		outputs.Put(p, expression.Str(values[p]))
+	}
+	fields.Put("result", expression.Str(string(result)))
+	fields.Put("outputs", expression.Obj(&outputs))
+	return &fields
+}
+
+// stageVariables are the run's variables with the stage's.
+func (r *run) stageVariables(s *plan.Stage) (variable.Set, error) {
+	if v, ok := r.variables[s.Name]; ok {
+		return v.set, v.err
+	}
+	set := r.facts.Variables.Clone()
+	// Groups of the root are read again, since a secret may have changed since the run was made. What the file sets after a
+	// group stays in front of it.
+	var err error
+	for _, v := range s.Variables {
+		if err = addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: r.stageNames(s)}); err != nil {
+			break
+		}
+	}
+	set.PutText(variable.SystemStageName, s.Name)
+	set.PutText(variable.SystemStageDisplayName, set.Expand(s.Title()))
+	set.PutText(variable.SystemStageAttempt, itoa(attempt(r.facts.Stages[s.Name].Attempt)))
+	r.variables[s.Name] = resolved{set, err}
+	return set, err
+}
+
+// jobVariables are everything that an instance sees.
+func (r *run) jobVariables(in plan.Instance) (variable.Set, error) {
+	s, j := in.Stage, in.Job
+	outer, err := r.stageVariables(s)
+	if err != nil {
+		return outer, err
+	}
+	set := outer.Clone()
+	addLeg(&set, in.Leg)
+	names := r.jobNames(s, j)
+	for _, v := range j.Variables {
+		if err := addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: names}); err != nil {
+			return set, err
+		}
+	}
+	addLeg(&set, in.Leg)
+	part := ""
+	if in.Leg != nil {
+		part = in.Leg.Name
+	}
+	name := j.Name
+	if part != "" {
+		name = part
+	}
+	n := itoa(attempt(r.facts.Jobs[in.ID].Attempt))
+	set.PutText(variable.SystemPhaseName, j.Name)
+	set.PutText(variable.SystemPhaseDisplayName, set.Expand(j.Title()))
+	set.PutText(variable.SystemPhaseAttempt, n)
+	set.PutText(variable.SystemJobName, name)
+	set.PutText(variable.AgentJobName, set.Expand(in.Title()))
+	set.PutText(variable.SystemJobDisplayName, set.Expand(in.Title()))
+	set.PutText(variable.SystemJobAttempt, n)
+	set.PutText(variable.SystemJobIdentifier, in.ID)
+	set.PutText(variable.SystemJobPositionInPhase, itoa(in.Position))
+	set.PutText(variable.SystemTotalJobsInPhase, itoa(in.Total))
+	if d := j.Deployment; d != nil {
+		set.PutText(variable.EnvironmentNameName, set.Expand(d.Environment.Name))
+		set.PutText(variable.EnvironmentResourceName, set.Expand(d.Environment.Resource))
+		set.PutText(variable.StrategyName, d.Strategy)
+		set.PutText(variable.StrategyCycleName, string(in.Hook.Name))
+	}
+	return set, nil
+}
+
+func addLeg(set *variable.Set, leg *plan.Leg) {
+	if leg == nil {
+		return
+	}
+	for _, name := range sortedKeys(leg.Variables) {
+		set.PutText(name, leg.Variables[name])
+	}
+}
+
+// environmentOf expands the names of a deployment's environment.
+func environmentOf(e plan.EnvironmentReference, set variable.Set) plan.EnvironmentReference {
+	e.Name, e.Resource = strings.TrimSpace(set.Expand(e.Name)), strings.TrimSpace(set.Expand(e.Resource))
+	return e
+}
