@@ -79,10 +79,10 @@ func TestAuthorize(t *testing.T) {
 		workload := identity.Principal{Actor: slipway.Actor{Kind: slipway.ActorWorkload}, Project: p.ID}
 		const ok = slipway.Code("")
 		for _, c := range []struct {
-			name                          string
-			who                           identity.Principal
-			project                       slipway.ProjectID
-			read, contribute, administrer slipway.Code
+			name                         string
+			who                          identity.Principal
+			project                      slipway.ProjectID
+			read, contribute, administer slipway.Code
 		}{
 			{"anonymous", identity.Anonymous, p.ID, slipway.CodeUnauthenticated, slipway.CodeUnauthenticated, slipway.CodeUnauthenticated},
 			{"stranger", stranger, p.ID, slipway.CodeNotFound, slipway.CodeNotFound, slipway.CodeNotFound},
@@ -97,7 +97,7 @@ func TestAuthorize(t *testing.T) {
 			{"workload", workload, p.ID, slipway.CodeForbidden, slipway.CodeForbidden, slipway.CodeForbidden},
 			{"zero principal", identity.Principal{}, p.ID, slipway.CodeUnauthenticated, slipway.CodeUnauthenticated, slipway.CodeUnauthenticated},
 		} {
-			for action, want := range map[identity.Action]slipway.Code{identity.Read: c.read, identity.Contribute: c.contribute, identity.Administer: c.administrer} {
+			for action, want := range map[identity.Action]slipway.Code{identity.Read: c.read, identity.Contribute: c.contribute, identity.Administer: c.administer} {
 				if got := slipway.CodeOf(w.Authorize(ctx, c.who, action, c.project)); got != want {
 					t.Errorf("%s, %s: %q, want %q", c.name, action, got, want)
 				}
@@ -147,6 +147,18 @@ func TestTokens(t *testing.T) {
 			}
 		}
 		refused("a wrong token", "a"+token[1:len(token)-1]+"zz")
+		var from [32]byte
+		derived := identity.TokenRequest{Kind: identity.TokenWorkload, Actor: slipway.Actor{Kind: slipway.ActorWorkload, ID: "1"}}
+		first, err := w.EnsureToken(ctx, from, derived)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := w.EnsureToken(ctx, from, derived); err != nil || again != first {
+			t.Errorf("the same bytes again: %q, %v, want %q", again, err, first)
+		}
+		if p, err := w.AuthenticateToken(ctx, first); err != nil || p.Token != identity.TokenWorkload {
+			t.Errorf("derived token: %+v, %v", p, err)
+		}
 		revoked := issue(0)
 		list, err := w.Tokens(ctx, slipway.UserID(u.ID))
 		if err != nil || len(list) != 2 {

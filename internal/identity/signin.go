@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
@@ -54,13 +55,14 @@ func (s *Service) SignIn(ctx context.Context, name, password string) (secret str
 	if user, err = s.UserByName(ctx, name); err != nil {
 		return "", User{}, err
 	}
-	secret, sessionHash, err := newSecret()
-	if err != nil {
-		return "", User{}, err
+	var random [32]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", User{}, fmt.Errorf("make session: %w", err)
 	}
+	secret = encodeSecret(random)
 	now := s.clock.Now()
 	_, err = s.db.ExecContext(ctx, `INSERT INTO sessions (hash, user_id, created, expires) VALUES ($1, $2, $3, $4)`,
-		sessionHash, string(user.ID), db.Micros(now), db.Micros(now.Add(sessionLife)))
+		hashSecret(secret), string(user.ID), db.Micros(now), db.Micros(now.Add(sessionLife)))
 	if err != nil {
 		return "", User{}, fmt.Errorf("sign in: %w", err)
 	}

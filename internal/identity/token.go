@@ -37,14 +37,9 @@ type Token struct {
 	Expires time.Time // zero: never
 }
 
-// newSecret makes 52 lower-case base32 characters: the shape by which Azure DevOps clients know a personal access token.
-func newSecret() (secret, hash string, err error) {
-	var random [32]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return "", "", fmt.Errorf("make token: %w", err)
-	}
-	secret = strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
-	return secret, hashSecret(secret), nil
+// encodeSecret writes 52 lower-case base32 characters: the shape by which Azure DevOps clients know a personal access token.
+func encodeSecret(random [32]byte) string {
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random[:]))
 }
 
 // hashSecret needs no salt or slowness: a token has 256 random bits.
@@ -55,22 +50,38 @@ func hashSecret(secret string) string {
 
 // IssueToken makes a token and returns it; this is the only time that it can be read.
 func (s *Service) IssueToken(ctx context.Context, r TokenRequest) (string, error) {
-	secret, hash, err := newSecret()
-	if err != nil {
-		return "", err
+	var random [32]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", fmt.Errorf("make token: %w", err)
 	}
+	secret := encodeSecret(random)
+	return secret, s.storeToken(ctx, secret, r)
+}
+
+// EnsureToken makes the token that stands for 32 secret bytes, unless it is there already, and returns it. It is for
+// credentials that are derived rather than kept, such as those of an environment's workloads.
+func (s *Service) EnsureToken(ctx context.Context, from [32]byte, r TokenRequest) (string, error) {
+	secret := encodeSecret(from)
+	err := s.storeToken(ctx, secret, r)
+	if db.IsUniqueViolation(err) {
+		return secret, nil
+	}
+	return secret, err
+}
+
+func (s *Service) storeToken(ctx context.Context, secret string, r TokenRequest) error {
 	actor, err := json.Marshal(r.Actor)
 	if err != nil {
-		return "", fmt.Errorf("issue token: %w", err)
+		return fmt.Errorf("issue token: %w", err)
 	}
 	binding, err := json.Marshal(r.Binding)
 	if err != nil {
-		return "", fmt.Errorf("issue token: %w", err)
+		return fmt.Errorf("issue token: %w", err)
 	}
 	user := ""
 	if r.Kind == TokenPersonal {
 		if r.Actor.Kind != slipway.ActorUser || strings.TrimSpace(r.Name) == "" || len(r.Name) > 100 {
-			return "", slipway.Invalid("a personal access token belongs to a user and has a name of up to 100 characters")
+			return slipway.Invalid("a personal access token belongs to a user and has a name of up to 100 characters")
 		}
 		user = r.Actor.ID
 	}
@@ -79,11 +90,11 @@ func (s *Service) IssueToken(ctx context.Context, r TokenRequest) (string, error
 	if r.Life > 0 {
 		expires = now.Add(r.Life)
 	}
-	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
 		const insert = `
 			INSERT INTO tokens (id, hash, kind, name, actor, user_id, project_id, binding, created, expires)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
-		if _, err := tx.ExecContext(ctx, insert, uuid.NewString(), hash, string(r.Kind), r.Name, string(actor), user,
+		if _, err := tx.ExecContext(ctx, insert, uuid.NewString(), hashSecret(secret), string(r.Kind), r.Name, string(actor), user,
 			string(r.Project), string(binding), db.Micros(now), db.Micros(expires)); err != nil {
 			return fmt.Errorf("issue token: %w", err)
 		}
@@ -93,10 +104,6 @@ func (s *Service) IssueToken(ctx context.Context, r TokenRequest) (string, error
 		return s.log.Append(ctx, tx, &events.Event{Kind: EventTokenIssued, Actor: r.Actor, Subject: slipway.Ref(slipway.RefUser, user)},
 			map[string]string{"name": r.Name})
 	})
-	if err != nil {
-		return "", err
-	}
-	return secret, nil
 }
 
 // Tokens lists a user's personal access tokens that are still good, newest first.

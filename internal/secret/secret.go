@@ -101,3 +101,13 @@ func (b *Box) aead(context string) (cipher.AEAD, error) {
 	}
 	return cipher.NewGCM(block)
 }
+
+// Derive returns 32 bytes that are always the same for a context, and tell nothing about the master key or those of
+// other contexts: for credentials that must be known again without being kept.
+func (b *Box) Derive(context string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, b.master, nil, "slipway derived "+context, keySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive %s: %w", context, err)
+	}
+	return key, nil
+}
