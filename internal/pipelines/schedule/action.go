@@ -13,7 +13,7 @@ const (
 	// ActionStartChecks asks for the checks of Environments and Groups before Stage may start. Recorded as state
 	// Checking with checks pending, or with their outcome at once. Where there is nothing to check it is approved at once.
 	ActionStartChecks ActionKind = "startChecks"
-	// ActionStartStage records that Stage is running.
+	// ActionStartStage records that Stage is running, and AfterCancel.
 	ActionStartStage ActionKind = "startStage"
 	// ActionSkipStage records that Stage is completed with Result (Skipped, or Failed after a rejected check) and Reason.
 	ActionSkipStage ActionKind = "skipStage"
@@ -55,4 +55,6 @@ type Action struct {
 	// machine). It may hold secrets.
 	Variables variable.Set `json:"variables,omitzero"`
 	Legs      []plan.Leg   `json:"legs,omitempty"`
+	// AfterCancel of a startStage: the run is canceled and the stage starts nevertheless.
+	AfterCancel bool `json:"afterCancel,omitempty"`
 }

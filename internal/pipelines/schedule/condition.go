@@ -14,8 +14,9 @@ var (
 	conditionScope = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}, Status: true}
 )
 
-// decide evaluates a condition, "" being succeeded(). why says how the answer came about.
-func decide(condition string, dependencies []dependency, canceled bool, names map[string]expression.Value) (holds bool, why string, err error) {
+// decide evaluates a condition, "" being succeeded(). why says how the answer came about. spared says that the cancel of the
+// run does not count but for canceled().
+func decide(condition string, dependencies []dependency, canceled, spared bool, names map[string]expression.Value) (holds bool, why string, err error) {
 	if condition == "" {
 		condition = "succeeded()"
 	}
@@ -23,7 +24,7 @@ func decide(condition string, dependencies []dependency, canceled bool, names ma
 	if err != nil {
 		return false, "", fmt.Errorf("condition %s: %w", condition, err)
 	}
-	v, why, err := e.Explain(expression.Environment{Names: names, Status: status(dependencies, canceled)})
+	v, why, err := e.Explain(expression.Environment{Names: names, Status: status(dependencies, canceled, spared)})
 	if err != nil {
 		return false, "", fmt.Errorf("condition %s: %w", condition, err)
 	}
@@ -123,8 +124,6 @@ func (r *run) stageVariables(s *plan.Stage) (variable.Set, error) {
 		return v.set, v.err
 	}
 	set := r.facts.Variables.Clone()
-	// Groups of the root are read again, since a secret may have changed since the run was made. What the file sets after a
-	// group stays in front of it.
 	var err error
 	for _, v := range s.Variables {
 		if err = addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: r.stageNames(s)}); err != nil {

@@ -73,6 +73,9 @@ type StageFacts struct {
 	Started bool `json:"started,omitempty"`
 	// Unwanted says that the stage was left out when the run was queued.
 	Unwanted bool `json:"unwanted,omitempty"`
+	// AfterCancel says that the stage started although the run was canceled, since its condition asked for that: the
+	// cancel does not stop its jobs.
+	AfterCancel bool `json:"afterCancel,omitempty"`
 	// Reason of a skip or of a failure without jobs.
 	Reason string `json:"reason,omitempty"`
 }

@@ -33,11 +33,7 @@ func (r *run) job(s *plan.Stage, j *plan.Job) {
 		r.begin(s, j, why)
 		return
 	}
-	if r.facts.Canceled {
-		r.cancel(s, j)
-		return
-	}
-	r.goOn(s, j, "")
+	r.again(s, j)
 }
 
 func (r *run) jobCondition(s *plan.Stage, j *plan.Job) (holds bool, why string, err error) {
@@ -53,7 +49,7 @@ func (r *run) jobCondition(s *plan.Stage, j *plan.Job) (holds bool, why string, 
 			return false, "", err
 		}
 	}
-	return decide(j.Condition, dependencies, r.facts.Canceled, withVariables(names, set))
+	return decide(j.Condition, dependencies, r.facts.Canceled, r.facts.Stages[s.Name].AfterCancel, withVariables(names, set))
 }
 
 func (r *run) skip(s *plan.Stage, j *plan.Job, instance, reason string) {
@@ -157,15 +153,21 @@ func (r *run) start(in plan.Instance, why string) {
 	r.add(a)
 }
 
-// cancel evaluates the condition of a job that has begun again, now that the run was canceled: if it does not hold, what
-// runs is told to stop and what has not begun is skipped. Otherwise the job goes on.
-func (r *run) cancel(s *plan.Stage, j *plan.Job) {
+// again goes on with a job of which some instances have begun. Its condition is evaluated again, since the run may have been
+// canceled, or a retry may have run its dependencies once more: if it does not hold, what has not begun is skipped, and
+// after a cancel what runs is told to stop.
+func (r *run) again(s *plan.Stage, j *plan.Job) {
 	holds, why, err := r.jobCondition(s, j)
 	if err != nil {
 		why = err.Error()
 	}
-	if holds {
+	_, ready := r.jobDependencies(s, j)
+	stop := r.facts.Canceled && !r.facts.Stages[s.Name].AfterCancel
+	switch {
+	case holds && ready:
 		r.goOn(s, j, why)
+		return
+	case holds, !ready && !stop:
 		return
 	}
 	for _, in := range plan.Instances(s, j, r.facts.Jobs[plan.InstanceID(s.Name, j.Name, "")].Legs) {
@@ -174,7 +176,7 @@ func (r *run) cancel(s *plan.Stage, j *plan.Job) {
 		case facts.State == Completed:
 		case facts.State == Pending:
 			r.skip(s, j, in.ID, why)
-		case !facts.CancelRequested:
+		case stop && !facts.CancelRequested:
 			r.add(Action{Kind: ActionCancelJob, Stage: s.Name, Job: j.Name, Instance: in.ID, Attempt: attempt(facts.Attempt), Reason: why})
 		}
 	}

@@ -101,7 +101,7 @@ func (r *run) stageCondition(s *plan.Stage) (holds bool, why string, err error) 
 	if err != nil {
 		return false, "", err
 	}
-	return decide(s.Condition, dependencies, r.facts.Canceled, withVariables(r.stageNames(s), set))
+	return decide(s.Condition, dependencies, r.facts.Canceled, false, withVariables(r.stageNames(s), set))
 }
 
 // checkedStage goes on with a stage whose checks have been asked for.
@@ -114,7 +114,7 @@ func (r *run) checkedStage(s *plan.Stage, facts StageFacts) {
 	}
 	switch facts.Checks {
 	case ChecksApproved:
-		r.add(Action{Kind: ActionStartStage, Stage: s.Name, Attempt: attempt(facts.Attempt)})
+		r.add(Action{Kind: ActionStartStage, Stage: s.Name, Attempt: attempt(facts.Attempt), AfterCancel: r.facts.Canceled})
 	case ChecksRejected:
 		r.skipStage(s, Failed, "a check of the stage was rejected")
 	case ChecksTimedOut:

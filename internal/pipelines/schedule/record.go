@@ -20,7 +20,7 @@ func (f Facts) Record(a Action) Facts {
 			stage.Checks = ChecksApproved
 		}
 	case ActionStartStage:
-		stage.State = Running
+		stage.State, stage.AfterCancel = Running, a.AfterCancel
 	case ActionSkipStage, ActionCompleteStage:
 		stage.State, stage.Result, stage.Reason = Completed, a.Result, a.Reason
 	case ActionExpandJob:

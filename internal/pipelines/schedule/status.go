@@ -135,8 +135,8 @@ type dependency struct {
 	ignored bool
 }
 
-// status answers the status functions of a condition.
-func status(dependencies []dependency, canceled bool) func(string, []string) (bool, error) {
+// status answers the status functions of a condition. spared says that a cancel counts for canceled() alone.
+func status(dependencies []dependency, canceled, spared bool) func(string, []string) (bool, error) {
 	return func(function string, names []string) (bool, error) {
 		chosen := dependencies
 		if len(names) > 0 {
@@ -160,17 +160,18 @@ func status(dependencies []dependency, canceled bool) func(string, []string) (bo
 			}
 			return true
 		}
+		stopped := canceled && !spared
 		switch function {
 		case "always":
 			return true, nil
 		case "canceled":
 			return canceled, nil
 		case "succeeded":
-			return !canceled && all(Result.good), nil
+			return !stopped && all(Result.good), nil
 		case "failed":
-			return !canceled && !all(func(r Result) bool { return !r.bad() }), nil
+			return !stopped && !all(func(r Result) bool { return !r.bad() }), nil
 		}
 		// succeededOrFailed is always, but for a cancel.
-		return !canceled && all(func(r Result) bool { return r != Canceled }), nil
+		return !stopped && all(func(r Result) bool { return r != Canceled }), nil
 	}
 }
