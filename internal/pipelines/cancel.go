@@ -3,9 +3,11 @@ package pipelines
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"slipway"
 	"slipway/internal/db"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 )
 
@@ -51,4 +53,56 @@ func (s *Service) StartStage(ctx context.Context, id slipway.RunID, stage string
 		st.Manual = true
 		return putStage(ctx, tx, id, st)
 	})
+}
+
+// RetryFailed runs the failed jobs of a run again, each as its next attempt, and everything that depends on them. What
+// succeeded keeps its outcome. A run that is not over, or that did not fail, is a conflict.
+func (s *Service) RetryFailed(ctx context.Context, id slipway.RunID, by slipway.Actor) error {
+	return s.change(ctx, id, func(tx *db.Tx, sit *situation) error {
+		if sit.run.State != RunCompleted {
+			return slipway.Conflict("run %s is not over yet", sit.run.Number)
+		}
+		facts, reset := sit.facts, schedule.Reset{Stages: map[string]int{}, Jobs: map[string]int{}}
+		for i := range sit.plan.Stages {
+			name := sit.plan.Stages[i].Name
+			switch facts.Stages[name].Result {
+			case schedule.Failed, schedule.Canceled, schedule.Abandoned:
+			default:
+				continue
+			}
+			next, err := schedule.Retry(sit.plan, facts, name)
+			if err != nil {
+				return err
+			}
+			facts = facts.Apply(next)
+			maps.Copy(reset.Stages, next.Stages)
+			maps.Copy(reset.Jobs, next.Jobs)
+		}
+		if len(reset.Stages) == 0 {
+			return slipway.Conflict("run %s has nothing that failed", sit.run.Number)
+		}
+		return s.applyReset(ctx, tx, sit, reset, by)
+	})
+}
+
+// applyReset records the next attempts and opens the run again.
+func (s *Service) applyReset(ctx context.Context, tx *db.Tx, sit *situation, reset schedule.Reset, by slipway.Actor) error {
+	for name, attempt := range reset.Stages {
+		if err := putStage(ctx, tx, sit.run.ID, &Stage{Name: name, Attempt: attempt, Unwanted: sit.facts.Stages[name].Unwanted}); err != nil {
+			return err
+		}
+	}
+	for instance, attempt := range reset.Jobs {
+		stage, name, _ := plan.SplitInstanceID(instance)
+		j := &Job{Run: sit.run.ID, Instance: instance, Stage: stage, Name: name, Attempt: attempt, StageAttempt: reset.Stages[stage]}
+		if err := s.putJob(ctx, tx, j, nil); err != nil {
+			return err
+		}
+	}
+	const reopen = `UPDATE pipeline_runs SET state = $1, result = '', canceled = FALSE, canceled_by = '', finished = 0 WHERE id = $2`
+	if _, err := tx.ExecContext(ctx, reopen, string(RunRunning), int64(sit.run.ID)); err != nil {
+		return fmt.Errorf("open run %d again: %w", sit.run.ID, err)
+	}
+	sit.run.State, sit.run.Result = RunRunning, ""
+	return s.announce(ctx, tx, &sit.run, EventRunStarted, by, sit.run.payload())
 }

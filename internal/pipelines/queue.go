@@ -249,6 +249,13 @@ func (s *Service) createBroken(ctx context.Context, tx *db.Tx, run *Run) error {
 	if err := updateRun(ctx, tx, run); err != nil {
 		return err
 	}
+	problems, err := json.Marshal(run.Problems)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET problems = $1 WHERE id = $2`, string(problems), int64(run.ID)); err != nil {
+		return err
+	}
 	if err := s.announce(ctx, tx, run, EventRunQueued, run.Actor, run.payload()); err != nil {
 		return err
 	}
@@ -269,6 +276,10 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
 	resolved, err := s.resolve(ctx, tx, run, p, vars, req.Variables)
+	if slipway.CodeOf(err) == slipway.CodeInvalid && req.reason != variable.ReasonManual {
+		run.Problems = fileProblems(err, p.File)
+		return s.createBroken(ctx, tx, run)
+	}
 	if err != nil {
 		return err
 	}
