@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ type Client struct {
 
 // Connect waits until containerd's CRI service answers.
 func Connect(ctx context.Context, socket string) (*Client, error) {
+	if err := waitSocket(ctx, socket); err != nil {
+		return nil, err
+	}
 	connection, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
 	if err != nil {
@@ -43,6 +47,21 @@ func Connect(ctx context.Context, socket string) (*Client, error) {
 	return c, nil
 }
 
+// waitSocket waits until something listens. gRPC would wait too, but in steps that grow from a second.
+func waitSocket(ctx context.Context, socket string) error {
+	for {
+		c, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for containerd: %w", err)
+		case <-time.After(20 * time.Millisecond): // the socket appears without notice
+		}
+	}
+}
+
 func (c *Client) wait(ctx context.Context) error {
 	for {
 		_, err := c.runtime.Version(ctx, &cri.VersionRequest{})
@@ -52,7 +71,7 @@ func (c *Client) wait(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for containerd: %w", err)
-		case <-time.After(50 * time.Millisecond): // the socket appears without notice
+		case <-time.After(20 * time.Millisecond): // CRI answers some time after the socket
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
+	"k8s.io/klog/v2"
 
 	"slipway/node/config"
 )
@@ -28,6 +29,7 @@ func Run(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("start DNS server: %w", err)
 	}
+	klog.ClearLogger() // the kubernetes plugin makes the whole process log as itself
 	<-ctx.Done()
 	instance.ShutdownCallbacks()
 	return instance.Stop()

@@ -8,13 +8,19 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
 	"slipway/node/config"
 	"slipway/node/containers"
+	"slipway/node/dns"
+	"slipway/node/ingress"
 	"slipway/node/kube"
+	"slipway/node/metrics"
+	"slipway/node/objects"
+	"slipway/node/volumes"
 )
 
 // Set is everything that the parts share.
@@ -24,50 +30,112 @@ type Set struct {
 	Ingress net.Listener
 }
 
-// Names lists all parts in the order of dependence.
-func Names() []string {
-	var names []string
+// part is one thing to run. Run returns when ctx ends or the part fails.
+type part struct {
+	name string
+	run  func(ctx context.Context) error
+	// server makes a part wait for the API server.
+	server bool
+}
+
+// all lists the parts in the order of dependence.
+func (s Set) all() []part {
+	var all []part
 	for _, c := range kube.Components() {
-		names = append(names, c.Name)
+		all = append(all, part{name: c.Name, server: c.NeedsServer, run: func(ctx context.Context) error {
+			if c.Name == "kubelet" {
+				// A pod that starts before the pause image is there fails, and waits ten seconds for its next turn.
+				if err := containers.WaitImage(ctx, s.Config.ContainerdSocket(), containers.PauseImage); err != nil {
+					return err
+				}
+			}
+			return c.Run(ctx, s.Config)
+		}})
 	}
-	return names
+	all = append(all,
+		part{name: "objects", server: true, run: func(ctx context.Context) error {
+			if err := objects.Apply(ctx, s.Config); err != nil {
+				return err
+			}
+			<-ctx.Done() // its work is done, but a part that ends counts as failed
+			return nil
+		}},
+		part{name: "dns", server: true, run: func(ctx context.Context) error { return dns.Run(ctx, s.Config) }},
+		part{name: "volumes", server: true, run: func(ctx context.Context) error { return volumes.Run(ctx, s.Config) }},
+		part{name: "metrics", server: true, run: func(ctx context.Context) error { return metrics.Run(ctx, s.Config) }},
+	)
+	if s.Ingress != nil {
+		all = append(all, part{name: "ingress", server: true, run: func(ctx context.Context) error { return ingress.Run(ctx, s.Config, s.Ingress) }})
+	}
+	return all
+}
+
+// Groups spreads the parts over processes: one for all of them, or one for each Kubernetes component and one for the add-ons.
+func Groups(c *config.Config) [][]string {
+	var kubernetes [][]string
+	for _, k := range kube.Components() {
+		kubernetes = append(kubernetes, []string{k.Name})
+	}
+	addons := []string{"objects", "dns", "volumes", "metrics"}
+	if c.Ingress.Listen != "" {
+		addons = append(addons, "ingress")
+	}
+	if c.Processes == config.Separate {
+		return append(kubernetes, addons)
+	}
+	return [][]string{slices.Concat(append(kubernetes, addons)...)}
 }
 
 // Run runs the named parts until ctx ends or one of them fails. A part that ends by itself has failed.
 func (s Set) Run(ctx context.Context, names []string) error {
-	for _, name := range names {
-		if !slices.Contains(Names(), name) {
-			return fmt.Errorf("unknown part %q", name)
-		}
-	}
+	asked := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	for _, c := range kube.Components() {
-		if slices.Contains(names, c.Name) {
-			group.Go(func() error { return s.run(ctx, c) })
+	started := 0
+	for _, p := range s.all() {
+		if slices.Contains(names, p.name) {
+			started++
+			group.Go(func() error { return s.run(ctx, p) })
 		}
 	}
-	return group.Wait()
+	if started != len(names) {
+		return fmt.Errorf("unknown part among %q", names)
+	}
+	done := make(chan error, 1)
+	go func() { done <- group.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+		if asked.Err() != nil {
+			return nil
+		}
+		return context.Cause(ctx)
+	}
 }
 
-func (s Set) run(ctx context.Context, c kube.Component) error {
-	if c.NeedsServer {
+// patience is how long the parts may take to end. The API server waits far longer for its watchers, and etcd for the API server;
+// both are made to survive a crash, and this process ends right after.
+const patience = time.Second
+
+func (s Set) run(ctx context.Context, p part) error {
+	if p.server {
 		if err := kube.WaitReady(ctx, s.Config); err != nil {
 			return err
 		}
 	}
-	if c.Name == "kubelet" {
-		// A pod that starts before the pause image is there fails, and waits ten seconds for its next turn.
-		if err := containers.WaitImage(ctx, s.Config.ContainerdSocket(), containers.PauseImage); err != nil {
-			return err
-		}
-	}
-	klog.Infof("slipway: starting %s", c.Name)
-	err := c.Run(ctx, s.Config)
+	klog.Infof("slipway: starting %s", p.name)
+	err := p.run(ctx)
+	klog.Infof("slipway: ended %s", p.name)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err == nil {
 		err = errors.New("ended without a reason")
 	}
-	return fmt.Errorf("%s: %w", c.Name, err)
+	return fmt.Errorf("%s: %w", p.name, err)
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"slipway/node/config"
@@ -90,6 +92,13 @@ func forget(c *config.Config) error {
 			return nil
 		}),
 	)
+	// The kubelet leaves its socket. One that answers belongs to another node's.
+	socket := filepath.Join(plugins, "kubelet.sock")
+	if connection, err := net.Dial("unix", socket); err == nil {
+		connection.Close()
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(socket)
+	}
 	for _, path := range []string{links, results, "/var/lib/cni", plugins, "/var/lib/kubelet"} {
 		_ = os.Remove(path) // fails when something is in it, as it should
 	}

@@ -1,9 +1,6 @@
 package supervisor
 
-import (
-	"slipway/node/config"
-	"slipway/node/parts"
-)
+import "slipway/node/parts"
 
 // group is the parts that share a process.
 type group struct {
@@ -11,14 +8,19 @@ type group struct {
 	parts []string
 }
 
-// groups spreads the parts over processes.
+// groups names the processes: by their one part, "addons", or "node" when all is in one.
 func (s *Supervisor) groups() []group {
-	if s.Config.Processes == config.Merged {
-		return []group{{name: "node", parts: parts.Names()}}
-	}
 	var groups []group
-	for _, name := range parts.Names() {
-		groups = append(groups, group{name: name, parts: []string{name}})
+	all := parts.Groups(s.Config)
+	for _, names := range all {
+		name := names[0]
+		switch {
+		case len(all) == 1:
+			name = "node"
+		case len(names) > 1:
+			name = "addons"
+		}
+		groups = append(groups, group{name: name, parts: names})
 	}
 	return groups
 }

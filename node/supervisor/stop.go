@@ -18,7 +18,7 @@ func (s *Supervisor) stop(ctx context.Context) error {
 	}
 	var all sync.WaitGroup
 	for _, p := range s.parts {
-		all.Go(func() { p.Stop(8 * time.Second) })
+		all.Go(func() { p.Stop(5 * time.Second) })
 	}
 	all.Wait()
 	var errs []error

@@ -91,7 +91,10 @@ func (s *Supervisor) start(ctx, threads context.Context) error {
 	if err := p.phase("control-plane", "etcd, API server, controllers, scheduler", func() error { return s.alive(wait, kube.WaitReady(wait, c)) }); err != nil {
 		return err
 	}
-	return p.phase("kubelet", "node is Ready", func() error { return s.alive(wait, s.waitNode(wait)) })
+	if err := p.phase("kubelet", "node is Ready", func() error { return s.alive(wait, s.waitNode(wait)) }); err != nil {
+		return err
+	}
+	return p.phase("addons", "DNS, volumes, metrics, ingress", func() error { return s.alive(wait, s.waitAddons(wait)) })
 }
 
 // failWith ends the wait when a child ends.

@@ -3,12 +3,14 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway/node/kube"
+	"slipway/node/objects"
 )
 
 // waitNode waits until the kubelet of this start has reported the node Ready. The report of an earlier one does not count.
@@ -31,6 +33,49 @@ func (s *Supervisor) waitNode(ctx context.Context) error {
 		case <-time.After(100 * time.Millisecond): // cheaper than a watch for these few seconds
 		}
 	}
+}
+
+// waitAddons waits for what the first pod of a new cluster needs: the default service account, name resolution, volumes.
+func (s *Supervisor) waitAddons(ctx context.Context) error {
+	client, err := kube.Client(s.Config, "addons")
+	if err != nil {
+		return err
+	}
+	checks := map[string]func() error{
+		"default service account": func() error {
+			_, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
+			return err
+		},
+		"storage class": func() error {
+			_, err := client.StorageV1().StorageClasses().Get(ctx, objects.StorageClass, metav1.GetOptions{})
+			return err
+		},
+		"DNS service": func() error {
+			_, err := client.CoreV1().Services("kube-system").Get(ctx, "kube-dns", metav1.GetOptions{})
+			return err
+		},
+		"DNS server": func() error {
+			connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(s.Config.NodeAddress.String(), "53"))
+			if err == nil {
+				err = connection.Close()
+			}
+			return err
+		},
+	}
+	for name, check := range checks {
+		for {
+			err := check()
+			if err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s is missing: %w", name, err)
+			case <-time.After(50 * time.Millisecond): // see waitNode
+			}
+		}
+	}
+	return nil
 }
 
 // unready says why the node is not Ready, or nothing.

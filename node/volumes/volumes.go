@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/klog/v2"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v11/controller"
 
 	"slipway/node/config"
@@ -29,7 +28,7 @@ func Run(ctx context.Context, c *config.Config) error {
 	if err := os.MkdirAll(p.folder, 0o755); err != nil {
 		return fmt.Errorf("make folder of volumes: %w", err)
 	}
-	controller.NewProvisionController(klog.Background(), client, objects.Provisioner, p, controller.LeaderElection(false)).Run(ctx)
+	controller.NewProvisionController(ctx, client, objects.Provisioner, p, controller.LeaderElection(false)).Run(ctx)
 	return nil
 }
 
