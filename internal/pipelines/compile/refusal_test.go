@@ -1,0 +1,230 @@
+package compile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// refused checks the exact problems of a file, one a line.
+func refused(t *testing.T, name, text, want string) {
+	t.Helper()
+	_, err := Compile(input(text))
+	got := ""
+	if err != nil {
+		got = err.Error()
+	}
+	if diff := cmp.Diff(strings.Split(strings.TrimSpace(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s: (-want +got)\n%s", name, diff)
+	}
+}
+
+func TestEverythingWrongInOnePass(t *testing.T) {
+	t.Parallel()
+	refused(t, "many mistakes", `
+triger: none
+variables:
+  a: [1]
+stages:
+- stage: Bad Name
+  dispalyName: x
+  jobs:
+  - job: A
+    timeoutInMinutes: soon
+    pool: {vmImage: windows-latest}
+    steps:
+    - script: |
+    - bsah: echo
+    - script: x
+      conditon: always()
+    - script: x
+      condition: eq(variables.a == 1)
+    - task: Dokcer@2
+    - task: Docker@2
+      inputs:
+        comand: build
+        repository: x
+- stage: B
+  dependsOn: [C, B]
+  jobs: []
+`, `
+p.yml:1:1: unknown key "triger" of a pipeline, did you mean "trigger"?
+p.yml:3:6: the value of variable "a" is text, not a list
+p.yml:5:10: "Bad Name" is no name for a stage: names are letters, digits and underscores and do not start with a digit
+p.yml:6:3: unknown key "dispalyName" of a stage, did you mean "displayName"?
+p.yml:9:23: timeoutInMinutes of a job is a whole number from 0 to 525600, not "soon"
+p.yml:10:21: vmImage windows-latest: jobs run in Linux containers, there is no Windows; write ubuntu-latest
+p.yml:12:7: the script step has no script
+p.yml:13:7: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, task, did you mean "bash"?
+p.yml:15:7: unknown key "conditon" of a script step, did you mean "condition"?
+p.yml:17:33: the language has no operator ==: write eq(a, b)
+p.yml:18:13: unknown task Dokcer@2, did you mean "Docker"?
+p.yml:21:9: task Docker@2 has no input "comand", did you mean "command"?
+p.yml:24:15: stage B depends on "C", which is no stage here
+p.yml:24:18: stage B depends on itself
+`)
+}
+
+func TestRefusedLanguage(t *testing.T) {
+	t.Parallel()
+	f := func(name, text, want string) {
+		t.Helper()
+		refused(t, name, text, want)
+	}
+	job := func(s string) string { return "jobs:\n- job: A\n  steps: [{script: x}]\n" + s }
+	f("queue", "queue: x\nsteps: [{script: x}]\n", "p.yml:1:1: queue of a pipeline is not there yet: write pool")
+	f("phases", "phases:\n- phase: x\n", "p.yml:1:1: phases of a pipeline is not there yet: write jobs")
+	f("nothing", "trigger: none\n", "p.yml:1:1: the pipeline has nothing to do: it needs stages, jobs or steps")
+	f("two shapes", "steps: [{script: x}]\njobs: [{job: A, steps: [{script: x}]}]\n", "p.yml:1:1: a pipeline has one of stages, jobs and steps, not several")
+	f("macos", "pool: {vmImage: macOS-14}\nsteps: [{script: x}]\n", "p.yml:1:17: vmImage macOS-14: jobs run in Linux containers, there is no macOS; write ubuntu-latest")
+	f("unknown image", "pool: {vmImage: solaris}\nsteps: [{script: x}]\n", "p.yml:1:17: there is no vmImage \"solaris\": write ubuntu-latest, or an image under container")
+	f("image as a pool", "pool: ubuntu-latest\nsteps: [{script: x}]\n", "p.yml:1:7: pool: ubuntu-latest names a pool: write pool: {vmImage: ubuntu-latest}")
+	f("agentless", job("  pool: server\n"), "p.yml:4:9: agentless jobs (pool: server) are not there yet: put approvals on the environment, run other work in a job with steps")
+	f("pwsh", "steps:\n- pwsh: x\n", "p.yml:2:3: the pool's image has no PowerShell: write bash, or give the job a container that has it")
+	f("target", "steps:\n- script: x\n  target: host\n", "p.yml:3:3: target of a script step is not there yet: every step runs in the job's container")
+	f("getPackage", "steps:\n- getPackage: x\n", "p.yml:2:3: getPackage steps are not there yet: fetch the package in a script step")
+	f("two steps in one", "steps:\n- script: x\n  bash: y\n", "p.yml:3:3: a step is one thing, this is both script and bash")
+	f("retries", "steps:\n- script: x\n  retryCountOnTaskFailure: 11\n", "p.yml:3:28: retryCountOnTaskFailure of a script step is a whole number from 0 to 10, not \"11\"")
+	f("canary", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    canary: {}\n", "p.yml:5:5: canary of strategy of a deployment job is not there yet: write runOnce")
+	f("no environment", "jobs:\n- deployment: D\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n", "p.yml:2:3: deployment job D needs an environment")
+	f("machines", "jobs:\n- deployment: D\n  environment: {name: e, resourceType: VirtualMachine}\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n",
+		"p.yml:3:40: environments have no virtual machines: deploy to Kubernetes")
+	f("github repository", "resources:\n  repositories:\n  - repository: a\n    type: github\n    name: x/y\n    endpoint: e\nsteps: [{script: x}]\n",
+		"p.yml:4:11: repositories of type github are not there yet: mirror it here and write type: git\np.yml:6:5: endpoint of a repository is not there yet: repositories of this server need none")
+	f("webhooks", "resources:\n  webhooks: []\nsteps: [{script: x}]\n", "p.yml:2:3: webhooks of resources is not there yet: start the run over the API")
+	f("pipelines", "resources:\n  pipelines:\n  - pipeline: p\n    source: q\nsteps: [{script: x}]\n", "p.yml:3:5: resources.pipelines is not there yet: publish and download within one pipeline")
+	f("container volumes", job("  container: {image: x, volumes: [a]}\n"), "p.yml:4:25: volumes of container of a job is not there yet: jobs are pods, share files through the workspace")
+	f("other checkout", "steps:\n- checkout: git://a/b\n", "p.yml:2:13: checkout of \"git://a/b\": declare the repository under resources.repositories and give its alias")
+	f("checkout of nothing known", "steps:\n- checkout: slef\n", "p.yml:2:13: checkout is self, none or a repository declared under resources.repositories, not \"slef\", did you mean \"self\"?")
+	f("checkout path", "steps:\n- checkout: self\n  path: ../x\n", "p.yml:3:9: path of checkout is below $(Pipeline.Workspace), not \"../x\"")
+	f("AzureCLI", "steps:\n- task: AzureCLI@2\n", "p.yml:2:9: task AzureCLI@2 is not there yet: run az in a bash step, with its credentials in env")
+	f("bake", "steps:\n- task: KubernetesManifest@1\n  inputs: {action: bake}\n",
+		"p.yml:3:12: input action: bake of task KubernetesManifest@1 is not there yet: render it in a script step and deploy the manifests")
+	f("missing input", "steps:\n- task: KubernetesManifest@1\n", "p.yml:2:9: task KubernetesManifest@1 needs the input \"manifests\" when action is deploy")
+	f("lockBehavior", "lockBehavior: first\nsteps: [{script: x}]\n", "p.yml:1:15: lockBehavior of a pipeline is sequential or runLatest, not \"first\"")
+	f("artifact name", "steps:\n- publish: x\n  artifact: a/b\n", `p.yml:3:13: artifact name "a/b" holds one of \ / " : < > | * ?`)
+	f("runtime boolean", "steps:\n- script: x\n  continueOnError: $(c)\n", `p.yml:3:20: continueOnError of a script step must be known when the run is made: write true, false or ${{ }}, not "$(c)"`)
+}
+
+func TestRule4RuntimeExpressionsHaveTheirPlaces(t *testing.T) {
+	t.Parallel()
+	refused(t, "in a variable", "variables:\n  a: $[ succeeded() ]\nsteps: [{script: x}]\n",
+		"p.yml:2:9: succeeded() is only known when a stage, job or step is about to start: use it in a condition")
+	refused(t, "dependencies at the root", "variables:\n  a: $[dependencies.A.result]\nsteps: [{script: x}]\n",
+		`p.yml:2:8: unknown value "dependencies": here are variables; text stands in single quotes`)
+	refused(t, "counter outside of a variable", "steps:\n- script: x\n  condition: counter('a')\n",
+		"p.yml:3:14: counter() stands only in a variable of the pipeline, as $[counter(...)]")
+	p := compiled(t, "steps:\n- script: echo $[variables.x]\n  env: {A: '$[variables.y]'}\n")
+	s := p.Stages[0].Jobs[0].Steps[1]
+	if s.Script.Text != "echo $[variables.x]" || s.Env["A"] != "$[variables.y]" {
+		t.Errorf("in script and env it does not stay as written: %+v %v", s.Script, s.Env)
+	}
+}
+
+func TestRule5MacrosAreNotExpandedInConditions(t *testing.T) {
+	t.Parallel()
+	refused(t, "a macro", "steps:\n- script: x\n  condition: eq($(a), 'b')\n",
+		"p.yml:3:17: a macro $(name) is not expanded in an expression: write variables['name']")
+	if p := compiled(t, "steps:\n- script: x\n  condition: $[eq(variables['a.b'], 'c')]\n"); p.Stages[0].Jobs[0].Steps[1].Condition != "eq(variables['a.b'], 'c')" {
+		t.Errorf("condition %q", p.Stages[0].Jobs[0].Steps[1].Condition)
+	}
+}
+
+func TestRule6NoMacrosWhereNamesAreRead(t *testing.T) {
+	t.Parallel()
+	refused(t, "macros", `
+trigger: [$(branch)]
+stages:
+- stage: $(name)
+  dependsOn: $(other)
+  jobs: [{job: A, steps: [{script: x}]}]
+`, `
+p.yml:1:11: a trigger is read before there are variables: write the pattern out instead of "$(branch)"
+p.yml:3:10: "$(name)" is no name for a stage: names are letters, digits and underscores and do not start with a digit
+p.yml:4:14: dependsOn is read before there are variables: write the name out instead of "$(other)"
+`)
+}
+
+func TestRule18UnknownNamesAndCycles(t *testing.T) {
+	t.Parallel()
+	refused(t, "a circle", `
+jobs:
+- job: A
+  dependsOn: C
+  steps: [{script: x}]
+- job: B
+  dependsOn: [a]
+  steps: [{script: x}]
+- job: C
+  dependsOn: B
+  steps: [{script: x}]
+`, "p.yml:2:8: jobs depend on each other in a circle: A on C on B on A")
+	refused(t, "unknown", "jobs:\n- job: Build\n  steps: [{script: x}]\n- job: B\n  dependsOn: Biuld\n  steps: [{script: x}]\n",
+		`p.yml:5:14: job B depends on "Biuld", which is no job here, did you mean "Build"?`)
+}
+
+func TestRule23Forms(t *testing.T) {
+	t.Parallel()
+	refused(t, "one list, mixed up", "variables:\n- group: g\n  name: x\n- foo: bar\nsteps: [{script: x}]\n", `
+p.yml:3:3: name cannot stand beside group
+p.yml:4:3: unknown key "foo" of a variable
+p.yml:4:3: a variable needs name and value, group, or template
+`)
+}
+
+func TestRule32Names(t *testing.T) {
+	t.Parallel()
+	refused(t, "duplicates", `
+stages:
+- stage: A
+  jobs:
+  - job: J
+    steps:
+    - script: x
+      name: s
+    - script: y
+      name: S
+  - job: j
+    steps: [{script: x}]
+- stage: A
+  jobs: [{job: 1x, steps: [{script: x}]}]
+`, `
+p.yml:9:13: step name S stands here a second time, first on line 7
+p.yml:10:10: job j stands here a second time, first on line 4
+p.yml:12:10: stage A stands here a second time, first on line 2
+p.yml:13:16: "1x" is no name for a job: names are letters, digits and underscores and do not start with a digit
+`)
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	legs := "jobs:\n"
+	for i := range 5 {
+		legs += "- job: J" + itoa(i) + "\n  strategy: {parallel: 256}\n  steps: [{script: x}]\n"
+	}
+	refused(t, "too many jobs", legs, "p.yml:2:1: the pipeline has 1280 jobs, every leg counted, more than the 1000 allowed")
+	refused(t, "too many slices", "jobs:\n- job: A\n  strategy: {parallel: 257}\n  steps: [{script: x}]\n",
+		`p.yml:3:24: parallel of strategy of a job is a whole number from 1 to 256, not "257"`)
+}
+
+func TestTriggersAlone(t *testing.T) {
+	t.Parallel()
+	got, err := Triggers("p.yml", []byte("trigger:\n  batch: true\n  branches: {include: [main], exclude: [x]}\n  tags: {include: [v*]}\nschedules:\n- cron: '0 3 * * *'\n  branches: {include: [main]}\n  always: true\nbroken: ${{ nothing }}\n"))
+	if err != nil || !got.Push.Batch || len(got.Push.Tags.Include) != 1 || len(got.Schedules) != 1 || !got.Schedules[0].Always {
+		t.Errorf("%+v %v", got, err)
+	}
+	_, err = Triggers("p.yml", []byte("trigger: {branches: [main]}\nschedules: [{cron: '0 3 * *'}]\n"))
+	want := "p.yml:1:21: branches of trigger is a map of keys, not a list\np.yml:2:20: cron \"0 3 * *\" has 4 fields, it needs five: minute hour day month weekday"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestParametersAlone(t *testing.T) {
+	t.Parallel()
+	list, err := Parameters("p.yml", []byte("parameters:\n- name: image\n  displayName: Image\n  values: [a, b]\n  default: a\n- name: n\n  type: number\nsteps: []\n"))
+	if err != nil || len(list) != 2 || list[0].Type != "string" || string(list[0].Default) != `"a"` || list[1].Default != nil {
+		t.Errorf("%+v %v", list, err)
+	}
+}
