@@ -27,10 +27,10 @@ var Migrations embed.FS
 
 // The events of this package; the subject is the item.
 const (
-	EventCreated   events.Kind = "boards.item_created"
-	EventChanged   events.Kind = "boards.item_changed"
-	EventCommented events.Kind = "boards.item_commented"
-	EventLinked    events.Kind = "boards.item_linked" // refers to what the item was linked to
+	EventItemCreated   events.Kind = "boards.item_created"
+	EventItemChanged   events.Kind = "boards.item_changed"
+	EventItemCommented events.Kind = "boards.item_commented"
+	EventItemLinked    events.Kind = "boards.item_linked" // refers to what the item was linked to
 )
 
 // Happened is the payload of this package's events.

@@ -115,8 +115,8 @@ func TestItemsRememberEachRevision(t *testing.T) {
 		if none, err := w.List(ctx, boards.Filter{Text: "c%d"}); err != nil || len(none) != 0 {
 			t.Errorf("a percent sign is a percent sign: %v, %v", none, err)
 		}
-		if w.count(boards.EventCreated) != 2 || w.count(boards.EventChanged) != 1 {
-			t.Errorf("%d created, %d changed", w.count(boards.EventCreated), w.count(boards.EventChanged))
+		if w.count(boards.EventItemCreated) != 2 || w.count(boards.EventItemChanged) != 1 {
+			t.Errorf("%d created, %d changed", w.count(boards.EventItemCreated), w.count(boards.EventItemChanged))
 		}
 	})
 }
@@ -285,8 +285,8 @@ func TestMentionsLinkAndMove(t *testing.T) {
 				t.Fatalf("linked %v, %v", list, err)
 			}
 		}
-		if w.state(bug.ID) != boards.New || w.count(boards.EventLinked) != 3 {
-			t.Errorf("not final yet: bug %s, %d links", w.state(bug.ID), w.count(boards.EventLinked))
+		if w.state(bug.ID) != boards.New || w.count(boards.EventItemLinked) != 3 {
+			t.Errorf("not final yet: bug %s, %d links", w.state(bug.ID), w.count(boards.EventItemLinked))
 		}
 		m.Final = true
 		if _, err := w.LinkMentions(ctx, m); err != nil {
@@ -381,8 +381,8 @@ func TestOneBugForOneAlert(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if w.count(boards.EventCreated) != 1 || ids[0] != ids[5] {
-			t.Fatalf("%d bugs: %v", w.count(boards.EventCreated), ids)
+		if w.count(boards.EventItemCreated) != 1 || ids[0] != ids[5] {
+			t.Fatalf("%d bugs: %v", w.count(boards.EventItemCreated), ids)
 		}
 		comments := func(want int) {
 			t.Helper()

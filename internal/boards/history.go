@@ -78,7 +78,7 @@ func (s *Service) comment(ctx context.Context, tx *db.Tx, by slipway.Actor, i It
 	if err := tx.QueryRowContext(ctx, insert, int64(i.ID), db.Micros(c.Time), actor, c.Text).Scan(&c.ID); err != nil {
 		return c, fmt.Errorf("comment on work item %d: %w", i.ID, err)
 	}
-	return c, s.tell(ctx, tx, EventCommented, i, by, nil)
+	return c, s.tell(ctx, tx, EventItemCommented, i, by, nil)
 }
 
 // Comments lists an item's comments, oldest first, at most 1000.

@@ -64,7 +64,7 @@ func (s *Service) link(ctx context.Context, tx *db.Tx, by slipway.Actor, i Item,
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	return true, s.tell(ctx, tx, EventLinked, i, by, nil, l.To)
+	return true, s.tell(ctx, tx, EventItemLinked, i, by, nil, l.To)
 }
 
 // Unlink takes a link away; a missing one is NotFound.

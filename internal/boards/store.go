@@ -76,7 +76,7 @@ func (s *Service) create(ctx context.Context, tx *db.Tx, by slipway.Actor, n New
 	if i.Parent != 0 {
 		refs = append(refs, slipway.Ref(slipway.RefWorkItem, i.Parent))
 	}
-	return i, s.tell(ctx, tx, EventCreated, i, by, nil, refs...)
+	return i, s.tell(ctx, tx, EventItemCreated, i, by, nil, refs...)
 }
 
 // revise writes the item's revision into its history.
@@ -181,7 +181,7 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, by slipway.Actor, id sl
 	if err := revise(ctx, tx, i, changes); err != nil {
 		return i, err
 	}
-	return i, s.tell(ctx, tx, EventChanged, i, by, fieldNames(changes))
+	return i, s.tell(ctx, tx, EventItemChanged, i, by, fieldNames(changes))
 }
 
 // Filter chooses items; zero fields choose all.
