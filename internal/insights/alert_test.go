@@ -238,7 +238,7 @@ func TestTheFirstTelemetryOfADeploymentIsToldOnce(t *testing.T) {
 		w.announce(t, 5, noon.Add(-time.Minute), time.Time{})
 		r := of(5, "shop")
 		w.write(t, container(r, noon, true, 0))
-		w.write(t, &telemetry.Trace{Item: telemetry.Item{Resource: r, Time: noon}, Message: "started", Source: "stdout"})
+		w.write(t, &telemetry.Trace{Item: telemetry.Item{Resource: r, Time: noon}, Message: "started", Source: telemetry.SourceContainer})
 		w.write(t, &telemetry.Metric{Item: telemetry.Item{Resource: r, Time: noon}, Name: "m"}) // waits for a trace
 		if n := len(w.events(t, insights.EventTelemetrySeen)); n != 0 {
 			t.Fatal("told before there was a trace")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"slipway/internal/insights/store"
+	"slipway/internal/insights/telemetry"
 )
 
 // facts are what the rules decide by: what a deployment did in a rule's window.
@@ -90,7 +91,7 @@ func (s *Service) silence(ctx context.Context, f Filter, now time.Time) (time.Du
 		SELECT max(t) FROM (
 			SELECT max("timestamp") AS t FROM requests WHERE %[1]s UNION ALL SELECT max("timestamp") FROM dependencies WHERE %[1]s
 			UNION ALL SELECT max("timestamp") FROM customMetrics WHERE %[1]s UNION ALL SELECT max("timestamp") FROM customEvents WHERE %[1]s
-			UNION ALL SELECT max("timestamp") FROM traces WHERE %[1]s AND source NOT IN ('stdout', 'stderr'))`, c), c.args...)
+			UNION ALL SELECT max("timestamp") FROM traces WHERE %[1]s AND source <> '%[2]s')`, c, telemetry.SourceContainer), c.args...)
 	if err != nil || last == nil {
 		return 0, err
 	}

@@ -25,11 +25,14 @@ const (
 	maxDeployments = 10_000
 )
 
-// Complete fills in what the sender left out and the announced deployment tells; doors call it for every
-// resource once the project is settled. It is an Invalid Problem when the deployment is another project's.
+// Complete fills in what the sender left out and the pod or the announced deployment tells; doors call it for every
+// resource once the project is settled. It is an Invalid Problem when the deployment is another project's or
+// environment's than the credential's.
 func (s *Service) Complete(ctx context.Context, r *telemetry.Resource) error {
 	if r.Deployment == 0 {
-		return nil
+		if err := s.findDeployment(ctx, r); err != nil || r.Deployment == 0 {
+			return err
+		}
 	}
 	d, err := s.known(ctx, r.Deployment)
 	if err != nil {
@@ -40,6 +43,9 @@ func (s *Service) Complete(ctx context.Context, r *telemetry.Resource) error {
 	}
 	if r.Project != d.Project {
 		return slipway.Invalid("deployment %d belongs to another project", r.Deployment)
+	}
+	if r.Environment != 0 && r.Environment != d.Environment {
+		return slipway.Invalid("deployment %d belongs to another environment", r.Deployment)
 	}
 	r.Environment, r.EnvironmentName = d.Environment, d.EnvironmentName
 	if d.Commit != "" {
@@ -99,7 +105,7 @@ func sentByApplication(r telemetry.Row) bool {
 	case *telemetry.Container, *telemetry.KubernetesEvent:
 		return false
 	case *telemetry.Trace:
-		return r.Source != "stdout" && r.Source != "stderr"
+		return r.Source != telemetry.SourceContainer
 	}
 	return true
 }

@@ -58,6 +58,7 @@ type Service struct {
 
 	mu          sync.Mutex
 	deployments map[slipway.DeploymentID]*knownDeployment
+	pods        map[podKey]*knownPod
 }
 
 // Open migrates the tables and returns the service; the store stays the caller's to run and close.
@@ -66,7 +67,7 @@ func Open(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	return &Service{db: o.DB, log: o.Log, clock: o.Clock, store: o.Store, logger: o.Logger,
-		deployments: map[slipway.DeploymentID]*knownDeployment{}}, nil
+		deployments: map[slipway.DeploymentID]*knownDeployment{}, pods: map[podKey]*knownPod{}}, nil
 }
 
 // The bounds on the time of rows that are taken: not older than they would be kept, not far in the future.

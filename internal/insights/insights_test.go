@@ -217,7 +217,7 @@ func TestLogsAreSearched(t *testing.T) {
 	w := setup(t, dbtest.SQLite(t))
 	r := of(1, "shop")
 	line := func(ago time.Duration, message string, s telemetry.Severity) *telemetry.Trace {
-		return &telemetry.Trace{Item: telemetry.Item{Resource: r, Time: noon.Add(-ago), OperationID: "op"}, Message: message, Severity: s, Source: "stdout"}
+		return &telemetry.Trace{Item: telemetry.Item{Resource: r, Time: noon.Add(-ago), OperationID: "op"}, Message: message, Severity: s, Source: telemetry.SourceContainer}
 	}
 	w.write(t, line(3*time.Minute, "Order 12 placed", telemetry.SeverityInformation), line(2*time.Minute, "100% of ORDERS late", telemetry.SeverityWarning),
 		line(time.Minute, "tick", telemetry.SeverityVerbose),

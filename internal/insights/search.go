@@ -31,7 +31,7 @@ type LogRow struct {
 	Service     string
 	Pod         string
 	Container   string
-	Source      string // stdout, stderr, or the logger
+	Source      string // telemetry.SourceContainer, or the logger's name
 	Deployment  slipway.DeploymentID
 	OperationID string
 	ParentID    string

@@ -122,12 +122,15 @@ type Exception struct {
 	HandledAt string
 }
 
+// SourceContainer is the Source of log messages that the collectors read from a container's output.
+const SourceContainer = "container"
+
 // Trace is a log message.
 type Trace struct {
 	Item
 	Message  string
 	Severity Severity
-	Source   string // stdout or stderr for pod logs, the logger's name otherwise
+	Source   string // SourceContainer, or the logger's name
 }
 
 // Event is a custom event.
