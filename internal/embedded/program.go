@@ -253,3 +253,6 @@ func (p Program) StopLeftover(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Name is the program's name.
+func (r *Process) Name() string { return r.program.Name }

@@ -1,0 +1,218 @@
+// Package loop joins the domains in the order of the ten steps: what happened in one becomes the work of the next.
+//
+// It is a table of contents. Each entry is one kind of event and one call; the rules are in the domains. Deliveries
+// may be repeated, and every call made here is idempotent.
+package loop
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"slipway"
+	"slipway/internal/boards"
+	"slipway/internal/clusters"
+	"slipway/internal/environments"
+	"slipway/internal/events"
+	"slipway/internal/identity"
+	"slipway/internal/insights"
+	"slipway/internal/lineage"
+	"slipway/internal/pipelines"
+	"slipway/internal/registry"
+	"slipway/internal/repos"
+	"slipway/internal/secret"
+)
+
+// Loop has all domains.
+type Loop struct {
+	Identity     *identity.Service
+	Repos        *repos.Service
+	Pipelines    *pipelines.Service
+	Registry     *registry.Service
+	Environments *environments.Service
+	Clusters     *clusters.Service
+	Insights     *insights.Service
+	Boards       *boards.Service
+	Lineage      *lineage.Service
+	Secrets      *secret.Box
+
+	ClusterURL   string // by which pods reach the server
+	RegistryHost string // of the registry in image names
+}
+
+// Subscribe states the loop. The names are kept in the log of deliveries: they never change.
+func (l *Loop) Subscribe(log *events.Log) {
+	// 1, 2. A change is pushed; its messages may name work items.
+	log.Subscribe("boards.link_commits", l.linkCommits, repos.EventPushed)
+	// 3. The push starts the pipelines whose triggers match.
+	log.Subscribe("pipelines.run_push", l.runPush, repos.EventPushed)
+	// 4. The image is in the registry: lineage joins it to its run and commit, below.
+	// 5. A stage that deploys asks its environments; their answer lets it start, and its jobs are deployments.
+	log.Subscribe("environments.request_checks", l.requestChecks, pipelines.EventStageWaiting)
+	log.Subscribe("pipelines.complete_checks", l.completeChecks, environments.ChecksCompleted)
+	log.Subscribe("environments.cancel_checks", l.cancelChecks, pipelines.EventRunCompleted)
+	log.Subscribe("environments.start_deployment", l.startDeployment, pipelines.EventJobStarted)
+	// 6, 7. The job applies its manifests through Deploy; when it has ended, so has the deployment.
+	log.Subscribe("environments.complete_deployment", l.completeDeployment, pipelines.EventJobCompleted)
+	// 8. A project's telemetry is watched by rules from the beginning.
+	log.Subscribe("insights.default_rules", l.defaultRules, identity.EventProjectCreated)
+	// 9, 10. What went wrong becomes a bug with its evidence; what reached production moves its work items on.
+	log.Subscribe("boards.open_bug", l.openBug, insights.EventAlertFired)
+	log.Subscribe("boards.move_on", l.moveOn, environments.DeploymentCompleted)
+	// All of it hangs together.
+	log.Subscribe("lineage.record", l.Lineage.Record, recorded()...)
+}
+
+// recorded are the kinds of events whose references become edges of the lineage graph.
+func recorded() []events.Kind {
+	return []events.Kind{
+		repos.EventPushed, pipelines.EventRunQueued, pipelines.EventRunCompleted, registry.EventPushed,
+		environments.DeploymentStarted, environments.DeploymentCompleted, clusters.Applied, clusters.PodStarted, clusters.PodFailed,
+		insights.EventTelemetrySeen, insights.EventAlertFired, boards.EventItemLinked,
+	}
+}
+
+func (l *Loop) runPush(ctx context.Context, e events.Event) error {
+	var push repos.Pushed
+	if err := e.Decode(&push); err != nil {
+		return err
+	}
+	if push.Deleted() {
+		return nil
+	}
+	p := pipelines.Push{Event: e.ID, Repository: push.Repository, Ref: push.Ref, Before: push.Before, After: push.After, Actor: e.Actor,
+		Paths: push.Paths, PathsUnknown: push.MorePaths}
+	if len(push.Commits) > 0 {
+		p.Message = push.Commits[0].Message
+	}
+	_, err := l.Pipelines.Pushed(ctx, p)
+	return err
+}
+
+// linkCommits links the work items that the pushed commits' messages name.
+func (l *Loop) linkCommits(ctx context.Context, e events.Event) error {
+	var push repos.Pushed
+	if err := e.Decode(&push); err != nil {
+		return err
+	}
+	project, err := l.Identity.Project(ctx, e.Project)
+	if err != nil {
+		return err
+	}
+	for _, c := range push.Commits {
+		link := boards.Link{To: slipway.Ref(slipway.RefCommit, c.ID), Title: firstLine(c.Message), By: e.Actor, Time: e.Time,
+			URL: fmt.Sprintf("/%s/_git/%s/commit/%s", project.Name, push.Name, c.ID)}
+		_, err := l.Boards.LinkMentions(ctx, boards.Mentioned{Project: e.Project, By: e.Actor, Text: c.Message, Link: link, Final: push.DefaultRef})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
+
+func (l *Loop) requestChecks(ctx context.Context, e events.Event) error {
+	var stage pipelines.StagePayload
+	if err := e.Decode(&stage); err != nil {
+		return err
+	}
+	run, err := l.Pipelines.Get(ctx, stage.Run)
+	if err != nil {
+		return err
+	}
+	project, err := l.Identity.Project(ctx, run.Project)
+	if err != nil {
+		return err
+	}
+	return l.Environments.RequestChecks(ctx, environments.CheckRequest{Project: run.Project, ProjectName: project.Name, Run: run.ID,
+		Stage: stage.Stage, Attempt: stage.Attempt, Environments: stage.Environments, RequestedBy: run.Actor, Commit: run.Commit})
+}
+
+func (l *Loop) completeChecks(ctx context.Context, e events.Event) error {
+	var checks environments.ChecksPayload
+	if err := e.Decode(&checks); err != nil {
+		return err
+	}
+	return l.Pipelines.ChecksCompleted(ctx, checks.Run, checks.Stage, checks.Attempt, checks.Approved)
+}
+
+func (l *Loop) cancelChecks(ctx context.Context, e events.Event) error {
+	var run pipelines.RunPayload
+	if err := e.Decode(&run); err != nil {
+		return err
+	}
+	return l.Environments.CancelChecks(ctx, run.Run)
+}
+
+func (l *Loop) startDeployment(ctx context.Context, e events.Event) error {
+	var job pipelines.JobPayload
+	if err := e.Decode(&job); err != nil || job.Environment == nil {
+		return err
+	}
+	d, err := l.deployment(ctx, job.JobID)
+	if err != nil {
+		return err
+	}
+	return l.Insights.Announce(ctx, announced(d))
+}
+
+func (l *Loop) completeDeployment(ctx context.Context, e events.Event) error {
+	var job pipelines.JobPayload
+	if err := e.Decode(&job); err != nil || job.Environment == nil {
+		return err
+	}
+	d, err := l.deployment(ctx, job.JobID)
+	if err != nil {
+		return err
+	}
+	if d, err = l.Environments.CompleteDeployment(ctx, d.ID, deploymentResult(job.Result), job.Reason); err != nil {
+		return err
+	}
+	return l.Insights.Announce(ctx, announced(d))
+}
+
+// production is the environment whose deployments move work items on.
+const production = "production"
+
+// moveOn tells the work items of what a deployment ships that it runs somewhere, and in production that they are done.
+func (l *Loop) moveOn(ctx context.Context, e events.Event) error {
+	var p environments.DeploymentPayload
+	if err := e.Decode(&p); err != nil || p.Result != environments.Succeeded {
+		return err
+	}
+	project, err := l.Identity.Project(ctx, e.Project)
+	if err != nil {
+		return err
+	}
+	_, err = l.Boards.MoveOn(ctx, boards.Shipped{Project: e.Project, By: e.Actor, Production: strings.EqualFold(p.Environment, production),
+		Deployment: boards.Link{To: e.Subject, Title: fmt.Sprintf("Deployed to %s by run %d", p.Environment, p.Run), Time: e.Time, By: e.Actor,
+			URL: fmt.Sprintf("/%s/_environments/%s", project.Name, url.PathEscape(p.Environment))},
+		Because: []slipway.Reference{slipway.Ref(slipway.RefCommit, p.Commit)}})
+	return err
+}
+
+func (l *Loop) defaultRules(ctx context.Context, e events.Event) error {
+	return l.Insights.CreateDefaultRules(ctx, slipway.ProjectID(e.Subject.ID))
+}
+
+// openBug opens a bug with the evidence of an alert.
+func (l *Loop) openBug(ctx context.Context, e events.Event) error {
+	var a insights.AlertPayload
+	if err := e.Decode(&a); err != nil {
+		return err
+	}
+	evidence := boards.Evidence{Project: e.Project, Key: a.Key, Title: a.Message, Text: evidenceText(a), Tags: []string{"alert"},
+		Links: []boards.Link{{To: e.Subject, Title: a.Message, Time: e.Time, By: e.Actor}}}
+	for _, ref := range e.References {
+		if ref.Kind == slipway.RefDeployment || ref.Kind == slipway.RefCommit || ref.Kind == slipway.RefRun {
+			evidence.Links = append(evidence.Links, boards.Link{To: ref, Title: ref.String(), Time: e.Time, By: e.Actor})
+		}
+	}
+	_, _, err := l.Boards.OpenBug(ctx, slipway.System, evidence)
+	return err
+}
