@@ -1,0 +1,107 @@
+// Package api serves the REST API: Azure DevOps' paths and shapes where Azure DevOps has the thing, and paths below
+// _apis/slipway for what only Slipway has. It is a door: a handler decodes, asks whether the caller may, calls one
+// domain method and encodes.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"slipway"
+	"slipway/internal/httpx"
+	"slipway/internal/identity"
+)
+
+// Server serves the API. Domains are added with the Add methods before the first request.
+type Server struct {
+	identity *identity.Service
+	logger   *slog.Logger
+	router   chi.Router
+	url      string // by which people reach the pages
+}
+
+// New makes the API without any domain.
+func New(ident *identity.Service, logger *slog.Logger, externalURL string) *Server {
+	s := &Server{identity: ident, logger: logger, router: chi.NewRouter(), url: externalURL}
+	s.router.NotFound(httpx.JSON(logger, func(_ http.ResponseWriter, r *http.Request) error {
+		return slipway.NotFound("Slipway does not serve %s %s", r.Method, r.URL.Path)
+	}).ServeHTTP)
+	return s
+}
+
+// Handler is the API.
+func (s *Server) Handler() http.Handler { return s.router }
+
+// request is an authorized call.
+type request struct {
+	*http.Request
+	caller  identity.Principal
+	project identity.Project // zero outside of a project
+}
+
+type handler func(w http.ResponseWriter, r request) error
+
+// project registers a route below /{project}/_apis.
+func (s *Server) project(method, pattern string, a identity.Action, h handler) {
+	s.router.Method(method, "/{project}/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := s.identity.Authenticate(r)
+		if err != nil {
+			return err
+		}
+		if caller.Kind == slipway.ActorAnonymous {
+			return slipway.Unauthenticated("send a personal access token as the password of basic authentication")
+		}
+		p, err := s.identity.ProjectByName(r.Context(), chi.URLParam(r, "project"))
+		if err != nil {
+			return err
+		}
+		if err := s.identity.Authorize(r.Context(), caller, a, p.ID); err != nil {
+			return err
+		}
+		return h(w, request{r, caller, p})
+	}))
+}
+
+// installation registers a route below /_apis.
+func (s *Server) installation(method, pattern string, a identity.Action, h handler) {
+	s.router.Method(method, "/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := s.identity.Authenticate(r)
+		if err != nil {
+			return err
+		}
+		if err := s.identity.Authorize(r.Context(), caller, a, ""); err != nil {
+			return err
+		}
+		return h(w, request{Request: r, caller: caller})
+	}))
+}
+
+// number reads a path's parameter.
+func (r request) number(name string) (int64, error) {
+	n, err := strconv.ParseInt(chi.URLParam(r.Request, name), 10, 64)
+	if err != nil || n <= 0 {
+		return 0, slipway.Invalid("%s %q is not a number", name, chi.URLParam(r.Request, name))
+	}
+	return n, nil
+}
+
+// list is Azure DevOps' envelope of lists.
+func list[T any](w http.ResponseWriter, values []T) error {
+	if values == nil {
+		values = []T{}
+	}
+	httpx.WriteJSON(w, http.StatusOK, map[string]any{"count": len(values), "value": values})
+	return nil
+}
+
+// when is a time as Azure DevOps writes it, left out when zero.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
