@@ -174,7 +174,11 @@ func (c *compiler) matrix(s *plan.Strategy, n *yaml.Node) {
 		s.MatrixExpression = c.runtime(n, variableScope)
 		return
 	}
-	if n.Kind != yaml.Map || len(n.Pairs) == 0 {
+	if n.Kind == yaml.Map && len(n.Pairs) == 0 {
+		c.problems.Add(n.At, "the matrix has no legs")
+		return
+	}
+	if n.Kind != yaml.Map {
 		c.problems.Add(n.At, "matrix is a map of legs, each a map of variables, or one $[ ], not %s", describe(n))
 		return
 	}
@@ -182,13 +186,19 @@ func (c *compiler) matrix(s *plan.Strategy, n *yaml.Node) {
 		c.problems.Limit(n.At, "the matrix has %d legs, more than the %d allowed", len(n.Pairs), mostLegs)
 		return
 	}
-	seen := map[string]bool{}
-	for _, p := range n.Pairs {
-		leg := plan.Leg{Name: c.name(p.Key, "a leg"), Variables: map[string]string{}}
-		if seen[strings.ToLower(leg.Name)] {
-			c.problems.Add(p.Key.At, "leg %s stands here a second time", leg.Name)
+	titles := make([]string, len(n.Pairs))
+	for i, p := range n.Pairs {
+		titles[i] = p.Key.Text
+	}
+	names := plan.LegNames(titles)
+	for i, p := range n.Pairs {
+		leg := plan.Leg{Name: names[i], Variables: map[string]string{}}
+		if p.Key.Text != leg.Name {
+			leg.Title = p.Key.Text
 		}
-		seen[strings.ToLower(leg.Name)] = true
+		if p.Key.Text == "" {
+			c.problems.Add(p.Key.At, "the leg has no name")
+		}
 		if p.Value.Kind != yaml.Map && !p.Value.IsNull() {
 			c.problems.Add(p.Value.At, "leg %s is a map of variables, not %s", p.Key.Text, describe(p.Value))
 			continue

@@ -3,6 +3,7 @@ package compile
 import (
 	"strings"
 
+	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/yaml"
@@ -126,8 +127,7 @@ func (c *compiler) container(n *yaml.Node, what string) *plan.Container {
 	}
 	if n.Kind == yaml.Scalar {
 		if isRuntime(n.Text) {
-			c.problems.Unsupported(n.At, "%s must be known when the run is made, $[ ] is not there yet: write an image or a macro", what)
-			return nil
+			return c.runtimeContainer(n, what)
 		}
 		if r, ok := c.containers[strings.ToLower(n.Text)]; ok {
 			return &r
@@ -157,6 +157,20 @@ func (c *compiler) container(n *yaml.Node, what string) *plan.Container {
 	}
 	r := c.containerOf(o)
 	return &r
+}
+
+// runtimeContainer reads $[ variables['x'] ], which is the macro $(x): the variable is an image or an alias.
+func (c *compiler) runtimeContainer(n *yaml.Node, what string) *plan.Container {
+	inside := c.runtime(n, variableScope)
+	e, err := expression.Parse(inside, variableScope)
+	if err != nil {
+		return nil // reported already
+	}
+	if paths := e.Paths(); e.IsPath() && len(paths[0].Parts) == 2 && strings.EqualFold(paths[0].Parts[0], "variables") {
+		return &plan.Container{Image: "$(" + paths[0].Parts[1] + ")", At: n.At}
+	}
+	c.problems.Unsupported(n.At, "%s may be $[ variables['x'] ], other expressions are not there yet: put them into a variable", what)
+	return nil
 }
 
 func (c *compiler) services(n *yaml.Node) []plan.Container {

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -146,8 +148,22 @@ func (c *compiler) stepOf(o object) plan.Step {
 		Disabled: !o.boolean("enabled", true), Env: o.textMap("env"), TimeoutInMinutes: o.integer("timeoutInMinutes", 0, 0, mostMinutes),
 		Retries: o.integer("retryCountOnTaskFailure", 0, 0, mostRetries), At: o.n.At,
 	}
-	s.Name = c.name(o.get("name"), "a step")
+	s.Name = c.stepName(o.get("name"))
 	return s
+}
+
+var stepIdentifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+
+// stepName checks the name of a step, which may hold dashes.
+func (c *compiler) stepName(n *yaml.Node) string {
+	if n == nil || n.IsNull() || n.Kind == yaml.Scalar && n.Text == "" {
+		return ""
+	}
+	if n.Kind != yaml.Scalar || !stepIdentifier.MatchString(n.Text) {
+		c.problems.Add(n.At, "%s is no name for a step: names are letters, digits, dashes and underscores, at most 100", describe(n))
+		return ""
+	}
+	return n.Text
 }
 
 func (c *compiler) script(o object, s *plan.Step, key string, shell plan.Shell, title string) bool {
@@ -225,7 +241,7 @@ func (c *compiler) depth(o object) string {
 	if strings.Contains(text, "$(") || text == "" {
 		return text
 	}
-	return itoa(o.integer("fetchDepth", 0, 0, 1_000_000))
+	return itoa(o.integer("fetchDepth", 0, 0, math.MaxInt32))
 }
 
 func (c *compiler) submodules(o object) string {

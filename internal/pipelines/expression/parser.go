@@ -111,6 +111,12 @@ func (e *Expression) Paths() []Path {
 	return list
 }
 
+// IsPath reports whether the whole expression is one constant path.
+func (e *Expression) IsPath() bool {
+	_, ok := e.root.path()
+	return ok
+}
+
 func (n *node) paths(list *[]Path) {
 	if parts, ok := n.path(); ok {
 		*list = append(*list, Path{n.offset, parts})

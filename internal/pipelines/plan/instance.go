@@ -1,6 +1,9 @@
 package plan
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Instance is one unit that runs on one agent: a job, a leg of a job, or a hook of a deployment.
 type Instance struct {
@@ -50,7 +53,7 @@ func (i Instance) Pool() Pool {
 func (i Instance) Title() string {
 	switch {
 	case i.Leg != nil:
-		return i.Job.Title() + " " + i.Leg.Name
+		return i.Job.Title() + " " + cmp.Or(i.Leg.Title, i.Leg.Name)
 	case i.Hook != nil && len(i.Job.Deployment.Hooks) > 1:
 		return i.Job.Title() + " " + string(i.Hook.Name)
 	}

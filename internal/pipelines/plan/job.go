@@ -77,8 +77,10 @@ type Strategy struct {
 
 // Leg is one run of a job with a strategy.
 type Leg struct {
-	// Name is letters, digits and underscores, and the key of the leg's outputs.
-	Name      string            `json:"name"`
+	// Name is letters, digits, dashes and underscores, and the key of the leg's outputs.
+	Name string `json:"name"`
+	// Title is the name as the file has it, if that differs.
+	Title     string            `json:"title,omitempty"`
 	Variables map[string]string `json:"variables,omitempty"`
 }
 

@@ -1,6 +1,10 @@
 package plan
 
-import "slipway"
+import (
+	"strings"
+
+	"slipway"
+)
 
 // Resources are what the pipeline uses beside its own repository.
 type Resources struct {
@@ -39,7 +43,32 @@ type PipelineTrigger struct {
 	Tags     []string `json:"tags,omitempty"`
 }
 
-// Container is an image that a job or a service runs in. Text may hold macros, known when the job starts.
+// ContainerOf is a job's container or service when the job starts: macros in it expanded by expand, and what was written as
+// a macro and turns out to be an alias of resources.containers replaced by that.
+func (p *Plan) ContainerOf(c Container, expand func(string) string) Container {
+	image := expand(c.Image)
+	for _, r := range p.Resources.Containers {
+		if strings.EqualFold(r.Alias, image) {
+			at, alias := c.At, c.Alias
+			c = r
+			c.At = at
+			if alias != "" {
+				c.Alias = alias
+			}
+			image = expand(c.Image)
+		}
+	}
+	c.Image, c.Endpoint = image, expand(c.Endpoint)
+	env := make(map[string]string, len(c.Env))
+	for name, text := range c.Env {
+		env[name] = expand(text)
+	}
+	c.Env = env
+	return c
+}
+
+// Container is an image that a job or a service runs in. Text may hold macros, known when the job starts: see
+// Plan.ContainerOf.
 type Container struct {
 	// Alias is the name under resources.containers or services; "" for an image written in place.
 	Alias string `json:"alias,omitempty"`
@@ -48,9 +77,7 @@ type Container struct {
 	Endpoint string            `json:"endpoint,omitempty"`
 	Env      map[string]string `json:"env,omitempty"`
 	// Ports are HOST:CONTAINER or CONTAINER.
-	Ports   []string `json:"ports,omitempty"`
-	Volumes []string `json:"volumes,omitempty"`
-	Options string   `json:"options,omitempty"`
+	Ports []string `json:"ports,omitempty"`
 	// At is where the container is written.
 	At slipway.Position `json:"at"`
 }

@@ -70,7 +70,7 @@ type Script struct {
 
 // Checkout fetches a repository into the workspace.
 type Checkout struct {
-	// Repository is "self", "none" or an alias of Resources.Repositories. "none" fetches nothing.
+	// Repository is "self" or an alias of Resources.Repositories. A checkout of none is no step.
 	Repository string `json:"repository"`
 	// FetchDepth is the number of commits, as text since it may be a macro; "0" is all of history, "" the pipeline's
 	// setting.
@@ -96,7 +96,7 @@ type Checkout struct {
 // PublishPipelineArtifact@1 and PublishBuildArtifacts@1.
 type Publish struct {
 	Path string `json:"path"`
-	// Artifact is the name, unique in a run; "" is $(System.StageName)... as the agent's default: the job's name.
+	// Artifact is the name, unique in a run; "" leaves the choice to the agent, which takes the job's name.
 	Artifact string `json:"artifact,omitempty"`
 	// Properties is a JSON object as text.
 	Properties string `json:"properties,omitempty"`
@@ -104,8 +104,7 @@ type Publish struct {
 
 // Download fetches artifacts. It stands for download steps and the task DownloadPipelineArtifact@2.
 type Download struct {
-	// Source is "current", "none" (fetches nothing and switches off a deployment's own download) or an alias of
-	// Resources.Pipelines.
+	// Source is "current" or an alias of Resources.Pipelines. A download of none is no step.
 	Source string `json:"source"`
 	// Artifact is the name; "" is all of them, each into its own folder.
 	Artifact string `json:"artifact,omitempty"`

@@ -3,7 +3,6 @@ package schedule
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"slipway/internal/pipelines/expression"
@@ -185,8 +184,6 @@ func (r *run) again(s *plan.Stage, j *plan.Job) {
 // maxLegs bounds a matrix that an expression gives.
 const maxLegs = 256
 
-var legName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
-
 // matrix evaluates the legs of a job: JSON, an object of objects of variables.
 func (r *run) matrix(s *plan.Stage, j *plan.Job) ([]plan.Leg, error) {
 	e, err := expression.Parse(j.Strategy.MatrixExpression, variableScope)
@@ -222,13 +219,13 @@ func parseMatrix(text string) ([]plan.Leg, error) {
 		if err != nil {
 			return nil, fmt.Errorf("matrix: not JSON: %w", err)
 		}
-		leg := plan.Leg{Name: fmt.Sprint(name), Variables: map[string]string{}}
-		if !legName.MatchString(leg.Name) {
-			return nil, fmt.Errorf("matrix: %q is no name for a leg: names are letters, digits and underscores", leg.Name)
+		leg := plan.Leg{Title: fmt.Sprint(name), Variables: map[string]string{}}
+		if leg.Title == "" || len(leg.Title) > 200 {
+			return nil, fmt.Errorf("matrix: %q is no name for a leg", leg.Title)
 		}
 		var values map[string]any
 		if err := decoder.Decode(&values); err != nil {
-			return nil, fmt.Errorf("matrix: leg %s is no JSON object of variables: %w", leg.Name, err)
+			return nil, fmt.Errorf("matrix: leg %s is no JSON object of variables: %w", leg.Title, err)
 		}
 		for k, v := range values {
 			switch v := v.(type) {
@@ -241,16 +238,21 @@ func parseMatrix(text string) ([]plan.Leg, error) {
 			case nil:
 				leg.Variables[k] = ""
 			default:
-				return nil, fmt.Errorf("matrix: variable %s of leg %s is no text", k, leg.Name)
-			}
-		}
-		for _, other := range legs {
-			if strings.EqualFold(other.Name, leg.Name) {
-				return nil, fmt.Errorf("matrix: leg %s stands there twice", leg.Name)
+				return nil, fmt.Errorf("matrix: variable %s of leg %s is no text", k, leg.Title)
 			}
 		}
 		if legs = append(legs, leg); len(legs) > maxLegs {
 			return nil, fmt.Errorf("matrix: more than %d legs", maxLegs)
+		}
+	}
+	titles := make([]string, len(legs))
+	for i := range legs {
+		titles[i] = legs[i].Title
+	}
+	for i, name := range plan.LegNames(titles) {
+		legs[i].Name = name
+		if legs[i].Title == name {
+			legs[i].Title = ""
 		}
 	}
 	return legs, nil

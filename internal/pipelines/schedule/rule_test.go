@@ -306,8 +306,8 @@ jobs:
 	newWorld(t, text).settle().end("__default.A", Succeeded).job("__default.M", Skipped)
 	newWorld(t, text).settle().end("__default.A", Succeeded, "s.legs", "[1]").job("__default.M", Failed).
 		reason("__default.M", "matrix: the expression gives no JSON object of legs")
-	newWorld(t, text).settle().end("__default.A", Succeeded, "s.legs", `{"a b": {}}`).
-		reason("__default.M", `matrix: "a b" is no name for a leg: names are letters, digits and underscores`)
+	newWorld(t, text).settle().end("__default.A", Succeeded, "s.legs", `{"24.04 GCC": {}, "24_04_GCC": {}}`).
+		isRunning("__default.M.24_04_GCC", "__default.M.24_04_GCC_2").sees("__default.M.24_04_GCC", "System.JobDisplayName", "M 24.04 GCC")
 }
 
 func TestParallel(t *testing.T) {

@@ -134,6 +134,9 @@ func (d *Definition) Resolve(given map[string]string) (inputs map[string]string,
 			continue
 		}
 		from[in.Name] = name
+		if given[name] == "" && (len(in.Options) > 0 || in.Boolean) {
+			continue // the same as not given
+		}
 		inputs[in.Name] = given[name]
 		if m := in.check(d, name, given[name]); m != nil {
 			mistakes = append(mistakes, *m)
