@@ -1,0 +1,273 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"slipway"
+	"slipway/internal/identity"
+	"slipway/internal/registry"
+)
+
+type imagesPages struct {
+	*Server
+	registry *registry.Service
+	things   Things
+}
+
+// AddImages serves the registry's pages: repositories, their tags, and what an image is.
+func (s *Server) AddImages(r *registry.Service, t Things) {
+	p := imagesPages{s, r, t}
+	s.Project("GET", "/_images", identity.Read, p.repositories)
+	s.Project("GET", "/_images/*", identity.Read, p.repository)
+	s.Project("POST", "/_images/*", identity.Administer, p.change)
+}
+
+// imageURL is the page of one image.
+func imageURL(v View, repository string, d slipway.Digest) string {
+	return repositoryURL(v, repository) + "?digest=" + url.QueryEscape(string(d))
+}
+
+// repositoryURL is the page of a repository, whose name has slashes.
+func repositoryURL(v View, name string) string { return v.URL("_images") + "/" + name }
+
+type repositoriesView struct {
+	Project      []repositoryRow
+	Installation []repositoryRow
+	Usage        registry.Usage
+	Host         string // of image names, as this browser reached the server
+	Key          string // the project's part of image names
+}
+
+type repositoryRow struct {
+	Name, URL string
+	Public    bool
+	Latest    string // the tag that was moved last
+	Updated   time.Time
+	Usage     registry.Usage
+}
+
+func (p imagesPages) repositories(w http.ResponseWriter, r *http.Request, v View) error {
+	view := repositoriesView{Host: r.Host, Key: v.Project.Key()}
+	var err error
+	if view.Project, err = p.rows(r.Context(), v, v.Project.ID); err != nil {
+		return err
+	}
+	if view.Installation, err = p.rows(r.Context(), v, ""); err != nil {
+		return err
+	}
+	if view.Usage, err = p.registry.ProjectUsage(r.Context(), v.Project.ID); err != nil {
+		return err
+	}
+	return p.Render(w, r, v.Titled("Images", "images"), repositoriesPage(view))
+}
+
+func (p imagesPages) rows(ctx context.Context, v View, project slipway.ProjectID) ([]repositoryRow, error) {
+	list, err := p.registry.ProjectRepositories(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	var rows []repositoryRow
+	for _, repo := range list {
+		row := repositoryRow{Name: repo.Name, URL: repositoryURL(v, repo.Name), Public: repo.Public, Updated: repo.Created}
+		tags, err := p.registry.RecentTags(ctx, repo, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(tags) > 0 {
+			row.Latest, row.Updated = tags[0].Name, tags[0].Updated
+		}
+		if row.Usage, err = p.registry.Usage(ctx, repo); err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// found returns the repository of the path when the project, or everybody signed in, may see it.
+func (p imagesPages) found(r *http.Request, v View) (registry.Repository, error) {
+	repo, err := p.registry.Repository(r.Context(), chi.URLParam(r, "*"))
+	if err == nil && repo.Project != v.Project.ID && repo.Project != "" {
+		err = slipway.NotFound("there is no image repository %q in this project", repo.Name)
+	}
+	return repo, err
+}
+
+// mayChange says whether the caller administers the repository.
+func (p imagesPages) mayChange(ctx context.Context, v View, repo registry.Repository) error {
+	return p.identity.Authorize(ctx, v.Caller, identity.Administer, repo.Project)
+}
+
+type repositoryView struct {
+	Name, URL, List string
+	Public          bool
+	Tags            []tagRow
+	Untagged        []tagRow
+	Usage           registry.Usage
+	MayChange       bool
+}
+
+type tagRow struct {
+	Tag, URL string
+	Digest   slipway.Digest
+	Platform string
+	Size     int64
+	Updated  time.Time
+	Commit   *thing
+	Run      *thing
+}
+
+const shownTags = 200
+
+func (p imagesPages) repository(w http.ResponseWriter, r *http.Request, v View) error {
+	repo, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	if reference := r.URL.Query().Get("digest"); reference != "" {
+		return p.image(w, r, v, repo, reference)
+	}
+	ctx := r.Context()
+	view := repositoryView{Name: repo.Name, URL: repositoryURL(v, repo.Name), List: v.URL("_images"), Public: repo.Public, MayChange: p.mayChange(ctx, v, repo) == nil}
+	if view.Usage, err = p.registry.Usage(ctx, repo); err != nil {
+		return err
+	}
+	tags, err := p.registry.RecentTags(ctx, repo, shownTags)
+	if err != nil {
+		return err
+	}
+	manifests, err := p.registry.Manifests(ctx, registry.Filter{Repository: repo.Name, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	named := map[slipway.Reference]*thing{}
+	rows := map[slipway.Digest]tagRow{}
+	for _, m := range manifests {
+		row := tagRow{URL: imageURL(v, repo.Name, m.Digest), Digest: m.Digest, Platform: m.Platform, Size: m.TotalSize, Updated: m.Pushed}
+		if len(rows) < shownTags {
+			row.Commit, row.Run = p.origin(ctx, v, m, named)
+		}
+		rows[m.Digest] = row
+		if len(m.Tags) == 0 && len(view.Untagged) < shownTags {
+			view.Untagged = append(view.Untagged, row)
+		}
+	}
+	for _, t := range tags {
+		row, ok := rows[t.Digest]
+		if !ok {
+			row = tagRow{URL: imageURL(v, repo.Name, t.Digest), Digest: t.Digest}
+		}
+		row.Tag, row.Updated = t.Name, t.Updated
+		view.Tags = append(view.Tags, row)
+	}
+	return p.Render(w, r, v.Titled(repo.Name, "images"), repositoryPage(view))
+}
+
+// origin is the commit and the run that an image comes from; named remembers those already asked for.
+func (p imagesPages) origin(ctx context.Context, v View, m registry.Manifest, named map[slipway.Reference]*thing) (commit, run *thing) {
+	find := func(r slipway.Reference) *thing {
+		if named[r] == nil {
+			t := p.things.describe(ctx, v, r)
+			named[r] = &t
+		}
+		return named[r]
+	}
+	if m.Commit != "" {
+		commit = find(slipway.Ref(slipway.RefCommit, m.Commit))
+	}
+	if m.Run != 0 {
+		run = find(slipway.Ref(slipway.RefRun, m.Run))
+	}
+	return commit, run
+}
+
+type imageView struct {
+	Repository, RepositoryURL string
+	Manifest                  registry.Manifest
+	Config                    registry.Config
+	Parts                     []imagePart // layers, or the manifests of an index
+	PartsTitle                string
+	Referrers                 []imagePart
+	Commit, Run               *thing
+	Pull, Trace               string
+	Labels                    []string
+	MayChange                 bool
+}
+
+type imagePart struct {
+	registry.Descriptor
+	URL string
+}
+
+func (p imagesPages) image(w http.ResponseWriter, r *http.Request, v View, repo registry.Repository, reference string) error {
+	ctx := r.Context()
+	m, err := p.registry.GetManifest(ctx, repo, reference)
+	if err != nil {
+		return err
+	}
+	view := imageView{Repository: repo.Name, RepositoryURL: repositoryURL(v, repo.Name), Manifest: m, Config: p.registry.GetConfig(ctx, repo, m),
+		PartsTitle: "Layers", Pull: fmt.Sprintf("docker pull %s/%s@%s", r.Host, repo.Name, m.Digest), MayChange: p.mayChange(ctx, v, repo) == nil,
+		Trace: v.URL("_trace") + "?thing=" + url.QueryEscape(slipway.Ref(slipway.RefImage, m.Digest).String())}
+	view.Commit, view.Run = p.origin(ctx, v, m, map[slipway.Reference]*thing{})
+	for _, d := range m.Layers() {
+		part := imagePart{Descriptor: d}
+		if d.Platform != nil || strings.Contains(d.MediaType, "manifest") || strings.Contains(d.MediaType, "index") {
+			part.URL, view.PartsTitle = imageURL(v, repo.Name, slipway.Digest(d.Digest)), "Manifests"
+		}
+		view.Parts = append(view.Parts, part)
+	}
+	referrers, err := p.registry.Referrers(ctx, repo, m.Digest, "")
+	if err != nil {
+		return err
+	}
+	for _, d := range referrers {
+		view.Referrers = append(view.Referrers, imagePart{d, imageURL(v, repo.Name, slipway.Digest(d.Digest))})
+	}
+	for key, value := range view.Config.Config.Labels {
+		view.Labels = append(view.Labels, key+"="+value)
+	}
+	for key, value := range m.Annotations {
+		view.Labels = append(view.Labels, key+"="+value)
+	}
+	slices.Sort(view.Labels)
+	return p.Render(w, r, v.Titled(repo.Name+"@"+m.Digest.Short(), "images"), imagePage(view))
+}
+
+// change does what the forms of the repository and image pages ask for.
+func (p imagesPages) change(w http.ResponseWriter, r *http.Request, v View) error {
+	ctx := r.Context()
+	repo, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.mayChange(ctx, v, repo); err != nil {
+		return err
+	}
+	switch r.FormValue("do") {
+	case "public":
+		err = p.registry.SetPublic(ctx, repo, true)
+	case "private":
+		err = p.registry.SetPublic(ctx, repo, false)
+	case "delete-tag":
+		err = p.registry.DeleteTag(ctx, repo, r.FormValue("tag"), v.Caller.Actor)
+	case "delete":
+		var d slipway.Digest
+		if d, err = slipway.ParseDigest(r.FormValue("digest")); err == nil {
+			err = p.registry.DeleteManifest(ctx, repo, d, v.Caller.Actor)
+		}
+	default:
+		err = slipway.Invalid("the form asks for nothing that is known here")
+	}
+	if err != nil {
+		return err
+	}
+	return p.Redirect(w, r, repositoryURL(v, repo.Name))
+}
