@@ -52,6 +52,7 @@ func Compile(in Input) (*plan.Plan, error) {
 	if err := c.problems.Err(); err != nil {
 		return nil, err
 	}
+	p.Warnings = warnings(p)
 	return p, nil
 }
 

@@ -31,6 +31,8 @@ type Plan struct {
 	Resources  Resources   `json:"resources"`
 	// Variables of the root, in the order of the file; the last of a name wins.
 	Variables []Variable `json:"variables,omitempty"`
+	// Warnings are what the language allows and is most likely a mistake, or has no effect here.
+	Warnings []Warning `json:"warnings,omitempty"`
 	// Stages in the order of the file, at least one. A file of jobs or steps has the one stage __default (and job Job).
 	Stages []Stage `json:"stages"`
 }
@@ -40,6 +42,12 @@ const (
 	DefaultStage = "__default"
 	DefaultJob   = "Job"
 )
+
+// Warning is a sentence for the author of the file.
+type Warning struct {
+	Message string           `json:"message"`
+	At      slipway.Position `json:"at"`
+}
 
 // Parameter is a run-time parameter with the value that this plan was compiled with.
 type Parameter struct {

@@ -1,9 +1,9 @@
 package schedule
 
 import (
-	"fmt"
 	"strings"
 
+	"slipway"
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
@@ -12,7 +12,7 @@ import (
 // ResolveRun makes the variables of a run when it is created: known are the predefined ones and those of the pipeline's
 // settings, then come the root's of the file, and queued, those that were set when the run was queued, win over both.
 // counter gives the next value of a counter of the pipeline: seed the first time a prefix is used, then one more each time.
-// It is called for each `$[counter(...)]`; a run must be resolved only once.
+// A failing counter is a mistake of the variable. It is called for each `$[counter(...)]`; a run must be resolved only once.
 func ResolveRun(p *plan.Plan, known, queued variable.Set, groups map[string]variable.Set, counter func(prefix string, seed int) (int, error)) (variable.Set, error) {
 	set := known.Clone()
 	set.Add(queued)
@@ -38,18 +38,18 @@ func addVariable(set *variable.Set, v plan.Variable, groups map[string]variable.
 	case v.Group != "":
 		group, ok := groups[v.Group]
 		if !ok {
-			return fmt.Errorf("there is no variable group %q that this pipeline may use (%s)", v.Group, v.At)
+			return slipway.Invalid("there is no variable group %q that this pipeline may use", v.Group).At(v.At)
 		}
 		set.Add(group)
 	case v.Expression != "":
 		e, err := expression.Parse(v.Expression, scope)
 		if err != nil {
-			return fmt.Errorf("variable %s (%s): %w", v.Name, v.At, err)
+			return slipway.Invalid("variable %s: %v", v.Name, err).At(v.At)
 		}
 		env.Names = withVariables(env.Names, *set)
 		value, err := e.Evaluate(env)
 		if err != nil {
-			return fmt.Errorf("variable %s (%s): %w", v.Name, v.At, err)
+			return slipway.Invalid("variable %s: %v", v.Name, err).At(v.At)
 		}
 		set.Put(v.Name, variable.Value{Text: value.String(), ReadOnly: v.ReadOnly})
 	default:

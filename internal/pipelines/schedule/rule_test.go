@@ -196,7 +196,7 @@ stages:
 func TestMissingGroupFailsTheJob(t *testing.T) {
 	t.Parallel()
 	newWorld(t, "jobs:\n- job: J\n  variables:\n  - group: nowhere\n  steps: [{script: x}]\n").settle().check("__default", ChecksApproved).job("__default.J", Failed).
-		reason("__default.J", `there is no variable group "nowhere" that this pipeline may use (p.yml:4:5)`).result(Failed)
+		reason("__default.J", `p.yml:4:5: there is no variable group "nowhere" that this pipeline may use`).result(Failed)
 }
 
 func TestRule13CountersBelongToTheRun(t *testing.T) {

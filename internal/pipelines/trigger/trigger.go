@@ -56,6 +56,22 @@ func Match(t plan.Push, e Event) (starts bool, reason string) {
 	return true, "branch " + branch + " triggers"
 }
 
+// MatchPullRequest says whether a pull request into target, a full branch name, starts a run by the file's `pr` section.
+func MatchPullRequest(t plan.PullRequest, target string, paths []string, pathsUnknown, draft bool) (starts bool, reason string) {
+	branch := strings.TrimPrefix(target, "refs/heads/")
+	switch {
+	case t.None:
+		return false, "the file says pr: none"
+	case draft && t.SkipDrafts:
+		return false, "the pull request is a draft"
+	case !MatchRef(t.Branches, "refs/heads/", target):
+		return false, "target " + branch + " is not among the branches of pr"
+	case !t.Paths.IsZero() && !pathsUnknown && !MatchPaths(t.Paths, paths):
+		return false, "no changed path is among those of pr"
+	}
+	return true, "a pull request into " + branch + " triggers"
+}
+
 // skipSpellings are the texts in a commit's message that ask for no run.
 var skipSpellings = [...]string{"[skip ci]", "[ci skip]", "skip-checks: true", "skip-checks:true", "[skip azurepipelines]", "[azurepipelines skip]",
 	"[skip azpipelines]", "[azpipelines skip]", "[skip azp]", "[azp skip]", "***no_ci***"}

@@ -22,6 +22,22 @@ func TestRule34NoTriggerMeansEveryBranch(t *testing.T) {
 	}
 }
 
+func TestRule34PullRequests(t *testing.T) {
+	t.Parallel()
+	f := func(p plan.PullRequest, target string, draft, want bool) {
+		t.Helper()
+		if got, why := MatchPullRequest(p, target, []string{"src/a"}, false, draft); got != want {
+			t.Errorf("%+v into %s: %v (%s)", p, target, got, why)
+		}
+	}
+	f(plan.PullRequest{}, "refs/heads/any", true, true) // no pr means every pull request
+	f(plan.PullRequest{None: true}, "refs/heads/any", false, false)
+	f(plan.PullRequest{SkipDrafts: true}, "refs/heads/any", true, false)
+	f(plan.PullRequest{Branches: plan.Filter{Include: []string{"main"}}}, "refs/heads/main", false, true)
+	f(plan.PullRequest{Branches: plan.Filter{Include: []string{"main"}}}, "refs/heads/dev", false, false)
+	f(plan.PullRequest{Paths: plan.Filter{Exclude: []string{"src"}}}, "refs/heads/main", false, false)
+}
+
 func TestRule35Branches(t *testing.T) {
 	t.Parallel()
 	f := func(include, exclude []string, ref string, want bool) {

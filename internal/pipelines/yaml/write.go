@@ -10,6 +10,9 @@ import (
 
 // Write is the tree as YAML text: blocks for text of several lines, quotes only where plain text would change.
 func Write(n *Node) ([]byte, error) {
+	if n.IsNull() {
+		return []byte("null\n"), nil // nothing at all would be no document
+	}
 	var out bytes.Buffer
 	dumper, err := yaml.NewDumper(&out, yaml.WithIndent(2), yaml.WithLineWidth(-1))
 	if err != nil {

@@ -1,0 +1,210 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/plan"
+)
+
+// warner finds what a plan says and most likely does not mean.
+type warner struct {
+	plan *plan.Plan
+	list []plan.Warning
+}
+
+// warnings are about outputs and results that are read without being depended on, which are null in the language, and
+// about settings that have no effect here.
+func warnings(p *plan.Plan) []plan.Warning {
+	w := &warner{plan: p}
+	if p.LockBehavior != "" {
+		w.add(slipway.Position{File: p.File, Line: 1, Column: 1}, "lockBehavior has no effect: there are no exclusive locks")
+	}
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		if s.LockBehavior != "" {
+			w.add(s.At, "lockBehavior of stage %s has no effect: there are no exclusive locks", s.Name)
+		}
+		w.stage(s)
+		for j := range s.Jobs {
+			w.job(s, &s.Jobs[j])
+		}
+	}
+	return w.list
+}
+
+func (w *warner) add(at slipway.Position, format string, args ...any) {
+	warning := plan.Warning{Message: fmt.Sprintf(format, args...), At: at}
+	if !slices.Contains(w.list, warning) && len(w.list) < 100 {
+		w.list = append(w.list, warning)
+	}
+}
+
+// paths are the constant paths of an expression that was checked before.
+func paths(text string, scope expression.Scope) []expression.Path {
+	if text == "" {
+		return nil
+	}
+	e, err := expression.Parse(text, scope)
+	if err != nil {
+		return nil
+	}
+	return e.Paths()
+}
+
+func (w *warner) stage(s *plan.Stage) {
+	who := "stage " + s.Name
+	check := func(list []expression.Path, at slipway.Position) {
+		for _, p := range list {
+			switch root := strings.ToLower(p.Parts[0]); {
+			case root == "dependencies" && len(p.Parts) > 1:
+				d := w.stageRead(s, p.Parts[1], who, at)
+				if d != nil && len(p.Parts) > 3 && strings.EqualFold(p.Parts[2], "outputs") {
+					job, output, _ := strings.Cut(p.Parts[3], ".")
+					w.output(d, job, output, who, at)
+				}
+			case root == "stagedependencies":
+				w.stageDependency(s, p.Parts, who, at)
+			}
+		}
+	}
+	check(paths(s.Condition, conditionScope), s.At)
+	for _, v := range s.Variables {
+		check(paths(v.Expression, variableScope), v.At)
+	}
+}
+
+// stageRead finds the stage that is read and warns if the reader does not depend on it.
+func (w *warner) stageRead(s *plan.Stage, name, who string, at slipway.Position) *plan.Stage {
+	for i := range w.plan.Stages {
+		d := &w.plan.Stages[i]
+		if !strings.EqualFold(d.Name, name) {
+			continue
+		}
+		if !slices.Contains(s.DependsOn, d.Name) {
+			w.add(at, "%s reads stage %s without depending on it, so the value is always null: add %s to dependsOn of stage %s", who, d.Name, d.Name, s.Name)
+			return nil
+		}
+		return d
+	}
+	w.add(at, "%s reads stage %s, which is not there, so the value is always null", who, name)
+	return nil
+}
+
+func (w *warner) stageDependency(s *plan.Stage, parts []string, who string, at slipway.Position) {
+	if len(parts) < 2 {
+		return
+	}
+	d := w.stageRead(s, parts[1], who, at)
+	if d == nil || len(parts) < 3 {
+		return
+	}
+	if len(parts) > 4 && strings.EqualFold(parts[3], "outputs") {
+		w.output(d, parts[2], parts[4], who, at)
+	}
+}
+
+func (w *warner) job(s *plan.Stage, j *plan.Job) {
+	who := "job " + j.Name
+	if len(j.Pool.Demands) > 0 {
+		w.add(j.Pool.At, "demands have no effect: every job gets a pod of the pool's image")
+	}
+	check := func(list []expression.Path, at slipway.Position) {
+		for _, p := range list {
+			switch root := strings.ToLower(p.Parts[0]); {
+			case root == "dependencies" && len(p.Parts) > 1:
+				w.jobRead(s, j, p.Parts, who, at)
+			case root == "stagedependencies":
+				w.stageDependency(s, p.Parts, who, at)
+			}
+		}
+	}
+	check(paths(j.Condition, conditionScope), j.At)
+	for _, v := range j.Variables {
+		check(paths(v.Expression, variableScope), v.At)
+	}
+	if j.Strategy != nil {
+		check(paths(j.Strategy.MatrixExpression, variableScope), j.At)
+	}
+}
+
+func (w *warner) jobRead(s *plan.Stage, j *plan.Job, parts []string, who string, at slipway.Position) {
+	name := parts[1]
+	for i := range s.Jobs {
+		d := &s.Jobs[i]
+		if !strings.EqualFold(d.Name, name) {
+			continue
+		}
+		switch {
+		case !slices.Contains(j.DependsOn, d.Name):
+			w.add(at, "%s reads job %s without depending on it, so the value is always null: add %s to dependsOn of job %s", who, d.Name, d.Name, j.Name)
+		case len(parts) > 3 && strings.EqualFold(parts[2], "outputs"):
+			w.output(s, d.Name, parts[3], who, at)
+		}
+		return
+	}
+	if w.plan.Stage(name) != nil {
+		w.add(at, "%s reads stage %s as a job, so the value is always null: write stageDependencies.%s.JOB.outputs['STEP.VARIABLE']", who, name, name)
+		return
+	}
+	w.add(at, "%s reads job %s, which is not in its stage, so the value is always null", who, name)
+}
+
+// output warns if no step of the job can set the output.
+func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Position) {
+	for i := range s.Jobs {
+		j := &s.Jobs[i]
+		if !strings.EqualFold(j.Name, job) {
+			continue
+		}
+		prefixes := []string{""}
+		switch {
+		case j.Deployment != nil:
+			prefixes = []string{j.Name + ".", j.Name + "_" + j.Deployment.Environment.Resource + ".", "Deploy_" + j.Deployment.Environment.Resource + "."}
+		case j.Strategy != nil && j.Strategy.MatrixExpression != "":
+			return // the legs are not known yet
+		case j.Strategy != nil:
+			prefixes = nil
+			for _, leg := range j.Strategy.Legs {
+				prefixes = append(prefixes, leg.Name+".")
+			}
+		}
+		var known []string
+		for _, name := range stepNames(j) {
+			for _, prefix := range prefixes {
+				if strings.HasPrefix(strings.ToLower(output), strings.ToLower(prefix+name+".")) {
+					return
+				}
+				known = append(known, prefix+name+".VARIABLE")
+			}
+		}
+		hint := "none of its steps has a name"
+		if len(known) > 0 {
+			hint = "it has " + strings.Join(known[:min(len(known), 5)], ", ")
+		}
+		w.add(at, "%s reads output %s of job %s, which no step there can set: %s", who, output, j.Name, hint)
+		return
+	}
+	w.add(at, "%s reads job %s of stage %s, which is not there, so the value is always null", who, job, s.Name)
+}
+
+func stepNames(j *plan.Job) []string {
+	var names []string
+	add := func(list []plan.Step) {
+		for _, s := range list {
+			if s.Name != "" {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	add(j.Steps)
+	if j.Deployment != nil {
+		for _, h := range j.Deployment.Hooks {
+			add(h.Steps)
+		}
+	}
+	return names
+}

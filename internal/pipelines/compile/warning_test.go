@@ -1,0 +1,73 @@
+package compile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRule25WarnsOfOutputsThatAreAlwaysNull(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, `
+lockBehavior: sequential
+stages:
+- stage: A
+  jobs:
+  - job: One
+    pool: {name: p, demands: docker}
+    steps: [{bash: x, name: s}]
+  - job: Legs
+    strategy: {matrix: {a: {v: 1}}}
+    steps: [{bash: x, name: s}]
+  - job: Two
+    variables:
+      x: $[dependencies.One.outputs['s.x']]
+    steps: [{script: x}]
+  - job: Three
+    dependsOn: [One, Legs]
+    condition: and(succeeded(), eq(dependencies.Nowhere.result, 'Succeeded'))
+    variables:
+      good: $[dependencies.one.outputs['S.x']]
+      leg: $[dependencies.Legs.outputs['a.s.x']]
+      noleg: $[dependencies.Legs.outputs['s.x']]
+      nostep: $[dependencies.One.outputs['t.x']]
+    steps: [{script: x}]
+- stage: B
+  condition: eq(dependencies.A.outputs['One.s.x'], 'y')
+  jobs:
+  - job: J
+    variables:
+      good: $[stageDependencies.A.One.outputs['s.x']]
+      asJob: $[dependencies.A.outputs['One.s.x']]
+      nojob: $[stageDependencies.A.None.outputs['s.x']]
+    steps: [{script: x}]
+- stage: C
+  condition: eq(dependencies.A.result, 'Succeeded')
+  dependsOn: B
+  jobs:
+  - job: J
+    steps: [{script: x}]
+`)
+	var got []string
+	for _, w := range p.Warnings {
+		got = append(got, w.At.String()+": "+w.Message)
+	}
+	want := strings.Split(strings.TrimSpace(`
+p.yml:1:1: lockBehavior has no effect: there are no exclusive locks
+p.yml:6:11: demands have no effect: every job gets a pod of the pool's image
+p.yml:13:10: job Two reads job One without depending on it, so the value is always null: add One to dependsOn of job Two
+p.yml:15:5: job Three reads job Nowhere, which is not in its stage, so the value is always null
+p.yml:21:14: job Three reads output s.x of job Legs, which no step there can set: it has a.s.VARIABLE
+p.yml:22:15: job Three reads output t.x of job One, which no step there can set: it has s.VARIABLE
+p.yml:30:14: job J reads stage A as a job, so the value is always null: write stageDependencies.A.JOB.outputs['STEP.VARIABLE']
+p.yml:31:14: job J reads job None of stage A, which is not there, so the value is always null
+p.yml:33:3: stage C reads stage A without depending on it, so the value is always null: add A to dependsOn of stage C
+`), "\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if w := compiled(t, typical).Warnings; len(w) > 0 {
+		t.Errorf("%v", w)
+	}
+}
