@@ -54,6 +54,20 @@ func (c *Config) ClusterDNS() netip.Addr { return nth(c.ServiceCIDR, 10) }
 // KubernetesService is the address of the service "kubernetes": the first of the service network.
 func (c *Config) KubernetesService() netip.Addr { return nth(c.ServiceCIDR, 1) }
 
+// EgressNetwork is the small network, inside the namespace only, between node and way out.
+func (c *Config) EgressNetwork() netip.Prefix {
+	for _, text := range []string{"10.213.6.0/30", "172.31.213.0/30", "192.168.213.0/30"} {
+		p := netip.MustParsePrefix(text)
+		if !p.Overlaps(c.Link()) && !p.Overlaps(c.PodCIDR) && !p.Overlaps(c.ServiceCIDR) {
+			return p
+		}
+	}
+	return netip.MustParsePrefix("198.18.213.0/30") // benchmarking range (RFC 2544): nobody's
+}
+
+// EgressGateway answers DNS for names outside of the cluster.
+func (c *Config) EgressGateway() netip.Addr { return c.EgressNetwork().Addr().Next() }
+
 func nth(p netip.Prefix, n int) netip.Addr {
 	a := p.Addr()
 	for range n {

@@ -5,6 +5,8 @@ package dns
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/coredns/caddy"
@@ -38,12 +40,36 @@ func Run(ctx context.Context, c *config.Config) error {
 // Corefile is CoreDNS's configuration.
 func Corefile(c *config.Config) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, ".:53 {\n\tbind %s\n\terrors\n", c.NodeAddress)
+	bind := []string{c.NodeAddress.String()}
+	if c.Egress {
+		bind = append(bind, loopbackResolvers("/etc/resolv.conf")...)
+	}
+	fmt.Fprintf(&b, ".:53 {\n\tbind %s\n\terrors\n", strings.Join(bind, " "))
 	fmt.Fprintf(&b, "\tkubernetes cluster.local in-addr.arpa ip6.arpa {\n\t\tkubeconfig %q slipway\n\t\tpods insecure\n\t\tttl 5\n", c.PKI("addons.kubeconfig"))
 	b.WriteString("\t\tfallthrough in-addr.arpa ip6.arpa\n\t}\n")
 	if c.Egress {
-		fmt.Fprintf(&b, "\tforward . %s\n", c.HostAddress)
+		fmt.Fprintf(&b, "\tforward . %s\n", c.EgressGateway())
 	}
 	b.WriteString("\tcache 5\n}\n")
 	return b.String()
+}
+
+// loopbackResolvers lists the host's name servers that are on its loopback, such as systemd-resolved. In the namespace nobody
+// listens there; containerd and the kubelet, which read the host's file, would find no name.
+func loopbackResolvers(file string) []string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "nameserver" {
+			continue
+		}
+		if a, err := netip.ParseAddr(fields[1]); err == nil && a.Is4() && a.IsLoopback() {
+			found = append(found, a.String())
+		}
+	}
+	return found
 }

@@ -79,6 +79,9 @@ func configureKubelet(c *config.Config, k *kubeletconfig.KubeletConfiguration) e
 	k.ImageGCHighThresholdPercent, k.ImageGCLowThresholdPercent = 95, 90
 	k.ImageMaximumGCAge = metav1.Duration{Duration: 14 * 24 * time.Hour}
 
+	// One owner, one set of credentials: what was pulled may be used. Else an imported image that is also pulled under another name
+	// would have to be pulled under its own, which no registry has.
+	k.ImagePullCredentialsVerificationPolicy = string(kubeletconfig.NeverVerify)
 	k.SerializeImagePulls = false
 	k.ContainerLogMaxSize = "10Mi"
 	k.ContainerLogMaxFiles = 3

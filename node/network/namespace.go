@@ -80,6 +80,7 @@ func (n Node) checkHost() error {
 	return nil
 }
 
+// connect makes the link and sets it up. There is no default route: without egress, whatever wants out is told so at once.
 func (n Node) connect(ns netns.NsHandle) error {
 	inside, err := netlink.NewHandleAt(ns)
 	if err != nil {
@@ -108,9 +109,6 @@ func (n Node) connect(ns netns.NsHandle) error {
 	}
 	if err := inside.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("loopback of %s: %w", n.Name, err)
-	}
-	if err := inside.RouteReplace(&netlink.Route{Gw: net.IP(n.HostAddress.AsSlice())}); err != nil {
-		return fmt.Errorf("default route of %s: %w", n.Name, err)
 	}
 	return Do(ns, n.forward)
 }
@@ -191,7 +189,7 @@ func (n Node) Delete() error {
 			errs = append(errs, fmt.Errorf("delete link %s: %w", n.HostLink, err))
 		}
 	}
-	path := filepath.Join(folder, n.Name)
+	path := n.Path()
 	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 		errs = append(errs, fmt.Errorf("unmount namespace %s: %w", n.Name, err))
 	}
@@ -201,10 +199,13 @@ func (n Node) Delete() error {
 	return errors.Join(errs...)
 }
 
+// Path is the file that stands for the namespace.
+func (n Node) Path() string { return filepath.Join(folder, n.Name) }
+
 // Inode identifies the namespace among processes; 0 when there is none.
 func (n Node) Inode() uint64 {
 	var st unix.Stat_t
-	if unix.Stat(filepath.Join(folder, n.Name), &st) != nil {
+	if unix.Stat(n.Path(), &st) != nil {
 		return 0
 	}
 	return st.Ino

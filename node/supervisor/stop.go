@@ -26,6 +26,9 @@ func (s *Supervisor) stop(ctx context.Context) error {
 		errs = append(errs, s.stopPods(limited))
 		s.containerd.Stop(5 * time.Second)
 	}
+	if s.egress != nil {
+		errs = append(errs, s.egress.Close())
+	}
 	errs = append(errs, remove(ctx, s.Config))
 	return errors.Join(errs...)
 }

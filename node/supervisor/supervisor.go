@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
 
 	"slipway/node/config"
 	"slipway/node/containers"
+	"slipway/node/egress"
 	"slipway/node/host"
 	"slipway/node/kube"
 	"slipway/node/pki"
@@ -39,6 +41,7 @@ type Supervisor struct {
 	containerd *process.Process
 	parts      []*process.Process
 	ingress    *os.File
+	egress     *egress.Egress // nil without
 	started    time.Time
 }
 
@@ -150,6 +153,13 @@ func (s *Supervisor) prepare(threads context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer ns.Close()
+	if c.Egress {
+		options := egress.Options{Network: c.EgressNetwork(), Refuse: []netip.Prefix{c.PodCIDR, c.ServiceCIDR}}
+		if s.egress, err = egress.Start(threads, node(c).Path(), options); err != nil {
+			return err
+		}
+	}
 	s.starter, err = process.NewStarter(threads, ns)
 	return err
 }
@@ -185,7 +195,9 @@ func (s *Supervisor) child(ctx context.Context, name string, args []string, file
 	if err != nil {
 		return nil, err
 	}
-	return s.starter.Start(ctx, process.Command{Name: name, Path: s.Program, Args: args, Files: files, Log: log})
+	return s.starter.Start(ctx, process.Command{Name: name, Path: s.Program, Args: args, Files: files, Log: log,
+		// The shim looks for runc there when containerd asks it for its features.
+		Env: []string{"PATH=" + filepath.Dir(s.Config.RunC) + ":" + os.Getenv("PATH")}})
 }
 
 // importImages imports the pause image first: the kubelet waits for it.
