@@ -46,7 +46,9 @@ type TimelineStage struct {
 	Stage
 	Title     string
 	DependsOn []string
-	Jobs      []TimelineJob
+	// Waits says that the stage starts when a person starts it, once what it depends on is over.
+	Waits bool
+	Jobs  []TimelineJob
 }
 
 // TimelineJob is the latest attempt of a job's instance. A job that has not been decided about has no ID.
@@ -90,7 +92,7 @@ func (s *Service) Timeline(ctx context.Context, id slipway.RunID) (*Timeline, er
 	}
 	for i := range p.Stages {
 		ps := &p.Stages[i]
-		ts := TimelineStage{Stage: latest[ps.Name], Title: ps.Title(), DependsOn: ps.DependsOn}
+		ts := TimelineStage{Stage: latest[ps.Name], Title: ps.Title(), DependsOn: ps.DependsOn, Waits: ps.Manual && !latest[ps.Name].Manual}
 		ts.Name = ps.Name
 		for k := range ps.Jobs {
 			list, err := s.timelineJobs(ctx, ps, &ps.Jobs[k], attempts)

@@ -1,0 +1,302 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/identity"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+)
+
+type pipelinesPages struct {
+	*Server
+	pipelines *pipelines.Service
+	things    Things
+	markdown  markdown
+}
+
+// AddPipelines serves the pages of pipelines: their list, runs, logs, artifacts, test results and variable groups.
+func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
+	p := pipelinesPages{s, svc, t, newMarkdown()}
+	s.Project("GET", "/_build", identity.Read, p.list)
+	s.Project("POST", "/_build/queue", identity.Contribute, p.queue)
+	s.Project("GET", "/_build/results", identity.Read, p.run)
+	s.Project("GET", "/_build/results/live", identity.Read, p.liveRun)
+	s.Project("POST", "/_build/results", identity.Contribute, p.change)
+	s.Project("GET", "/_build/log", identity.Read, p.logText)
+	s.Project("GET", "/_build/log/live", identity.Read, p.liveLog)
+	s.Project("GET", "/_build/artifact", identity.Read, p.artifact)
+	s.Project("GET", "/_build/tests", identity.Read, p.tests)
+	s.Project("GET", "/_library", identity.Read, p.groups)
+	s.Project("POST", "/_library", identity.Administer, p.changeGroup)
+}
+
+// runURL is the page of a run.
+func runURL(v View, id slipway.RunID) string {
+	return fmt.Sprintf("%s?buildId=%d", v.URL("_build", "results"), id)
+}
+
+// stateWord is how far something is, or how it ended, as people say it.
+func stateWord(state, result string) string {
+	if result != "" {
+		return strings.ToLower(strings.ReplaceAll(result, "SucceededWithIssues", "succeeded with issues"))
+	}
+	switch schedule.State(state) {
+	case schedule.Pending:
+		return "not started"
+	case schedule.Checking:
+		return "waiting"
+	}
+	return state
+}
+
+// branchName is a ref without its prefix.
+func branchName(ref string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "refs/")
+}
+
+type pipelinesView struct {
+	Pipelines []pipelineRow
+	Chosen    *pipelineRow // when the page is about one pipeline
+	Runs      []runRow
+	Older     string // URL of older runs, if there are any
+	Library   string
+	QueueURL  string
+	MayQueue  bool
+}
+
+type pipelineRow struct {
+	ID            slipway.PipelineID
+	Name, URL     string
+	Path          string
+	Disabled      bool
+	Latest        *runRow
+	DefaultBranch string
+}
+
+type runRow struct {
+	URL, Number, Title, Pipeline, Branch, Reason, State, Who string
+	Commit                                                   slipway.CommitID
+	CommitURL                                                string
+	Queued                                                   time.Time
+	Took                                                     string
+}
+
+const runsOnPage = 50
+
+func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) error {
+	view := pipelinesView{Library: v.URL("_library"), QueueURL: v.URL("_build", "queue")}
+	view.MayQueue = p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
+	filter := pipelines.RunFilter{Project: v.Project.ID, Limit: runsOnPage + 1}
+	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
+	filter.Before = slipway.RunID(before)
+	definitions, err := p.pipelines.Definitions(r.Context(), v.Project.ID)
+	if err != nil {
+		return err
+	}
+	chosen, _ := strconv.ParseInt(r.URL.Query().Get("definitionId"), 10, 64)
+	for _, d := range definitions {
+		row, err := p.pipelineRow(r.Context(), v, d)
+		if err != nil {
+			return err
+		}
+		if d.ID == slipway.PipelineID(chosen) {
+			view.Chosen, filter.Pipeline = &row, d.ID
+		}
+		view.Pipelines = append(view.Pipelines, row)
+	}
+	if chosen != 0 && view.Chosen == nil {
+		return slipway.NotFound("there is no pipeline %d in this project", chosen)
+	}
+	runs, err := p.pipelines.List(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	if len(runs) > runsOnPage {
+		runs = runs[:runsOnPage]
+		query := url.Values{"before": {runs[len(runs)-1].ID.String()}}
+		if chosen != 0 {
+			query.Set("definitionId", strconv.FormatInt(chosen, 10))
+		}
+		view.Older = v.URL("_build") + "?" + query.Encode()
+	}
+	for i := range runs {
+		view.Runs = append(view.Runs, p.runRow(r.Context(), v, &runs[i]))
+	}
+	return p.Render(w, r, v.Titled("Pipelines", "pipelines"), pipelinesPage(view))
+}
+
+func (p pipelinesPages) pipelineRow(ctx context.Context, v View, d pipelines.Definition) (pipelineRow, error) {
+	row := pipelineRow{ID: d.ID, Name: d.Name, Path: d.Path, Disabled: d.Disabled, URL: fmt.Sprintf("%s?definitionId=%d", v.URL("_build"), d.ID)}
+	runs, err := p.pipelines.List(ctx, pipelines.RunFilter{Pipeline: d.ID, Limit: 1})
+	if err != nil {
+		return row, err
+	}
+	if len(runs) > 0 {
+		latest := p.runRow(ctx, v, &runs[0])
+		row.Latest = &latest
+	}
+	return row, nil
+}
+
+func (p pipelinesPages) runRow(ctx context.Context, v View, run *pipelines.Run) runRow {
+	row := runRow{URL: runURL(v, run.ID), Number: run.Number, Title: run.Title, Pipeline: run.PipelineName, Branch: branchName(run.Ref), Reason: reasonWords(run.Reason),
+		State: runState(run), Who: run.Actor.Name, Commit: run.Commit, Queued: run.Queued, Took: span(run.Started, run.Finished)}
+	row.CommitURL = p.things.describe(ctx, v, slipway.Ref(slipway.RefCommit, run.Commit)).URL
+	return row
+}
+
+func runState(run *pipelines.Run) string {
+	if run.Result == "" && run.Canceled {
+		return "canceling"
+	}
+	return stateWord(string(run.State), string(run.Result))
+}
+
+func reasonWords(reason string) string {
+	switch reason {
+	case "IndividualCI", "BatchedCI":
+		return "push"
+	case "Manual":
+		return "by hand"
+	case "PullRequest":
+		return "pull request"
+	}
+	return strings.ToLower(reason)
+}
+
+// span is the time from begin to end, or to now while something runs.
+func span(begin, end time.Time) string {
+	if begin.IsZero() {
+		return ""
+	}
+	if end.IsZero() {
+		end = time.Now()
+	}
+	return Duration(end.Sub(begin))
+}
+
+func (p pipelinesPages) queue(w http.ResponseWriter, r *http.Request, v View) error {
+	id, _ := strconv.ParseInt(r.FormValue("pipeline"), 10, 64)
+	d, err := p.pipelines.Definition(r.Context(), slipway.PipelineID(id))
+	if err == nil && d.Project != v.Project.ID {
+		err = slipway.NotFound("there is no pipeline %d in this project", id)
+	}
+	if err != nil {
+		return err
+	}
+	run, err := p.pipelines.Queue(r.Context(), pipelines.QueueRequest{Pipeline: d.ID, Actor: v.Caller.Actor, Ref: strings.TrimSpace(r.FormValue("branch"))})
+	if err != nil {
+		return err
+	}
+	return p.Redirect(w, r, runURL(v, run.ID))
+}
+
+// found is the run that the request names, if it is one of the project.
+func (p pipelinesPages) found(r *http.Request, v View) (*pipelines.Timeline, error) {
+	text := r.FormValue("buildId")
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil, slipway.Invalid("%q is no run's number", text)
+	}
+	t, err := p.pipelines.Timeline(r.Context(), slipway.RunID(id))
+	if err == nil && t.Run.Project != v.Project.ID {
+		err = slipway.NotFound("there is no run %d in this project", id)
+	}
+	return t, err
+}
+
+func (p pipelinesPages) change(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	switch do := r.FormValue("do"); do {
+	case "cancel":
+		err = p.pipelines.Cancel(r.Context(), t.Run.ID, v.Caller.Actor)
+	case "retry":
+		err = p.pipelines.RetryFailed(r.Context(), t.Run.ID, v.Caller.Actor)
+	case "start-stage":
+		err = p.pipelines.StartStage(r.Context(), t.Run.ID, r.FormValue("stage"))
+	default:
+		err = slipway.Invalid("%q is nothing that can be done with a run", do)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Redirect(w, r, runURL(v, t.Run.ID))
+}
+
+type groupsView struct {
+	Groups    []pipelines.Group
+	URL       string
+	MayChange bool
+}
+
+func (p pipelinesPages) groups(w http.ResponseWriter, r *http.Request, v View) error {
+	view := groupsView{URL: v.URL("_library")}
+	view.MayChange = p.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil
+	var err error
+	if view.Groups, err = p.pipelines.Groups(r.Context(), v.Project.ID); err != nil {
+		return err
+	}
+	return p.Render(w, r, v.Titled("Variable groups", "pipelines"), groupsPage(view))
+}
+
+// changeGroup sets or removes one variable, or makes or removes a group.
+func (p pipelinesPages) changeGroup(w http.ResponseWriter, r *http.Request, v View) error {
+	groups, err := p.pipelines.Groups(r.Context(), v.Project.ID)
+	if err != nil {
+		return err
+	}
+	g := pipelines.Group{Project: v.Project.ID, Name: strings.TrimSpace(r.FormValue("group"))}
+	for _, one := range groups {
+		if strings.EqualFold(one.Name, g.Name) {
+			g = one
+		}
+	}
+	name := strings.TrimSpace(r.FormValue("name"))
+	switch r.FormValue("do") {
+	case "delete-group":
+		if err := p.pipelines.DeleteGroup(r.Context(), v.Project.ID, g.ID); err != nil {
+			return err
+		}
+		return p.Redirect(w, r, v.URL("_library"))
+	case "delete":
+		g.Variables = withoutVariable(g.Variables, name)
+	default:
+		if name != "" {
+			g.Variables = append(withoutVariable(g.Variables, name), pipelines.GroupVariable{Name: name, Value: r.FormValue("value"), Secret: r.FormValue("secret") != ""})
+		}
+	}
+	if _, err := p.pipelines.PutGroup(r.Context(), g); err != nil {
+		return err
+	}
+	return p.Redirect(w, r, v.URL("_library"))
+}
+
+func withoutVariable(list []pipelines.GroupVariable, name string) []pipelines.GroupVariable {
+	kept := list[:0:0]
+	for _, v := range list {
+		if !strings.EqualFold(v.Name, name) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// stageTitle is the title of a stage as a box shows it.
+func stageTitle(t *pipelines.TimelineStage) string {
+	if t.Name == plan.DefaultStage {
+		return "Jobs"
+	}
+	return t.Title
+}

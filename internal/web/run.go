@@ -1,0 +1,510 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"slipway"
+	"slipway/internal/identity"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+)
+
+type runView struct {
+	runRow
+	Form      string // where the buttons post to
+	ID        slipway.RunID
+	Trace     string
+	Live      string // "" once the run is over
+	Problems  []pipelines.FileProblem
+	Columns   [][]stageBox
+	Jobs      []jobRow
+	Tags      []string
+	By        string // who canceled
+	MayCancel bool
+	MayRetry  bool
+	Artifacts []artifactRow
+	Tests     []testRow
+	Summaries []summaryRow
+	Log       *logView
+}
+
+type stageBox struct {
+	Name, Title, State, Reason, Took string
+	Jobs, Done                       int
+	Attempt                          int
+	Waits                            bool // for a person to start it
+}
+
+type jobRow struct {
+	Title, Stage, State, Reason, Took, Note string
+	Attempt                                 int
+	Steps                                   []stepRow
+}
+
+type stepRow struct {
+	Title, State, Reason, Took, URL string
+	Percent                         int
+	Chosen                          bool
+	Issues                          []issueRow
+}
+
+type issueRow struct{ Kind, Message, At string }
+
+type artifactRow struct {
+	Name, URL string
+	Size      int64
+	Files     []artifactFile
+	More      int
+}
+
+type artifactFile struct {
+	Path, URL string
+	Size      int64
+}
+
+type testRow struct {
+	Title, URL                     string
+	Total, Passed, Failed, Skipped int
+	Took                           string
+}
+
+type summaryRow struct {
+	Name string
+	Text templ.Component
+}
+
+type logView struct {
+	Title, Raw, Live string
+	Cut              int64 // bytes left out at the beginning
+	Lines            []logLine
+}
+
+type logLine struct{ Time, Text, Class string }
+
+func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	view, err := p.runView(r, v, t)
+	if err != nil {
+		return err
+	}
+	if err := p.addExtras(r.Context(), v, &view, t.Run.ID); err != nil {
+		return err
+	}
+	if view.Log, err = p.chosenLog(r, v, t); err != nil {
+		return err
+	}
+	return p.Render(w, r, v.Titled(t.Run.PipelineName+" "+t.Run.Number, "pipelines"), runPage(view))
+}
+
+// runView is what the live part of the page shows.
+func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) (runView, error) {
+	run := &t.Run
+	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), ID: run.ID, Problems: run.Problems, Tags: run.Tags, By: run.CanceledBy,
+		Trace: traceURL(v, slipway.Ref(slipway.RefRun, run.ID))}
+	mayChange := p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
+	over := run.State == pipelines.RunCompleted
+	view.MayCancel = mayChange && !over && !run.Canceled
+	view.MayRetry = mayChange && over && len(t.Stages) > 0 && (run.Result == schedule.Failed || run.Result == schedule.Canceled)
+	query := r.URL.Query()
+	if !over {
+		view.Live = v.URL("_build", "results", "live") + "?" + query.Encode()
+	}
+	view.Columns = stageColumns(t.Stages, mayChange)
+	for i := range t.Stages {
+		for k := range t.Stages[i].Jobs {
+			view.Jobs = append(view.Jobs, p.jobRow(v, &t.Stages[i], &t.Stages[i].Jobs[k], query))
+		}
+	}
+	return view, nil
+}
+
+// stageColumns puts each stage one column behind those that it depends on.
+func stageColumns(stages []pipelines.TimelineStage, mayChange bool) [][]stageBox {
+	depth := map[string]int{}
+	var columns [][]stageBox
+	for i := range stages {
+		st := &stages[i]
+		column := 0
+		for _, name := range st.DependsOn {
+			column = max(column, depth[name]+1)
+		}
+		depth[st.Name] = column
+		for len(columns) <= column {
+			columns = append(columns, nil)
+		}
+		box := stageBox{Name: st.Name, Title: stageTitle(st), State: stateWord(string(st.State), string(st.Result)), Reason: st.Reason, Took: span(st.Started, st.Finished),
+			Jobs: len(st.Jobs), Attempt: st.Attempt}
+		box.Waits = mayChange && st.State == schedule.Pending && st.Waits
+		for _, j := range st.Jobs {
+			if j.State == schedule.Completed {
+				box.Done++
+			}
+		}
+		columns[column] = append(columns[column], box)
+	}
+	return columns
+}
+
+func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines.TimelineJob, query url.Values) jobRow {
+	row := jobRow{Title: j.Title, Stage: stageTitle(st), State: stateWord(string(j.State), string(j.Result)), Reason: j.Reason, Took: span(j.Started, j.Finished),
+		Note: j.PodNote, Attempt: j.Attempt}
+	for _, s := range j.Steps {
+		step := stepRow{Title: s.DisplayName, State: stateWord(string(s.State), string(s.Result)), Reason: s.Reason, Percent: s.Percent,
+			Took: span(time.UnixMicro(s.Started), time.UnixMicro(s.Finished))}
+		if s.Started == 0 || s.Finished == 0 {
+			step.Took = ""
+		}
+		if s.LogSize > 0 || s.State == schedule.Running {
+			step.URL = fmt.Sprintf("%s?buildId=%d&j=%d&s=%d#log", v.URL("_build", "results"), j.Run, j.ID, s.ID)
+		}
+		step.Chosen = query.Get("j") == j.ID.String() && query.Get("s") == strconv.Itoa(s.ID)
+		for _, issue := range s.Issues {
+			one := issueRow{Kind: string(issue.Kind), Message: issue.Message}
+			if issue.At != nil {
+				one.At = issue.At.String()
+			}
+			step.Issues = append(step.Issues, one)
+		}
+		row.Steps = append(row.Steps, step)
+	}
+	return row
+}
+
+const filesOnPage = 50
+
+// addExtras adds artifacts, test results and summaries.
+func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, id slipway.RunID) error {
+	artifacts, err := p.pipelines.Artifacts(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, a := range artifacts {
+		files, err := p.pipelines.ArtifactFiles(ctx, id, a.Name)
+		if err != nil {
+			return err
+		}
+		base := fmt.Sprintf("%s?buildId=%d&name=%s", v.URL("_build", "artifact"), id, url.QueryEscape(a.Name))
+		row := artifactRow{Name: a.Name, URL: base, Size: a.Size, More: max(len(files)-filesOnPage, 0)}
+		for _, f := range files[:min(len(files), filesOnPage)] {
+			row.Files = append(row.Files, artifactFile{Path: f.Path, Size: f.Size, URL: base + "&path=" + url.QueryEscape(f.Path)})
+		}
+		view.Artifacts = append(view.Artifacts, row)
+	}
+	tests, err := p.pipelines.TestRuns(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, t := range tests {
+		view.Tests = append(view.Tests, testRow{Title: t.Title, Total: t.Total, Passed: t.Passed, Failed: t.Failed, Skipped: t.Skipped, Took: Duration(t.Duration),
+			URL: fmt.Sprintf("%s?buildId=%d&testRun=%d", v.URL("_build", "tests"), id, t.ID)})
+	}
+	summaries, err := p.pipelines.Summaries(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, m := range summaries {
+		view.Summaries = append(view.Summaries, summaryRow{Name: m.Name, Text: p.markdown.render(m.Text)})
+	}
+	return nil
+}
+
+// watch sends what render makes after each change of the run, at most five times a second, until it says that it was the last.
+func (p pipelinesPages) watch(w http.ResponseWriter, r *http.Request, run slipway.RunID, send func() (last bool, err error)) error {
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Time{})
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	changes, end := p.pipelines.Watch(run)
+	defer end()
+	for {
+		last, err := send()
+		if err != nil || control.Flush() != nil || last {
+			return nil
+		}
+		if !pause(r, 200*time.Millisecond) {
+			return nil
+		}
+		timer := time.NewTimer(2 * time.Second) // for changes made by another server, and to keep the connection
+		select {
+		case <-r.Context().Done():
+			timer.Stop()
+			return nil
+		case <-changes:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+func (p pipelinesPages) liveRun(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	return p.watch(w, r, t.Run.ID, func() (bool, error) {
+		t, err := p.pipelines.Timeline(r.Context(), t.Run.ID)
+		if err != nil {
+			return true, err
+		}
+		view, err := p.runView(r, v, t)
+		if err == nil {
+			err = p.addExtras(r.Context(), v, &view, t.Run.ID)
+		}
+		if err == nil {
+			err = sendEvent(r, w, runLive(view))
+		}
+		over := t.Run.State == pipelines.RunCompleted
+		if over && err == nil {
+			_, err = io.WriteString(w, "event: done\ndata: done\n\n")
+		}
+		return over, err
+	})
+}
+
+// logStep is the job and step that the request names, if they are of the run.
+func logStep(r *http.Request, t *pipelines.Timeline) (*pipelines.TimelineJob, int, error) {
+	step, err := strconv.Atoi(r.URL.Query().Get("s"))
+	for i := range t.Stages {
+		for k := range t.Stages[i].Jobs {
+			j := &t.Stages[i].Jobs[k]
+			if err == nil && j.ID != 0 && j.ID.String() == r.URL.Query().Get("j") {
+				return j, step, nil
+			}
+		}
+	}
+	return nil, 0, slipway.NotFound("this run has no such step")
+}
+
+// logOnPage is how much of a log the page itself holds; the rest is in the text.
+const logOnPage = 256 << 10
+
+func (p pipelinesPages) chosenLog(r *http.Request, v View, t *pipelines.Timeline) (*logView, error) {
+	if r.URL.Query().Get("j") == "" {
+		return nil, nil
+	}
+	j, step, err := logStep(r, t)
+	if err != nil {
+		return nil, err
+	}
+	query := fmt.Sprintf("?buildId=%d&j=%d&s=%d", t.Run.ID, j.ID, step)
+	view := &logView{Title: j.Title, Raw: v.URL("_build", "log") + query}
+	for _, s := range j.Steps {
+		if s.ID == step {
+			view.Title = s.DisplayName
+			view.Cut = max(s.LogSize-logOnPage, 0)
+		}
+	}
+	l, err := p.pipelines.ReadLog(r.Context(), j.ID, step, view.Cut, 0)
+	if err != nil {
+		return nil, err
+	}
+	view.Lines = logLines(string(l.Data), view.Cut > 0)
+	if !l.Complete {
+		view.Live = v.URL("_build", "log", "live") + query + "&offset=" + strconv.FormatInt(view.Cut+int64(len(l.Data)), 10)
+	}
+	return view, nil
+}
+
+// logLines parts a log into lines; the first may be cut and is then left out.
+func logLines(text string, cut bool) []logLine {
+	var list []logLine
+	for line := range strings.Lines(text) {
+		if cut {
+			cut = false
+			continue
+		}
+		list = append(list, newLogLine(strings.TrimSuffix(line, "\n")))
+	}
+	return list
+}
+
+func newLogLine(line string) logLine {
+	l := logLine{Text: line}
+	if len(line) >= pipelines.LogTime {
+		l.Time, l.Text = line[11:19], line[pipelines.LogTime:]
+	}
+	for prefix, class := range map[string]string{"##[error]": "bad", "##[warning]": "warn", "##[section]": "section", "##[command]": "command", "##[group]": "section", "##[debug]": "debug"} {
+		if rest, ok := strings.CutPrefix(l.Text, prefix); ok {
+			l.Text, l.Class = rest, class
+		}
+	}
+	if l.Text == "##[endgroup]" {
+		l.Text = ""
+	}
+	return l
+}
+
+// liveLog sends the lines of a log as they come, from an offset on; a browser that reconnects says where it was.
+func (p pipelinesPages) liveLog(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	j, step, err := logStep(r, t)
+	if err != nil {
+		return err
+	}
+	text := r.Header.Get("Last-Event-ID")
+	if text == "" {
+		text = r.URL.Query().Get("offset")
+	}
+	offset, _ := strconv.ParseInt(text, 10, 64)
+	offset = max(offset, 0)
+	return p.watch(w, r, t.Run.ID, func() (bool, error) {
+		l, err := p.pipelines.ReadLog(r.Context(), j.ID, step, offset, logOnPage)
+		if err != nil {
+			return true, err
+		}
+		data := string(l.Data)
+		if end := strings.LastIndexByte(data, '\n'); !l.Complete {
+			data = data[:end+1] // the last line may not be whole yet
+		}
+		if data == "" {
+			if !l.Complete {
+				_, err = io.WriteString(w, ": alive\n\n")
+				return false, err
+			}
+			_, err = io.WriteString(w, "event: done\ndata: done\n\n")
+			return true, err
+		}
+		offset += int64(len(data))
+		return false, writeLines(r, w, offset, logLines(data, false))
+	})
+}
+
+// writeLines sends an event whose id is the offset after it.
+func writeLines(r *http.Request, w http.ResponseWriter, offset int64, lines []logLine) error {
+	var b strings.Builder
+	if err := logText(lines).Render(r.Context(), &b); err != nil {
+		return err
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "id: %d\nevent: lines\n", offset)
+	for line := range strings.SplitSeq(b.String(), "\n") {
+		out.WriteString("data: " + strings.TrimRight(line, "\r") + "\n")
+	}
+	out.WriteString("\n")
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// logText answers with a log as plain text.
+func (p pipelinesPages) logText(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	j, step, err := logStep(r, t)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	for offset := int64(0); ; {
+		l, err := p.pipelines.ReadLog(r.Context(), j.ID, step, offset, 0)
+		if err != nil || len(l.Data) == 0 {
+			return nil // the answer has begun
+		}
+		offset += int64(len(l.Data))
+		if _, err := w.Write(l.Data); err != nil {
+			return nil
+		}
+	}
+}
+
+// artifact answers with a file of an artifact, or all of it as a tar file. Nothing in it is shown as a page of this server.
+func (p pipelinesPages) artifact(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	name, file := r.URL.Query().Get("name"), r.URL.Query().Get("path")
+	var content io.ReadCloser
+	var size int64
+	as := name + ".tar"
+	if file == "" {
+		o, err := p.pipelines.OpenArtifact(r.Context(), t.Run.ID, name)
+		if err != nil {
+			return err
+		}
+		content, size = o, o.Size()
+	} else {
+		as = path.Base(file)
+		if content, size, err = p.pipelines.OpenArtifactFile(r.Context(), t.Run.ID, name, file); err != nil {
+			return err
+		}
+	}
+	defer content.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(as))
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	_, _ = io.Copy(w, content)
+	return nil
+}
+
+type testsView struct {
+	Run, RunTitle, Title string
+	Results              []testResultRow
+}
+
+type testResultRow struct{ Suite, Name, State, Took, Message, Detail string }
+
+func (p pipelinesPages) tests(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	id, _ := strconv.ParseInt(r.URL.Query().Get("testRun"), 10, 64)
+	runs, err := p.pipelines.TestRuns(r.Context(), t.Run.ID)
+	if err != nil {
+		return err
+	}
+	view := testsView{Run: runURL(v, t.Run.ID), RunTitle: t.Run.PipelineName + " " + t.Run.Number}
+	for _, one := range runs {
+		if one.ID == id {
+			view.Title = one.Title
+		}
+	}
+	if view.Title == "" {
+		return slipway.NotFound("this run has no such test results")
+	}
+	results, err := p.pipelines.TestResults(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	for _, one := range results {
+		view.Results = append(view.Results, testResultRow{Suite: one.Suite, Name: one.Name, State: testState(one.Outcome), Message: one.Message, Detail: one.Detail,
+			Took: Duration(time.Duration(one.Duration) * time.Microsecond)})
+	}
+	return p.Render(w, r, v.Titled(view.Title, "pipelines"), testsPage(view))
+}
+
+func testState(o job.TestOutcome) string {
+	if o == job.TestPassed {
+		return "succeeded"
+	}
+	return string(o)
+}
+
+// firstLine is the first line of the first text that has one.
+func firstLine(texts ...string) string {
+	for _, text := range texts {
+		if line, _, _ := strings.Cut(strings.TrimSpace(text), "\n"); line != "" {
+			return line
+		}
+	}
+	return "details"
+}
