@@ -32,11 +32,11 @@ func Read(r io.Reader) ([]job.TestResult, error) {
 	}
 	var results []job.TestResult
 	var suites []string
-	depth := 0
+	depth, seen := 0, false
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
-			if depth != 0 || suites == nil && results == nil {
+			if depth != 0 || !seen {
 				return nil, errors.New("this is no whole JUnit file: it has no testsuite")
 			}
 			return results, nil
@@ -63,9 +63,15 @@ func Read(r io.Reader) ([]job.TestResult, error) {
 			if depth++; depth > maxDepth {
 				return nil, fmt.Errorf("elements are nested deeper than %d", maxDepth)
 			}
-			suites = append(suites[:depth-1], attribute(e, "name"))
+			seen = true
+			name := ""
+			if e.Name.Local == "testsuite" { // not a property, which has a name too
+				name = attribute(e, "name")
+			}
+			suites = append(suites, name)
 		case xml.EndElement:
 			depth--
+			suites = suites[:len(suites)-1]
 		}
 	}
 }

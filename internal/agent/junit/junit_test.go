@@ -1,0 +1,59 @@
+package junit
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway/internal/pipelines/job"
+)
+
+// The file is of the shape that Maven's surefire, gotestsum and pytest write.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	got, err := Read(strings.NewReader(`<?xml version="1.0" encoding="UTF-8"?>
+<testsuites tests="5">
+  <testsuite name="outer"><properties><property name="go.version" value="1.26"/></properties>
+    <testcase classname="shop.Cart" name="adds" time="1.25"/>
+    <testcase name="removes" time="0.000001"><failure message="got 1" type="x">cart_test.go:3: got 1 &amp; 2</failure><system-out>noise</system-out></testcase>
+    <testsuite name="inner"><testcase name="later"><skipped message="not yet"/></testcase></testsuite>
+    <testcase name="breaks" time="1,000.5"><error><![CDATA[panic: <nil>]]></error></testcase>
+    <testcase name="off" status="disabled"/>
+  </testsuite>
+</testsuites>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []job.TestResult{
+		{Suite: "shop.Cart", Name: "adds", Outcome: job.TestPassed, Duration: 1_250_000},
+		{Suite: "outer", Name: "removes", Outcome: job.TestFailed, Duration: 1, Message: "got 1", Detail: "cart_test.go:3: got 1 & 2"},
+		{Suite: "inner", Name: "later", Outcome: job.TestSkipped, Message: "not yet"},
+		{Suite: "outer", Name: "breaks", Outcome: job.TestFailed, Duration: 1_000_500_000, Detail: "panic: <nil>"},
+		{Suite: "outer", Name: "off", Outcome: job.TestSkipped},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"nothing": "", "another root": "<html/>", "cut off": "<testsuite><testcase name='a'>", "no end": "<testsuite>", "too deep": strings.Repeat("<testsuite>", 30),
+	} {
+		if got, err := Read(strings.NewReader(in)); err == nil {
+			t.Errorf("%s: %v and no error", name, got)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("<testsuite><testcase name='a'><failure>x</failure></testcase></testsuite>")
+	f.Fuzz(func(t *testing.T, in string) {
+		results, err := Read(strings.NewReader(in))
+		if err == nil && len(results) > job.MaxTestResults {
+			t.Errorf("%d results", len(results))
+		}
+	})
+}
