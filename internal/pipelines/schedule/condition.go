@@ -190,7 +190,19 @@ func addLeg(set *variable.Set, leg *plan.Leg) {
 	}
 }
 
-// environmentOf expands the names of a deployment's environment.
+// environment is that of a deployment, its names expanded with what is known when the stage starts: its checks are asked
+// for then, so what the stage's own jobs set cannot choose it.
+func (r *run) environment(s *plan.Stage, j *plan.Job) plan.EnvironmentReference {
+	outer, _ := r.stageVariables(s)
+	set := outer.Clone()
+	names := map[string]expression.Value{"stagedependencies": r.stageNames(s)["stagedependencies"]}
+	for _, v := range j.Variables {
+		// A variable that cannot be evaluated yet leaves its macro as it is written.
+		_ = addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: names})
+	}
+	return environmentOf(j.Deployment.Environment, set)
+}
+
 func environmentOf(e plan.EnvironmentReference, set variable.Set) plan.EnvironmentReference {
 	e.Name, e.Resource = strings.TrimSpace(set.Expand(e.Name)), strings.TrimSpace(set.Expand(e.Resource))
 	return e

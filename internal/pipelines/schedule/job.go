@@ -142,9 +142,10 @@ func (r *run) start(in plan.Instance, why string) {
 	}
 	a := Action{Kind: ActionStartJob, Stage: in.Stage.Name, Job: in.Job.Name, Instance: in.ID, Attempt: attempt(r.facts.Jobs[in.ID].Attempt), Reason: why, Variables: set}
 	if in.Job.Deployment != nil {
-		e := environmentOf(in.Job.Deployment.Environment, set)
-		if e.Name == "" || strings.Contains(e.Name, "$(") {
-			r.fail(in.Stage, in.Job, in.ID, fmt.Sprintf("the name of the environment, %q, is not known when the job starts", in.Job.Deployment.Environment.Name))
+		e := r.environment(in.Stage, in.Job)
+		now := environmentOf(in.Job.Deployment.Environment, set)
+		if e.Name == "" || strings.Contains(e.Name, "$(") || e.Name != now.Name || e.Resource != now.Resource {
+			r.fail(in.Stage, in.Job, in.ID, fmt.Sprintf("the environment %q must be known when the stage starts, since its checks are asked for then", in.Job.Deployment.Environment.Name))
 			return
 		}
 		a.Environment = &e

@@ -124,7 +124,6 @@ func (r *run) checkedStage(s *plan.Stage, facts StageFacts) {
 
 // checksOf are the environments and variable groups of a stage, each once, in the order of the plan.
 func (r *run) checksOf(s *plan.Stage) (environments []plan.EnvironmentReference, groups []string) {
-	set, _ := r.stageVariables(s)
 	addGroups := func(vars []plan.Variable) {
 		for _, v := range vars {
 			if v.Group != "" && !slices.Contains(groups, v.Group) {
@@ -140,12 +139,7 @@ func (r *run) checksOf(s *plan.Stage) (environments []plan.EnvironmentReference,
 		if j.Deployment == nil {
 			continue
 		}
-		own := set.Clone()
-		for _, v := range j.Variables {
-			// What is not known before the stage starts cannot name an environment.
-			_ = addVariable(&own, v, r.facts.Groups, variableScope, expression.Environment{Names: r.jobNames(s, j)})
-		}
-		e := environmentOf(j.Deployment.Environment, own)
+		e := r.environment(s, j)
 		if !slices.ContainsFunc(environments, func(o plan.EnvironmentReference) bool { return o.Name == e.Name && o.Resource == e.Resource }) {
 			environments = append(environments, e)
 		}

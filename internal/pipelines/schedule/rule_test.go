@@ -409,6 +409,24 @@ stages:
 	again().cancel().stage("A", Canceled).result(Canceled)
 }
 
+// An environment that a job of the same stage chooses would get round its approvals.
+func TestRule45EnvironmentsAreKnownBeforeTheirChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+jobs:
+- job: A
+  steps: [{bash: x, name: s}]
+- deployment: D
+  dependsOn: A
+  environment: $(target)
+  variables:
+    target: $[dependencies.A.outputs['s.env']]
+  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}
+`).settle()
+	w.check("__default", ChecksApproved).end("__default.A", Succeeded, "s.env", "production")
+	w.job("__default.D.deploy", Failed).reason("__default.D.deploy", `the environment "$(target)" must be known when the stage starts, since its checks are asked for then`)
+}
+
 func TestRetryRunsWhatDidNotSucceed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, `

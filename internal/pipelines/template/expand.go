@@ -1,6 +1,8 @@
 package template
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"slipway"
@@ -94,7 +96,7 @@ func Expand(in Input) (Output, error) {
 	if untyped && len(definitions) > 0 {
 		e.problems.Add(root.Get("parameters").At, "parameters of the root file are a list, each with name, type and default")
 	}
-	fields := e.bind(definitions, false, e.queued(top), top, in.Path)
+	fields := e.bind(definitions, false, e.queued(definitions, top), top, in.Path)
 	for _, d := range definitions {
 		v, _ := fields.Get(d.Name)
 		d.Value = jsonOf(v)
@@ -114,11 +116,17 @@ func Expand(in Input) (Output, error) {
 	return out, e.problems.Err()
 }
 
-// queued are the run-time parameters that were given.
-func (e *expander) queued(at slipway.Position) []given {
+// queued are the run-time parameters that were given. Text for a parameter that is no text is YAML.
+func (e *expander) queued(definitions []definition, at slipway.Position) []given {
 	var list []given
-	for name, v := range e.in.Parameters {
+	for _, name := range slices.Sorted(maps.Keys(e.in.Parameters)) {
+		v := e.in.Parameters[name]
 		n, err := NodeOf(v, slipway.Position{})
+		if text, ok := v.(string); ok && err == nil && slices.ContainsFunc(definitions, func(d definition) bool {
+			return strings.EqualFold(d.Name, name) && parameterTypes[d.Type] != 's'
+		}) {
+			n, err = yaml.Read("parameter "+name, []byte(text))
+		}
 		if err != nil {
 			e.problems.Add(at, "parameter %q: %v", name, err)
 			continue

@@ -283,6 +283,12 @@ steps:
 	if want := "steps:\n- script: debian 3.10 a,1.5,true\n"; got != want {
 		t.Errorf("%s", cmp.Diff(want, got))
 	}
+	got = expanded("-- p.yml --\nparameters:\n- name: list\n  type: object\nsteps:\n- script: ${{ join(',', parameters.list) }}\n", func(in *Input) {
+		in.Parameters = map[string]any{"list": "[a, b]"}
+	})
+	if want := "steps:\n- script: a,b\n"; got != want {
+		t.Errorf("%s", cmp.Diff(want, got))
+	}
 }
 
 func TestRule29Paths(t *testing.T) {
