@@ -110,6 +110,9 @@ func (c Config) check() error {
 		}
 	}
 	if c.StepSubnet != "" {
+		if c.NetNS == "" {
+			return errors.New("stepSubnet: only in a network namespace of the builder's own: give netns too")
+		}
 		if err := checkStepSubnet(c.StepSubnet); err != nil {
 			return fmt.Errorf("stepSubnet: %w", err)
 		}

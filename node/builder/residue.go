@@ -35,6 +35,9 @@ func clearResidue(ctx context.Context, c Config) error {
 	errs := []error{killSteps(ctx, c)}
 	errs = append(errs, unmountBelow(c.State))
 	errs = append(errs, removeCgroups(ctx, cgroupName(c.State)))
+	if c.StepSubnet != "" {
+		errs = append(errs, removeBridge(bridgeName(c.State)))
+	}
 	_ = os.Remove("/run/runc") // only when it is empty: others may use it
 	return errors.Join(errs...)
 }

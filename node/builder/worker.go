@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/executor/oci"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/network/netproviders"
 	"github.com/moby/buildkit/version"
 	"github.com/moby/buildkit/worker"
@@ -39,6 +40,13 @@ func openWorker(ctx context.Context, c Config, hosts docker.RegistryHosts) (work
 		netproviders.Opt{Mode: "host"}, dns, c.Runc, "", false, parallel, "", cgroupName(c.State), nil)
 	if err != nil {
 		return nil, "", fmt.Errorf("prepare worker: %w", err)
+	}
+	if c.StepSubnet != "" {
+		steps, err := openStepNetwork(c)
+		if err != nil {
+			return nil, "", fmt.Errorf("prepare the network of build steps: %w", err)
+		}
+		opt.NetworkProviders[pb.NetMode_UNSET] = steps // the map is the executor's too
 	}
 	opt.GCPolicy = gcPolicy(c.CacheBytes)
 	opt.RegistryHosts = hosts
