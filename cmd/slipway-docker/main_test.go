@@ -48,7 +48,7 @@ func newDocker(t *testing.T) docker {
 
 func TestDockerBuildPush(t *testing.T) {
 	t.Parallel()
-	w := imagestest.New(t, func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/team/") })
+	w := imagestest.New(t, imagestest.Setup{Protect: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/team/") }})
 	d := newDocker(t)
 	d.env["SLIPWAY_BUILDER_URL"] = "unix://" + w.Socket
 	d.env["SLIPWAY_REGISTRY_HOST"] = imagestest.Host

@@ -41,7 +41,7 @@ func lines(events []images.Event) []string {
 
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	w := imagestest.New(t, nil)
+	w := imagestest.New(t, imagestest.Setup{})
 
 	t.Run("scratch and COPY, pushed under two names, with dockerignore", func(t *testing.T) {
 		image := imagestest.Host + "/team/app"
@@ -150,7 +150,7 @@ func TestBuild(t *testing.T) {
 
 func TestPushWithCredentials(t *testing.T) {
 	t.Parallel()
-	w := imagestest.New(t, func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/private/") })
+	w := imagestest.New(t, imagestest.Setup{Protect: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/private/") }})
 	context := map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}
 	image := imagestest.Host + "/private/app:1"
 
@@ -177,7 +177,7 @@ func TestPushWithCredentials(t *testing.T) {
 
 func TestBuilderKilledAndStopped(t *testing.T) {
 	t.Parallel()
-	w := imagestest.New(t, nil)
+	w := imagestest.New(t, imagestest.Setup{})
 	o := images.Options{ContextDir: w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN date > /when\n"}), Tags: []string{imagestest.Host + "/team/kept:1"}}
 	first, _, err := w.BuildFolder(o)
 	if err != nil {

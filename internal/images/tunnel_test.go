@@ -190,7 +190,7 @@ func TestTunnel(t *testing.T) {
 
 func TestBuildThroughTunnel(t *testing.T) {
 	t.Parallel()
-	w := imagestest.New(t, nil)
+	w := imagestest.New(t, imagestest.Setup{})
 	u := serve(t, images.NewTunnel(images.DialSocket(w.Socket), images.TunnelLimits{}))
 	dial, err := images.NewDial(u.String(), token)
 	if err != nil {

@@ -6,10 +6,12 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -39,12 +41,13 @@ func need(t *testing.T, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
-		missing(t, "%s does not name the program", variable)
+		Missing(t, "%s does not name the program", variable)
 	}
 	return path
 }
 
-func missing(t *testing.T, format string, args ...any) {
+// Missing skips a test that needs something of the machine; in CI it fails.
+func Missing(t *testing.T, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf(format, args...)
@@ -74,29 +77,46 @@ type World struct {
 	stderr   *bytes.Buffer
 }
 
-// New starts a registry, which holds library/busybox:1 in the mirror's folder and wants
-// user job with password secret-token where protect says so, and a builder that knows both.
-func New(t *testing.T, protect func(*http.Request) bool) *World {
+// Setup is what differs between worlds; the zero value is complete.
+type Setup struct {
+	// Protect says which requests need user job with password secret-token.
+	Protect func(*http.Request) bool
+	// Address is the registry's, 127.0.0.1 by default.
+	Address string
+	// Config is added to the builder's configuration.
+	Config map[string]any
+}
+
+// New starts a registry, which holds library/busybox:1 in the mirror's folder, and a builder
+// that knows both. They end with the test.
+func New(t *testing.T, setup Setup) *World {
 	t.Helper()
 	need(t, "SLIPWAY_BUILDER")
 	if os.Geteuid() != 0 {
-		missing(t, "the builder needs root")
+		Missing(t, "the builder needs root")
 	}
 	backend := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	l, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(setup.Address, "127.0.0.1"), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u, p, _ := r.BasicAuth()
-		if protect != nil && protect(r) && (u != user || p != password) {
+		if setup.Protect != nil && setup.Protect(r) && (u != user || p != password) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
 			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"sign in"}]}`, http.StatusUnauthorized)
 			return
 		}
 		backend.ServeHTTP(w, r)
 	}))
+	server.Listener.Close()
+	server.Listener = l
+	server.Start()
 	t.Cleanup(server.Close)
 	w := &World{t: t, registry: server, Dir: t.TempDir()}
 	w.Socket = filepath.Join(w.Dir, "builder.sock")
 	w.pushBusybox()
-	w.writeConfig(map[string]any{})
+	w.writeConfig(setup.Config)
 	w.Start()
 	t.Cleanup(func() {
 		if w.Command != nil {
@@ -269,7 +289,7 @@ var busyboxImage = sync.OnceValues(func() (v1.Image, error) {
 	}
 	write(tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
 	write(tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, binary)
-	for _, applet := range []string{"sh", "cat", "echo", "date", "sleep", "wget", "ip", "ls", "nslookup", "true"} {
+	for _, applet := range []string{"sh", "cat", "echo", "date", "sleep", "wget", "ip", "ls", "nslookup", "true", "awk", "grep", "nc"} {
 		write(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
 	}
 	if e := tw.Close(); err == nil {
@@ -302,7 +322,7 @@ func (w *World) pushBusybox() {
 	w.t.Helper()
 	img, err := busyboxImage()
 	if err != nil {
-		missing(w.t, "a static busybox is needed (Debian: busybox-static): %v", err)
+		Missing(w.t, "a static busybox is needed (Debian: busybox-static): %v", err)
 	}
 	ref, err := name.ParseReference(strings.TrimPrefix(w.registry.URL, "http://") + "/mirror/docker.io/library/busybox:1")
 	if err != nil {
