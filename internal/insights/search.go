@@ -40,7 +40,7 @@ type LogRow struct {
 
 const maxSearchText = 1000
 
-// Logs lists log messages and exceptions, newest first. To page on, ask again with To set to the last row's time.
+// Logs lists log messages and exceptions, newest first; those of one microsecond in the reverse of their order. To page on, ask again with To set to the last row's time.
 func (s *Service) Logs(ctx context.Context, q LogQuery) ([]LogRow, error) {
 	if len(q.Text) > maxSearchText {
 		return nil, slipway.Limit("the text to search for has at most %d bytes", maxSearchText)
@@ -62,11 +62,12 @@ func (s *Service) Logs(ctx context.Context, q LogQuery) ([]LogRow, error) {
 	n := limit(q.Limit, 100, 1000)
 	const columns = `severityLevel, cloud_RoleName, pod, container, deployment, operation_Id, operation_ParentId, customDimensions`
 	query := fmt.Sprintf(`
-		SELECT * FROM (SELECT "timestamp" AS t, FALSE, message, '', source, %[1]s FROM traces WHERE %[2]s ORDER BY t DESC LIMIT %[4]d)
+		SELECT * EXCLUDE (r) FROM (
+		SELECT * FROM (SELECT rowid AS r, "timestamp" AS t, FALSE, message, '', source, %[1]s FROM traces WHERE %[2]s ORDER BY t DESC, r DESC LIMIT %[4]d)
 		UNION ALL
-		SELECT * FROM (SELECT "timestamp" AS t, TRUE, CASE WHEN type = '' THEN message ELSE type || ': ' || message END, details, '', %[1]s
-			FROM exceptions WHERE %[3]s ORDER BY t DESC LIMIT %[4]d)
-		ORDER BY t DESC LIMIT %[4]d`, columns, message, exception, n)
+		SELECT * FROM (SELECT rowid AS r, "timestamp" AS t, TRUE, CASE WHEN type = '' THEN message ELSE type || ': ' || message END, details, '', %[1]s
+			FROM exceptions WHERE %[3]s ORDER BY t DESC, r DESC LIMIT %[4]d))
+		ORDER BY t DESC, r DESC LIMIT %[4]d`, columns, message, exception, n)
 	return store.List(ctx, s.store, func(row interface{ Scan(...any) error }, l *LogRow) error {
 		var severity int64
 		err := row.Scan(&l.Time, &l.Exception, &l.Message, &l.Stack, &l.Source, &severity, &l.Service, &l.Pod, &l.Container,
