@@ -9,7 +9,8 @@ package template
 
 // Limits on one expansion.
 const (
-	MaxFiles       = 200     // inclusions, counted each time
+	MaxFiles       = 200     // different files
+	MaxInclusions  = 5000    // inclusions, counted each time
 	MaxNesting     = 50      // inclusions inside inclusions
 	MaxEvaluations = 100_000 // expressions evaluated
 	MaxNodes       = 200_000 // nodes of the result and of what it was made of

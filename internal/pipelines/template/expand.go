@@ -73,8 +73,8 @@ type expander struct {
 	resources    *yaml.Node
 	parsed       map[string]parsed
 
-	files, evaluations, nodes, bytes int
-	stopped                          bool
+	inclusions, evaluations, nodes, bytes int
+	stopped                               bool
 }
 
 type parsed struct {

@@ -71,8 +71,13 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 			e.problems.Add(p.Key.At, "unknown key %q beside template%s", key, nearest.Suggest(key, []string{"template", "parameters"}))
 		}
 	}
-	if e.files++; e.files > MaxFiles {
-		e.problems.Limit(name.At, "the pipeline includes more than %d templates", MaxFiles)
+	if e.inclusions++; e.inclusions > MaxInclusions {
+		e.problems.Limit(name.At, "the pipeline includes templates more than %d times", MaxInclusions)
+		e.stopped = true
+		return nil
+	}
+	if len(e.sources) > MaxFiles {
+		e.problems.Limit(name.At, "the pipeline includes more than %d files", MaxFiles)
 		e.stopped = true
 		return nil
 	}

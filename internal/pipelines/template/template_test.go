@@ -1,6 +1,7 @@
 package template
 
 import (
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -468,6 +469,22 @@ steps:
 steps:
 - template: t.yml
 `, "t.yml:2:13: templates include each other more than 50 deep\n")
+	wide := "-- p.yml --\nsteps:\n"
+	for i := range MaxFiles + 1 {
+		wide += fmt.Sprintf("- template: t%d.yml\n", i)
+	}
+	for i := range MaxFiles + 1 {
+		wide += fmt.Sprintf("-- t%d.yml --\nsteps: []\n", i)
+	}
+	check(t, "many files", wide, "p.yml:202:13: the pipeline includes more than 200 files\n")
+	check(t, "many inclusions", `
+-- p.yml --
+steps:
+- ${{ each i in split('`+strings.Repeat(",", MaxInclusions)+`', ',') }}:
+  - template: t.yml
+-- t.yml --
+steps: []
+`, "p.yml:3:15: the pipeline includes templates more than 5000 times\n")
 	many := strings.Repeat("x, ", 400)
 	check(t, "each in each in each", `
 -- p.yml --
