@@ -14,18 +14,19 @@ import (
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
+	"slipway/internal/repos"
 )
 
 type pipelinesPages struct {
 	*Server
 	pipelines *pipelines.Service
-	things    Things
+	repos     *repos.Service // nil: commits have no links
 	markdown  markdown
 }
 
 // AddPipelines serves the pages of pipelines: their list, runs, logs, artifacts, test results and variable groups.
-func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
-	p := pipelinesPages{s, svc, t, newMarkdown()}
+func (s *Server) AddPipelines(svc *pipelines.Service, r *repos.Service) {
+	p := pipelinesPages{s, svc, r, newMarkdown()}
 	s.Project("GET", "/_build", identity.Read, p.list)
 	s.Project("POST", "/_build/queue", identity.Contribute, p.queue)
 	s.Project("GET", "/_build/results", identity.Read, p.run)
@@ -150,7 +151,11 @@ func (p pipelinesPages) pipelineRow(ctx context.Context, v View, d pipelines.Def
 func (p pipelinesPages) runRow(ctx context.Context, v View, run *pipelines.Run) runRow {
 	row := runRow{URL: runURL(v, run.ID), Number: run.Number, Title: run.Title, Pipeline: run.PipelineName, Branch: branchName(run.Ref), Reason: reasonWords(run.Reason),
 		State: runState(run), Who: run.Actor.Name, Commit: run.Commit, Queued: run.Queued, Took: span(run.Started, run.Finished)}
-	row.CommitURL = p.things.describe(ctx, v, slipway.Ref(slipway.RefCommit, run.Commit)).URL
+	if p.repos != nil {
+		if repo, err := p.repos.Get(ctx, run.Repository); err == nil { // a repository that is gone leaves the commit without a link
+			row.CommitURL = v.URL("_git", repo.Name, "commit", run.Commit)
+		}
+	}
 	return row
 }
 
