@@ -1,0 +1,188 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"slipway"
+	"slipway/internal/clock"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/events"
+	"slipway/internal/identity"
+	"slipway/internal/repos"
+	"slipway/internal/web"
+)
+
+// codeWorld serves the pages of a project `tools` with an empty repository `My Shop`.
+type codeWorld struct {
+	t              *testing.T
+	repos          *repos.Service
+	id             slipway.RepositoryID
+	url            string
+	writer, reader string // tokens
+}
+
+func newCodeWorld(t *testing.T) *codeWorld {
+	t.Helper()
+	ctx, d, logger := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := events.Open(ctx, d, clock.System{}, logger)
+	must(err)
+	ident, err := identity.Open(ctx, d, log, clock.System{})
+	must(err)
+	w := &codeWorld{t: t}
+	w.repos, err = repos.Open(ctx, d, log, clock.System{}, t.TempDir(), logger)
+	must(err)
+	t.Cleanup(func() { _ = w.repos.Close() })
+	project, err := ident.CreateProject(ctx, slipway.System, "tools", "")
+	must(err)
+	repo, err := w.repos.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "My Shop", Actor: slipway.System})
+	must(err)
+	w.id = repo.ID
+	token := func(name string, role identity.Role) string {
+		u, err := ident.CreateUser(ctx, slipway.System, identity.NewUser{Name: name, Password: "battery staple"})
+		must(err)
+		must(ident.SetRole(ctx, slipway.System, project.ID, u.ID, role))
+		s, err := ident.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "test",
+			Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(u.ID), Name: u.Name}})
+		must(err)
+		return s
+	}
+	w.writer, w.reader = token("Ada", identity.RoleContributor), token("Ben", identity.RoleReader)
+	pages := web.New(ident, log, logger, "http://slipway.test")
+	pages.AddRepos(w.repos)
+	server := httptest.NewServer(pages.Handler())
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	return w
+}
+
+// do sends a request and follows redirects; it returns the last page.
+func (w *codeWorld) do(token, method, path string, form url.Values) (int, string, *http.Response) {
+	w.t.Helper()
+	req, err := http.NewRequest(method, w.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	req.SetBasicAuth("x", token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res.StatusCode, string(body), res
+}
+
+// shows wants the page with all of these texts.
+func (w *codeWorld) shows(path string, texts ...string) string {
+	w.t.Helper()
+	status, body, _ := w.do(w.reader, "GET", path, nil)
+	if status != 200 {
+		w.t.Errorf("GET %s: %d\n%s", path, status, body)
+		return body
+	}
+	for _, text := range texts {
+		if !strings.Contains(body, text) {
+			w.t.Errorf("GET %s does not show %q:\n%s", path, text, body)
+		}
+	}
+	return body
+}
+
+func TestCodePages(t *testing.T) {
+	t.Parallel()
+	w := newCodeWorld(t)
+	const repo = "/tools/_git/My%20Shop"
+	w.shows("/tools/_git", `href="/tools/_git/My%20Shop"`)
+	w.shows(repo, "git remote add origin "+w.url+"/tools/_git/My%20Shop", "git push -u origin main")
+
+	// The first file and a second one, written on the page.
+	status, body, _ := w.do(w.writer, "POST", repo+"/edit", url.Values{"path": {"README.md"}, "message": {"begin AB#7"},
+		"content": {"# Shop\r\n\r\n<script>alert(1)</script>\r\n\r\n**bold**\r\n"}})
+	if status != 200 || !strings.Contains(body, `<a href="/tools/_workitems/edit/7">AB#7</a>`) {
+		t.Fatalf("commit: %d\n%s", status, body)
+	}
+	status, body, _ = w.do(w.writer, "POST", repo+"/edit", url.Values{"path": {"src/main go.go"}, "content": {"package main\n\n// <hi>\nfunc main() {}\n"}})
+	if status != 200 || !strings.Contains(body, "Update src/main go.go") {
+		t.Fatalf("commit: %d\n%s", status, body)
+	}
+	head, err := w.repos.Resolve(context.Background(), w.id, "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := w.shows(repo, "README.md", `href="/tools/_git/My%20Shop?path=%2Fsrc"`, "<strong>bold</strong>", "<h1>Shop</h1>", w.url+repo)
+	if strings.Contains(page, "alert(1)") {
+		t.Error("a script of the README is on the page")
+	}
+	w.shows(repo+"?path=/src", "main go.go")
+	w.shows(repo+"?path=%2Fsrc%2Fmain+go.go", `id="L3"`, `<span class="hk">package</span>`, "// &lt;hi&gt;")
+	w.shows(repo+"?path=/src&version=GC"+string(head), "main go.go")
+	w.shows(repo+"/commits", "begin AB#7", "Update src/main go.go")
+	w.shows(repo+"/commits?path=/README.md", "begin AB#7")
+	w.shows(repo+"/commit/"+string(head), "src/main go.go", "func main() {}", "+4", `class="added"`)
+	w.shows(repo+"/branches", "main", head.Short())
+	w.shows(repo + "/tags")
+
+	_, body, res := w.do(w.reader, "GET", repo+"/raw?path=/README.md", nil)
+	if ct := res.Header.Get("Content-Type"); body != "# Shop\n\n<script>alert(1)</script>\n\n**bold**\n" || ct != "text/plain; charset=utf-8" || !strings.Contains(res.Header.Get("Content-Security-Policy"), "sandbox") {
+		t.Errorf("raw: %q as %s", body, ct)
+	}
+	for path, want := range map[string]int{
+		repo + "?path=/nothing": 404, repo + "?version=GBnothing": 404, repo + "?version=main": 400, "/tools/_git/nothing": 404,
+		repo + "/commit/" + strings.Repeat("1", 40): 404, repo + "/commit/xyz": 400, repo + "/edit?path=/README.md": 403,
+	} {
+		if status, _, _ := w.do(w.reader, "GET", path, nil); status != want {
+			t.Errorf("GET %s: %d, want %d", path, status, want)
+		}
+	}
+}
+
+func TestEditingOnThePage(t *testing.T) {
+	t.Parallel()
+	w := newCodeWorld(t)
+	const repo = "/tools/_git/My%20Shop"
+	w.do(w.writer, "POST", repo+"/edit", url.Values{"path": {"a.txt"}, "content": {"\n  first\n"}})
+	status, body, _ := w.do(w.writer, "GET", repo+"/edit?path=/a.txt", nil)
+	// The parser drops the first line feed in a textarea (HTML standard, 13.2.6.4.7), so one more is there.
+	if status != 200 || !strings.Contains(body, "spellcheck=\"false\">\n\n  first\n</textarea>") {
+		t.Errorf("form: %d\n%s", status, body)
+	}
+	base, err := w.repos.Resolve(context.Background(), w.id, "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"path": {"/a.txt"}, "base": {string(base)}, "content": {"second\n"}}
+	if status, body, _ := w.do(w.reader, "POST", repo+"/edit", form); status != 403 {
+		t.Errorf("a reader's commit: %d\n%s", status, body)
+	}
+	if status, body, _ := w.do(w.writer, "POST", repo+"/edit", form); status != 200 {
+		t.Errorf("commit: %d\n%s", status, body)
+	}
+	if status, _, _ := w.do(w.writer, "POST", repo+"/edit", form); status != 409 {
+		t.Errorf("commit on what was before: %d, want 409", status)
+	}
+	if status, _, _ := w.do(w.writer, "POST", repo+"/edit", url.Values{"path": {"/.git/config"}, "content": {"x"}}); status != 400 {
+		t.Errorf("a path below .git: %d, want 400", status)
+	}
+	if status, body, _ := w.do(w.writer, "POST", repo+"/edit", url.Values{"path": {"/a.txt"}, "do": {"delete"}}); status != 200 || !strings.Contains(body, "deleted") {
+		t.Errorf("delete: %d\n%s", status, body)
+	}
+}
