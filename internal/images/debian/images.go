@@ -1,13 +1,20 @@
 package debian
 
-// The images that Slipway brings with it. Build Job before Debian: it makes Debian's layer on its way.
-
-// basePackages are in every image of packages: certificates for HTTPS, and apt for Dockerfiles that want more.
-var basePackages = []string{"ca-certificates", "apt"}
-
-// jobPackages are what pipelines' scripts take for granted.
-var jobPackages = []string{
-	"bash", "bzip2", "curl", "file", "git", "gnupg", "jq", "less", "make", "openssh-client", "patch", "procps", "rsync", "unzip", "wget", "xz-utils", "zip",
+// chain is the packages of all images: those with more take the layers of those with less, which registries and nodes
+// then hold once.
+func chain() []Layer {
+	return Packages(
+		// In every image: certificates for HTTPS, and apt for Dockerfiles that want more.
+		PackageSet{Packages: []string{"ca-certificates", "apt"}},
+		// What pipelines' scripts take for granted.
+		PackageSet{Packages: []string{
+			"bash", "bzip2", "curl", "file", "git", "gnupg", "jq", "less", "make", "openssh-client", "patch", "procps", "rsync", "unzip", "wget", "xz-utils", "zip",
+		}},
+		// The container makes its own data folder; a cluster of databases in the image would be of no use.
+		PackageSet{Packages: []string{"postgresql-15"}, Files: map[string]string{
+			"/etc/postgresql-common/createcluster.conf": "create_main_cluster = false\n",
+		}},
+	)
 }
 
 const debianPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,13 +37,13 @@ func BusyboxImage() Spec {
 
 // Debian is library/debian:bookworm.
 func Debian() Spec {
-	return Spec{Layers: Packages(basePackages), Config: Config{Env: []string{debianPath}, Cmd: []string{"bash"}}}
+	return Spec{Layers: chain()[:1], Config: Config{Env: []string{debianPath}, Cmd: []string{"bash"}}}
 }
 
 // Job is the image in which a pipeline's steps run when it names no container: Debian, the usual tools, and Go.
 func Job() Spec {
 	return Spec{
-		Layers: append(Packages(basePackages, jobPackages), GoToolchain("")),
+		Layers: append(chain()[:2], GoToolchain("")),
 		Config: Config{Env: append([]string{"LANG=C.UTF-8"}, goEnv...), Cmd: []string{"bash"}, WorkingDir: "/"},
 	}
 }
@@ -46,7 +53,7 @@ func Job() Spec {
 // image of that name takes them.
 func Postgres() Spec {
 	return Spec{
-		Layers: append(Packages(basePackages, []string{"postgresql-15"}), Files(File{Path: "/usr/local/bin/postgres-start", Content: []byte(postgresStart)})),
+		Layers: append(chain(), Files(File{Path: "/usr/local/bin/postgres-start", Content: []byte(postgresStart)})),
 		Config: Config{
 			Env:        []string{"PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "PGDATA=/var/lib/postgresql/data"},
 			Entrypoint: []string{"/usr/local/bin/postgres-start"}, Ports: []string{"5432/tcp"},

@@ -3,6 +3,7 @@ package debian
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,39 +24,52 @@ deb http://deb.debian.org/debian bookworm-updates main
 deb http://deb.debian.org/debian-security bookworm-security main
 `
 
+// PackageSet is what one layer of Packages adds.
+type PackageSet struct {
+	Packages []string
+	Files    map[string]string // by path: configuration that must be there before the packages are installed
+}
+
 // Packages is Debian's essential packages with further ones: one layer for each set, the essential packages in the
-// first. Layers that several images begin with are the same ones.
-func Packages(sets ...[]string) []Layer {
-	layers := make([]Layer, len(sets))
-	for i := range sets {
-		layers[i] = packagesLayer{sets: sets[:i+1]}
+// first. An image may take the first few layers of a chain; making any of them makes the whole chain, since one
+// installation of all is much quicker than several.
+func Packages(chain ...PackageSet) []Layer {
+	layers := make([]Layer, len(chain))
+	for i := range chain {
+		layers[i] = packagesLayer{chain: chain, n: i + 1}
 	}
 	return layers
 }
 
-// packagesLayer is the last layer of its sets.
-type packagesLayer struct{ sets [][]string }
+// packagesLayer is the last layer of the first n sets.
+type packagesLayer struct {
+	chain []PackageSet
+	n     int
+}
 
 var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 
 func (l packagesLayer) key(context.Context) (string, error) {
 	parts := []string{"packages", recipe, Suite, runtime.GOARCH}
-	for _, set := range l.sets {
-		for _, p := range set {
+	for _, set := range l.chain[:l.n] {
+		for _, p := range set.Packages {
 			if !packageName.MatchString(p) {
 				return "", slipway.Invalid("%q is no name of a Debian package", p)
 			}
 		}
-		parts = append(parts, strings.Join(slices.Sorted(slices.Values(set)), " "))
+		parts = append(parts, strings.Join(slices.Sorted(slices.Values(set.Packages)), " "))
+		for _, name := range slices.Sorted(maps.Keys(set.Files)) {
+			parts = append(parts, name, set.Files[name])
+		}
 	}
 	return keyOf(parts...), nil
 }
 
 func (l packagesLayer) title() string {
-	return "Debian " + Suite + " with " + strings.Join(l.sets[len(l.sets)-1], ", ")
+	return "Debian " + Suite + " with " + strings.Join(l.chain[l.n-1].Packages, ", ")
 }
 
-// make installs all sets in one run of mmdebstrap, which leaves a tar of the whole after each set, and stores a layer
+// make installs the whole chain in one run of mmdebstrap, which leaves a tar of the whole after each set, and stores a layer
 // for each: what the set added.
 func (l packagesLayer) make(ctx context.Context, i *Importer) error {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
@@ -66,18 +80,18 @@ func (l packagesLayer) make(ctx context.Context, i *Importer) error {
 		return fmt.Errorf("make folder for packages: %w", err)
 	}
 	defer os.RemoveAll(work)
-	if err := i.bootstrap(ctx, work, l.sets); err != nil {
+	if err := i.bootstrap(ctx, work, l.chain); err != nil {
 		return err
 	}
 	before := newTree()
-	for n := range l.sets {
+	for n := range l.chain {
 		whole := newTree()
 		if err := whole.readTar(setTar(work, n), wanted); err != nil {
 			return fmt.Errorf("read packages: %w", err)
 		}
 		whole.text("etc/apt/sources.list", 0o644, []byte(sources))
 		whole.text("etc/machine-id", 0o444, nil)
-		part := packagesLayer{sets: l.sets[:n+1]}
+		part := packagesLayer{chain: l.chain, n: n + 1}
 		key, err := part.key(ctx)
 		if err != nil {
 			return err
@@ -98,17 +112,24 @@ func (l packagesLayer) make(ctx context.Context, i *Importer) error {
 func setTar(work string, n int) string { return filepath.Join(work, fmt.Sprintf("set-%d.tar", n)) }
 
 // bootstrap runs mmdebstrap. Unpacking need not be safe against power cuts: a run that breaks off is repeated.
-func (i *Importer) bootstrap(ctx context.Context, work string, sets [][]string) error {
+func (i *Importer) bootstrap(ctx context.Context, work string, chain []PackageSet) error {
 	args := []string{
 		"--variant=essential", "--mode=root", "--format=null", "--architectures=" + runtime.GOARCH,
-		"--include=" + strings.Join(sets[0], ","),
+		"--include=" + strings.Join(chain[0].Packages, ","),
 		`--aptopt=Acquire::Languages "none"`, `--aptopt=APT::Install-Recommends "false"`,
-		"--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=force-unsafe-io", "--dpkgopt=force-confold", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		"--dpkgopt=path-exclude=/usr/share/info/*",
 	}
-	for n, set := range sets {
+	for n, set := range chain {
+		for i, name := range slices.Sorted(maps.Keys(set.Files)) {
+			source := filepath.Join(work, fmt.Sprintf("file-%d-%d", n, i))
+			if err := os.WriteFile(source, []byte(set.Files[name]), 0o644); err != nil {
+				return fmt.Errorf("write configuration for packages: %w", err)
+			}
+			args = append(args, `--customize-hook=install -D -m 644 "`+source+`" "$1`+name+`"`)
+		}
 		if n > 0 {
-			args = append(args, "--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends install "+strings.Join(set, " "))
+			args = append(args, "--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends install "+strings.Join(set.Packages, " "))
 		}
 		args = append(args, `--customize-hook=tar --create --file "`+setTar(work, n)+`" --numeric-owner --one-file-system --xattrs --xattrs-include=security.capability -C "$1" .`)
 	}
@@ -132,6 +153,8 @@ var (
 		"var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock", "var/lib/dpkg/status-old", "var/lib/dpkg/available",
 		"var/lib/dpkg/diversions-old", "var/lib/dpkg/statoverride-old", "var/cache/debconf/config.dat-old", "var/cache/debconf/templates.dat-old",
 		"var/cache/debconf/passwords.dat", "var/lib/apt/extended_states.bak", "var/lib/systemd/random-seed",
+		// A key that the package ssl-cert makes: a secret that everybody would have.
+		"etc/ssl/private/ssl-cert-snakeoil.key", "etc/ssl/certs/ssl-cert-snakeoil.pem",
 	}
 )
 
