@@ -114,3 +114,23 @@ func (s *Service) serving(ctx context.Context) ([]Deployment, error) {
 	}
 	return list, nil
 }
+
+// EnvironmentName is an environment that something was deployed to.
+type EnvironmentName struct {
+	ID   slipway.EnvironmentID
+	Name string
+}
+
+// Environments lists the environments of the project that something was deployed to, by number, at most 200.
+func (s *Service) Environments(ctx context.Context, project slipway.ProjectID) ([]EnvironmentName, error) {
+	const query = `
+		SELECT environment_id, max(environment_name) FROM insights_deployments
+		WHERE project_id = $1 GROUP BY environment_id ORDER BY environment_id LIMIT 200`
+	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, e *EnvironmentName) error {
+		return row.Scan((*int64)(&e.ID), &e.Name)
+	}, query, string(project))
+	if err != nil {
+		return nil, fmt.Errorf("list environments: %w", err)
+	}
+	return list, nil
+}
