@@ -80,6 +80,9 @@ func (l packagesLayer) make(ctx context.Context, i *Importer) error {
 		return fmt.Errorf("make folder for packages: %w", err)
 	}
 	defer os.RemoveAll(work)
+	if err := os.Chmod(work, 0o755); err != nil { // apt downloads as a user of its own
+		return fmt.Errorf("open folder for packages: %w", err)
+	}
 	if err := i.bootstrap(ctx, work, l.chain); err != nil {
 		return err
 	}
@@ -91,6 +94,9 @@ func (l packagesLayer) make(ctx context.Context, i *Importer) error {
 		}
 		whole.text("etc/apt/sources.list", 0o644, []byte(sources))
 		whole.text("etc/machine-id", 0o444, nil)
+		for _, mount := range []string{"dev", "proc", "sys"} { // the machine's own while packages are installed
+			whole.folder(mount, 0o755)
+		}
 		part := packagesLayer{chain: l.chain, n: n + 1}
 		key, err := part.key(ctx)
 		if err != nil {
@@ -131,7 +137,7 @@ func (i *Importer) bootstrap(ctx context.Context, work string, chain []PackageSe
 		if n > 0 {
 			args = append(args, "--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends install "+strings.Join(set.Packages, " "))
 		}
-		args = append(args, `--customize-hook=tar --create --file "`+setTar(work, n)+`" --numeric-owner --one-file-system --xattrs --xattrs-include=security.capability -C "$1" .`)
+		args = append(args, `--customize-hook=tar --create --file "`+setTar(work, n)+`" --numeric-owner --one-file-system --xattrs --xattrs-include=security.capability --exclude=./sys --exclude=./proc --exclude=./dev -C "$1" .`)
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, Suite, "-")...)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1704067200", "LC_ALL=C.UTF-8", "TMPDIR="+work)
