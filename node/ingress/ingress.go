@@ -21,8 +21,8 @@ import (
 	networkinglisters "k8s.io/client-go/listers/networking/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"slipway/node/client"
 	"slipway/node/config"
-	"slipway/node/kube"
 	"slipway/node/objects"
 )
 
@@ -40,11 +40,11 @@ type Controller struct {
 
 // Run serves the listener until ctx ends.
 func Run(ctx context.Context, c *config.Config, listener net.Listener) error {
-	client, err := kube.Client(c, "addons")
+	api, err := client.New(c, "addons")
 	if err != nil {
 		return err
 	}
-	n := &Controller{client: client, changed: make(chan struct{}, 1), transport: &http.Transport{
+	n := &Controller{client: api, changed: make(chan struct{}, 1), transport: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 32,
 		IdleConnTimeout:     30 * time.Second,

@@ -30,6 +30,7 @@ type Node struct {
 	HostAddress netip.Addr
 	NodeAddress netip.Addr
 	PodCIDR     netip.Prefix
+	ServiceCIDR netip.Prefix
 }
 
 // Ensure makes the namespace and its link, or takes what a killed predecessor left, and returns an open handle to it.
@@ -51,8 +52,33 @@ func (n Node) Ensure() (netns.NsHandle, error) {
 	return ns, nil
 }
 
+// share makes the folder of namespaces a shared mount of its own, as `ip netns add` does. If that came later than our namespace,
+// it would cover it, and nobody could delete what is covered.
+func share() error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	err := unix.Mount("", folder, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if errors.Is(err, unix.EINVAL) { // not a mount yet
+		if err = unix.Mount(folder, folder, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+			err = unix.Mount("", folder, "none", unix.MS_SHARED|unix.MS_REC, "")
+		}
+	}
+	return err
+}
+
+// unshare undoes share when no namespace is left in the folder, whoever made it.
+func unshare() {
+	if entries, err := os.ReadDir(folder); err == nil && len(entries) == 0 {
+		_ = unix.Unmount(folder, 0) // not mounted, or in use again: both fine
+	}
+}
+
 // create makes a named namespace without moving this thread for good.
 func create(name string) (netns.NsHandle, error) {
+	if err := share(); err != nil {
+		return netns.None(), err
+	}
 	result := make(chan error)
 	var ns netns.NsHandle
 	go func() {
@@ -109,6 +135,15 @@ func (n Node) connect(ns netns.NsHandle) error {
 	}
 	if err := inside.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("loopback of %s: %w", n.Name, err)
+	}
+	node, err := inside.LinkByName(n.NodeLink)
+	if err != nil {
+		return fmt.Errorf("link %s: %w", n.NodeLink, err)
+	}
+	// The kernel looks for a route before it translates a service's address; which one it finds does not matter.
+	services := &net.IPNet{IP: n.ServiceCIDR.Addr().AsSlice(), Mask: net.CIDRMask(n.ServiceCIDR.Bits(), 32)}
+	if err := inside.RouteReplace(&netlink.Route{LinkIndex: node.Attrs().Index, Dst: services, Scope: netlink.SCOPE_LINK}); err != nil {
+		return fmt.Errorf("route of services in %s: %w", n.Name, err)
 	}
 	return Do(ns, n.forward)
 }
@@ -196,6 +231,7 @@ func (n Node) Delete() error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, fmt.Errorf("delete namespace %s: %w", n.Name, err))
 	}
+	unshare()
 	return errors.Join(errs...)
 }
 

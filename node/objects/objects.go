@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"slipway/node/client"
 	"slipway/node/config"
-	"slipway/node/kube"
 )
 
 // Names that the objects and their implementations agree on.
@@ -38,11 +38,11 @@ type one struct {
 // Apply puts all objects in place by server-side apply, and repeats until it worked or ctx ends: a fresh API server refuses some
 // for its first seconds.
 func Apply(ctx context.Context, c *config.Config) error {
-	r, err := kube.REST(c, "addons")
+	r, err := client.REST(c, "addons")
 	if err != nil {
 		return err
 	}
-	client, err := dynamic.NewForConfig(r)
+	api, err := dynamic.NewForConfig(r)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func Apply(ctx context.Context, c *config.Config) error {
 	}
 	for _, o := range all(c, authority) {
 		for {
-			err := apply(ctx, client, o)
+			err := apply(ctx, api, o)
 			if err == nil {
 				break
 			}
@@ -66,11 +66,11 @@ func Apply(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
-func apply(ctx context.Context, client dynamic.Interface, o one) error {
+func apply(ctx context.Context, api dynamic.Interface, o one) error {
 	u := &unstructured.Unstructured{Object: o.object}
-	var target dynamic.ResourceInterface = client.Resource(o.resource)
+	var target dynamic.ResourceInterface = api.Resource(o.resource)
 	if u.GetNamespace() != "" {
-		target = client.Resource(o.resource).Namespace(u.GetNamespace())
+		target = api.Resource(o.resource).Namespace(u.GetNamespace())
 	}
 	if _, err := target.Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "slipway-node", Force: true}); err != nil {
 		return fmt.Errorf("apply %s %s: %w", u.GetKind(), u.GetName(), err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/klog/v2"
 
+	"slipway/node/client"
 	"slipway/node/config"
 	"slipway/node/containers"
 	"slipway/node/dns"
@@ -124,7 +125,7 @@ const patience = time.Second
 
 func (s Set) run(ctx context.Context, p part) error {
 	if p.server {
-		if err := kube.WaitReady(ctx, s.Config); err != nil {
+		if err := client.WaitReady(ctx, s.Config); err != nil {
 			return err
 		}
 	}

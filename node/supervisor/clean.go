@@ -36,7 +36,7 @@ func Clean(ctx context.Context, c *config.Config) error {
 
 func node(c *config.Config) network.Node {
 	return network.Node{Name: c.Namespace(), HostLink: c.HostLink(), NodeLink: c.NodeLink(),
-		HostAddress: c.HostAddress, NodeAddress: c.NodeAddress, PodCIDR: c.PodCIDR}
+		HostAddress: c.HostAddress, NodeAddress: c.NodeAddress, PodCIDR: c.PodCIDR, ServiceCIDR: c.ServiceCIDR}
 }
 
 // remove is Clean for who holds the lock. Each step is tried, whatever became of the one before.

@@ -12,11 +12,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"slipway/node/client"
 	"slipway/node/config"
 	"slipway/node/containers"
 	"slipway/node/egress"
 	"slipway/node/host"
-	"slipway/node/kube"
 	"slipway/node/pki"
 	"slipway/node/process"
 )
@@ -91,7 +91,7 @@ func (s *Supervisor) start(ctx, threads context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
 	wait = s.failWith(wait)
-	if err := p.phase("control-plane", "etcd, API server, controllers, scheduler", func() error { return s.alive(wait, kube.WaitReady(wait, c)) }); err != nil {
+	if err := p.phase("control-plane", "etcd, API server, controllers, scheduler", func() error { return s.alive(wait, client.WaitReady(wait, c)) }); err != nil {
 		return err
 	}
 	if err := p.phase("kubelet", "node is Ready", func() error { return s.alive(wait, s.waitNode(wait)) }); err != nil {

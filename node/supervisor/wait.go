@@ -9,19 +9,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"slipway/node/kube"
+	"slipway/node/client"
 	"slipway/node/objects"
 )
 
 // waitNode waits until the kubelet of this start has reported the node Ready. The report of an earlier one does not count.
 func (s *Supervisor) waitNode(ctx context.Context) error {
-	client, err := kube.Client(s.Config, "addons")
+	api, err := client.New(s.Config, "addons")
 	if err != nil {
 		return err
 	}
 	reason := "the kubelet has not reported yet"
 	for {
-		node, err := client.CoreV1().Nodes().Get(ctx, s.Config.NodeName(), metav1.GetOptions{})
+		node, err := api.CoreV1().Nodes().Get(ctx, s.Config.NodeName(), metav1.GetOptions{})
 		if err == nil {
 			if reason = s.unready(node); reason == "" {
 				return nil
@@ -37,21 +37,21 @@ func (s *Supervisor) waitNode(ctx context.Context) error {
 
 // waitAddons waits for what the first pod of a new cluster needs: the default service account, name resolution, volumes.
 func (s *Supervisor) waitAddons(ctx context.Context) error {
-	client, err := kube.Client(s.Config, "addons")
+	api, err := client.New(s.Config, "addons")
 	if err != nil {
 		return err
 	}
 	checks := map[string]func() error{
 		"default service account": func() error {
-			_, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
+			_, err := api.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
 			return err
 		},
 		"storage class": func() error {
-			_, err := client.StorageV1().StorageClasses().Get(ctx, objects.StorageClass, metav1.GetOptions{})
+			_, err := api.StorageV1().StorageClasses().Get(ctx, objects.StorageClass, metav1.GetOptions{})
 			return err
 		},
 		"DNS service": func() error {
-			_, err := client.CoreV1().Services("kube-system").Get(ctx, "kube-dns", metav1.GetOptions{})
+			_, err := api.CoreV1().Services("kube-system").Get(ctx, "kube-dns", metav1.GetOptions{})
 			return err
 		},
 		"DNS server": func() error {

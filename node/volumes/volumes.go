@@ -13,14 +13,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v11/controller"
 
+	"slipway/node/client"
 	"slipway/node/config"
-	"slipway/node/kube"
 	"slipway/node/objects"
 )
 
 // Run provisions and deletes volumes until ctx ends.
 func Run(ctx context.Context, c *config.Config) error {
-	client, err := kube.Client(c, "addons")
+	api, err := client.New(c, "addons")
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func Run(ctx context.Context, c *config.Config) error {
 	if err := os.MkdirAll(p.folder, 0o755); err != nil {
 		return fmt.Errorf("make folder of volumes: %w", err)
 	}
-	controller.NewProvisionController(ctx, client, objects.Provisioner, p, controller.LeaderElection(false)).Run(ctx)
+	controller.NewProvisionController(ctx, api, objects.Provisioner, p, controller.LeaderElection(false)).Run(ctx)
 	return nil
 }
 
