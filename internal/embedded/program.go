@@ -31,7 +31,8 @@ type Program struct {
 	Path   string
 	Folder string // where its configuration, process id and output are kept
 	Config any    // written as JSON
-	// ReadyPhase is the phase whose state "ready" means that the program serves; empty for any phase.
+	// ReadyPhase is the phase whose state "ready" means that the program serves; empty for a program without
+	// phases, which says `"ready": true`.
 	ReadyPhase string
 }
 
@@ -42,6 +43,7 @@ type Progress struct {
 	State     string `json:"state"` // starting, ready, failed, stopping, stopped
 	Message   string `json:"message"`
 	ElapsedMS int64  `json:"elapsedMs"`
+	Ready     bool   `json:"ready"` // what a program without phases says
 }
 
 // Process is a running program.
@@ -189,7 +191,7 @@ func (p Program) await(ctx context.Context, pid int, progress func(Progress)) er
 			if step.State == "failed" {
 				return fmt.Errorf("%s: %s", p.Name, step.Message)
 			}
-			if step.State == "ready" && (p.ReadyPhase == "" || step.Phase == p.ReadyPhase) {
+			if step.Ready && p.ReadyPhase == "" || step.State == "ready" && step.Phase == p.ReadyPhase {
 				return nil
 			}
 			continue

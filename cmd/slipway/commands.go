@@ -1,0 +1,222 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"slipway/internal/api"
+)
+
+// projectFlag gives the commands about one project their --project flag.
+func projectFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().StringP("project", "p", "sample", "project")
+}
+
+type listOf[T any] struct {
+	Value []T `json:"value"`
+}
+
+// table writes rows in columns.
+func table(rows [][]string) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
+
+func approveCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "approve [NUMBER]", GroupID: "loop", Short: "approve a waiting deployment, or list those that wait", Args: cobra.MaximumNArgs(1)}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	reject := cmd.Flags().Bool("reject", false, "reject it instead")
+	comment := cmd.Flags().String("comment", "", "what to say with the decision")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		path := "/" + url.PathEscape(*project) + "/_apis/pipelines/approvals"
+		if len(args) == 0 {
+			var pending listOf[api.Approval]
+			if err := a.call(cmd.Context(), http.MethodGet, path, nil, &pending); err != nil {
+				return err
+			}
+			if len(pending.Value) == 0 {
+				fmt.Println("nothing waits for an approval")
+				return nil
+			}
+			rows := [][]string{{"NUMBER", "ENVIRONMENT", "RUN", "STAGE", "COMMIT"}}
+			for _, p := range pending.Value {
+				rows = append(rows, []string{fmt.Sprint(p.ID), p.Environment, fmt.Sprint(p.Run), p.Stage, short(p.Commit)})
+			}
+			return table(rows)
+		}
+		id, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil {
+			return fmt.Errorf("approval %q: write its number, as `slipway approve` lists it", args[0])
+		}
+		status := "approved"
+		if *reject {
+			status = "rejected"
+		}
+		var decided listOf[api.Approval]
+		body := []map[string]any{{"approvalId": id, "status": status, "comment": *comment}}
+		if err := a.call(cmd.Context(), http.MethodPatch, path, body, &decided); err != nil {
+			return err
+		}
+		for _, d := range decided.Value {
+			fmt.Printf("approval %d of run %d to %s: %s\n", d.ID, d.Run, d.Environment, d.Status)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func runsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "runs [NUMBER]", GroupID: "loop", Short: "list the runs of pipelines, or show the stages, jobs and steps of one", Args: cobra.MaximumNArgs(1)}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	cancel := cmd.Flags().Bool("cancel", false, "cancel the run")
+	retry := cmd.Flags().Bool("retry", false, "run its failed jobs again")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		path := "/" + url.PathEscape(*project) + "/_apis/build/builds"
+		if len(args) == 0 {
+			if *cancel || *retry {
+				return errors.New("name the run's number")
+			}
+			return listRuns(cmd, a, path)
+		}
+		path += "/" + url.PathEscape(args[0])
+		switch {
+		case *cancel:
+			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"status": "cancelling"}, nil)
+		case *retry:
+			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"retry": true}, nil)
+		}
+		if err != nil {
+			return err
+		}
+		return showRun(cmd, a, path)
+	}
+	return cmd
+}
+
+func listRuns(cmd *cobra.Command, a access, path string) error {
+	var runs listOf[api.Build]
+	if err := a.call(cmd.Context(), http.MethodGet, path, nil, &runs); err != nil {
+		return err
+	}
+	rows := [][]string{{"RUN", "NUMBER", "PIPELINE", "BRANCH", "COMMIT", "STATE", "TOOK"}}
+	for _, r := range runs.Value {
+		rows = append(rows, []string{fmt.Sprint(r.ID), r.BuildNumber, r.Definition.Name, strings.TrimPrefix(r.SourceBranch, "refs/heads/"),
+			short(r.SourceVersion), firstOf(r.Result, r.Status), between(r.StartTime, r.FinishTime)})
+	}
+	return table(rows)
+}
+
+func showRun(cmd *cobra.Command, a access, path string) error {
+	var run api.Build
+	if err := a.call(cmd.Context(), http.MethodGet, path, nil, &run); err != nil {
+		return err
+	}
+	fmt.Printf("run %d, %s of %s at %s: %s\n%s\n", run.ID, run.BuildNumber, run.Definition.Name, short(run.SourceVersion), firstOf(run.Result, run.Status), run.Links.Web.Href)
+	for _, p := range run.Problems {
+		fmt.Println("  " + p)
+	}
+	var timeline struct {
+		Records []api.TimelineRecord `json:"records"`
+	}
+	if err := a.call(cmd.Context(), http.MethodGet, path+"/timeline", nil, &timeline); err != nil {
+		return err
+	}
+	indent := map[string]string{"Stage": "", "Job": "  ", "Task": "    "}
+	var rows [][]string
+	for _, r := range timeline.Records {
+		rows = append(rows, []string{indent[r.Type] + r.Name, firstOf(r.Result, r.State), between(r.StartTime, r.FinishTime), r.Reason})
+	}
+	return table(rows)
+}
+
+func logsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "logs RUN", GroupID: "loop", Short: "print the logs of a run's steps", Args: cobra.ExactArgs(1)}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		var timeline struct {
+			Records []api.TimelineRecord `json:"records"`
+		}
+		if err := a.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(*project)+"/_apis/build/builds/"+url.PathEscape(args[0])+"/timeline", nil, &timeline); err != nil {
+			return err
+		}
+		for _, r := range timeline.Records {
+			if r.Type == "Job" {
+				fmt.Printf("##[section]%s: %s\n", r.Identifier, firstOf(r.Result, r.State))
+			}
+			if r.Log == nil {
+				continue
+			}
+			fmt.Printf("##[group]%s: %s\n", r.Name, firstOf(r.Result, r.State))
+			if err := printLog(cmd, a, *r.Log); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func printLog(cmd *cobra.Command, a access, l api.LogLink) error {
+	u, err := url.Parse(l.URL)
+	if err != nil {
+		return err
+	}
+	for offset := int64(0); offset < l.Size; {
+		b, err := a.raw(cmd.Context(), http.MethodGet, fmt.Sprintf("%s?offset=%d", u.Path, offset), nil)
+		if err != nil {
+			return err
+		}
+		if len(b) == 0 {
+			return nil
+		}
+		if _, err := os.Stdout.Write(b); err != nil {
+			return err
+		}
+		offset += int64(len(b))
+	}
+	return nil
+}
+
+func short(commit string) string { return commit[:min(8, len(commit))] }
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// between is how long something took, or has taken until now.
+func between(start, finish *time.Time) string {
+	switch {
+	case start == nil:
+		return ""
+	case finish == nil:
+		return span(time.Since(*start)) + "…"
+	}
+	return span(finish.Sub(*start))
+}

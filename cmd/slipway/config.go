@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is everything that `slipway up` can be told; the zero value is never used, see defaults.
+type Config struct {
+	Data       string // folder of all that is kept
+	Listen     string // HTTP: pages, git, registry, REST, telemetry
+	OTLP       string // gRPC address of OTLP; empty for none
+	URL        string // by which browsers and clients reach Listen
+	ClusterURL string // by which pods reach it
+	Database   string // sqlite:PATH or postgres://...; default in Data
+	Programs   string // folder with slipway-node, slipway-builder, runc, slipway-agent and slipway-docker
+	Kubeconfig string // of an existing cluster; empty for the embedded node
+	Builder    string // unix:///SOCKET of a running builder, with Kubeconfig
+	Node       NodeConfig
+	Sample     string // folder whose content becomes the first commit of the project "sample"
+	Verbose    bool
+}
+
+// NodeConfig is the part for the embedded node.
+type NodeConfig struct {
+	Name        string
+	HostAddress string
+	NodeAddress string
+	PodCIDR     string
+	ServiceCIDR string
+	Ingress     string // host address of the ingress controller
+}
+
+func defaults() Config {
+	programs := "."
+	if self, err := os.Executable(); err == nil {
+		programs = filepath.Dir(self)
+	}
+	return Config{
+		Data: "/var/lib/slipway", Listen: "127.0.0.1:8080", OTLP: "127.0.0.1:4317", Programs: programs,
+		Node: NodeConfig{Name: "slipway", HostAddress: "10.213.7.1", NodeAddress: "10.213.7.2",
+			PodCIDR: "10.214.0.0/16", ServiceCIDR: "10.215.0.0/16", Ingress: "127.0.0.1:8081"},
+	}
+}
+
+func (c *Config) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.Data, "data", c.Data, "folder of all data")
+	f.StringVar(&c.Listen, "listen", c.Listen, "address of pages, git, registry, REST and telemetry")
+	f.StringVar(&c.OTLP, "otlp-listen", c.OTLP, "address of OTLP over gRPC")
+	f.StringVar(&c.URL, "url", c.URL, "URL by which browsers and clients reach the server (default http://localhost:PORT)")
+	f.StringVar(&c.Database, "database", c.Database, "records: sqlite:PATH or postgres://... (default SQLite in the data folder)")
+	f.StringVar(&c.Programs, "programs", c.Programs, "folder of slipway-node, slipway-builder and the others")
+	f.StringVar(&c.Kubeconfig, "kubeconfig", c.Kubeconfig, "use the cluster of this kubeconfig instead of the embedded node")
+	f.StringVar(&c.ClusterURL, "cluster-url", c.ClusterURL, "with --kubeconfig: URL by which the cluster's pods and nodes reach the server")
+	f.StringVar(&c.Builder, "builder", c.Builder, "with --kubeconfig: unix:///SOCKET of a slipway-builder")
+	f.StringVar(&c.Node.Name, "node-name", c.Node.Name, "name of the embedded node; nodes on one host need different ones")
+	f.StringVar(&c.Node.HostAddress, "node-host-address", c.Node.HostAddress, "host's end of the link to the embedded node")
+	f.StringVar(&c.Node.NodeAddress, "node-address", c.Node.NodeAddress, "node's end of the link")
+	f.StringVar(&c.Node.PodCIDR, "pod-cidr", c.Node.PodCIDR, "network of the embedded node's pods")
+	f.StringVar(&c.Node.ServiceCIDR, "service-cidr", c.Node.ServiceCIDR, "network of the embedded node's services")
+	f.StringVar(&c.Node.Ingress, "ingress-listen", c.Node.Ingress, "address on which the embedded node's ingresses are reached")
+	f.StringVar(&c.Sample, "sample", c.Sample, "create the project `sample` from this folder, once")
+	f.BoolVarP(&c.Verbose, "verbose", "v", c.Verbose, "log more")
+}
+
+// complete fills in what follows from the rest and refuses what does not fit together.
+func (c *Config) complete() error {
+	var err error
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	if c.Programs, err = filepath.Abs(c.Programs); err != nil {
+		return fmt.Errorf("--programs: %w", err)
+	}
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: write ADDRESS:PORT, as 127.0.0.1:8080", c.Listen)
+	}
+	if c.URL == "" {
+		c.URL = "http://localhost:" + port
+	}
+	c.URL = strings.TrimSuffix(c.URL, "/")
+	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
+		return fmt.Errorf("--url %q: write http://HOST:PORT or https://HOST", c.URL)
+	}
+	if c.Database == "" {
+		c.Database = "sqlite:" + filepath.Join(c.Data, "slipway.db")
+	}
+	if c.Kubeconfig == "" {
+		c.ClusterURL = "http://" + net.JoinHostPort(c.Node.HostAddress, port)
+		return nil
+	}
+	if c.ClusterURL == "" {
+		return fmt.Errorf("--kubeconfig also needs --cluster-url: the URL by which the cluster's pods reach this server, as http://192.0.2.7:8080")
+	}
+	c.ClusterURL = strings.TrimSuffix(c.ClusterURL, "/")
+	return nil
+}
+
+// Registry is the host in image names: that of URL.
+func (c *Config) Registry() string {
+	u, err := url.Parse(c.URL)
+	if err != nil { // complete has parsed it
+		return ""
+	}
+	return u.Host
+}
+
+// path is a path below the data folder.
+func (c *Config) path(elements ...string) string {
+	return filepath.Join(append([]string{c.Data}, elements...)...)
+}

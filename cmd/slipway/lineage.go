@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"slipway/internal/api"
+)
+
+func traceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "trace THING", GroupID: "loop", Short: "show everything that hangs together with a thing of the loop",
+		Long: `Show everything that hangs together with a thing of the loop. THING is KIND:ID, as run:12, workitem:3, deployment:7,
+pod:NAMESPACE/NAME, image:sha256:..., commit:4f0c..., trace:0af7...; or the bare commit, digest or trace id.`,
+		Args: cobra.ExactArgs(1),
+	}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		var traces listOf[api.Trace]
+		path := "/" + url.PathEscape(*project) + "/_apis/slipway/trace?thing=" + url.QueryEscape(args[0])
+		if err := a.call(cmd.Context(), http.MethodGet, path, nil, &traces); err != nil {
+			return err
+		}
+		for _, t := range traces.Value {
+			rows := [][]string{{"THING", "WHERE", "BY WAY OF"}}
+			for _, n := range t.Nodes {
+				way := ""
+				if len(n.Path) > 2 {
+					way = strings.Join(n.Path[1:len(n.Path)-1], " > ")
+				}
+				rows = append(rows, []string{n.Kind + ":" + n.ID, n.Direction, way})
+			}
+			if err := table(rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func rollbackCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "rollback [DEPLOYMENT]", GroupID: "loop", Short: "bring an environment back to an earlier deployment, or list the deployments", Args: cobra.MaximumNArgs(1)}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		path := "/" + url.PathEscape(*project) + "/_apis/slipway/deployments"
+		if len(args) == 0 {
+			var all listOf[api.Deployment]
+			if err := a.call(cmd.Context(), http.MethodGet, path, nil, &all); err != nil {
+				return err
+			}
+			rows := [][]string{{"DEPLOYMENT", "ENVIRONMENT", "RUN", "COMMIT", "STATE", ""}}
+			for _, d := range all.Value {
+				note := d.Reason
+				if d.RollbackTo != 0 {
+					note = fmt.Sprintf("back to %d", d.RollbackTo)
+				}
+				rows = append(rows, []string{fmt.Sprint(d.ID), d.Environment, fmt.Sprint(d.Run), short(d.Commit), d.State, note})
+			}
+			return table(rows)
+		}
+		fmt.Println("rolling back; this waits until it is ready")
+		var d api.Deployment
+		if err := a.call(cmd.Context(), http.MethodPost, path+"/"+url.PathEscape(args[0])+"/rollback", nil, &d); err != nil {
+			return err
+		}
+		fmt.Printf("deployment %d brought %s back to deployment %d: %s\n", d.ID, d.Environment, d.RollbackTo, d.State)
+		return nil
+	}
+	return cmd
+}

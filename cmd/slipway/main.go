@@ -1,0 +1,49 @@
+// Command slipway is Slipway's server and command line.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		var silent *exitError
+		if errors.As(err, &silent) {
+			os.Exit(silent.code)
+		}
+		fmt.Fprintln(os.Stderr, "slipway: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// exitError ends the program with a code after everything has been said.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit %d", e.code) }
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "slipway",
+		Short: "CI/CD for containers on your own machine: git, pipelines, registry, Kubernetes, telemetry, boards",
+		Long: `Slipway carries a change round the whole loop: git push, Azure Pipelines YAML, image build, OCI registry,
+deployment to Kubernetes, telemetry, work item; and it remembers how everything in the loop hangs together.
+
+  slipway up          start everything on this machine
+  slipway status      what runs, and where to look
+  slipway approve 3   let a waiting deployment go on`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddGroup(&cobra.Group{ID: "run", Title: "Running Slipway:"}, &cobra.Group{ID: "loop", Title: "Working with it:"}, &cobra.Group{ID: "files", Title: "Pipeline files:"})
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), approveCommand(), runsCommand(), logsCommand(), rollbackCommand(), traceCommand(), validateCommand(), expandCommand())
+	return root
+}

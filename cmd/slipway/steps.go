@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"slipway"
+	"slipway/internal/boards"
+	"slipway/internal/clusters"
+	"slipway/internal/environments"
+	"slipway/internal/events"
+	"slipway/internal/identity"
+	"slipway/internal/insights"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/registry"
+	"slipway/internal/repos"
+)
+
+// narrator tells on the terminal how a change goes round the loop, step by step, from the events of the log.
+type narrator struct {
+	terminal *Terminal
+	identity *identity.Service
+	url      string
+
+	mu     sync.Mutex
+	last   time.Time // when the step before was complete
+	closed chan struct{}
+	failed chan struct{}
+	ending sync.Once // of closed or failed
+}
+
+func newNarrator(t *Terminal, ident *identity.Service, url string) *narrator {
+	return &narrator{terminal: t, identity: ident, url: url, last: time.Now(), closed: make(chan struct{}), failed: make(chan struct{})}
+}
+
+// Run tells until ctx ends.
+func (n *narrator) Run(ctx context.Context, log *events.Log) {
+	happened, stop := log.Watch(nil)
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-happened:
+			n.tell(ctx, e)
+		}
+	}
+}
+
+// Closed is closed when a change has gone round the whole ring once: a deployment has sent telemetry and its work
+// items know of it.
+func (n *narrator) Closed() <-chan struct{} { return n.closed }
+
+// Failed is closed when a run ended badly before any change went round.
+func (n *narrator) Failed() <-chan struct{} { return n.failed }
+
+func (n *narrator) step(number int, e events.Event, what, link string) {
+	n.mu.Lock()
+	took := e.Time.Sub(n.last)
+	n.last = e.Time
+	n.mu.Unlock()
+	n.terminal.Step(number, max(0, took), what, link)
+}
+
+// link is a page of the event's project.
+func (n *narrator) link(ctx context.Context, e events.Event, path string) string {
+	p, err := n.identity.Project(ctx, e.Project)
+	if err != nil {
+		return n.url
+	}
+	return n.url + "/" + url.PathEscape(p.Name) + "/" + path
+}
+
+func (n *narrator) tell(ctx context.Context, e events.Event) {
+	switch e.Kind {
+	case repos.EventPushed:
+		n.pushed(ctx, e)
+	case pipelines.EventRunQueued, pipelines.EventRunCompleted:
+		n.run(ctx, e)
+	case pipelines.EventJobStarted, pipelines.EventJobCompleted:
+		n.job(ctx, e)
+	case registry.EventPushed:
+		n.image(ctx, e)
+	case environments.DeploymentStarted, environments.DeploymentCompleted:
+		n.deployment(ctx, e)
+	case environments.ApprovalRequested:
+		n.approval(ctx, e)
+	case clusters.PodStarted:
+		pod, _ := e.Reference(slipway.RefPod)
+		n.step(7, e, "Container started in pod "+pod, n.link(ctx, e, "_environments"))
+	case insights.EventTelemetrySeen:
+		deployment, _ := e.Reference(slipway.RefDeployment)
+		n.step(8, e, "Telemetry of deployment "+deployment+" is coming in", n.link(ctx, e, "_insights"))
+		n.step(9, e, "Health, performance and usage are there to review", n.link(ctx, e, "_insights/performance"))
+		n.ending.Do(func() { close(n.closed) })
+	case boards.EventItemLinked:
+		item, _ := e.Reference(slipway.RefWorkItem)
+		n.step(10, e, "Work item "+item+" knows of it", n.link(ctx, e, "_workitems/edit/"+item))
+	}
+}
+
+func (n *narrator) pushed(ctx context.Context, e events.Event) {
+	var p repos.Pushed
+	if e.Decode(&p) != nil || p.Deleted() {
+		return
+	}
+	subject := ""
+	if len(p.Commits) > 0 {
+		subject = p.Commits[0].Message
+	}
+	n.step(1, e, "Source changed: "+firstLine(subject), n.link(ctx, e, "_git/"+url.PathEscape(p.Name)))
+	n.step(2, e, fmt.Sprintf("Commit %s pushed to %s", p.After.Short(), p.Ref), n.link(ctx, e, "_git/"+url.PathEscape(p.Name)+"/commit/"+string(p.After)))
+}
+
+func (n *narrator) run(ctx context.Context, e events.Event) {
+	var r pipelines.RunPayload
+	if e.Decode(&r) != nil {
+		return
+	}
+	link := n.link(ctx, e, fmt.Sprintf("_build/results?buildId=%d", r.Run))
+	if e.Kind == pipelines.EventRunQueued {
+		n.step(3, e, fmt.Sprintf("Run %s of pipeline %s started", r.Number, r.Name), link)
+		return
+	}
+	n.terminal.Done()
+	n.terminal.Say("     Run %s has ended: %s  %s", r.Number, r.Result, link)
+	if r.Result != string(schedule.Succeeded) && r.Result != string(schedule.SucceededWithIssues) {
+		n.ending.Do(func() { close(n.failed) })
+	}
+}
+
+func (n *narrator) job(ctx context.Context, e events.Event) {
+	var j pipelines.JobPayload
+	if e.Decode(&j) != nil {
+		return
+	}
+	if e.Kind == pipelines.EventJobStarted {
+		n.terminal.Busy("run %d: %s, job %s", j.Run, j.Stage, j.Job)
+		return
+	}
+	n.terminal.Done()
+	what := fmt.Sprintf("Job %s of stage %s: %s", j.Job, j.Stage, j.Result)
+	if j.Reason != "" {
+		what += " (" + j.Reason + ")"
+	}
+	n.step(3, e, what, n.link(ctx, e, fmt.Sprintf("_build/results?buildId=%d", j.Run)))
+}
+
+func (n *narrator) image(ctx context.Context, e events.Event) {
+	if e.Project == "" { // Slipway's own images and base images
+		return
+	}
+	var p registry.Pushed
+	if e.Decode(&p) != nil || p.Tag == "" {
+		return
+	}
+	n.step(4, e, fmt.Sprintf("Image %s:%s is in the registry", p.Repository, p.Tag), n.link(ctx, e, "_images"))
+}
+
+func (n *narrator) deployment(ctx context.Context, e events.Event) {
+	var d environments.DeploymentPayload
+	if e.Decode(&d) != nil {
+		return
+	}
+	link := n.link(ctx, e, "_environments/"+url.PathEscape(d.Environment))
+	if e.Kind == environments.DeploymentStarted {
+		n.step(5, e, fmt.Sprintf("Deployment %s to %s started with its parameters", e.Subject.ID, d.Environment), link)
+		return
+	}
+	what := fmt.Sprintf("Deployment %s to %s: %s", e.Subject.ID, d.Environment, d.Result)
+	if d.Reason != "" {
+		what += " (" + d.Reason + ")"
+	}
+	n.step(6, e, what, link)
+}
+
+func (n *narrator) approval(ctx context.Context, e events.Event) {
+	var a environments.ApprovalPayload
+	if e.Decode(&a) != nil {
+		return
+	}
+	n.terminal.Done()
+	n.terminal.Say("     %s waits for an approval: slipway approve %d, or %s", a.Environment, a.Approval, n.link(ctx, e, "_environments/"+url.PathEscape(a.Environment)))
+}
+
+func firstLine(s string) string {
+	for i, r := range s {
+		if r == '\n' || i > 60 {
+			return s[:i]
+		}
+	}
+	return s
+}

@@ -1,0 +1,240 @@
+// Package e2e runs Slipway as people run it: the built programs, a real Kubernetes node, real clients. Each test is a
+// story; they share one installation and go in the order of the files' main test.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Addresses that no default of Slipway uses.
+const (
+	listen      = "127.0.0.1:18080"
+	serverURL   = "http://localhost:18080"
+	registry    = "localhost:18080"
+	otlpListen  = "127.0.0.1:14317"
+	ingress     = "127.0.0.1:18081"
+	nodeName    = "e2e"
+	hostAddress = "10.213.9.1"
+	nodeAddress = "10.213.9.2"
+)
+
+// installation is one running `slipway up`.
+type installation struct {
+	top      string // the project's folder
+	data     string
+	cmd      *exec.Cmd
+	mu       sync.Mutex
+	output   bytes.Buffer
+	lines    chan string
+	Password string // the first administrator's, shown once
+	Token    string
+}
+
+func projectFolder(t *testing.T) string {
+	t.Helper()
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(filepath.Dir(wd))
+}
+
+// up starts `slipway up` and waits until it says that it is ready.
+func (i *installation) up(t *testing.T, sample string) time.Duration {
+	t.Helper()
+	start := time.Now()
+	args := []string{"up", "--data", i.data, "--listen", listen, "--otlp-listen", otlpListen, "--ingress-listen", ingress,
+		"--node-name", nodeName, "--node-host-address", hostAddress, "--node-address", nodeAddress}
+	if sample != "" {
+		args = append(args, "--sample", sample)
+	}
+	i.cmd = exec.Command(filepath.Join(i.top, "bin", "slipway"), args...)
+	out, err := i.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.cmd.Stderr = i.cmd.Stdout
+	if err := i.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	i.lines = make(chan string, 10_000)
+	go i.read(out, i.lines)
+	i.expect(t, "Slipway is ready", 10*time.Minute)
+	var a struct{ Token string }
+	b, err := os.ReadFile(filepath.Join(i.data, "access.json"))
+	if err != nil || json.Unmarshal(b, &a) != nil {
+		t.Fatalf("read access.json: %v", err)
+	}
+	i.Token = a.Token
+	return time.Since(start)
+}
+
+func (i *installation) read(r io.Reader, lines chan<- string) {
+	defer close(lines)
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		fmt.Println("  up:", s.Text())
+		i.mu.Lock()
+		i.output.WriteString(s.Text() + "\n")
+		if _, password, ok := strings.Cut(s.Text(), "password: "); ok {
+			i.Password = strings.TrimSpace(password)
+		}
+		i.mu.Unlock()
+		select {
+		case lines <- s.Text():
+		default:
+		}
+	}
+}
+
+// expect reads lines of the terminal until one contains text.
+func (i *installation) expect(t *testing.T, text string, within time.Duration) string {
+	t.Helper()
+	timeout := time.After(within)
+	for {
+		select {
+		case line, ok := <-i.lines:
+			if !ok {
+				t.Fatalf("slipway ended before it said %q:\n%s", text, i.said())
+			}
+			if strings.Contains(line, text) {
+				return line
+			}
+		case <-timeout:
+			t.Fatalf("slipway did not say %q within %s:\n%s", text, within, i.said())
+		}
+	}
+}
+
+func (i *installation) said() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.output.String()
+}
+
+// interrupt sends Ctrl-C and waits for the end.
+func (i *installation) interrupt(t *testing.T) {
+	t.Helper()
+	if err := i.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- i.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("slipway up ended badly after Ctrl-C: %v", err)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatal("slipway up did not end within two minutes of Ctrl-C")
+	}
+}
+
+// kill ends the server alone, as a crash would.
+func (i *installation) kill(t *testing.T) {
+	t.Helper()
+	if err := i.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = i.cmd.Wait()
+}
+
+// api calls the REST API and decodes the answer.
+func (i *installation) api(t *testing.T, method, path string, in, out any) {
+	t.Helper()
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, serverURL+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("", i.Token)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s: %s", method, path, answer.Status, b)
+	}
+	if out != nil {
+		if err := json.Unmarshal(b, out); err != nil {
+			t.Fatalf("%s %s: %v: %s", method, path, err, b)
+		}
+	}
+}
+
+// get fetches a page of the deployed application through the ingress.
+func get(ctx context.Context, host, path string) (int, string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ingress+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	r.Host = host
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	return answer.StatusCode, string(b), err
+}
+
+// eventually repeats check until it returns "" or time is up; what it returns says what is still wrong.
+func eventually(t *testing.T, within time.Duration, check func() string) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		wrong := check()
+		if wrong == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %s: %s", within, wrong)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// run runs a client's program and returns what it wrote.
+func run(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
