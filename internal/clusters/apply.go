@@ -118,11 +118,11 @@ func (s *Service) deploy(ctx context.Context, t Target, objects []object, o Opti
 		timeout = defaultTimeout
 	}
 	sortForApply(objects)
-	if result.ManifestsHash, err = hashObjects(objects); err != nil {
-		return result, err
-	}
 	a := &application{cluster: c, target: t, options: o, result: &result, total: len(objects), progress: progress}
 	if err := a.place(objects); err != nil {
+		return result, err
+	}
+	if result.ManifestsHash, err = hashObjects(objects); err != nil {
 		return result, err
 	}
 	if err := s.keep(ctx, t, objects, result.ManifestsHash, o.Mask); err != nil {

@@ -160,6 +160,21 @@ func (s scene) latest(uid string, reasons ...string) *corev1.Event {
 	return found
 }
 
+// latestSaying is the message of the youngest event of a reason that begins with some words.
+func (s scene) latestSaying(uid, reason, prefix string) string {
+	var found *corev1.Event
+	for _, e := range s.events {
+		if string(e.InvolvedObject.UID) == uid && e.Reason == reason && strings.HasPrefix(e.Message, prefix) &&
+			(found == nil || eventTime(e).After(eventTime(found))) {
+			found = e
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	return found.Message
+}
+
 func (s scene) latestAfter(uid, reason string, than *corev1.Event) bool {
 	e := s.latest(uid, reason)
 	return e != nil && eventTime(e).After(eventTime(than))

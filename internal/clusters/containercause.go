@@ -17,7 +17,11 @@ func (s scene) containerCause(p *corev1.Pod, status corev1.ContainerStatus, init
 			c.Kind = CauseImage
 			c.Message = fmt.Sprintf("image %s of container %s cannot be pulled: %s", imageOf(p, status.Name), status.Name, s.pullMessage(p, w))
 			return c
-		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError":
+		case "RunContainerError":
+			c.Kind = CauseConfiguration
+			c.Message = fmt.Sprintf("container %s cannot be started: %s", status.Name, plainRuntime(firstOf(w.Message, w.Reason)))
+			return c
+		case "CreateContainerConfigError", "CreateContainerError", "PreCreateHookError", "PreStartHookError":
 			c.Kind = CauseConfiguration
 			c.Message = fmt.Sprintf("container %s cannot be created: %s", status.Name, plainRuntime(firstOf(w.Message, w.Reason)))
 			return c
@@ -121,9 +125,7 @@ func (s scene) pullMessage(p *corev1.Pod, w *corev1.ContainerStateWaiting) strin
 	if i := strings.Index(message, "ErrImagePull: "); i >= 0 {
 		message = message[i+len("ErrImagePull: "):]
 	} else if strings.HasPrefix(message, "Back-off") || message == "" {
-		if e := s.latest(string(p.UID), "Failed"); e != nil && strings.HasPrefix(e.Message, "Failed to pull image") {
-			message = e.Message
-		}
+		message = firstOf(s.latestSaying(string(p.UID), "Failed", "Failed to pull image"), message)
 	}
 	return plainPull(firstOf(message, w.Reason))
 }
@@ -139,7 +141,7 @@ func plainPull(message string) string {
 		return "the registry does not have it (" + lastPart(full) + ")"
 	case strings.Contains(lower, "unauthorized") || strings.Contains(lower, "authorization failed") || strings.Contains(lower, "403 forbidden"):
 		return "the registry does not allow it (" + lastPart(full) + ")"
-	case strings.Contains(lower, "no such host") || strings.Contains(lower, "connection refused") || strings.Contains(lower, "i/o timeout"):
+	case strings.Contains(lower, "dial tcp"): // refused, timed out, no such host, network unreachable
 		return "the registry cannot be reached (" + lastPart(full) + ")"
 	}
 	return strings.TrimSpace(full)

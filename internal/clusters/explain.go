@@ -34,6 +34,8 @@ func (c *cluster) explain(err error, o object, doing string) error {
 		p = slipway.Invalid("%s: %s. Delete the %s in the cluster or give the new one another name", o.describe(), message, o.GetKind())
 	case apierrors.IsInternalError(err) && strings.Contains(message, "webhook"):
 		p = slipway.Invalid("%s is refused by an admission webhook: %s", o.describe(), message)
+	case strings.Contains(message, "failed to create typed patch object"): // the API server calls it an internal error
+		p = slipway.Invalid("%s: %s", o.describe(), after(message, "): "))
 	case apierrors.IsInternalError(err):
 		return fmt.Errorf("%s %s: %w", doing, o.describe(), err)
 	}

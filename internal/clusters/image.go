@@ -43,7 +43,7 @@ func parseImage(s string) (imageName, error) {
 		n.host, rest = first, path
 	}
 	n.path = rest
-	if n.path == "" || strings.ContainsAny(s, " \t\n${}") {
+	if n.path == "" || strings.ContainsAny(strings.TrimSpace(s), " \t\n${}") {
 		return n, slipway.Invalid("image %q is not a name that can be pulled", s)
 	}
 	return n, nil
