@@ -25,7 +25,7 @@ func (s *Server) AddInsights(i *insights.Service) {
 	s.Project("GET", "/_insights/performance", identity.Read, p.performance)
 	s.Project("GET", "/_insights/usage", identity.Read, p.usage)
 	s.Project("GET", "/_insights/logs", identity.Read, p.logs)
-	s.Project("GET", "/_insights/traces/{operation}", identity.Read, p.operation)
+	s.Project("GET", "/_insights/operation/{operation}", identity.Read, p.operation)
 	s.Project("GET", "/_insights/alerts", identity.Read, p.alerts)
 	s.Project("GET", "/_insights/alerts/{alert}", identity.Read, p.alert)
 	s.Project("POST", "/_insights/rules/{rule}", identity.Administer, p.changeRule)

@@ -52,7 +52,7 @@ func (p insightsPages) logs(w http.ResponseWriter, r *http.Request, v View) erro
 
 // operationURL is the page of a trace; at is a time in it, which makes finding it quick.
 func operationURL(v View, operation string, at time.Time) string {
-	u := v.URL("_insights", "traces", operation)
+	u := v.URL("_insights", "operation", operation)
 	if !at.IsZero() {
 		u += "?at=" + url.QueryEscape(at.UTC().Format(time.RFC3339))
 	}
