@@ -25,8 +25,8 @@ type pipelinesPages struct {
 }
 
 // AddPipelines serves the pages of pipelines: their list, runs, logs, artifacts, test results and variable groups.
-func (s *Server) AddPipelines(svc *pipelines.Service, r *repos.Service) {
-	p := pipelinesPages{s, svc, r, newMarkdown()}
+func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
+	p := pipelinesPages{s, svc, t.Repos, newMarkdown()}
 	s.Project("GET", "/_build", identity.Read, p.list)
 	s.Project("POST", "/_build/queue", identity.Contribute, p.queue)
 	s.Project("GET", "/_build/results", identity.Read, p.run)

@@ -1,0 +1,325 @@
+package web
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway"
+	"slipway/internal/blob"
+	"slipway/internal/clock"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/events"
+	"slipway/internal/identity"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+	"slipway/internal/secret"
+)
+
+// oneFile is a repository with the one file azure-pipelines.yml.
+type oneFile struct {
+	repository pipelines.Repository
+	text       string
+}
+
+const testCommit = slipway.CommitID("1111111111111111111111111111111111111111")
+
+func (f *oneFile) Repository(context.Context, slipway.RepositoryID) (pipelines.Repository, error) {
+	return f.repository, nil
+}
+
+func (f *oneFile) FindRepository(context.Context, slipway.ProjectID, string) (pipelines.Repository, error) {
+	return pipelines.Repository{}, slipway.NotFound("there is none")
+}
+
+func (f *oneFile) Resolve(context.Context, slipway.RepositoryID, string) (slipway.CommitID, error) {
+	return testCommit, nil
+}
+
+func (f *oneFile) ReadFile(_ context.Context, _ slipway.RepositoryID, _ slipway.CommitID, path string, _ int64) ([]byte, error) {
+	if path != pipelines.DefaultPath {
+		return nil, slipway.NotFound("there is no %s", path)
+	}
+	return []byte(f.text), nil
+}
+
+func (f *oneFile) Commit(context.Context, slipway.RepositoryID, slipway.CommitID) (pipelines.Commit, error) {
+	return pipelines.Commit{Message: "Sell <b>hats</b>\n", Author: "Ada"}, nil
+}
+
+// nothing is an executor whose pods never do anything, and environments without variables.
+type nothing struct{}
+
+func (nothing) Start(context.Context, pipelines.Pod) error { return nil }
+func (nothing) Stop(context.Context, string) error         { return nil }
+func (nothing) Inspect(context.Context, string) (pipelines.PodStatus, error) {
+	return pipelines.PodStatus{Phase: pipelines.PodRunning}, nil
+}
+func (nothing) Variables(context.Context, slipway.ProjectID, string) (variable.Set, error) {
+	return variable.Set{}, nil
+}
+
+// pipelineSite is the pages of pipelines with a signed-in administrator.
+type pipelineSite struct {
+	*testing.T
+	*pipelines.Service
+	server *httptest.Server
+	client *http.Client
+	source *oneFile
+	pushes int64
+}
+
+func newPipelineSite(t *testing.T) *pipelineSite {
+	t.Helper()
+	ctx, d, logger := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
+	log, err := events.Open(ctx, d, clock.System{}, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := identity.Open(ctx, d, log, clock.System{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := id.CreateProject(ctx, slipway.System, "Shop", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := id.CreateUser(ctx, slipway.System, identity.NewUser{Name: "ada", Password: "correct horse", Administrator: true}); err != nil {
+		t.Fatal(err)
+	}
+	session, _, err := id.SignIn(ctx, "ada", "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := blob.OpenFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := secret.OpenKeyFile(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &pipelineSite{T: t, source: &oneFile{repository: pipelines.Repository{ID: "r", Project: project.ID, ProjectName: "Shop", Name: "shop", DefaultBranch: "refs/heads/main"}}}
+	s.Service, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Source: s.source, Environments: nothing{},
+		Tokens: id, Executor: nothing{}, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := New(id, log, logger, "http://slipway")
+	pages.AddPipelines(s.Service, Things{})
+	s.server = httptest.NewServer(pages.Handler())
+	t.Cleanup(s.server.Close)
+	s.client = &http.Client{Transport: withSession{identity.SessionCookie(session, false)}}
+	return s
+}
+
+// withSession sends a session's cookie with every request.
+type withSession struct{ cookie *http.Cookie }
+
+func (w withSession) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.AddCookie(w.cookie)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func (s *pipelineSite) push(text string) slipway.RunID {
+	s.Helper()
+	s.source.text = text
+	s.pushes++
+	runs, err := s.Pushed(context.Background(), pipelines.Push{Event: s.pushes, Repository: "r", Ref: "refs/heads/main", After: testCommit, PathsUnknown: true,
+		Actor: slipway.Actor{Kind: slipway.ActorUser, Name: "Ada"}})
+	if err != nil || len(runs) != 1 {
+		s.Fatalf("%d runs, %v", len(runs), err)
+	}
+	return runs[0].ID
+}
+
+// get is the page below the project, which must have the texts.
+func (s *pipelineSite) get(path string, texts ...string) string {
+	s.Helper()
+	resp, err := s.client.Get(s.server.URL + "/Shop" + path)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.Fatalf("%s: %s, %v\n%s", path, resp.Status, err, b)
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(b), text) {
+			s.Errorf("%s has no %q:\n%s", path, text, b)
+		}
+	}
+	return string(b)
+}
+
+func (s *pipelineSite) post(path string, form url.Values) {
+	s.Helper()
+	resp, err := s.client.PostForm(s.server.URL+"/Shop"+path, form)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(resp.Body)
+		s.Fatalf("post %s: %s\n%s", path, resp.Status, b)
+	}
+}
+
+// job starts the run's job of that instance as an agent does.
+func (s *pipelineSite) job(run slipway.RunID, instance string) slipway.JobID {
+	s.Helper()
+	t, err := s.Timeline(context.Background(), run)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, st := range t.Stages {
+		for _, j := range st.Jobs {
+			if j.Instance == instance {
+				if _, err := s.Assign(context.Background(), j.ID); err != nil {
+					s.Fatal(err)
+				}
+				return j.ID
+			}
+		}
+	}
+	s.Fatalf("no job %s", instance)
+	return 0
+}
+
+func TestRunPages(t *testing.T) {
+	t.Parallel()
+	s, ctx := newPipelineSite(t), context.Background()
+	run := s.push("stages:\n- stage: Build\n  jobs:\n  - job: make\n    steps:\n    - bash: make\n- stage: Ship\n  jobs:\n  - job: go\n    steps:\n    - bash: go\n")
+	id := s.job(run, "Build.make")
+	page := fmt.Sprintf("/_build/results?buildId=%d", run)
+	// What people wrote is text, never HTML.
+	if body := s.get("/_build", "Sell &lt;b&gt;hats&lt;/b&gt;", "running"); strings.Contains(body, "<b>hats") {
+		t.Error("the commit's message is HTML in the list")
+	}
+	if err := s.Report(ctx, id, job.Report{Tags: []string{"nightly"}, Steps: []job.StepRecord{{ID: 1, DisplayName: "Make it", State: schedule.Running, Started: 1,
+		Issues: []job.Issue{{Kind: job.IssueError, Message: "no rule <x>", At: &slipway.Position{File: "Makefile", Line: 3, Column: 1}}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	const stamp = "2026-03-01T12:00:00.0000000Z "
+	if _, err := s.AppendLog(ctx, id, 1, 0, []byte(stamp+"hello <world>\n"+stamp+"##[error]broken\n")); err != nil {
+		t.Fatal(err)
+	}
+	s.get(page, "Make it", "no rule &lt;x&gt;", "Makefile:3:1", "nightly", "sse-connect", "Cancel", "Build", "Ship", "0 of 1 jobs")
+	log := fmt.Sprintf("%s&j=%d&s=1", page, id)
+	s.get(log, "hello &lt;world&gt;", `class="line bad"`, "12:00:00")
+	s.get(fmt.Sprintf("/_build/log?buildId=%d&j=%d&s=1", run, id), stamp+"hello <world>\n")
+
+	var tarred bytes.Buffer
+	w := tar.NewWriter(&tarred)
+	if err := w.WriteHeader(&tar.Header{Name: "a/b.txt", Size: 3, Mode: 0o644}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutArtifact(ctx, id, "drop", &tarred); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutTests(ctx, id, job.TestRun{Step: 1, Title: "unit", Results: []job.TestResult{{Name: "good", Outcome: job.TestPassed}, {Name: "bad", Outcome: job.TestFailed, Message: "1 < 2", Detail: "at line 7"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutSummary(ctx, id, job.Summary{Step: 1, Name: "report.md", Text: "**fine** <script>alert(1)</script>"}); err != nil {
+		t.Fatal(err)
+	}
+	if body := s.get(page, "a/b.txt", "unit", "<strong>fine</strong>"); strings.Contains(body, "<script>alert") {
+		t.Error("a summary's script is in the page")
+	}
+	if got := s.get(fmt.Sprintf("/_build/artifact?buildId=%d&name=drop&path=a/b.txt", run)); got != "abc" {
+		t.Errorf("file %q", got)
+	}
+	s.get(fmt.Sprintf("/_build/tests?buildId=%d&testRun=1", run), "bad", "1 &lt; 2", "at line 7")
+
+	if err := s.Complete(ctx, id, job.Completion{Result: schedule.Failed, Reason: "it broke"}); err != nil {
+		t.Fatal(err)
+	}
+	if body := s.get(page, "it broke", "Retry failed jobs", "skipped"); strings.Contains(body, "sse-connect") {
+		t.Error("the page of a run that is over still waits for news")
+	}
+	s.post("/_build/results", url.Values{"buildId": {run.String()}, "do": {"retry"}})
+	s.get(page, "attempt 2", "Cancel")
+	s.post("/_build/results", url.Values{"buildId": {run.String()}, "do": {"cancel"}})
+	s.get(page, "Canceled by", "ada")
+}
+
+// The live log sends what is there from an offset on, then what comes, with the offset after it as the event's id, and says
+// when it is over.
+func TestLiveLog(t *testing.T) {
+	t.Parallel()
+	s, ctx := newPipelineSite(t), context.Background()
+	run := s.push("steps:\n- bash: talk\n")
+	id := s.job(run, "__default.Job")
+	const stamp = "2026-03-01T12:00:00.0000000Z "
+	first := stamp + "one\n"
+	if _, err := s.AppendLog(ctx, id, 1, 0, []byte(first)); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.client.Get(fmt.Sprintf("%s/Shop/_build/log/live?buildId=%d&j=%d&s=1&offset=0", s.server.URL, run, id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	until := func(text string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), text) {
+				return
+			}
+		}
+		t.Fatalf("the stream ended before %q", text)
+	}
+	until(fmt.Sprintf("id: %d", len(first)))
+	until("one</span>")
+	second := stamp + "two\n"
+	if _, err := s.AppendLog(ctx, id, 1, int64(len(first)), []byte(second)); err != nil {
+		t.Fatal(err)
+	}
+	until(fmt.Sprintf("id: %d", len(first)+len(second)))
+	until("two</span>")
+	if err := s.Complete(ctx, id, job.Completion{Result: schedule.Succeeded}); err != nil {
+		t.Fatal(err)
+	}
+	until("event: done")
+}
+
+func TestBrokenPipelinePage(t *testing.T) {
+	t.Parallel()
+	s := newPipelineSite(t)
+	run := s.push("steps:\n- scripd: x\n")
+	s.get(fmt.Sprintf("/_build/results?buildId=%d", run), "could not be read", "azure-pipelines.yml:2:3", "failed")
+}
+
+func TestVariableGroups(t *testing.T) {
+	t.Parallel()
+	s := newPipelineSite(t)
+	s.post("/_library", url.Values{"group": {"shared"}, "name": {"COLOUR"}, "value": {"blue"}})
+	s.post("/_library", url.Values{"group": {"shared"}, "name": {"KEY"}, "value": {"hunter2hunter2"}, "secret": {"1"}})
+	if body := s.get("/_library", "shared", "COLOUR", "blue", "KEY"); strings.Contains(body, "hunter2") {
+		t.Error("a secret is shown")
+	}
+	s.post("/_library", url.Values{"group": {"shared"}, "name": {"COLOUR"}, "do": {"delete"}})
+	if body := s.get("/_library"); strings.Contains(body, "COLOUR") {
+		t.Error("the variable is still there")
+	}
+}
