@@ -16,6 +16,7 @@ import (
 	"slipway/internal/blob"
 	"slipway/internal/boards"
 	"slipway/internal/clock"
+	"slipway/internal/clusters"
 	"slipway/internal/db/dbtest"
 	"slipway/internal/environments"
 	"slipway/internal/events"
@@ -41,6 +42,9 @@ type pages struct {
 	boards   *boards.Service
 	lineage  *lineage.Service
 	registry *registry.Service
+
+	environments *environments.Service
+	rolledBack   chan slipway.DeploymentID
 }
 
 func openPages(t *testing.T) *pages {
@@ -85,6 +89,18 @@ func openPages(t *testing.T) *pages {
 	server.AddBoards(p.boards, p.lineage, things)
 	server.AddImages(p.registry, things)
 	server.AddTrace(p.lineage, things)
+	nowhere, err := clusters.Open(ctx, d, log, box, clock.System{}, nil, logger)
+	must(err)
+	p.environments, p.rolledBack = things.Environments, make(chan slipway.DeploymentID, 1)
+	server.AddEnvironments(things.Environments, nowhere, func(ctx context.Context, to slipway.DeploymentID, by slipway.Actor, progress func(string)) (environments.Deployment, error) {
+		d, err := things.Environments.StartRollback(ctx, to, by)
+		if err != nil {
+			return d, err
+		}
+		progress("begun")
+		p.rolledBack <- d.RollbackTo
+		return d, nil
+	}, things)
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
 	p.url = listener.URL
