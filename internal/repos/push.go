@@ -62,6 +62,9 @@ type change struct{ before, after Ref }
 
 func (c change) name() string { return cmp.Or(c.after.Full, c.before.Full) }
 
+// silent says that no commit is concerned: a tag of a tree or a file. Its row moves without an event.
+func (c change) silent() bool { return c.before.Commit.IsZero() && c.after.Commit.IsZero() }
+
 // errMoved says that another process announced one of the refs in between.
 var errMoved = errors.New("ref was announced by another process")
 
@@ -177,21 +180,18 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 	for n := range rows {
 		first = first && !strings.HasPrefix(n, branchPrefix)
 	}
-	list := make([]Pushed, len(changes))
-	all := make([]events.Event, len(changes))
-	for i, c := range changes {
+	var list []Pushed
+	var all []events.Event
+	for _, c := range changes {
+		if c.silent() {
+			continue
+		}
 		p, ids, err := s.describe(ctx, r, rows, c)
 		if err != nil {
 			return nil, fmt.Errorf("describe push to %s of repository %s: %w", c.name(), r.Name, err)
 		}
 		p.FirstPush = first
-		list[i], all[i] = p, *r.event(EventPushed, actor)
-		if strings.HasPrefix(p.Ref, branchPrefix) {
-			all[i].References = append(all[i].References, slipway.Ref(slipway.RefBranch, string(r.ID)+"/"+p.Ref))
-		}
-		for _, id := range ids {
-			all[i].References = append(all[i].References, slipway.Ref(slipway.RefCommit, id))
-		}
+		list, all = append(list, p), append(all, r.pushEvent(p, ids, actor))
 		if c.after.Target != "" {
 			rows[p.Ref] = c.after
 		} else {
@@ -199,10 +199,12 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 		}
 	}
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		for i, c := range changes {
+		for _, c := range changes {
 			if err := s.moveRow(ctx, tx, r.ID, c); err != nil {
 				return err
 			}
+		}
+		for i := range list {
 			e := all[i] // Append fills it in, and the transaction may be repeated
 			if err := s.log.Append(ctx, tx, &e, list[i]); err != nil {
 				return err
@@ -215,6 +217,18 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 		return nil, fmt.Errorf("announce push to repository %s: %w", r.Name, err)
 	}
 	return list, nil
+}
+
+// pushEvent is the event of p, whose new commits are ids.
+func (r Repository) pushEvent(p Pushed, ids []slipway.CommitID, actor slipway.Actor) events.Event {
+	e := *r.event(EventPushed, actor)
+	if strings.HasPrefix(p.Ref, branchPrefix) {
+		e.References = append(e.References, slipway.Ref(slipway.RefBranch, string(r.ID)+"/"+p.Ref))
+	}
+	for _, id := range ids {
+		e.References = append(e.References, slipway.Ref(slipway.RefCommit, id))
+	}
+	return e
 }
 
 // moveRow takes the row of a ref from its announced to its new value, or says errMoved.

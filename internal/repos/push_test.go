@@ -207,3 +207,26 @@ func TestTidyNotesTheSize(t *testing.T) {
 		t.Errorf("size %d, %v", r.Size, err)
 	}
 }
+
+// A tag may name a tree: that is no commit to build, and no event.
+func TestTagOfATree(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := setup(t, dbtest.SQLite(t))
+	first := w.commit("first", "a", "1")
+	tree := w.git("", "rev-parse", string(first)+"^{tree}")
+	w.git("", "update-ref", "refs/tags/tree", tree)
+	if list, err := w.Announce(ctx, w.repo.ID, ada); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if tags, err := w.Tags(ctx, w.repo.ID); err != nil || len(tags) != 1 || tags[0].Target != tree || tags[0].Commit != "" {
+		t.Errorf("tags %+v, %v", tags, err)
+	}
+	w.git("", "update-ref", "-d", "refs/tags/tree")
+	if list, err := w.Announce(ctx, w.repo.ID, ada); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if tags, err := w.Tags(ctx, w.repo.ID); err != nil || len(tags) != 0 {
+		t.Errorf("tags %+v, %v", tags, err)
+	}
+}
