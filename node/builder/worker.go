@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
@@ -14,7 +15,6 @@ import (
 	"github.com/moby/buildkit/executor/oci"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/network/netproviders"
-	"github.com/moby/buildkit/version"
 	"github.com/moby/buildkit/worker"
 	"github.com/moby/buildkit/worker/base"
 	"github.com/moby/buildkit/worker/runc"
@@ -50,7 +50,7 @@ func openWorker(ctx context.Context, c Config, hosts docker.RegistryHosts) (work
 	}
 	opt.GCPolicy = gcPolicy(c.CacheBytes)
 	opt.RegistryHosts = hosts
-	opt.BuildkitVersion = client.BuildkitVersion{Package: version.Package, Version: version.Version, Revision: version.Revision}
+	opt.BuildkitVersion = client.BuildkitVersion{Package: buildkit, Version: Version()}
 	w, err := base.NewWorker(ctx, opt)
 	if err != nil {
 		return nil, "", fmt.Errorf("open worker: %w", err)
@@ -77,4 +77,18 @@ func gcPolicy(limit int64) []client.PruneInfo {
 		{MaxUsedSpace: limit},
 		{All: true, MaxUsedSpace: limit},
 	}
+}
+
+const buildkit = "github.com/moby/buildkit"
+
+// Version is the version of BuildKit that this program was linked with.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == buildkit {
+				return m.Version
+			}
+		}
+	}
+	return "unknown"
 }

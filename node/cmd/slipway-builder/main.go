@@ -16,7 +16,6 @@ import (
 
 	"slipway/node/builder"
 
-	"github.com/moby/buildkit/version"
 	"github.com/sirupsen/logrus"
 )
 
@@ -65,15 +64,16 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	err = b.Serve(ctx, func() {
 		_ = json.NewEncoder(stdout).Encode(map[string]any{
-			"ready": true, "pid": os.Getpid(), "socket": c.Socket, "buildkit": version.Version, "snapshotter": b.Snapshotter(),
+			"ready": true, "pid": os.Getpid(), "socket": c.Socket, "buildkit": builder.Version(), "snapshotter": b.Snapshotter(),
 		})
 	})
 	return errors.Join(err, b.Close())
 }
 
-// setLog sets up BuildKit's own logger, which is a global of its library.
+// setLog sets up BuildKit's own logger, which is a global of its library. Its warnings are off by
+// default: every build has some that mean nothing here (no trace recorder, no fsverity).
 func setLog(level string) error {
-	l := logrus.WarnLevel
+	l := logrus.ErrorLevel
 	if level != "" {
 		var err error
 		if l, err = logrus.ParseLevel(level); err != nil {
