@@ -62,7 +62,7 @@ func (t Things) describe(ctx context.Context, v View, r slipway.Reference) thing
 	case slipway.RefAlert:
 		ok = t.alert(ctx, v, number, &named)
 	case slipway.RefTrace:
-		named.URL, ok = v.URL("_insights", "operation", r.ID), true
+		named.URL, ok = v.URL("_insights", "traces", r.ID), true
 	}
 	if !ok {
 		return bare
@@ -134,7 +134,7 @@ func (t Things) deployment(ctx context.Context, v View, id slipway.DeploymentID,
 	}
 	to.Label, to.State, to.When = fmt.Sprintf("%s #%d", d.EnvironmentName, d.ID), string(d.State), d.Started
 	to.Detail = t.doing(ctx, d)
-	to.URL = v.URL("_environments", d.EnvironmentName)
+	to.URL = v.URL("_environments", d.EnvironmentName, "deployments", d.ID)
 	return true
 }
 
