@@ -263,3 +263,20 @@ func TestLayerHoldsTheDifference(t *testing.T) {
 		t.Errorf("layer (-want +got):\n%s", diff)
 	}
 }
+
+func TestTalkPassesProgressOn(t *testing.T) {
+	t.Parallel()
+	var got []string
+	out := &talk{progress: func(line string) { got = append(got, line) }}
+	for _, part := range []string{"I: extracting arch", "ives...\nSetting up git\nI: using /tmp/x as tempdir\nI: installing", " packages...\n"} {
+		if _, err := out.Write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"extracting archives", "installing packages"}, got); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(out.all.String(), "Setting up git") {
+		t.Error("what else it said is lost")
+	}
+}

@@ -159,11 +159,11 @@ func set(list []string) map[string]struct{} {
 
 // run runs one of Debian's programs and puts the end of what it said into the error.
 func (i *Importer) run(cmd *exec.Cmd, what string) error {
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	out := &talk{progress: func(line string) { i.progress(what + ": " + line) }}
+	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Run(); err != nil {
-		text := strings.TrimSpace(out.String())
+		text := strings.TrimSpace(out.all.String())
 		if len(text) > 2000 {
 			text = "…" + text[len(text)-2000:]
 		}
@@ -171,4 +171,26 @@ func (i *Importer) run(cmd *exec.Cmd, what string) error {
 			Because(fmt.Errorf("%w: %s", err, text))
 	}
 	return nil
+}
+
+// talk keeps what a program says and passes on the lines by which mmdebstrap tells how far it is: `I: extracting archives...`.
+type talk struct {
+	all      bytes.Buffer
+	line     []byte // begun and not ended
+	progress func(line string)
+}
+
+func (t *talk) Write(p []byte) (int, error) {
+	t.line = append(t.line, p...)
+	for {
+		line, rest, ok := bytes.Cut(t.line, []byte("\n"))
+		if !ok {
+			break
+		}
+		if told, ok := bytes.CutPrefix(line, []byte("I: ")); ok && bytes.HasSuffix(told, []byte("...")) {
+			t.progress(strings.TrimRight(string(told), "."))
+		}
+		t.line = bytes.Clone(rest)
+	}
+	return t.all.Write(p)
 }
