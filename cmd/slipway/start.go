@@ -149,6 +149,7 @@ func (s *Server) pages() http.Handler {
 	w.AddPipelines(s.pipelines, things)
 	w.AddImages(s.registry, things)
 	w.AddEnvironments(s.environments, s.clusters, s.loop.Rollback, things)
+	w.AddInsights(s.insights)
 	w.AddTrace(s.lineage, things)
 	return w.Handler()
 }

@@ -26,12 +26,9 @@ const (
 
 // watchEvents keeps Kubernetes' events about the pods of deployments and what owns them, until ctx ends.
 func (c *Collector) watchEvents(ctx context.Context) error {
-	known, err := c.insights.SeenClusterEvents(ctx, c.insights.Now().Add(-eventsKept))
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("find the events that are kept: %w", err)
+	known, ok := c.keptEvents(ctx)
+	if !ok {
+		return nil
 	}
 	factory := informers.NewSharedInformerFactory(c.client, 0)
 	informer := factory.Core().V1().Events().Informer()
@@ -47,7 +44,7 @@ func (c *Collector) watchEvents(ctx context.Context) error {
 			}
 		}
 	}
-	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: send, UpdateFunc: func(_, o any) { send(o) }})
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: send, UpdateFunc: func(_, o any) { send(o) }})
 	if err != nil {
 		return fmt.Errorf("watch events: %w", err)
 	}
@@ -67,6 +64,22 @@ func (c *Collector) watchEvents(ctx context.Context) error {
 		}
 		if err != nil && ctx.Err() == nil {
 			c.logger.Warn("keep an event of Kubernetes", "error", err)
+		}
+	}
+}
+
+// keptEvents finds the events that are kept already, trying until it can; false when ctx ends first.
+func (c *Collector) keptEvents(ctx context.Context) (map[string]int64, bool) {
+	for backoff := leastBackoff; ; backoff = min(2*backoff, mostBackoff) {
+		known, err := c.insights.SeenClusterEvents(ctx, c.insights.Now().Add(-eventsKept))
+		if err == nil {
+			return known, true
+		}
+		c.logger.Warn("find the events of Kubernetes that are kept: it is tried again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, false
+		case <-time.After(backoff):
 		}
 	}
 }
