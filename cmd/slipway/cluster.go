@@ -48,6 +48,9 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 		Clusters: s.clusters, Insights: s.insights, Boards: s.boards, Lineage: s.lineage, Secrets: s.box,
 		ClusterURL: c.ClusterURL, RegistryHost: c.Registry()}
 	s.loop.Subscribe(s.events)
+	if err := s.loop.FinishRollbacks(ctx); err != nil {
+		return err
+	}
 	if s.collector, err = collect.New(kube, s.insights, s.logger); err != nil {
 		return err
 	}
@@ -64,6 +67,7 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 func (s *Server) run(ctx context.Context, group *errgroup.Group) {
 	for name, work := range map[string]func(context.Context) error{
 		"events":       s.events.Run,
+		"identity":     s.identity.Run,
 		"pipelines":    s.pipelines.Run,
 		"environments": s.environments.Run,
 		"insights":     s.insights.Run,

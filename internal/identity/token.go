@@ -180,3 +180,33 @@ func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Princip
 	p.Administrator, p.Name = u.Administrator, u.Name
 	return p, nil
 }
+
+// purgeInterval is how often what has expired is removed.
+const purgeInterval = 10 * time.Minute
+
+// Run removes expired tokens and sessions until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	ticker := time.NewTicker(purgeInterval)
+	defer ticker.Stop()
+	for {
+		if err := s.purge(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *Service) purge(ctx context.Context) error {
+	now := db.Micros(s.clock.Now())
+	if _, err := s.db.ExecContext(ctx, `DELETE FROM tokens WHERE expires > 0 AND expires < $1`, now); err != nil {
+		return fmt.Errorf("remove expired tokens: %w", err)
+	}
+	if _, err := s.db.ExecContext(ctx, `DELETE FROM sessions WHERE expires < $1`, now); err != nil {
+		return fmt.Errorf("remove expired sessions: %w", err)
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func (l *Loop) Deploy(ctx context.Context, d jobserver.Deployment, progress func
 	if d.Namespace != "" && d.Namespace != target.Namespace {
 		return slipway.Invalid("namespace %q: environment %s deploys to its own namespace %s; leave the input out", d.Namespace, target.EnvironmentName, target.Namespace)
 	}
-	target.Set = strings.ToLower(d.Instance)
+	target.Set = fmt.Sprintf("pipeline-%d-%s", d.Pipeline, strings.ToLower(d.Instance))
 	options, err := l.options(ctx, target)
 	if err != nil {
 		return err
@@ -99,6 +100,23 @@ func (l *Loop) Rollback(ctx context.Context, to slipway.DeploymentID, by slipway
 		return failed, applyErr
 	}
 	return l.Environments.CompleteDeployment(ctx, d.ID, environments.Succeeded, "")
+}
+
+// FinishRollbacks ends the rollbacks that a server which was killed had under way, so that they can be asked for again.
+func (l *Loop) FinishRollbacks(ctx context.Context) error {
+	running, err := l.Environments.RunningDeployments(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range running {
+		if d.RollbackTo == 0 { // a job's: its end is the deployment's
+			continue
+		}
+		if _, err := l.Environments.CompleteDeployment(ctx, d.ID, environments.Failed, "the server stopped in the middle of it: roll back again"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deployment is the deployment that a job is; the first call records it.

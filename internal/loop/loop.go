@@ -61,16 +61,7 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("boards.open_bug", l.openBug, insights.EventAlertFired)
 	log.Subscribe("boards.move_on", l.moveOn, environments.DeploymentCompleted)
 	// All of it hangs together.
-	log.Subscribe("lineage.record", l.Lineage.Record, recorded()...)
-}
-
-// recorded are the kinds of events whose references become edges of the lineage graph.
-func recorded() []events.Kind {
-	return []events.Kind{
-		repos.EventPushed, pipelines.EventRunQueued, pipelines.EventRunCompleted, registry.EventPushed,
-		environments.DeploymentStarted, environments.DeploymentCompleted, clusters.Applied, clusters.PodStarted, clusters.PodFailed,
-		insights.EventTelemetrySeen, insights.EventAlertFired, boards.EventItemLinked,
-	}
+	log.Subscribe("lineage.record", l.Lineage.Record, lineage.Events()...)
 }
 
 func (l *Loop) runPush(ctx context.Context, e events.Event) error {
@@ -189,11 +180,42 @@ func (l *Loop) moveOn(ctx context.Context, e events.Event) error {
 	if err != nil {
 		return err
 	}
+	shipped, err := l.shipped(ctx, p)
+	if err != nil {
+		return err
+	}
 	_, err = l.Boards.MoveOn(ctx, boards.Shipped{Project: e.Project, By: e.Actor, Production: strings.EqualFold(p.Environment, production),
 		Deployment: boards.Link{To: e.Subject, Title: fmt.Sprintf("Deployed to %s by run %d", p.Environment, p.Run), Time: e.Time, By: e.Actor,
 			URL: fmt.Sprintf("/%s/_environments/%s", project.Name, url.PathEscape(p.Environment))},
-		Because: []slipway.Reference{slipway.Ref(slipway.RefCommit, p.Commit)}})
+		Because: shipped})
 	return err
+}
+
+// maxShipped bounds the commits of one deployment that are looked at for work items.
+const maxShipped = 1000
+
+// shipped are the commits that a deployment brings for the first time: those since the deployment before it.
+func (l *Loop) shipped(ctx context.Context, p environments.DeploymentPayload) ([]slipway.Reference, error) {
+	refs := []slipway.Reference{slipway.Ref(slipway.RefCommit, p.Commit)}
+	if p.Previous == 0 {
+		return refs, nil
+	}
+	before, err := l.Environments.Deployment(ctx, p.Previous)
+	if err != nil {
+		return nil, err
+	}
+	run, err := l.Pipelines.Get(ctx, p.Run)
+	if err != nil {
+		return nil, err
+	}
+	commits, _, err := l.Repos.Commits(ctx, run.Repository, before.Commit, p.Commit, maxShipped)
+	if slipway.CodeOf(err) == slipway.CodeNotFound { // a commit is gone after a forced push
+		return refs, nil
+	}
+	for _, c := range commits {
+		refs = append(refs, slipway.Ref(slipway.RefCommit, c.ID))
+	}
+	return refs, err
 }
 
 func (l *Loop) defaultRules(ctx context.Context, e events.Event) error {
