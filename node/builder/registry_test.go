@@ -33,11 +33,11 @@ func TestRegistryHosts(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	// Capabilities: 1 pull, 10 resolve, 100 push (containerd, core/remotes/docker/registry.go).
+	// Capabilities: 1 pull, 10 resolve, 100 push, 1000 referrers (containerd, core/remotes/docker/registry.go).
 	f("localhost:8080", "http://localhost:8080/v2 111")
-	f("docker.io", "http://localhost:8080/v2/hub 11", "https://mirror.example/v2 11", "https://registry-1.docker.io/v2 111")
-	f("ghcr.io", "https://ghcr.io/v2 111")
-	f("localhost:9", "http://localhost:9/v2 111")
+	f("docker.io", "http://localhost:8080/v2/hub 11", "https://mirror.example/v2 11", "https://registry-1.docker.io/v2 1111")
+	f("ghcr.io", "https://ghcr.io/v2 1111")
+	f("localhost:9", "http://localhost:9/v2 1111")
 
 	list, err := hosts("localhost:8080")
 	if err != nil {
