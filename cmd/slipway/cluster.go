@@ -31,7 +31,11 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 	if _, err := s.clusters.Version(ctx, environments.DefaultCluster); err != nil {
 		return fmt.Errorf("the cluster of %s does not answer: %w", s.kubeconfig(), err)
 	}
-	executor, err := pod.New(kube, pod.Options{AgentImage: c.agentImage()})
+	agentImage, err := c.agentImage()
+	if err != nil {
+		return err
+	}
+	executor, err := pod.New(kube, pod.Options{AgentImage: agentImage})
 	if err != nil {
 		return err
 	}

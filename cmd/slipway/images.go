@@ -2,18 +2,43 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"slipway"
 	"slipway/internal/images/debian"
 )
 
-// jobImage and agentImage are where job pods take their images from.
-func (c *Config) jobImage() string   { return c.Registry() + "/slipway/job:latest" }
-func (c *Config) agentImage() string { return c.Registry() + "/slipway/agent:latest" }
+// jobImage is where job pods take their image from when a pipeline names none.
+func (c *Config) jobImage() string { return c.Registry() + "/slipway/job:latest" }
+
+// agentPrograms are what a job pod's init container copies, by path in the image.
+var agentPrograms = map[string]string{"/slipway-agent": "slipway-agent", "/docker": "slipway-docker"}
+
+// agentImage is the image of the agent. Its tag is a hash of the programs in it, so that a node that has an older one
+// pulls the new one.
+func (c *Config) agentImage() (string, error) {
+	h := sha256.New()
+	for _, path := range slices.Sorted(maps.Keys(agentPrograms)) {
+		f, err := os.Open(filepath.Join(c.Programs, agentPrograms[path]))
+		if err != nil {
+			return "", fmt.Errorf("read the agent's programs: %w", err)
+		}
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", fmt.Errorf("read the agent's programs: %w", err)
+		}
+	}
+	return c.Registry() + "/slipway/agent:" + hex.EncodeToString(h.Sum(nil))[:12], nil
+}
 
 // importImages makes the images that jobs and Dockerfiles begin with and puts them into the registry. Those that are
 // there already cost a moment.
@@ -30,12 +55,16 @@ func (s *Server) importImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	agentImage, err := s.config.agentImage()
+	if err != nil {
+		return err
+	}
 	registry := s.config.Registry()
 	for _, image := range []struct {
 		reference string
 		spec      debian.Spec
 	}{
-		{s.config.agentImage(), agent},
+		{agentImage, agent},
 		{registry + "/library/golang:1.26", debian.Golang()},
 		{registry + "/library/busybox:latest", debian.BusyboxImage()},
 		{s.config.jobImage(), debian.Job()},
@@ -65,7 +94,7 @@ func (s *Server) importImages(ctx context.Context) error {
 // agentSpec is the image that a job pod's init container copies the agent and docker from.
 func (s *Server) agentSpec() (debian.Spec, error) {
 	var files []debian.File
-	for path, program := range map[string]string{"/slipway-agent": "slipway-agent", "/docker": "slipway-docker"} {
+	for path, program := range agentPrograms {
 		content, err := os.ReadFile(filepath.Join(s.config.Programs, program))
 		if err != nil {
 			return debian.Spec{}, slipway.NotFound("the program %s is not in %s: build it with `make build`", program, s.config.Programs)

@@ -13,6 +13,13 @@ import (
 // builderCache bounds BuildKit's state: layers and cache mounts.
 const builderCache = 20 << 30
 
+// Addresses inside of the node's network namespace: where outbound connections leave it (the node's own default), and
+// the network of RUN steps, which see neither the node's loopback nor the cluster's pods.
+const (
+	egressGateway = "10.213.6.1"
+	stepSubnet    = "10.213.8.0/24"
+)
+
 // nodeProgram is the embedded node with its configuration (node/README.md).
 func nodeProgram(c Config, nodeToken string) embedded.Program {
 	registry := func(host string) map[string]any {
@@ -36,6 +43,7 @@ func builderProgram(c Config) embedded.Program {
 		Config: map[string]any{
 			"state": c.path("builder"), "socket": builderSocket(c), "netns": "slipway-" + c.Node.Name,
 			"runc": filepath.Join(c.Programs, "runc"), "cacheBytes": int64(builderCache),
+			"dns": []string{egressGateway}, "stepSubnet": stepSubnet,
 			"registries": []any{
 				map[string]any{"host": c.Registry(), "endpoint": c.ClusterURL},
 				map[string]any{"host": "docker.io", "mirrors": []string{c.Registry()}},

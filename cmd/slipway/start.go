@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -121,7 +122,7 @@ func (s *Server) connect(ctx context.Context) (*rest.Config, error) {
 func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 	router := chi.NewRouter()
 	telemetry.Register(router)
-	git := gitserver.New(s.repos, s.identity, s.logger, gitserver.Options{})
+	git := gitserver.New(s.repos, s.identity, s.logger, gitserver.Options{OnPushed: s.tellPusher})
 	return doors{
 		git:       git,
 		registry:  ociserver.New(s.registry, s.identity, s.logger),
@@ -131,6 +132,11 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 		api:   s.api(),
 		pages: s.pages(),
 	}
+}
+
+// tellPusher answers a push with where to look; the run itself begins a moment later.
+func (s *Server) tellPusher(_ context.Context, p gitserver.Push) []string {
+	return []string{"Runs: " + s.config.URL + "/" + url.PathEscape(p.Project.Name) + "/_build"}
 }
 
 func (s *Server) api() http.Handler {
@@ -146,6 +152,7 @@ func (s *Server) pages() http.Handler {
 	things := web.Things{Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments, Insights: s.insights, Boards: s.boards}
 	w.AddOverview(s.pipelines, s.environments)
 	w.AddBoards(s.boards, s.lineage, things)
+	w.AddRepos(s.repos)
 	w.AddPipelines(s.pipelines, things)
 	w.AddImages(s.registry, things)
 	w.AddEnvironments(s.environments, s.clusters, s.loop.Rollback, things)

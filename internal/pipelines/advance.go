@@ -89,7 +89,7 @@ func (s *Service) recordStage(ctx context.Context, tx *db.Tx, sit *situation, a 
 			return err
 		}
 	case schedule.ActionStartStage:
-		st.State, st.Started = schedule.Running, now
+		st.State, st.Started, st.AfterCancel = schedule.Running, now, a.AfterCancel
 		if err := s.startRun(ctx, tx, &sit.run); err != nil {
 			return err
 		}

@@ -21,21 +21,23 @@ type Stage struct {
 	Checks   schedule.CheckState
 	Manual   bool // a person has started it
 	Unwanted bool
-	Reason   string
-	Started  time.Time
-	Finished time.Time
+	// AfterCancel says that it started although the run was canceled: its jobs are not canceled with the run.
+	AfterCancel bool
+	Reason      string
+	Started     time.Time
+	Finished    time.Time
 }
 
 func scanStage(row interface{ Scan(...any) error }, st *Stage) error {
 	var started, finished int64
-	err := row.Scan(&st.Name, &st.Attempt, (*string)(&st.State), (*string)(&st.Result), (*string)(&st.Checks), &st.Manual, &st.Unwanted, &st.Reason, &started, &finished)
+	err := row.Scan(&st.Name, &st.Attempt, (*string)(&st.State), (*string)(&st.Result), (*string)(&st.Checks), &st.Manual, &st.Unwanted, &st.AfterCancel, &st.Reason, &started, &finished)
 	st.Started, st.Finished = db.Time(started), db.Time(finished)
 	return err
 }
 
 // stagesOf lists all attempts of all stages of a run that have begun, attempts in order.
 func stagesOf(ctx context.Context, q db.Querier, run slipway.RunID) ([]Stage, error) {
-	const query = `SELECT stage, attempt, state, result, checks, manual, unwanted, reason, started, finished FROM pipeline_stages
+	const query = `SELECT stage, attempt, state, result, checks, manual, unwanted, after_cancel, reason, started, finished FROM pipeline_stages
 		WHERE run = $1 ORDER BY attempt, stage LIMIT 10000`
 	list, err := db.List(ctx, q, scanStage, query, int64(run))
 	if err != nil {
@@ -46,12 +48,12 @@ func stagesOf(ctx context.Context, q db.Querier, run slipway.RunID) ([]Stage, er
 
 func putStage(ctx context.Context, tx *db.Tx, run slipway.RunID, st *Stage) error {
 	const upsert = `
-		INSERT INTO pipeline_stages (run, stage, attempt, state, result, checks, manual, unwanted, reason, started, finished)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		INSERT INTO pipeline_stages (run, stage, attempt, state, result, checks, manual, unwanted, after_cancel, reason, started, finished)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (run, stage, attempt) DO UPDATE SET state = excluded.state, result = excluded.result, checks = excluded.checks,
-			manual = excluded.manual, unwanted = excluded.unwanted, reason = excluded.reason, started = excluded.started, finished = excluded.finished`
+			manual = excluded.manual, unwanted = excluded.unwanted, after_cancel = excluded.after_cancel, reason = excluded.reason, started = excluded.started, finished = excluded.finished`
 	_, err := tx.ExecContext(ctx, upsert, int64(run), st.Name, st.Attempt, string(st.State), string(st.Result), string(st.Checks), st.Manual, st.Unwanted,
-		st.Reason, db.Micros(st.Started), db.Micros(st.Finished))
+		st.AfterCancel, st.Reason, db.Micros(st.Started), db.Micros(st.Finished))
 	if err != nil {
 		return fmt.Errorf("record stage %s of run %d: %w", st.Name, run, err)
 	}
@@ -121,7 +123,7 @@ func (s *Service) refresh(ctx context.Context, tx *db.Tx, sit *situation) error 
 		st := &stages[i]
 		sit.stages[st.Name] = st
 		f.Stages[st.Name] = schedule.StageFacts{Attempt: st.Attempt, State: st.State, Result: st.Result, Checks: st.Checks,
-			Started: st.Manual, Unwanted: st.Unwanted, Reason: st.Reason}
+			Started: st.Manual, Unwanted: st.Unwanted, AfterCancel: st.AfterCancel, Reason: st.Reason}
 	}
 	for i := range jobs {
 		j := &jobs[i]

@@ -134,16 +134,17 @@ func (s *Service) pod(ctx context.Context, j *Job) (Pod, error) {
 		return Pod{}, err
 	}
 	pod := Pod{Name: j.PodName(), Project: run.Project, Run: run.ID, Job: j.ID, Title: i.Title(), Env: map[string]string{}}
-	if pod.Image, err = s.image(&i, vars); err != nil {
+	if pod.Image, err = s.image(p, &i, vars); err != nil {
 		return Pod{}, err
 	}
 	if i.Job.Container != nil {
-		for name, value := range vars.ExpandAll(i.Job.Container.Env) {
+		for name, value := range p.ContainerOf(*i.Job.Container, vars.Expand).Env {
 			pod.Env[name] = value
 		}
 	}
 	for _, c := range i.Job.Services {
-		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: vars.Expand(c.Image), Env: vars.ExpandAll(c.Env)})
+		c = p.ContainerOf(c, vars.Expand)
+		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: c.Image, Env: c.Env})
 	}
 	pod.Deadline = time.Duration(timeoutOf(i.Job)+max(i.Job.CancelTimeoutInMinutes, 1))*time.Minute + startPatience + stopGrace
 	pod.Env["SLIPWAY_URL"], pod.Env["SLIPWAY_JOB"], pod.Env["SLIPWAY_REGISTRY"] = s.URL, j.ID.String(), s.Registry
@@ -159,9 +160,9 @@ func (s *Service) pod(ctx context.Context, j *Job) (Pod, error) {
 }
 
 // image chooses the image of a job: its container, else what its pool maps to.
-func (s *Service) image(i *plan.Instance, vars variable.Set) (string, error) {
+func (s *Service) image(p *plan.Plan, i *plan.Instance, vars variable.Set) (string, error) {
 	if c := i.Job.Container; c != nil {
-		return vars.Expand(c.Image), nil
+		return p.ContainerOf(*c, vars.Expand).Image, nil
 	}
 	pool := i.Pool()
 	name := strings.ToLower(vars.Expand(pool.Image))

@@ -60,6 +60,7 @@ CREATE TABLE pipeline_stages (
     checks   TEXT    NOT NULL,
     manual   BOOLEAN NOT NULL,
     unwanted BOOLEAN NOT NULL,
+    after_cancel BOOLEAN NOT NULL,
     reason   TEXT    NOT NULL,
     started  BIGINT  NOT NULL,
     finished BIGINT  NOT NULL,
