@@ -57,8 +57,7 @@ func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request) error {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), protocol) || !headerHas(r.Header, "Connection", "upgrade") {
 		return slipway.Invalid("the builder speaks BuildKit's protocol: send Connection: Upgrade and Upgrade: %s", protocol)
 	}
-	hijacker, ok := w.(http.Hijacker)
-	if !ok {
+	if r.ProtoMajor != 1 {
 		return slipway.Unsupported("the builder's tunnel needs HTTP/1.1")
 	}
 	up, err := t.dial(r.Context())
@@ -70,7 +69,7 @@ func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer t.remove(up)
-	down, buffered, err := hijacker.Hijack()
+	down, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return slipway.Unsupported("the builder's tunnel needs HTTP/1.1").Because(err)
 	}

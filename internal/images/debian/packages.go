@@ -135,7 +135,8 @@ func (i *Importer) bootstrap(ctx context.Context, work string, chain []PackageSe
 			args = append(args, `--customize-hook=install -D -m 644 "`+source+`" "$1`+name+`"`)
 		}
 		if n > 0 {
-			args = append(args, "--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends install "+strings.Join(set.Packages, " "))
+			// The image's own apt, inside of it: the machine's would look at what the machine has installed.
+			args = append(args, `--customize-hook=chroot "$1" env DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends install `+strings.Join(set.Packages, " "))
 		}
 		args = append(args, `--customize-hook=tar --create --file "`+setTar(work, n)+`" --numeric-owner --one-file-system --xattrs --xattrs-include=security.capability --exclude=./sys --exclude=./proc --exclude=./dev -C "$1" .`)
 	}

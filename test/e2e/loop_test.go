@@ -1,0 +1,319 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+type listOf[T any] struct {
+	Value []T `json:"value"`
+}
+
+type build struct {
+	ID            int64  `json:"id"`
+	Status        string `json:"status"`
+	Result        string `json:"result"`
+	SourceVersion string `json:"sourceVersion"`
+}
+
+type approval struct {
+	ID          int64  `json:"id"`
+	Environment string `json:"environment"`
+	Run         int64  `json:"run"`
+}
+
+// TestLoop goes round the loop with the sample: the first commit by `slipway up`, production after an approval, a
+// change by git, a server that is killed in the middle of a run, and a stop that leaves nothing.
+func TestLoop(t *testing.T) {
+	i := &installation{top: projectFolder(t), data: tempData(t)}
+	before := hostState(t)
+	t.Logf("first start, with the base images and the sample's first round: %s", i.up(t, filepath.Join(i.top, "samples", "shop")))
+	t.Cleanup(func() {
+		if i.cmd.ProcessState == nil {
+			i.interrupt(t)
+		}
+		_ = exec.Command(filepath.Join(i.top, "bin", "slipway"), "down", "--data", i.data).Run()
+	})
+	if t.Failed() {
+		return
+	}
+	for _, step := range []struct {
+		name  string
+		story func(t *testing.T, i *installation)
+	}{
+		{"the sample runs in dev", runsInDev},
+		{"every step was told", everyStepTold},
+		{"kubectl sees the cluster", kubectlSees},
+		{"images are pulled with crane", imagesPulled},
+		{"everything hangs together", hangsTogether},
+		{"production waits for an approval", productionWaits},
+		{"a one-line change goes round by itself", changeGoesRound},
+		{"a killed server finishes its run", killedServerFinishes},
+		{"the pages can be opened", pagesOpen},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.story(t, i) }) {
+			return // each story stands on those before
+		}
+	}
+	i.interrupt(t)
+	if after := hostState(t); after != before {
+		t.Errorf("the stop left something on the host:\nbefore:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// tempData is a short path: sockets below it have few bytes.
+func tempData(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "slipway-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			os.RemoveAll(dir)
+			return
+		}
+		for _, name := range []string{"slipway.log", "run/node.stderr", "run/builder.stderr"} {
+			b, _ := os.ReadFile(filepath.Join(dir, name))
+			t.Logf("%s:\n%s", name, b[max(0, len(b)-8000):])
+		}
+	})
+	return dir
+}
+
+// hostState is what a node could leave behind: its namespace, links, mounts and cgroups.
+func hostState(t *testing.T) string {
+	t.Helper()
+	const script = `ip netns list 2>/dev/null | grep -w slipway-` + nodeName + `
+ip -o link | grep -w -e sw-` + nodeName + ` -e sn-` + nodeName + `
+grep -c /slipway-e2e- /proc/mounts
+find /sys/fs/cgroup -maxdepth 2 -type d -name 'slipway-` + nodeName + `*'
+pgrep -f 'bin/slipway-(node|builder) .*/slipway-e2e-'
+true`
+	out, err := exec.Command("bash", "-c", script).CombinedOutput()
+	if err != nil {
+		t.Fatalf("look at the host: %v: %s", err, out)
+	}
+	return string(out)
+}
+
+func runsInDev(t *testing.T, _ *installation) {
+	eventually(t, time.Minute, func() string {
+		status, body, err := get(t.Context(), "shop-dev.localhost", "/")
+		if err != nil || status != http.StatusOK || !strings.Contains(body, "<html") {
+			return fmt.Sprintf("GET shop-dev.localhost: %d, %v: %.200s", status, err, body)
+		}
+		return ""
+	})
+}
+
+func everyStepTold(t *testing.T, i *installation) {
+	said := i.said()
+	for step := 1; step <= 10; step++ {
+		if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *[0-9.ms]+ +%d\. `, step)).MatchString(said) {
+			t.Errorf("step %d was not told", step)
+		}
+	}
+}
+
+func (i *installation) kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	return run(t, i.top, []string{"KUBECONFIG=" + filepath.Join(i.data, "node", "kubeconfig")}, filepath.Join(i.top, "bin", "slipway-node"),
+		append([]string{"kubectl"}, args...)...)
+}
+
+func kubectlSees(t *testing.T, i *installation) {
+	if out := i.kubectl(t, "get", "nodes"); !strings.Contains(out, " Ready ") {
+		t.Errorf("no node is ready:\n%s", out)
+	}
+	out := i.kubectl(t, "-n", "sample-dev", "get", "deployment", "web", "-o",
+		`jsonpath={.spec.template.metadata.labels} {.spec.template.spec.containers[0].image} {.spec.template.spec.containers[0].env[*].name}`)
+	for _, want := range []string{"slipway.dev/deployment", registry + "/sample/web@sha256:", "OTEL_EXPORTER_OTLP_ENDPOINT", "APPLICATIONINSIGHTS_CONNECTION_STRING"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the pod template lacks %s:\n%s", want, out)
+		}
+	}
+}
+
+func imagesPulled(t *testing.T, i *installation) {
+	bin := t.TempDir()
+	run(t, i.top, []string{"GOBIN=" + bin, "GOFLAGS=-mod=mod"}, "go", "install", "github.com/google/go-containerregistry/cmd/crane@v0.22.1")
+	env := []string{"DOCKER_CONFIG=" + t.TempDir()}
+	crane := filepath.Join(bin, "crane")
+	run(t, i.top, env, crane, "auth", "login", registry, "-u", "admin", "-p", i.Token)
+	tags := strings.Fields(run(t, i.top, env, crane, "ls", registry+"/sample/web"))
+	if len(tags) == 0 {
+		t.Fatal("sample/web has no tags")
+	}
+	run(t, i.top, env, crane, "validate", "--remote", registry+"/sample/web:"+tags[0])
+}
+
+// hangsTogether walks from the commit to everything else.
+func hangsTogether(t *testing.T, i *installation) {
+	var runs listOf[build]
+	i.api(t, http.MethodGet, "/sample/_apis/build/builds", nil, &runs)
+	if len(runs.Value) == 0 {
+		t.Fatal("there is no run")
+	}
+	eventually(t, time.Minute, func() string {
+		var traces listOf[struct {
+			Nodes []struct{ Kind, ID string }
+		}]
+		i.api(t, http.MethodGet, "/sample/_apis/slipway/trace?thing=commit:"+runs.Value[0].SourceVersion, nil, &traces)
+		found := map[string]bool{}
+		for _, trace := range traces.Value {
+			for _, n := range trace.Nodes {
+				found[n.Kind] = true
+			}
+		}
+		for _, kind := range []string{"workitem", "commit", "run", "image", "deployment", "pod", "trace"} {
+			if !found[kind] {
+				return "the commit is not joined with a " + kind
+			}
+		}
+		return ""
+	})
+}
+
+func productionWaits(t *testing.T, i *installation) {
+	var pending listOf[approval]
+	eventually(t, 2*time.Minute, func() string {
+		i.api(t, http.MethodGet, "/sample/_apis/pipelines/approvals", nil, &pending)
+		if len(pending.Value) != 1 || pending.Value[0].Environment != "production" {
+			return fmt.Sprintf("approvals %+v, want one for production", pending.Value)
+		}
+		return ""
+	})
+	out := run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), "approve", "--data", i.data, fmt.Sprint(pending.Value[0].ID))
+	if !strings.Contains(out, "approved") {
+		t.Errorf("slipway approve said %q", out)
+	}
+	i.awaitRun(t, pending.Value[0].Run, 5*time.Minute)
+	eventually(t, time.Minute, func() string {
+		status, _, err := get(t.Context(), "shop.localhost", "/")
+		if err != nil || status != http.StatusOK {
+			return fmt.Sprintf("GET shop.localhost: %d, %v", status, err)
+		}
+		return ""
+	})
+}
+
+// awaitRun waits until the run has ended well.
+func (i *installation) awaitRun(t *testing.T, id int64, within time.Duration) {
+	t.Helper()
+	eventually(t, within, func() string {
+		var b build
+		i.api(t, http.MethodGet, fmt.Sprintf("/sample/_apis/build/builds/%d", id), nil, &b)
+		if b.Status != "completed" {
+			return "run " + fmt.Sprint(id) + " is " + b.Status
+		}
+		if b.Result != "succeeded" {
+			t.Fatalf("run %d: %s\n%s", id, b.Result, run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), "logs", "--data", i.data, fmt.Sprint(id)))
+		}
+		return ""
+	})
+}
+
+// clone checks the sample out with git and the token.
+func (i *installation) clone(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "shop")
+	remote := strings.Replace(serverURL, "http://", "http://admin:"+i.Token+"@", 1) + "/sample/_git/sample"
+	run(t, "/", nil, "git", "clone", "-q", remote, dir)
+	run(t, dir, nil, "git", "config", "user.name", "Ada")
+	run(t, dir, nil, "git", "config", "user.email", "ada@example.com")
+	return dir
+}
+
+// greet changes the shop's greeting, commits and pushes.
+func greet(t *testing.T, dir, greeting string) {
+	t.Helper()
+	path := filepath.Join(dir, "web", "shop.go")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(greeting += +)"[^"]*"`)
+	if !line.Match(b) {
+		t.Fatal("web/shop.go has no greeting")
+	}
+	if err := os.WriteFile(path, line.ReplaceAll(b, []byte(`${1}"`+greeting+`"`)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, nil, "git", "commit", "-q", "-a", "-m", "web: greet with "+greeting+"\n\nfixes AB#3")
+	run(t, dir, nil, "git", "push", "-q", "origin", "main")
+}
+
+func (i *installation) newestRun(t *testing.T) build {
+	t.Helper()
+	var runs listOf[build]
+	i.api(t, http.MethodGet, "/sample/_apis/build/builds", nil, &runs)
+	if len(runs.Value) == 0 {
+		t.Fatal("there is no run")
+	}
+	return runs.Value[0]
+}
+
+// awaitGreeting waits until dev serves the greeting.
+func awaitGreeting(t *testing.T, greeting string, within time.Duration) {
+	t.Helper()
+	eventually(t, within, func() string {
+		_, body, err := get(t.Context(), "shop-dev.localhost", "/")
+		if err != nil || !strings.Contains(body, greeting) {
+			return fmt.Sprintf("dev does not greet with %q yet (%v)", greeting, err)
+		}
+		return ""
+	})
+}
+
+func changeGoesRound(t *testing.T, i *installation) {
+	dir := i.clone(t)
+	start := time.Now()
+	greet(t, dir, "Ahoy")
+	awaitGreeting(t, "Ahoy", 6*time.Minute)
+	t.Logf("from git push to the new pod's answer: %s", time.Since(start))
+	logTimes(t, i)
+}
+
+// logTimes writes how long each part of the newest run took.
+func logTimes(t *testing.T, i *installation) {
+	t.Helper()
+	t.Log("\n" + run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), "runs", "--data", i.data, fmt.Sprint(i.newestRun(t).ID)))
+}
+
+func killedServerFinishes(t *testing.T, i *installation) {
+	dir := i.clone(t)
+	last := i.newestRun(t).ID
+	greet(t, dir, "Land ho")
+	eventually(t, time.Minute, func() string {
+		if r := i.newestRun(t); r.ID == last || r.Status != "inProgress" {
+			return "the run has not begun"
+		}
+		return ""
+	})
+	id := i.newestRun(t).ID
+	i.kill(t)
+	t.Logf("start beside a node that runs on: %s", i.up(t, ""))
+	awaitGreeting(t, "Land ho", 6*time.Minute)
+	var timeline struct {
+		Records []struct {
+			Type string `json:"type"`
+			Log  *struct {
+				URL string `json:"url"`
+			} `json:"log"`
+		} `json:"records"`
+	}
+	i.api(t, http.MethodGet, fmt.Sprintf("/sample/_apis/build/builds/%d/timeline", id), nil, &timeline)
+	if len(timeline.Records) == 0 {
+		b, _ := json.Marshal(timeline)
+		t.Errorf("the run has no timeline: %s", b)
+	}
+}
