@@ -25,6 +25,9 @@ var goEnv = []string{
 	"GOPATH=/go", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
 }
 
+// trusted is the certificates that this machine trusts, which may be more than Debian's: those of a company's proxy.
+func trusted() Layer { return Files(File{Path: certificates, Source: certificates, Mode: 0o644}) }
+
 // Golang is library/golang: busybox and the Go toolchain. It has no git, C compiler or C library.
 func Golang() Spec {
 	return Spec{Layers: []Layer{Busybox(), GoToolchain("")}, Config: Config{Env: goEnv, Cmd: []string{"/bin/sh"}, WorkingDir: "/go"}}
@@ -37,13 +40,13 @@ func BusyboxImage() Spec {
 
 // Debian is library/debian:bookworm.
 func Debian() Spec {
-	return Spec{Layers: chain()[:1], Config: Config{Env: []string{debianPath}, Cmd: []string{"bash"}}}
+	return Spec{Layers: append(chain()[:1], trusted()), Config: Config{Env: []string{debianPath}, Cmd: []string{"bash"}}}
 }
 
 // Job is the image in which a pipeline's steps run when it names no container: Debian, the usual tools, and Go.
 func Job() Spec {
 	return Spec{
-		Layers: append(chain()[:2], GoToolchain("")),
+		Layers: append(chain()[:2], GoToolchain(""), trusted()),
 		Config: Config{Env: append([]string{"LANG=C.UTF-8"}, goEnv...), Cmd: []string{"bash"}, WorkingDir: "/"},
 	}
 }

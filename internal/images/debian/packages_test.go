@@ -35,8 +35,8 @@ func TestJobAndDebian(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(a) != 3 || len(b) != 1 {
-		t.Fatalf("%d and %d layers, want 3 and 1", len(a), len(b))
+	if len(a) != 4 || len(b) != 2 {
+		t.Fatalf("%d and %d layers, want 4 and 2", len(a), len(b))
 	}
 	lower, _ := a[0].Digest()
 	only, _ := b[0].Digest()

@@ -54,11 +54,11 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 			TerminationGracePeriodSeconds: &grace,
 			SecurityContext:               &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 			InitContainers: []corev1.Container{{
-				Name: "agent", Image: o.AgentImage, ImagePullPolicy: corev1.PullIfNotPresent,
+				Name: "agent", Image: o.AgentImage,
 				Command: []string{"/slipway-agent", "install", agentFolder}, VolumeMounts: []corev1.VolumeMount{agentMount},
 			}},
 			Containers: []corev1.Container{{
-				Name: jobContainer, Image: p.Image, ImagePullPolicy: corev1.PullIfNotPresent, Command: []string{agentFolder + "/slipway-agent"}, WorkingDir: workFolder,
+				Name: jobContainer, Image: p.Image, Command: []string{agentFolder + "/slipway-agent"}, WorkingDir: workFolder,
 				Env: o.environment(p), Resources: resources, TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 				VolumeMounts: []corev1.VolumeMount{readOnly, {Name: "workspace", MountPath: workFolder}},
 			}},
@@ -112,7 +112,7 @@ func addServices(pod *corev1.Pod, services []pipelines.PodService) error {
 		}
 		names = append(names, s.Name)
 		pod.Spec.InitContainers = append(pod.Spec.InitContainers, corev1.Container{
-			Name: fmt.Sprintf("service-%d", i+1), Image: s.Image, ImagePullPolicy: corev1.PullIfNotPresent, Env: sortedEnv(s.Env), RestartPolicy: &always,
+			Name: fmt.Sprintf("service-%d", i+1), Image: s.Image, Env: sortedEnv(s.Env), RestartPolicy: &always,
 		})
 	}
 	if len(names) > 0 {
