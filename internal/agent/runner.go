@@ -174,12 +174,6 @@ func (r *runner) expand(text string) string {
 	return r.vars.Expand(text)
 }
 
-func (r *runner) variable(name string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.vars.Text(name)
-}
-
 // status answers the status functions of a step's condition.
 func (r *runner) status(function string, _ []string) (bool, error) {
 	canceled := r.soft.Err() != nil

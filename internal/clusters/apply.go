@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -194,7 +195,8 @@ func definedHere(objects []object, o object) bool {
 }
 
 func placed(err error, o object) error {
-	if p, ok := err.(*slipway.Problem); ok && p.Position == nil && o.place.File != "" {
+	var p *slipway.Problem
+	if errors.As(err, &p) && p.Position == nil && o.place.File != "" {
 		return p.At(o.place)
 	}
 	return err

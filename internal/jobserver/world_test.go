@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -467,6 +466,3 @@ func (w *world) log(j pipelines.TimelineJob, step string) string {
 	w.t.Fatalf("job %s has no step %q", j.Instance, step)
 	return ""
 }
-
-// alive reports whether a process is there.
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }

@@ -56,8 +56,7 @@ func (s *Server) ServeGRPC(ctx context.Context, l net.Listener) error {
 		g.Stop()
 		<-stopped
 	}
-	<-failed
-	return nil
+	return <-failed // nil after a stop
 }
 
 // recovering turns a fault in a handler into an answer that clients try again, as httpx.Middleware does for HTTP.

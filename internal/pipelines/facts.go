@@ -144,14 +144,6 @@ func (sit *situation) stage(name string) *Stage {
 	return st
 }
 
-// legs are those recorded for the job of that instance.
-func (sit *situation) legs(stage, job string) []plan.Leg {
-	if j := sit.jobs[plan.InstanceID(stage, job, "")]; j != nil {
-		return j.Legs
-	}
-	return nil
-}
-
 // groupSets opens the variable groups of those names that exist.
 func (s *Service) groupSets(ctx context.Context, q db.Querier, project slipway.ProjectID, names []string) (map[string]variable.Set, error) {
 	sets := map[string]variable.Set{}

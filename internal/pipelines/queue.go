@@ -134,7 +134,7 @@ func fileProblems(err error, path string) []FileProblem {
 	var list []FileProblem
 	var walk func(error)
 	walk = func(err error) {
-		if p, ok := err.(*slipway.Problem); ok {
+		if p, ok := err.(*slipway.Problem); ok { //nolint:errorlint // walks the tree itself
 			at := slipway.Position{File: path}
 			if p.Position != nil {
 				at = *p.Position
@@ -142,7 +142,7 @@ func fileProblems(err error, path string) []FileProblem {
 			list = append(list, FileProblem{At: at, Message: p.Message})
 			return
 		}
-		switch e := err.(type) {
+		switch e := err.(type) { //nolint:errorlint // walks the tree itself
 		case interface{ Unwrap() []error }:
 			for _, one := range e.Unwrap() {
 				walk(one)

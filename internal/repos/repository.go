@@ -101,7 +101,7 @@ func joinCleanup(err, cleanup error) error {
 	if cleanup == nil {
 		return err
 	}
-	return fmt.Errorf("%w (and cleaning up: %v)", err, cleanup)
+	return fmt.Errorf("%w (and cleaning up: %w)", err, cleanup)
 }
 
 // initialize makes the bare repository beside its place and moves it there whole.

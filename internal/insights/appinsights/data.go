@@ -247,13 +247,14 @@ func parseDuration(s string) (time.Duration, error) {
 		}
 		return time.Duration(ms * float64(time.Millisecond)), nil
 	}
-	part := func(i int) time.Duration {
+	part := func(i int) int64 {
 		n, _ := strconv.ParseInt(m[i], 10, 64) // digits by the expression; an absent part is zero
-		return time.Duration(n)
+		return n
 	}
 	if part(3) > 23 || part(4) > 59 || part(5) > 59 || part(2) > 100_000 || m[1] != "" {
 		return 0, bad
 	}
 	fraction, _ := strconv.ParseInt((m[6] + "000000000")[:9], 10, 64)
-	return part(2)*24*time.Hour + part(3)*time.Hour + part(4)*time.Minute + part(5)*time.Second + time.Duration(fraction), nil
+	seconds := ((part(2)*24+part(3))*60+part(4))*60 + part(5)
+	return time.Duration(seconds)*time.Second + time.Duration(fraction), nil
 }

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"strings"
 
 	"slipway/internal/pipelines/expression"
@@ -96,7 +97,8 @@ func (c *compiler) runtime(n *yaml.Node, scope expression.Scope) string {
 
 func (c *compiler) checkExpression(text string, n *yaml.Node, offset int, scope expression.Scope) {
 	_, err := expression.Parse(text, scope)
-	if mistake, ok := err.(*expression.Error); ok {
+	var mistake *expression.Error
+	if errors.As(err, &mistake) {
 		c.problems.Add(n.Locate(offset+mistake.Offset), "%s", mistake.Message)
 	}
 }

@@ -49,7 +49,7 @@ func (p *Problems) Limit(at slipway.Position, format string, args ...any) {
 
 // Append records the problems of another error, or err itself as a problem at the place.
 func (p *Problems) Append(at slipway.Position, err error) {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // what wraps a problem says more than it
 	case nil:
 	case Problems:
 		for _, q := range e {
