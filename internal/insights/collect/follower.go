@@ -196,7 +196,7 @@ func (f *follower) read(ctx context.Context) error {
 	}()
 	if err := f.write(ctx, lines); err != nil {
 		cancel()
-		stream.Close() //nolint:errcheck // to end the scan
+		_ = stream.Close() // to end the scan
 		for range lines {
 		}
 		<-ended

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -194,7 +195,8 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 	}
 	if err != nil {
 		at := n.Locate(offset)
-		if mistake, ok := err.(*expression.Error); ok {
+		var mistake *expression.Error
+		if errors.As(err, &mistake) {
 			at = n.Locate(offset + mistake.Offset)
 		}
 		e.problems.Add(at, "%v", err)
