@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 
 const (
 	sampleProject = "sample"
+	sampleHost    = "shop-dev.localhost"
 	sampleTime    = 15 * time.Minute // for the first change to go round
 )
 
@@ -35,6 +37,7 @@ func (s *Server) createSample(ctx context.Context) error {
 		return err
 	}
 	s.terminal.Say("    Creating the project %s", sampleProject)
+	s.narrator.Begin()
 	admin, err := s.identity.UserByName(ctx, "admin")
 	if err != nil {
 		return err
@@ -63,7 +66,7 @@ func (s *Server) createSample(ctx context.Context) error {
 // sampleEnvironments makes dev, which is deployed to without asking, and production, which waits for an approval.
 func (s *Server) sampleEnvironments(ctx context.Context, p identity.Project, by slipway.Actor) error {
 	for _, e := range []struct{ name, description, host, replicas string }{
-		{"dev", "Every push to main", "shop-dev.localhost", "1"},
+		{"dev", "Every push to main", sampleHost, "1"},
 		{"production", "After an approval", "shop.localhost", "2"},
 	} {
 		env, err := s.environments.Create(ctx, environments.NewEnvironment{Project: p.ID, ProjectName: p.Name, Name: e.name, Description: e.description}, by)
@@ -145,10 +148,30 @@ func (s *Server) pushSample(ctx context.Context, item slipway.WorkItemID) error 
 	return nil
 }
 
+// visit is the sample's first customer: it asks for the page once a second, so that there is something to measure.
+func visit(ctx context.Context, ingress, host string) {
+	for {
+		if r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ingress+"/", nil); err == nil {
+			r.Host = host
+			if answer, err := http.DefaultClient.Do(r); err == nil {
+				answer.Body.Close()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 // awaitSample waits until the first change has gone round the ring in dev, while the narrator tells of it.
 func (s *Server) awaitSample(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sampleTime)
 	defer cancel()
+	if s.config.Kubeconfig == "" {
+		go visit(ctx, s.config.Node.Ingress, sampleHost)
+	}
 	select {
 	case <-s.narrator.Closed():
 		return nil

@@ -58,6 +58,13 @@ func (n *narrator) Closed() <-chan struct{} { return n.closed }
 // Failed is closed when a run ended badly before any change went round.
 func (n *narrator) Failed() <-chan struct{} { return n.failed }
 
+// Begin starts the measuring of a round.
+func (n *narrator) Begin() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.last = time.Now()
+}
+
 func (n *narrator) step(number int, e events.Event, what, link string) {
 	n.mu.Lock()
 	took := e.Time.Sub(n.last)
