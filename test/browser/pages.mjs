@@ -58,7 +58,7 @@ await see('alerts', '/sample/_insights/alerts');
 await see('board', '/sample/_boards', 'As a customer');
 await see('item', '/sample/_workitems/edit/3', 'add the shop');
 await see('trace', '/sample/_trace');
-await see('clusters', '/_clusters', 'ready');
+await see('clusters', '/_clusters', 'Ready');
 await see('settings', '/sample/_settings', 'Members');
 await see('profile', '/profile', 'Personal access tokens');
 
