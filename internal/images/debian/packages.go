@@ -18,12 +18,6 @@ import (
 // Suite is the Debian release that images are made of.
 const Suite = "bookworm"
 
-// sources is what apt-get in a container reads: Debian's own mirrors, whatever mirror this machine uses.
-const sources = `deb http://deb.debian.org/debian bookworm main
-deb http://deb.debian.org/debian bookworm-updates main
-deb http://deb.debian.org/debian-security bookworm-security main
-`
-
 // PackageSet is what one layer of Packages adds.
 type PackageSet struct {
 	Packages []string
@@ -92,7 +86,6 @@ func (l packagesLayer) make(ctx context.Context, i *Importer) error {
 		if err := whole.readTar(setTar(work, n), wanted); err != nil {
 			return fmt.Errorf("read packages: %w", err)
 		}
-		whole.text("etc/apt/sources.list", 0o644, []byte(sources))
 		whole.text("etc/machine-id", 0o444, nil)
 		for _, mount := range []string{"dev", "proc", "sys"} { // the machine's own while packages are installed
 			whole.folder(mount, 0o755)
