@@ -199,7 +199,7 @@ func (f *follower) read(ctx context.Context) error {
 		_ = stream.Close() // to end the scan
 		for range lines {
 		}
-		<-ended
+		<-ended //nolint:errcheck // the failed write is what counts
 		return err
 	}
 	return <-ended
