@@ -24,7 +24,7 @@ import (
 const (
 	sampleProject = "sample"
 	sampleHost    = "shop-dev.localhost"
-	sampleTime    = 15 * time.Minute // for the first change to go round
+	sampleTime    = 20 * time.Minute // for the first change to go round
 )
 
 // createSample makes the project "sample" and pushes its first commit as a person would, with git. When the project

@@ -73,7 +73,7 @@ func (i *installation) up(t *testing.T, sample string) time.Duration {
 	}
 	i.lines = make(chan string, 10_000)
 	go i.read(out, i.lines)
-	i.expect(t, "Slipway is ready", 10*time.Minute)
+	i.expect(t, "Slipway is ready", 25*time.Minute)
 	var a struct{ Token string }
 	b, err := os.ReadFile(filepath.Join(i.data, "access.json"))
 	if err != nil || json.Unmarshal(b, &a) != nil {

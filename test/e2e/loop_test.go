@@ -278,7 +278,7 @@ func changeGoesRound(t *testing.T, i *installation) {
 	dir := i.clone(t)
 	start := time.Now()
 	greet(t, dir, "Ahoy")
-	awaitGreeting(t, "Ahoy", 6*time.Minute)
+	awaitGreeting(t, "Ahoy", 12*time.Minute)
 	t.Logf("from git push to the new pod's answer: %s", time.Since(start))
 	logTimes(t, i)
 }
@@ -302,7 +302,7 @@ func killedServerFinishes(t *testing.T, i *installation) {
 	id := i.newestRun(t).ID
 	i.kill(t)
 	t.Logf("start beside a node that runs on: %s", i.up(t, ""))
-	awaitGreeting(t, "Land ho", 6*time.Minute)
+	awaitGreeting(t, "Land ho", 12*time.Minute)
 	var timeline struct {
 		Records []struct {
 			Type string `json:"type"`
