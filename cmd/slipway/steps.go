@@ -31,6 +31,18 @@ type narrator struct {
 	closed chan struct{}
 	failed chan struct{}
 	ending sync.Once // of closed or failed
+
+	deployed, measured bool // what closes the ring: a deployment has succeeded, and telemetry has come
+}
+
+// reached notes one of the two and closes the ring when both are there.
+func (n *narrator) reached(what *bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	*what = true
+	if n.deployed && n.measured {
+		n.ending.Do(func() { close(n.closed) })
+	}
 }
 
 func newNarrator(t *Terminal, ident *identity.Service, url string) *narrator {
@@ -51,8 +63,7 @@ func (n *narrator) Run(ctx context.Context, log *events.Log) {
 	}
 }
 
-// Closed is closed when a change has gone round the whole ring once: a deployment has sent telemetry and its work
-// items know of it.
+// Closed is closed when a change has gone round the whole ring once: a deployment has succeeded and sends telemetry.
 func (n *narrator) Closed() <-chan struct{} { return n.closed }
 
 // Failed is closed when a run ended badly before any change went round.
@@ -103,7 +114,7 @@ func (n *narrator) tell(ctx context.Context, e events.Event) {
 		deployment, _ := e.Reference(slipway.RefDeployment)
 		n.step(8, e, "Telemetry of deployment "+deployment+" is coming in", n.link(ctx, e, "_insights"))
 		n.step(9, e, "Health, performance and usage are there to review", n.link(ctx, e, "_insights/performance"))
-		n.ending.Do(func() { close(n.closed) })
+		n.reached(&n.measured)
 	case boards.EventItemLinked:
 		item, _ := e.Reference(slipway.RefWorkItem)
 		n.step(10, e, "Work item "+item+" knows of it", n.link(ctx, e, "_workitems/edit/"+item))
@@ -183,6 +194,9 @@ func (n *narrator) deployment(ctx context.Context, e events.Event) {
 		what += " (" + d.Reason + ")"
 	}
 	n.step(6, e, what, link)
+	if d.Result == environments.Succeeded {
+		n.reached(&n.deployed)
+	}
 }
 
 func (n *narrator) approval(ctx context.Context, e events.Event) {

@@ -116,12 +116,14 @@ func runsInDev(t *testing.T, _ *installation) {
 }
 
 func everyStepTold(t *testing.T, i *installation) {
-	said := i.said()
-	for step := 1; step <= 10; step++ {
-		if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *[0-9.ms]+ +%d\. `, step)).MatchString(said) {
-			t.Errorf("step %d was not told", step)
+	eventually(t, 30*time.Second, func() string {
+		for step := 1; step <= 10; step++ {
+			if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *[0-9.ms]+ +%d\. `, step)).MatchString(i.said()) {
+				return fmt.Sprintf("step %d was not told", step)
+			}
 		}
-	}
+		return ""
+	})
 }
 
 func (i *installation) kubectl(t *testing.T, args ...string) string {
