@@ -25,11 +25,15 @@ var Migrations embed.FS
 
 // The events of this package.
 const (
-	EventProjectCreated events.Kind = "identity.project_created" // subject project
-	EventUserCreated    events.Kind = "identity.user_created"    // subject user
-	EventRoleChanged    events.Kind = "identity.role_changed"    // subject user, refers to project
-	EventTokenIssued    events.Kind = "identity.token_issued"    // subject user; only personal access tokens
-	EventTokenRevoked   events.Kind = "identity.token_revoked"   // subject user
+	EventProjectCreated       events.Kind = "identity.project_created"       // subject project
+	EventUserCreated          events.Kind = "identity.user_created"          // subject user
+	EventUserDisabled         events.Kind = "identity.user_disabled"         // subject user
+	EventUserEnabled          events.Kind = "identity.user_enabled"          // subject user
+	EventPasswordChanged      events.Kind = "identity.password_changed"      // subject user; the actor is another when it was reset
+	EventAdministratorChanged events.Kind = "identity.administrator_changed" // subject user
+	EventRoleChanged          events.Kind = "identity.role_changed"          // subject user, refers to project
+	EventTokenIssued          events.Kind = "identity.token_issued"          // subject user; only personal access tokens
+	EventTokenRevoked         events.Kind = "identity.token_revoked"         // subject user
 )
 
 // Service answers questions of identity. It is safe for concurrent use.
@@ -107,6 +111,7 @@ type Binding struct {
 type Principal struct {
 	slipway.Actor
 	Administrator bool              // of the whole installation
+	MustChange    bool              // signed in with a password that another gave: pages ask for a new one first
 	Token         TokenKind         // how it came in; empty for a session or nobody
 	Project       slipway.ProjectID // the only project that a job's or workload's token is good for
 	Binding       Binding

@@ -30,7 +30,7 @@ var projectName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,38}[A-Za-z0-9]
 
 // reservedProjectNames are the first segments of the server's own paths, and of images that belong to no project.
 var reservedProjectNames = map[string]bool{"v1": true, "v2": true, "library": true, "slipway": true, "static": true,
-	"signin": true, "signout": true, "profile": true, "projects": true, "clusters": true, "administration": true, "healthz": true, "metrics": true, "events": true, "trace": true}
+	"signin": true, "signout": true, "profile": true, "projects": true, "clusters": true, "users": true, "administration": true, "healthz": true, "metrics": true, "events": true, "trace": true}
 
 // CreateProject adds a project; its creator, when a user, becomes its administrator.
 func (s *Service) CreateProject(ctx context.Context, by slipway.Actor, name, description string) (Project, error) {
@@ -108,12 +108,12 @@ type Member struct {
 // Members lists up to 1000 members of a project by name.
 func (s *Service) Members(ctx context.Context, project slipway.ProjectID) ([]Member, error) {
 	const query = `
-		SELECT u.id, u.name, u.display_name, u.email, u.administrator, u.disabled, u.created, m.role
+		SELECT u.id, u.name, u.display_name, u.email, u.administrator, u.disabled, u.must_change, u.created, m.role
 		FROM memberships AS m JOIN users AS u ON u.id = m.user_id
 		WHERE m.project_id = $1 ORDER BY u.name_key LIMIT 1000`
 	return db.List(ctx, s.db, func(row interface{ Scan(...any) error }, m *Member) error {
 		var created int64
-		err := row.Scan((*string)(&m.ID), &m.Name, &m.DisplayName, &m.Email, &m.Administrator, &m.Disabled, &created, (*string)(&m.Role))
+		err := row.Scan((*string)(&m.ID), &m.Name, &m.DisplayName, &m.Email, &m.Administrator, &m.Disabled, &m.MustChange, &created, (*string)(&m.Role))
 		m.Created = db.Time(created)
 		return err
 	}, query, string(project))
@@ -128,9 +128,17 @@ func (s *Service) Role(ctx context.Context, user slipway.UserID, project slipway
 	return Role(r), err
 }
 
-// SetRole gives the user a role in the project; RoleNone takes it away.
+// SetRole gives the user a role in the project; RoleNone takes it away. NotFound when there is no such user, or none
+// whom to take it away from; Conflict when the project would be left without an administrator.
 func (s *Service) SetRole(ctx context.Context, by slipway.Actor, project slipway.ProjectID, user slipway.UserID, role Role) error {
+	u, err := s.User(ctx, user)
+	if err != nil {
+		return err
+	}
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := mayChangeRole(ctx, tx, project, u, role); err != nil {
+			return err
+		}
 		if err := setRole(ctx, tx, project, user, role); err != nil {
 			return err
 		}
@@ -138,6 +146,40 @@ func (s *Service) SetRole(ctx context.Context, by slipway.Actor, project slipway
 			Subject:    slipway.Ref(slipway.RefUser, user),
 			References: []slipway.Reference{slipway.Ref(slipway.RefProject, project)}}, map[string]Role{"role": role})
 	})
+}
+
+// mayChangeRole refuses to lose a project's last administrator. Writing their rows first makes two such changes at the
+// same time go one after the other on either engine.
+func mayChangeRole(ctx context.Context, tx *db.Tx, project slipway.ProjectID, user User, role Role) error {
+	const lock = `
+		UPDATE memberships SET role = 'administrator' WHERE project_id = $1 AND role = 'administrator'`
+	if _, err := tx.ExecContext(ctx, lock, string(project)); err != nil {
+		return fmt.Errorf("set role: %w", err)
+	}
+	now, err := db.One(ctx, tx, db.Value[string], `SELECT role FROM memberships WHERE project_id = $1 AND user_id = $2`, string(project), string(user.ID))
+	if db.IsNoRows(err) {
+		if role == RoleNone {
+			return slipway.NotFound("%s is not a member of this project", user.Name)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("set role: %w", err)
+	}
+	if Role(now) != RoleAdministrator || role == RoleAdministrator {
+		return nil
+	}
+	const query = `
+		SELECT count(*) FROM memberships AS m JOIN users AS u ON u.id = m.user_id
+		WHERE m.project_id = $1 AND m.role = 'administrator' AND m.user_id <> $2 AND u.disabled = FALSE`
+	others, err := db.One(ctx, tx, db.Value[int64], query, string(project), string(user.ID))
+	if err != nil {
+		return fmt.Errorf("set role: %w", err)
+	}
+	if others == 0 {
+		return slipway.Conflict("%s is the project's last administrator: make another member one first", user.Name)
+	}
+	return nil
 }
 
 func setRole(ctx context.Context, tx *db.Tx, project slipway.ProjectID, user slipway.UserID, role Role) error {

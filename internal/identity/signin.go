@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alexedwards/argon2id"
-
 	"slipway"
 	"slipway/internal/db"
 )
@@ -33,9 +31,6 @@ func (s *Service) SignIn(ctx context.Context, name, password string) (secret str
 	if s.tooManyFailures(name) {
 		return "", User{}, slipway.Limit("too many failed sign-ins for this name: wait five minutes")
 	}
-	if len(password) > maxPassword {
-		return "", User{}, wrong
-	}
 	var hash string
 	err = s.db.QueryRowContext(ctx, `SELECT password_hash FROM users WHERE name_key = $1 AND disabled = FALSE`, strings.ToLower(name)).Scan(&hash)
 	if err != nil && !db.IsNoRows(err) {
@@ -44,7 +39,7 @@ func (s *Service) SignIn(ctx context.Context, name, password string) (secret str
 	if hash == "" {
 		hash = absentHash // take the same time for a name that does not exist
 	}
-	ok, err := argon2id.ComparePasswordAndHash(password, hash)
+	ok, err := matches(password, hash)
 	if err != nil {
 		return "", User{}, fmt.Errorf("sign in: %w", err)
 	}
@@ -116,7 +111,7 @@ func (s *Service) session(ctx context.Context, secret string) (Principal, error)
 	if u.Disabled {
 		return Anonymous, nil
 	}
-	return Principal{Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(u.ID), Name: u.Name}, Administrator: u.Administrator}, nil
+	return Principal{Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(u.ID), Name: u.Name}, Administrator: u.Administrator, MustChange: u.MustChange}, nil
 }
 
 // Authenticate says who sends the request: by a token as the password of Basic authentication (with any user

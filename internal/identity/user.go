@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
 
 	"slipway"
@@ -23,6 +22,7 @@ type User struct {
 	Email         string
 	Administrator bool
 	Disabled      bool
+	MustChange    bool // has a password that somebody else gave
 	Created       time.Time
 }
 
@@ -33,13 +33,15 @@ type NewUser struct {
 	Email         string
 	Password      string // at least 8 characters
 	Administrator bool
+	MustChange    bool // asks for another password at the first sign-in
 }
 
 var userName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$`)
 
+// Bounds of what people write about themselves.
 const (
-	minPassword = 8
-	maxPassword = 1024 // argon2id reads all of it: bound the work
+	maxDisplayName = 100
+	maxEmail       = 254 // RFC 5321's longest path
 )
 
 // CreateUser adds a user. Conflict when the name is taken.
@@ -47,23 +49,23 @@ func (s *Service) CreateUser(ctx context.Context, by slipway.Actor, n NewUser) (
 	if !userName.MatchString(n.Name) {
 		return User{}, slipway.Invalid("user name %q: use up to 64 letters, digits, dots, dashes, underscores or @, beginning with a letter or digit", n.Name)
 	}
-	if len(n.Password) < minPassword || len(n.Password) > maxPassword {
-		return User{}, slipway.Invalid("a password has %d to %d characters", minPassword, maxPassword)
+	if len(n.DisplayName) > maxDisplayName || len(n.Email) > maxEmail {
+		return User{}, slipway.Limit("a display name has at most %d bytes, an address %d", maxDisplayName, maxEmail)
 	}
-	hash, err := argon2id.CreateHash(n.Password, argon2id.DefaultParams)
+	hash, err := hashPassword(n.Password)
 	if err != nil {
-		return User{}, fmt.Errorf("hash password: %w", err)
+		return User{}, err
 	}
 	u := User{ID: slipway.UserID(uuid.NewString()), Name: n.Name, DisplayName: n.DisplayName, Email: n.Email,
-		Administrator: n.Administrator, Created: s.clock.Now()}
+		Administrator: n.Administrator, MustChange: n.MustChange, Created: s.clock.Now()}
 	if u.DisplayName == "" {
 		u.DisplayName = u.Name
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		const insert = `
-			INSERT INTO users (id, name, name_key, display_name, email, password_hash, administrator, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-		_, err := tx.ExecContext(ctx, insert, string(u.ID), u.Name, strings.ToLower(u.Name), u.DisplayName, u.Email, hash, u.Administrator, db.Micros(u.Created))
+			INSERT INTO users (id, name, name_key, display_name, email, password_hash, administrator, must_change, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+		_, err := tx.ExecContext(ctx, insert, string(u.ID), u.Name, strings.ToLower(u.Name), u.DisplayName, u.Email, hash, u.Administrator, u.MustChange, db.Micros(u.Created))
 		if db.IsUniqueViolation(err) {
 			return slipway.Conflict("there is a user called %q already", n.Name)
 		}
@@ -75,11 +77,11 @@ func (s *Service) CreateUser(ctx context.Context, by slipway.Actor, n NewUser) (
 	return u, err
 }
 
-const userColumns = `id, name, display_name, email, administrator, disabled, created`
+const userColumns = `id, name, display_name, email, administrator, disabled, must_change, created`
 
 func scanUser(row interface{ Scan(...any) error }, u *User) error {
 	var created int64
-	err := row.Scan((*string)(&u.ID), &u.Name, &u.DisplayName, &u.Email, &u.Administrator, &u.Disabled, &created)
+	err := row.Scan((*string)(&u.ID), &u.Name, &u.DisplayName, &u.Email, &u.Administrator, &u.Disabled, &u.MustChange, &created)
 	u.Created = db.Time(created)
 	return err
 }
