@@ -14,7 +14,8 @@ fi
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cd "$(dirname "$0")"
-export GOWORK=off GOFLAGS=-buildvcs=false
+# The tags are those of the root module's Makefile: so both share what they compile.
+export GOWORK=off GOFLAGS='-buildvcs=false -tags=netgo,osusergo'
 
 kubernetes=v1.37.2
 runc=v1.5.2
@@ -68,8 +69,8 @@ step pause gcc -Os -static -s -o "$out/pause" cmd/pause/pause.c
 mkdir -p "$out/cni"
 step "network plugins" go build -ldflags "-s -w" -o "$out/cni/" $plugins/main/ptp $plugins/ipam/host-local $plugins/meta/portmap
 step containerd-shim-runc-v2 go build -ldflags "$stamp" -o "$out/containerd-shim-runc-v2" ./cmd/containerd-shim-runc-v2
-# runc by its own go.mod: it is pinned and tested with those versions.
-step runc env CGO_ENABLED=1 GOBIN="$out" go install -tags seccomp -ldflags "-s -w" "github.com/opencontainers/runc@$runc"
+# runc by its own go.mod: it is pinned and tested with those versions. Static, since the builder takes it into its pod.
+step runc env CGO_ENABLED=1 GOBIN="$out" go install -tags seccomp,netgo,osusergo -ldflags "-s -w -extldflags -static" "github.com/opencontainers/runc@$runc"
 if [ -d cmd/slipway-builder ]; then
 	step slipway-builder go build -ldflags "-s -w" -o "$out/slipway-builder" ./cmd/slipway-builder
 fi

@@ -13,6 +13,7 @@ import (
 	"slipway/internal/clusters"
 	"slipway/internal/environments"
 	"slipway/internal/images"
+	"slipway/internal/images/builderpod"
 	"slipway/internal/insights/collect"
 	"slipway/internal/loop"
 	"slipway/internal/pipelines"
@@ -25,17 +26,15 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 	if s.clusters, err = clusters.Open(ctx, s.db, s.events, s.box, clock.System{}, loop.ResolveImage(s.registry, c.Registry()), s.logger); err != nil {
 		return err
 	}
-	if err := s.clusters.Add(environments.DefaultCluster, kube); err != nil {
-		return err
-	}
-	if _, err := s.clusters.Version(ctx, environments.DefaultCluster); err != nil {
-		return fmt.Errorf("the cluster of %s does not answer: %w", s.kubeconfig(), err)
-	}
-	agentImage, err := c.agentImage()
+	pullSecrets, err := s.joinCluster(ctx, kube)
 	if err != nil {
 		return err
 	}
-	executor, err := pod.New(kube, pod.Options{AgentImage: agentImage})
+	agentImage, err := agentPrograms().reference(&c)
+	if err != nil {
+		return err
+	}
+	executor, err := pod.New(kube, pod.Options{AgentImage: agentImage, CacheStorageClass: c.CacheStorageClass, CacheAccessMode: c.cacheAccessMode(), PullSecrets: pullSecrets})
 	if err != nil {
 		return err
 	}
@@ -58,12 +57,80 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 	if s.collector, err = collect.New(kube, s.insights, s.logger); err != nil {
 		return err
 	}
-	dial, err := s.dialBuilder()
+	dial, err := s.dialBuilder(kube)
 	if err != nil {
 		return err
 	}
 	s.tunnel = images.NewTunnel(dial, images.TunnelLimits{})
 	s.closers = append(s.closers, func() error { s.tunnel.Close(); return nil })
+	return nil
+}
+
+// joinCluster makes the cluster known and, when it is not the embedded node's, asks what Slipway may do there and puts
+// the credentials for pulling into the jobs' namespace. It returns the names of the Secrets with these.
+func (s *Server) joinCluster(ctx context.Context, kube *rest.Config) (pullSecrets []string, err error) {
+	pull := clusters.PullCredentials{}
+	if s.config.Kubeconfig != "" {
+		pull = clusters.PullCredentials{Host: s.config.Registry(), Username: "node", Password: s.nodeToken}
+	}
+	if err := s.clusters.Add(environments.DefaultCluster, kube, pull); err != nil {
+		return nil, err
+	}
+	if _, err := s.clusters.Version(ctx, environments.DefaultCluster); err != nil {
+		return nil, fmt.Errorf("the cluster of %s cannot be used: %w", s.kubeconfig(), err)
+	}
+	if s.config.Kubeconfig == "" {
+		return nil, nil
+	}
+	if err := s.clusters.CheckRights(ctx, environments.DefaultCluster, neededRights(s.config.builderInCluster())); err != nil {
+		return nil, err
+	}
+	return s.clusters.PrepareNamespace(ctx, environments.DefaultCluster, pod.DefaultNamespace, "baseline")
+}
+
+// dialBuilder is how the server reaches the builder.
+func (s *Server) dialBuilder(kube *rest.Config) (images.Dial, error) {
+	c := s.config
+	switch {
+	case c.Kubeconfig == "":
+		return images.DialSocket(builderSocket(c)), nil
+	case c.Builder != "":
+		return images.NewDial(c.Builder, nil)
+	}
+	image, err := builderPrograms().reference(&c)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := builderpod.OpenCredentials(c.path("builder-credentials"), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	s.builder, err = builderpod.New(kube, credentials, builderpod.Options{Namespace: builderNamespace, Image: image, PullSecrets: []string{clusters.PullSecret},
+		Registry: c.Registry(), Endpoint: c.ClusterURL, CacheBytes: builderCache})
+	if err != nil {
+		return nil, err
+	}
+	return s.builder.Dial, nil
+}
+
+// builderNamespace is where the image builder runs in an existing cluster.
+const builderNamespace = "slipway-system"
+
+// startBuilder starts the image builder in the cluster. It comes after the registry has its image.
+func (s *Server) startBuilder(ctx context.Context) error {
+	if s.builder == nil {
+		return nil
+	}
+	start := time.Now()
+	s.terminal.Busy("starting the image builder in the cluster")
+	if _, err := s.clusters.PrepareNamespace(ctx, environments.DefaultCluster, builderNamespace, "privileged"); err != nil {
+		return err
+	}
+	if err := s.builder.Start(ctx, func(state string) { s.terminal.Busy("starting the image builder in the cluster: %s", state) }); err != nil {
+		return err
+	}
+	s.terminal.Done()
+	s.terminal.Say("    The image builder is ready in the cluster (%s)", span(time.Since(start)))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Config is everything that `slipway up` can be told; the zero value is never used, see defaults.
@@ -21,11 +22,16 @@ type Config struct {
 	Database   string // sqlite:PATH or postgres://...; default in Data
 	Programs   string // folder with slipway-node, slipway-builder, runc, slipway-agent and slipway-docker
 	Kubeconfig string // of an existing cluster; empty for the embedded node
-	Builder    string // unix:///SOCKET of a running builder, with Kubeconfig
-	Node       NodeConfig
-	Sample     string // folder whose content becomes the first commit of the project "sample"
-	Verbose    bool
+	Builder    string // unix:///SOCKET of a running builder, with Kubeconfig; empty for one in the cluster
+	// CacheStorageClass is the storage class of the volumes in which jobs keep their caches. The embedded node has one.
+	CacheStorageClass string
+	Node              NodeConfig
+	Sample            string // folder whose content becomes the first commit of the project "sample"
+	Verbose           bool
 }
+
+// embeddedStorageClass is the embedded node's: folders of its state.
+const embeddedStorageClass = "local-path"
 
 // NodeConfig is the part for the embedded node.
 type NodeConfig struct {
@@ -58,7 +64,8 @@ func (c *Config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Programs, "programs", c.Programs, "folder of slipway-node, slipway-builder and the others")
 	f.StringVar(&c.Kubeconfig, "kubeconfig", c.Kubeconfig, "use the cluster of this kubeconfig instead of the embedded node")
 	f.StringVar(&c.ClusterURL, "cluster-url", c.ClusterURL, "with --kubeconfig: URL by which the cluster's pods and nodes reach the server")
-	f.StringVar(&c.Builder, "builder", c.Builder, "with --kubeconfig: unix:///SOCKET of a slipway-builder")
+	f.StringVar(&c.Builder, "builder", c.Builder, "with --kubeconfig: unix:///SOCKET of a slipway-builder (default: one that Slipway starts in the cluster)")
+	f.StringVar(&c.CacheStorageClass, "cache-storage-class", c.CacheStorageClass, "with --kubeconfig: storage class (ReadWriteMany) for volumes of jobs' caches (default none)")
 	f.StringVar(&c.Node.Name, "node-name", c.Node.Name, "name of the embedded node; nodes on one host need different ones")
 	f.StringVar(&c.Node.HostAddress, "node-host-address", c.Node.HostAddress, "host's end of the link to the embedded node")
 	f.StringVar(&c.Node.NodeAddress, "node-address", c.Node.NodeAddress, "node's end of the link")
@@ -78,38 +85,95 @@ func (c *Config) complete() error {
 	if c.Programs, err = filepath.Abs(c.Programs); err != nil {
 		return fmt.Errorf("--programs: %w", err)
 	}
-	_, port, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen %q: write ADDRESS:PORT, as 127.0.0.1:8080", c.Listen)
 	}
-	if c.URL == "" {
-		c.URL = "http://localhost:" + port
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
 	}
-	c.URL = strings.TrimSuffix(c.URL, "/")
-	if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
-		return fmt.Errorf("--url %q: write http://HOST:PORT or https://HOST", c.URL)
+	if c.URL == "" {
+		c.URL = "http://" + net.JoinHostPort(host, port)
+	}
+	if c.URL, err = serverURL("--url", c.URL); err != nil {
+		return err
 	}
 	if c.Database == "" {
 		c.Database = "sqlite:" + filepath.Join(c.Data, "slipway.db")
 	}
 	if c.Kubeconfig == "" {
+		c.CacheStorageClass = embeddedStorageClass
 		c.ClusterURL = "http://" + net.JoinHostPort(c.Node.HostAddress, port)
 		return nil
 	}
-	if c.ClusterURL == "" {
-		return fmt.Errorf("--kubeconfig also needs --cluster-url: the URL by which the cluster's pods reach this server, as http://192.0.2.7:8080")
+	return c.completeExisting()
+}
+
+// completeExisting is the part for an existing cluster.
+func (c *Config) completeExisting() (err error) {
+	if c.Kubeconfig, err = filepath.Abs(c.Kubeconfig); err != nil {
+		return fmt.Errorf("--kubeconfig: %w", err)
 	}
-	c.ClusterURL = strings.TrimSuffix(c.ClusterURL, "/")
+	if c.ClusterURL == "" {
+		return fmt.Errorf("--kubeconfig also needs --cluster-url: the URL by which the cluster's nodes and pods reach this server, as http://192.0.2.7:8080")
+	}
+	if c.ClusterURL, err = serverURL("--cluster-url", c.ClusterURL); err != nil {
+		return err
+	}
+	if path, ok := strings.CutPrefix(c.Builder, "unix://"); c.Builder != "" && (!ok || !filepath.IsAbs(path)) {
+		return fmt.Errorf("--builder %q: write unix:///SOCKET, or leave it out for a builder in the cluster", c.Builder)
+	}
 	return nil
 }
 
-// Registry is the host in image names: that of URL.
+// serverURL checks a URL by which this server is reached; it lies at the root of its host.
+func serverURL(flag, text string) (string, error) {
+	text = strings.TrimSuffix(text, "/")
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return "", fmt.Errorf("%s %q: write http://HOST:PORT or https://HOST", flag, text)
+	}
+	return text, nil
+}
+
+// cacheAccessMode is how volumes of jobs' caches are mounted: jobs of a project run at the same time, on any node.
+func (c *Config) cacheAccessMode() corev1.PersistentVolumeAccessMode {
+	if c.Kubeconfig == "" {
+		return corev1.ReadWriteOnce
+	}
+	return corev1.ReadWriteMany
+}
+
+// Registry is the host in image names: that of URL on one machine, where the node maps it to this server, and that of
+// ClusterURL in an existing cluster, whose nodes know no other way here.
 func (c *Config) Registry() string {
-	u, err := url.Parse(c.URL)
+	from := c.URL
+	if c.Kubeconfig != "" {
+		from = c.ClusterURL
+	}
+	u, err := url.Parse(from)
 	if err != nil { // complete has parsed it
 		return ""
 	}
 	return u.Host
+}
+
+// builderInCluster reports that images are built by a pod.
+func (c *Config) builderInCluster() bool { return c.Kubeconfig != "" && c.Builder == "" }
+
+// ownAddress is where this server reaches itself, whatever stands in front of it for others.
+func (c *Config) ownAddress() string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil { // complete has parsed it
+		return c.Listen
+	}
+	switch ip := net.ParseIP(host); {
+	case host == "", ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+		host = "127.0.0.1"
+	case ip != nil && ip.IsUnspecified():
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // path is a path below the data folder.

@@ -26,6 +26,7 @@ import (
 	"slipway/internal/events"
 	"slipway/internal/identity"
 	"slipway/internal/images"
+	"slipway/internal/images/builderpod"
 	"slipway/internal/insights"
 	"slipway/internal/insights/collect"
 	"slipway/internal/insights/store"
@@ -47,7 +48,9 @@ type Server struct {
 	started  time.Time
 	cancel   context.CancelFunc
 	programs []*embedded.Process
+	builder  *builderpod.Builder // nil when it is no pod
 
+	nodeToken    string // with which nodes pull
 	box          *secret.Box
 	db           *db.DB
 	events       *events.Log
@@ -185,7 +188,7 @@ func (s *Server) bootstrap(ctx context.Context) (password string, err error) {
 		return "", err
 	}
 	if !has {
-		if password, err = randomPassword(); err != nil {
+		if password, err = identity.GeneratePassword(); err != nil {
 			return "", err
 		}
 		if _, err := s.identity.CreateUser(ctx, slipway.System, identity.NewUser{Name: name, DisplayName: "Administrator", Password: password, Administrator: true}); err != nil {

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"golang.org/x/sync/errgroup"
@@ -20,7 +17,6 @@ import (
 	"slipway/internal/gitserver"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
-	"slipway/internal/images"
 	"slipway/internal/jobserver"
 	"slipway/internal/ociserver"
 	"slipway/internal/otlpserver"
@@ -59,6 +55,9 @@ func (s *Server) start(ctx context.Context, group *errgroup.Group) error {
 	s.narrator = newNarrator(s.terminal, s.identity, s.config.URL)
 	group.Go(func() error { s.narrator.Run(running, s.events); return nil })
 	if err := s.importImages(ctx); err != nil {
+		return err
+	}
+	if err := s.startBuilder(ctx); err != nil {
 		return err
 	}
 	if password != "" {
@@ -101,13 +100,14 @@ func (s *Server) kubeconfig() string {
 
 // connect reaches the cluster: it starts the embedded node and builder, or uses the kubeconfig that was given.
 func (s *Server) connect(ctx context.Context) (*rest.Config, error) {
-	token, err := s.keptToken(ctx, "node-token", identity.TokenRequest{Kind: identity.TokenNode, Name: "node",
+	var err error
+	s.nodeToken, err = s.keptToken(ctx, "node-token", identity.TokenRequest{Kind: identity.TokenNode, Name: "node",
 		Actor: slipway.Actor{Kind: slipway.ActorNode, ID: s.config.Node.Name, Name: "node " + s.config.Node.Name}})
 	if err != nil {
 		return nil, err
 	}
 	if s.config.Kubeconfig == "" {
-		if s.programs, err = startPrograms(ctx, s.config, token, s.terminal); err != nil {
+		if s.programs, err = startPrograms(ctx, s.config, s.nodeToken, s.terminal); err != nil {
 			return nil, err
 		}
 	}
@@ -143,6 +143,7 @@ func (s *Server) api() http.Handler {
 	a := api.New(s.identity, s.logger, s.config.URL)
 	a.AddPipelines(s.pipelines)
 	a.AddEnvironments(s.environments)
+	a.AddUsers()
 	a.AddLoop(s.environments, s.lineage, s.loop.Rollback, s.status)
 	return a.Handler()
 }
@@ -171,26 +172,4 @@ func (s *Server) serveOTLP(ctx context.Context, group *errgroup.Group, telemetry
 	}
 	group.Go(func() error { return telemetry.ServeGRPC(ctx, l) })
 	return nil
-}
-
-// dialBuilder is how the server reaches the builder.
-func (s *Server) dialBuilder() (images.Dial, error) {
-	if s.config.Kubeconfig == "" {
-		return images.DialSocket(builderSocket(s.config)), nil
-	}
-	if s.config.Builder == "" {
-		return func(context.Context) (net.Conn, error) {
-			return nil, slipway.Unavailable("this server has no image builder: start it with --builder")
-		}, nil
-	}
-	return images.NewDial(s.config.Builder, nil)
-}
-
-// randomPassword is 20 characters that are easy to tell apart.
-func randomPassword() (string, error) {
-	var b [13]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", fmt.Errorf("make password: %w", err)
-	}
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))[:20], nil
 }

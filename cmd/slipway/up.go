@@ -72,6 +72,11 @@ func (s *Server) stop(ctx context.Context) error {
 		errs = append(errs, stopPrograms(ctx, s.config))
 		s.terminal.Done()
 	}
+	if s.builder != nil {
+		s.terminal.Busy("stopping the image builder in the cluster")
+		errs = append(errs, s.builder.Stop(ctx))
+		s.terminal.Done()
+	}
 	errs = append(errs, s.Close())
 	if err := errors.Join(errs...); err != nil {
 		return err

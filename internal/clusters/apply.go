@@ -40,7 +40,7 @@ type Target struct {
 type Options struct {
 	Images           []string // HOST/REPOSITORY:TAG, each in the place of the same repository in the manifests
 	Telemetry        Telemetry
-	ImagePullSecrets []string      // names of Secrets in the namespace; the embedded node needs none
+	ImagePullSecrets []string      // names of Secrets in the namespace, beside Slipway's own
 	Timeout          time.Duration // until everything is ready; 10 minutes when 0
 	ClusterScope     bool          // allow objects without a namespace and in other namespaces
 	Force            bool          // take over fields that others manage
@@ -209,6 +209,9 @@ func (a *application) run(ctx context.Context, objects []object, timeout time.Du
 	if err := a.ensureTelemetrySecret(ctx); err != nil {
 		return err
 	}
+	if err := a.cluster.ensurePullSecret(ctx, a.target.Namespace); err != nil {
+		return err
+	}
 	set := newApplySet(a.target.Namespace, a.target.Set)
 	kinds, namespaces, err := set.begin(ctx, a.cluster, objects)
 	if err != nil {
@@ -292,7 +295,7 @@ func (a *application) complete(u, live *unstructured.Unstructured) error {
 	} else {
 		a.result.Changed = append(a.result.Changed, u.GetKind()+" "+u.GetName())
 	}
-	inject(template, u.GetName(), a.target, o, hash, a.options.Telemetry, a.options.ImagePullSecrets)
+	inject(template, u.GetName(), a.target, o, hash, a.options.Telemetry, slices.Concat(a.cluster.pull.secrets(), a.options.ImagePullSecrets))
 	return nil
 }
 

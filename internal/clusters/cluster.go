@@ -25,6 +25,7 @@ type cluster struct {
 	dynamic dynamic.Interface
 	typed   kubernetes.Interface
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	pull    PullCredentials
 }
 
 // The API server limits by itself (priority and fairness); client-go's default of 5 a second makes an apply of twenty

@@ -76,7 +76,7 @@ func setupOn(t *testing.T, config *rest.Config) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Add("local", config); err != nil {
+	if err := s.Add("local", config, clusters.PullCredentials{}); err != nil {
 		t.Fatal(err)
 	}
 	client, err := kubernetes.NewForConfig(config)
@@ -303,7 +303,7 @@ func TestNodesAndAnUnreachableCluster(t *testing.T) {
 	if err != nil || len(nodes) == 0 || !nodes[0].Ready || nodes[0].Version == "" {
 		t.Errorf("nodes: %+v, %v", nodes, err)
 	}
-	if err := w.Add("gone", &rest.Config{Host: "https://127.0.0.1:1"}); err != nil {
+	if err := w.Add("gone", &rest.Config{Host: "https://127.0.0.1:1"}, clusters.PullCredentials{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = w.Version(ctx, "gone")

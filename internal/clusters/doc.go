@@ -32,10 +32,10 @@ import (
 //go:embed migrations
 var Migrations embed.FS
 
-// Resolver returns the digest of an image that a manifest or a task names, as HOST/REPOSITORY:TAG; an error with
-// slipway.CodeNotFound when the registry that is Slipway's own does not have it. known is false for images of other
-// registries, which are left as they are.
-type Resolver func(ctx context.Context, reference string) (digest slipway.Digest, known bool, err error)
+// Resolver pins an image that a manifest or a task names, as HOST/REPOSITORY:TAG: it returns HOST/REPOSITORY@DIGEST, by
+// which the pods pull it from Slipway's registry, or "" for images of other registries, which are left as they are. The
+// error has slipway.CodeNotFound when the name is one of Slipway's registry and that does not have it.
+type Resolver func(ctx context.Context, reference string) (pinned string, err error)
 
 // Service deploys to the clusters of one installation. It is safe for concurrent use.
 type Service struct {
@@ -61,12 +61,14 @@ func Open(ctx context.Context, d *db.DB, l *events.Log, box *secret.Box, c clock
 }
 
 // Add makes a cluster known under a name; "local" is the one that environments use unless told otherwise. Adding a
-// name again replaces it. The cluster need not answer yet.
-func (s *Service) Add(name string, config *rest.Config) error {
+// name again replaces it. The cluster need not answer yet. pull is for the namespaces that are deployed into; without a
+// host it is for a cluster whose nodes have credentials of their own.
+func (s *Service) Add(name string, config *rest.Config, pull PullCredentials) error {
 	c, err := connect(name, config)
 	if err != nil {
 		return fmt.Errorf("connect to cluster %s: %w", name, err)
 	}
+	c.pull = pull
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clusters[name] = c

@@ -98,19 +98,19 @@ func newImageSet(ctx context.Context, given []string, resolve Resolver) (*imageS
 	return s, nil
 }
 
-// pin adds the digest of an image of Slipway's own registry.
+// pin gives an image that Slipway's own registry has that registry's host and its digest.
 func (s *imageSet) pin(ctx context.Context, n imageName) (imageName, error) {
 	if n.digest != "" || s.resolve == nil {
 		return n, nil
 	}
-	digest, known, err := s.resolve(ctx, n.reference())
+	pinned, err := s.resolve(ctx, n.reference())
 	if err != nil {
 		return n, fmt.Errorf("find image %s: %w", n.reference(), err)
 	}
-	if known {
-		n.digest = digest
+	if pinned == "" {
+		return n, nil
 	}
-	return n, nil
+	return parseImage(pinned)
 }
 
 // choose returns the reference for an image that a manifest names.

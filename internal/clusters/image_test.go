@@ -15,17 +15,23 @@ const (
 	dbDigest  = slipway.Digest("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
 )
 
-// registryOf resolves the images of localhost:8080 that it is given, by HOST/PATH:TAG.
+// registryOf resolves the images of localhost:8080 that it is given, by HOST/PATH:TAG, and those that are named
+// without a host and lie in library/.
 func registryOf(images map[string]slipway.Digest) Resolver {
-	return func(_ context.Context, reference string) (slipway.Digest, bool, error) {
-		if !strings.HasPrefix(reference, "localhost:8080/") {
-			return "", false, nil
+	return func(_ context.Context, reference string) (string, error) {
+		full := reference
+		if !strings.Contains(reference, "/") {
+			full = "localhost:8080/library/" + reference
 		}
-		d, ok := images[reference]
-		if !ok {
-			return "", true, slipway.NotFound("there is no image %s", reference)
+		d, ok := images[full]
+		name := full[:strings.LastIndex(full, ":")]
+		switch {
+		case ok:
+			return name + "@" + string(d), nil
+		case strings.HasPrefix(reference, "localhost:8080/"):
+			return "", slipway.NotFound("there is no image %s", reference)
 		}
-		return d, true, nil
+		return "", nil
 	}
 }
 
@@ -67,6 +73,7 @@ spec:
       containers:
         - {name: web, image: "sample/web"}
         - {name: proxy, image: "example.com/proxy:2"}
+        - {name: cache, image: "redis:7"}
 ---
 apiVersion: batch/v1
 kind: CronJob
@@ -76,7 +83,8 @@ spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: job, image: "l
 	if err != nil {
 		t.Fatal(err)
 	}
-	resolve := registryOf(map[string]slipway.Digest{"localhost:8080/sample/web:7": webDigest, "localhost:8080/sample/db:1": dbDigest})
+	resolve := registryOf(map[string]slipway.Digest{"localhost:8080/sample/web:7": webDigest, "localhost:8080/sample/db:1": dbDigest,
+		"localhost:8080/library/redis:7": dbDigest})
 	set, err := newImageSet(context.Background(), []string{"localhost:8080/sample/web:7", ""}, resolve)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +94,7 @@ spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: job, image: "l
 	}
 	want := []Image{
 		{Repository: "proxy", Reference: "example.com/proxy:2"},
+		{Repository: "library/redis", Reference: "localhost:8080/library/redis@" + string(dbDigest), Digest: dbDigest},
 		{Repository: "sample/db", Reference: "localhost:8080/sample/db@" + string(dbDigest), Digest: dbDigest},
 		{Repository: "sample/web", Reference: "localhost:8080/sample/web@" + string(webDigest), Digest: webDigest},
 	}
@@ -98,7 +107,7 @@ spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: job, image: "l
 			got = append(got, c["image"].(string))
 		}
 	}
-	if diff := cmp.Diff([]string{want[2].Reference, want[2].Reference, want[0].Reference, want[1].Reference}, got); diff != "" {
+	if diff := cmp.Diff([]string{want[3].Reference, want[3].Reference, want[0].Reference, want[1].Reference, want[2].Reference}, got); diff != "" {
 		t.Errorf("in the manifests (-want +got):\n%s", diff)
 	}
 	if _, err := newImageSet(context.Background(), []string{"localhost:8080/sample/nope:1"}, resolve); slipway.CodeOf(err) != slipway.CodeNotFound {

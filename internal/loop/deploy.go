@@ -204,12 +204,12 @@ func (l *Loop) ownImage(name string) string {
 // ResolveImage implements clusters.Resolver over the registry: images with its host, and those without a host or of
 // Docker Hub that it has.
 func ResolveImage(images *registry.Service, host string) clusters.Resolver {
-	return func(ctx context.Context, reference string) (slipway.Digest, bool, error) {
+	return func(ctx context.Context, reference string) (string, error) {
 		rest, own := strings.CutPrefix(reference, host+"/")
 		if !own {
 			rest = strings.TrimPrefix(rest, "docker.io/")
 			if first, _, _ := strings.Cut(rest, "/"); strings.Contains(rest, "/") && (strings.ContainsAny(first, ".:") || first == "localhost") {
-				return "", false, nil // another registry's
+				return "", nil // another registry's
 			}
 			if !strings.Contains(rest, "/") {
 				rest = "library/" + rest
@@ -223,13 +223,13 @@ func ResolveImage(images *registry.Service, host string) clusters.Resolver {
 		if err == nil {
 			var digest slipway.Digest
 			if digest, err = images.Resolve(ctx, repository, tag); err == nil {
-				return digest, true, nil
+				return host + "/" + name + "@" + string(digest), nil
 			}
 		}
 		if slipway.CodeOf(err) == slipway.CodeNotFound && !own {
-			return "", false, nil
+			return "", nil
 		}
-		return "", own, err
+		return "", err
 	}
 }
 

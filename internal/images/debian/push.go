@@ -16,9 +16,9 @@ import (
 type Credentials struct{ Username, Password string }
 
 // Push puts the image into a registry under the reference, as localhost:8080/library/golang:1.26, and returns its
-// digest. Layers that the registry has are not sent again. Local and private addresses are spoken to without TLS.
+// digest. Layers that the registry has are not sent again. A registry without TLS is spoken to without.
 func Push(ctx context.Context, image v1.Image, reference string, c Credentials) (slipway.Digest, error) {
-	ref, err := name.ParseReference(reference)
+	ref, err := name.ParseReference(reference, name.Insecure)
 	if err != nil {
 		return "", slipway.Invalid("%q is no reference of an image", reference).Because(err)
 	}
