@@ -120,6 +120,9 @@ func (c *Config) completeExisting() (err error) {
 	if c.ClusterURL, err = serverURL("--cluster-url", c.ClusterURL); err != nil {
 		return err
 	}
+	if u, _ := url.Parse(c.ClusterURL); u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback() {
+		return fmt.Errorf("--cluster-url %q: the cluster's nodes and pods would reach themselves by that host: name one by which they reach this machine", c.ClusterURL)
+	}
 	if path, ok := strings.CutPrefix(c.Builder, "unix://"); c.Builder != "" && (!ok || !filepath.IsAbs(path)) {
 		return fmt.Errorf("--builder %q: write unix:///SOCKET, or leave it out for a builder in the cluster", c.Builder)
 	}

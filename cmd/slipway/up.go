@@ -31,7 +31,7 @@ func up(ctx context.Context, config Config) (err error) {
 	if err := config.complete(); err != nil {
 		return err
 	}
-	if err := config.preflight(); err != nil {
+	if err := config.preflight(ctx); err != nil {
 		return err
 	}
 	lock, err := lockData(config.Data)

@@ -46,6 +46,11 @@ type world struct {
 
 func setup(t *testing.T) world {
 	t.Helper()
+	return setupOn(t, clusterConfig(t))
+}
+
+func clusterConfig(t *testing.T) *rest.Config {
+	t.Helper()
 	path := os.Getenv(kubeconfigVariable)
 	if path == "" {
 		if os.Getenv("CI") != "" {
@@ -57,7 +62,7 @@ func setup(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return setupOn(t, config)
+	return config
 }
 
 func setupOn(t *testing.T, config *rest.Config) world {

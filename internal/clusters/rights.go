@@ -2,14 +2,18 @@ package clusters
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"slipway"
 )
@@ -23,26 +27,32 @@ type Right struct {
 
 const askedAtOnce = 8
 
-// CheckRights asks a cluster whether Slipway may do all of this there. The Problem with slipway.CodeForbidden names
-// every verb and resource that is missing.
-func (s *Service) CheckRights(ctx context.Context, name string, rights []Right) error {
-	c, err := s.cluster(name)
+// Check asks the cluster that config leads to whether it answers and lets Slipway do what it must. The Problem has
+// slipway.CodeUnavailable when it does not answer, slipway.CodeUnauthenticated when it refuses the credentials, and
+// slipway.CodeForbidden, with every verb and resource that is missing, when rights are. It takes some ten seconds at
+// most.
+func Check(ctx context.Context, config *rest.Config, rights []Right) error {
+	c, err := connect(defaultCluster, config)
 	if err != nil {
-		return err
+		return slipway.Invalid("the kubeconfig cannot be used").Because(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
+	group, asking := errgroup.WithContext(ctx)
 	group.SetLimit(askedAtOnce)
 	missing := make([][]string, len(rights))
 	for i, right := range rights {
 		group.Go(func() (err error) {
-			missing[i], err = c.missing(ctx, right)
+			missing[i], err = c.missing(asking, right)
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return c.unreachable(fmt.Errorf("ask cluster %s for Slipway's rights: %w", name, err))
+	err = group.Wait()
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return slipway.Unauthenticated("the cluster at %s refuses the credentials of the kubeconfig: they are wrong or have expired", config.Host)
+	case err != nil:
+		return slipway.Unavailable("the cluster at %s does not answer", config.Host).Because(cause(ctx, err))
 	}
 	var lacks []string
 	for i, verbs := range missing {
@@ -53,7 +63,19 @@ func (s *Service) CheckRights(ctx context.Context, name string, rights []Right) 
 	if len(lacks) == 0 {
 		return nil
 	}
-	return slipway.Forbidden("the cluster does not allow %s to: %s. Give it the ClusterRole of docs/cluster.md", c.user(ctx), strings.Join(lacks, "; "))
+	return slipway.Forbidden("the cluster does not allow %s to %s: give it the ClusterRole of docs/cluster.md", c.user(ctx), strings.Join(lacks, "; "))
+}
+
+// cause is why a request failed, without the request's URL.
+func cause(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("nothing came within %s", answerTimeout)
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }
 
 func (r Right) qualified() string {
