@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -49,6 +51,21 @@ func (c *Config) preflight(ctx context.Context) error {
 	}
 	if c.Kubeconfig != "" {
 		return c.preflightCluster(ctx)
+	}
+	return hasCgroups("/sys/fs/cgroup")
+}
+
+// hasCgroups looks for the controllers by which the node keeps pods apart: all in one hierarchy (cgroup v2), or each in
+// its own (v1).
+func hasCgroups(root string) error {
+	unified, _ := os.ReadFile(filepath.Join(root, "cgroup.controllers")) // not there with v1
+	for _, name := range []string{"cpu", "memory", "pids"} {
+		if slices.Contains(strings.Fields(string(unified)), name) {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+			return fmt.Errorf("the cgroup controller %s is not at %s, and the embedded Kubernetes node needs it: `mount -t cgroup2 none %s`, or point to a cluster with --kubeconfig", name, root, root)
+		}
 	}
 	return nil
 }

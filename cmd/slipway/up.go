@@ -56,7 +56,10 @@ func up(ctx context.Context, config Config) (err error) {
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		err = nil // asked to stop
 	}
-	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+	if err = errors.Join(err, s.stop(context.WithoutCancel(ctx))); err == nil {
+		terminal.Say("    Stopped; the data is in %s", config.Data)
+	}
+	return err
 }
 
 // stop ends what start began: first what takes requests and works, then the programs, then the databases.
@@ -78,11 +81,7 @@ func (s *Server) stop(ctx context.Context) error {
 		s.terminal.Done()
 	}
 	errs = append(errs, s.Close())
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	s.terminal.Say("    Stopped; the data is in %s", s.config.Data)
-	return nil
+	return errors.Join(errs...)
 }
 
 // openLog sends the log to a file in the data folder, and to the terminal's standard error with --verbose.
