@@ -4,8 +4,8 @@
 //	slipway-agent install FOLDER  copy this program, and docker if it lies beside it, into FOLDER (the pod's init container)
 //	slipway-agent version
 //
-// The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, and may give SLIPWAY_REGISTRY (the image registry's host)
-// and SLIPWAY_WORKSPACE (the folder to work in, /workspace by default). It ends with 0 once the server has the job's
+// The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, and may give SLIPWAY_REGISTRY (the image registry's host),
+// SLIPWAY_WORKSPACE (the folder to work in, /workspace by default) and SLIPWAY_CACHE (a folder for tools' caches). It ends with 0 once the server has the job's
 // result, whatever that is.
 package main
 
@@ -62,7 +62,7 @@ func work() error {
 	}
 	c := agent.Config{
 		URL: os.Getenv("SLIPWAY_URL"), Job: slipway.JobID(id), Token: os.Getenv("SLIPWAY_JOB_TOKEN"), Folder: os.Getenv("SLIPWAY_WORKSPACE"),
-		Registry: os.Getenv("SLIPWAY_REGISTRY"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Cache: os.Getenv("SLIPWAY_CACHE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if c.URL == "" || c.Token == "" {
 		return errors.New("SLIPWAY_URL and SLIPWAY_JOB_TOKEN must be set")

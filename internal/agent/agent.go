@@ -21,6 +21,8 @@ type Config struct {
 	Token string
 	// Folder is the agent's own: workspace, temporary files and logs lie below it. It is made if it is not there.
 	Folder string
+	// Cache is a folder that outlives the job, for the caches of tools; empty for none.
+	Cache string
 	// Patience is how long the server may be away, 0 for 15 minutes.
 	Patience time.Duration
 	// Registry is the host of the image registry as the job's programs reach it.
@@ -76,6 +78,12 @@ func Run(ctx context.Context, c Config) error {
 	sending := make(chan struct{})
 	go func() { defer close(sending); reports.run(reporting) }()
 	r := newRunner(c, client, reports, work, hard, stop)
+	if c.Cache != "" {
+		if r.cache, err = openCache(c.Cache); err != nil {
+			c.Logger.Warn("the job has no caches", "error", err) // it is slower, no more
+		}
+		defer r.cache.close(ctx, c.Logger)
+	}
 	watching := make(chan struct{})
 	watch, endWatch := context.WithCancel(hard)
 	go func() { defer close(watching); r.watch(watch) }()

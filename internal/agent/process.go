@@ -238,6 +238,7 @@ func (t *task) environment(more map[string]string) []string {
 		}
 	}
 	maps.Copy(env, t.env)
+	t.cache.environment(env)
 	// The docker program in the job works for the job alone, by its token.
 	env["SLIPWAY_URL"], env["SLIPWAY_BUILDER_URL"] = t.config.URL, t.config.URL+"/_slipway/builder"
 	env["SLIPWAY_REGISTRY_HOST"], env["SLIPWAY_JOB_TOKEN"] = t.registry(), t.config.Token

@@ -26,6 +26,7 @@ type runner struct {
 	work    job.Assignment
 	mask    *masker
 	folders folders
+	cache   *cache // nil without caches
 
 	hard context.Context // its end stops everything at once
 	stop context.CancelCauseFunc

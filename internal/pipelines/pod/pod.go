@@ -40,6 +40,11 @@ type Options struct {
 	Memory string
 	// MemoryLimit ends a job that uses more; 4Gi by default.
 	MemoryLimit string
+	// CacheStorageClass makes a volume of that class for each project, in which tools of its jobs keep their caches; empty
+	// for none. On more than one node it must allow ReadWriteMany.
+	CacheStorageClass string
+	// CacheAccessMode is ReadWriteOnce by default, which is right for one node.
+	CacheAccessMode corev1.PersistentVolumeAccessMode
 	// PullSecrets are secrets of the namespace for images of other registries.
 	PullSecrets []string
 	// HostAliases are host names that the pods' /etc/hosts gets, by IP address.
@@ -73,6 +78,9 @@ func NewForClient(client kubernetes.Interface, o Options) (*Executor, error) {
 			*field = value
 		}
 	}
+	if o.CacheAccessMode == "" {
+		o.CacheAccessMode = corev1.ReadWriteOnce
+	}
 	if o.AgentImage == "" {
 		return nil, slipway.Invalid("the agent's image is not set")
 	}
@@ -95,6 +103,9 @@ func (e *Executor) Start(ctx context.Context, p pipelines.Pod) error {
 	spec, err := e.options.spec(p)
 	if err != nil {
 		return err
+	}
+	if err := e.ensureCache(ctx, p); err != nil {
+		return failure("make the volume of the project's caches", err)
 	}
 	if err := e.ensureSecret(ctx, p); err != nil {
 		return failure("store the job's token", err)

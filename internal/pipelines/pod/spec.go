@@ -28,6 +28,7 @@ const (
 	jobContainer = "job"
 	agentFolder  = "/slipway"
 	workFolder   = "/workspace"
+	cacheFolder  = "/cache"
 )
 
 func labels(p pipelines.Pod) map[string]string {
@@ -67,6 +68,9 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 				{Name: "workspace", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 			},
 		},
+	}
+	if o.CacheStorageClass != "" {
+		addCache(pod, p)
 	}
 	if deadline > 0 {
 		pod.Spec.ActiveDeadlineSeconds = &deadline
