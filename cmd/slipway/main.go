@@ -44,6 +44,6 @@ deployment to Kubernetes, telemetry, work item; and it remembers how everything 
 		SilenceErrors: true,
 	}
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Running Slipway:"}, &cobra.Group{ID: "loop", Title: "Working with it:"}, &cobra.Group{ID: "files", Title: "Pipeline files:"})
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), approveCommand(), runsCommand(), logsCommand(), rollbackCommand(), traceCommand(), validateCommand(), expandCommand())
+	root.AddCommand(upCommand(), imagesCommand(), downCommand(), statusCommand(), approveCommand(), runsCommand(), logsCommand(), rollbackCommand(), traceCommand(), validateCommand(), expandCommand())
 	return root
 }
