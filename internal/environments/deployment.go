@@ -143,19 +143,27 @@ func (s *Service) start(ctx context.Context, d Deployment, origin string) (Deplo
 		if err != nil {
 			return err
 		}
+		// A write that changes nothing holds the environment until the end, so that whoever says the same at the same
+		// moment finds the row below: an insert that meets it would use a number up.
+		if _, err := tx.ExecContext(ctx, `UPDATE environments SET name = name WHERE id = $1`, int64(e.ID)); err != nil {
+			return fmt.Errorf("start deployment to %s: %w", e.Name, err)
+		}
+		there, err := getDeployment(ctx, tx, `d.origin = $1`, origin)
+		if err == nil {
+			d = there
+			return nil
+		}
+		if slipway.CodeOf(err) != slipway.CodeNotFound {
+			return err
+		}
 		const insert = `
 			INSERT INTO deployments (project, environment_id, origin, run, stage, job, attempt, commit_id, images, parameters,
 			  manifests_hash, rollback_to, state, reason, started, completed, started_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $12, '', $13, 0, $14)
-			ON CONFLICT (origin) DO NOTHING RETURNING id`
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $12, '', $13, 0, $14) RETURNING id`
 		var id int64
 		err = tx.QueryRowContext(ctx, insert, string(e.Project), int64(e.ID), origin, int64(d.Run), d.Stage, d.Job, d.Attempt,
 			string(d.Commit), string(images), string(parameters), int64(d.RollbackTo), string(Running),
 			db.Micros(s.clock.Now()), string(actor)).Scan(&id)
-		if db.IsNoRows(err) {
-			d, err = getDeployment(ctx, tx, `d.origin = $1`, origin)
-			return err
-		}
 		if err != nil {
 			return fmt.Errorf("start deployment to %s: %w", e.Name, err)
 		}

@@ -2,10 +2,12 @@ package environments_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"slipway"
 	"slipway/internal/db"
@@ -135,6 +137,33 @@ func TestRollbackFindsItsWay(t *testing.T) {
 		history, err := w.History(ctx, e.ID, 2)
 		if err != nil || len(history) != 2 || history[0].ID != d5.ID {
 			t.Errorf("history: %+v, %v", history, err)
+		}
+	})
+}
+
+// Numbers of deployments had gaps, because each repetition used one up in vain.
+func TestRepeatedStartsUseNoNumberUp(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := setup(t, d)
+		dev, production := w.ensure(t, "dev"), w.ensure(t, "production")
+		first := w.deploy(t, dev, 1, environments.Running)
+		var group errgroup.Group
+		for range 8 {
+			group.Go(func() error {
+				again, err := w.StartDeployment(context.Background(), environments.NewDeployment{Environment: production.ID, Run: 1, Stage: "Production", Job: "deploy", Attempt: 1, By: ada})
+				if err == nil && again.ID != first.ID+1 {
+					err = fmt.Errorf("the same attempt is deployment %d, want %d", again.ID, first.ID+1)
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		w.deploy(t, dev, 1, environments.Running)
+		if next := w.deploy(t, dev, 2, environments.Running); next.ID != first.ID+2 {
+			t.Errorf("the third deployment has number %d, want %d", next.ID, first.ID+2)
 		}
 	})
 }
