@@ -80,6 +80,9 @@ func (s *Server) joinCluster(ctx context.Context, kube *rest.Config) (pullSecret
 		_, err := s.clusters.Version(ctx, environments.DefaultCluster)
 		return nil, err
 	}
+	if err := s.clusters.RenewPullSecrets(ctx, environments.DefaultCluster); err != nil {
+		return nil, err
+	}
 	return s.clusters.PrepareNamespace(ctx, environments.DefaultCluster, pod.DefaultNamespace, "baseline")
 }
 
@@ -169,6 +172,13 @@ func (s *Server) status(ctx context.Context) any {
 			state = "not ready: " + n.Reason
 		}
 		out.Nodes = append(out.Nodes, fmt.Sprintf("%s, Kubernetes %s, %d pods, %s", n.Name, n.Version, n.Pods, state))
+	}
+	if s.builder != nil {
+		state, err := s.builder.State(ctx)
+		if err != nil {
+			state = err.Error()
+		}
+		out.Programs = append(out.Programs, "image builder in the cluster, "+state)
 	}
 	for _, p := range s.programs {
 		state := "running"

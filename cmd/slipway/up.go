@@ -19,7 +19,8 @@ func upCommand() *cobra.Command {
 		Long: `Start Slipway on this machine: the server, a Kubernetes node of its own and an image builder, with all data below one
 folder. Ctrl-C, or "slipway down" from elsewhere, stops all of it and leaves nothing on the machine but the data.
 
-With --kubeconfig an existing cluster is used instead of a node.`,
+With --kubeconfig an existing cluster is used instead of a node, and the image builder is a pod there. Stopping ends that
+pod; what was deployed is the cluster's and runs on.`,
 		Args: cobra.NoArgs,
 	}
 	config.flags(cmd.Flags())

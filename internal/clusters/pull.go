@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -56,6 +57,26 @@ func (c *cluster) ensurePullSecret(ctx context.Context, namespace string) error 
 	u.SetNamespace(namespace)
 	u.SetLabels(map[string]string{labelManagedBy: fieldManager})
 	return c.applyForced(ctx, u)
+}
+
+// RenewPullSecrets puts the credentials as they are now into every namespace that has them: the server may have got
+// another token, or another host, since they were written.
+func (s *Service) RenewPullSecrets(ctx context.Context, name string) error {
+	c, err := s.cluster(name)
+	if err != nil {
+		return err
+	}
+	list, err := c.typed.CoreV1().Secrets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + PullSecret,
+		LabelSelector: labelManagedBy + "=" + fieldManager})
+	if err != nil {
+		return c.unreachable(fmt.Errorf("find pull secrets in cluster %s: %w", name, err))
+	}
+	for i := range list.Items {
+		if err := c.ensurePullSecret(ctx, list.Items[i].Namespace); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PrepareNamespace makes a namespace of Slipway's own, with the credentials for pulling in it, and returns the names

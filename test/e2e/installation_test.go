@@ -36,6 +36,8 @@ const (
 type installation struct {
 	top      string // the project's folder
 	data     string
+	url      string   // serverURL when empty
+	flags    []string // beside --data; those of the embedded node when empty
 	cmd      *exec.Cmd
 	mu       sync.Mutex
 	output   bytes.Buffer
@@ -57,8 +59,12 @@ func projectFolder(t *testing.T) string {
 func (i *installation) up(t *testing.T, sample string) time.Duration {
 	t.Helper()
 	start := time.Now()
-	args := []string{"up", "--data", i.data, "--listen", listen, "--otlp-listen", otlpListen, "--ingress-listen", ingress,
-		"--node-name", nodeName, "--node-host-address", hostAddress, "--node-address", nodeAddress}
+	if i.url == "" {
+		i.url = serverURL
+		i.flags = []string{"--listen", listen, "--otlp-listen", otlpListen, "--ingress-listen", ingress,
+			"--node-name", nodeName, "--node-host-address", hostAddress, "--node-address", nodeAddress}
+	}
+	args := append([]string{"up", "--data", i.data}, i.flags...)
 	if sample != "" {
 		args = append(args, "--sample", sample)
 	}
@@ -165,7 +171,7 @@ func (i *installation) api(t *testing.T, method, path string, in, out any) {
 		}
 		body = bytes.NewReader(b)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), method, serverURL+path, body)
+	r, err := http.NewRequestWithContext(t.Context(), method, i.url+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -195,6 +195,19 @@ func (b *Builder) pod(ctx context.Context) (*corev1.Pod, error) {
 
 var errNoPod = errors.New("the image builder has no pod")
 
+// State says in a few words how the builder's pod is.
+func (b *Builder) State(ctx context.Context) (string, error) {
+	p, err := b.pod(ctx)
+	if err != nil {
+		return "", err
+	}
+	if p.Status.Phase == corev1.PodRunning {
+		return "running as pod " + p.Namespace + "/" + p.Name, nil
+	}
+	state, _ := b.look(ctx)
+	return "not running: " + state, nil
+}
+
 // look says in a few words why the builder does not answer yet, and whether waiting is of no use.
 func (b *Builder) look(ctx context.Context) (state string, broken bool) {
 	p, err := b.pod(ctx)
