@@ -154,6 +154,37 @@ func TestRestartsAndPodsThatNeverComeUpFire(t *testing.T) {
 	}
 }
 
+// A stop of the node and its start is nobody's fault: containers start again, each of them, and are not up at once.
+func TestANodesRestartFiresNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t, dbtest.SQLite(t))
+	w.rules(t)
+	w.announce(t, 5, noon.Add(-10*time.Minute), time.Time{})
+	names := []string{"web", "orders", "database"}
+	write := func(at time.Time, ready bool, restarts int64, sandbox time.Time) {
+		for _, name := range names {
+			c := container(of(5, name), at, ready, restarts)
+			c.Sandbox = sandbox
+			w.write(t, c)
+		}
+	}
+	for i := range 4 {
+		write(noon.Add(time.Duration(i-20)*15*time.Second), true, 0, noon.Add(-time.Hour))
+	}
+	for i := range 3 { // four minutes later
+		write(noon.Add(time.Duration(i)*15*time.Second), i == 2, 1, noon.Add(-5*time.Second))
+		w.evaluate(t, noon.Add(time.Duration(i)*15*time.Second))
+	}
+	if list := w.events(t, insights.EventAlertFired); len(list) > 0 {
+		t.Errorf("%d alerts fired, the first: %s", len(list), list[0].Payload)
+	}
+	write(noon.Add(45*time.Second), true, 2, noon.Add(-5*time.Second)) // and now each crashes
+	w.evaluate(t, noon.Add(45*time.Second))
+	if list := w.events(t, insights.EventAlertFired); len(list) != 1 {
+		t.Errorf("%d alerts fired, want the one for three crashes", len(list))
+	}
+}
+
 func TestTheNextDeploymentResolvesTheAlertsOfTheOneBefore(t *testing.T) {
 	t.Parallel()
 	w := setup(t, dbtest.SQLite(t))

@@ -48,6 +48,9 @@ func (r Rule) decide(f facts) finding {
 	return finding{}
 }
 
+// observationGap is more than the time between two observations of a container.
+const observationGap = 30 * time.Second
+
 // lookBack is how far the rules about presence look for a last or first sign.
 const lookBack = 24 * time.Hour
 
@@ -66,19 +69,23 @@ func (s *Service) gather(ctx context.Context, d Deployment, window time.Duration
 	from := c.arg(f.From.UTC())
 	type presence struct {
 		first, last *time.Time
+		begin       *time.Time // of the window's
 		up          int64
 	}
 	p, err := store.One(ctx, s.store, func(row interface{ Scan(...any) error }, p *presence) error {
-		return row.Scan(&p.first, &p.last, &p.up)
+		return row.Scan(&p.first, &p.last, &p.begin, &p.up)
 	},
 		fmt.Sprintf(`
-		WITH moments AS (SELECT "timestamp" AS t, pod, bool_and(ready) AS up FROM containerPerformance WHERE %s GROUP BY t, namespace, pod)
-		SELECT min(t), max(t), count(*) FILTER (up AND t >= %s) FROM moments`, c, from), c.args...)
+		WITH moments AS (SELECT "timestamp" AS t, pod, bool_and(ready) AS up FROM containerPerformance WHERE %[1]s GROUP BY t, namespace, pod)
+		SELECT min(t), max(t), min(t) FILTER (t >= %[2]s), count(*) FILTER (up AND t >= %[2]s) FROM moments`, c, from), c.args...)
 	if err != nil {
 		return got, err
 	}
-	if p.first != nil && !p.last.Before(f.From) {
+	if p.first != nil && p.begin != nil {
 		got.observed, got.everUp = now.Sub(*p.first), p.up > 0
+		if p.begin.Sub(f.From) > observationGap { // nobody looked at the window's beginning: Slipway or the node was stopped
+			got.observed = now.Sub(*p.begin)
+		}
 	}
 	got.silent, err = s.silence(ctx, long, now)
 	return got, err

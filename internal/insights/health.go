@@ -22,7 +22,7 @@ type Pod struct {
 	Up              bool // seen within the last minute with every container ready
 	Reason          string
 	Restarts        int64   // since it exists, of all containers
-	NewRestarts     int64   // in the filter's time
+	NewRestarts     int64   // in the filter's time, without those that came with the node's
 	CPU             float64 // cores
 	Memory          int64   // bytes, working set
 	CPULimit        float64 // 0 for none
@@ -41,15 +41,18 @@ func (s *Service) Pods(ctx context.Context, f Filter) ([]Pod, error) {
 		WITH containers AS (
 			SELECT namespace, pod, container, any_value(cloud_RoleName) AS service, max(deployment) AS deployment, max(environment) AS environment,
 				any_value(commitId) AS commit, arg_max(image, "timestamp") AS image, any_value(node) AS node, max("timestamp") AS seen,
-				arg_max(ready, "timestamp") AS ready, arg_max(reason, "timestamp") AS reason,
-				max(restarts) AS restarts, max(restarts) - min(restarts) AS fresh,
+				arg_max(ready, "timestamp") AS ready, arg_max(reason, "timestamp") AS reason, max(restarts) AS restarts,
 				coalesce(arg_max(cpu, "timestamp") FILTER (measured), 0) AS cpu, coalesce(arg_max(memory, "timestamp") FILTER (measured), 0) AS memory,
 				arg_max(cpuLimit, "timestamp") AS cpuLimit, arg_max(memoryLimit, "timestamp") AS memoryLimit
-			FROM containerPerformance WHERE %s GROUP BY namespace, pod, container)
+			FROM containerPerformance WHERE %[1]s GROUP BY namespace, pod, container),
+		lives AS (
+			SELECT namespace, pod, container, max(restarts) - min(restarts) AS fresh
+			FROM containerPerformance WHERE %[1]s GROUP BY namespace, pod, container, coalesce(sandbox, 0)),
+		fresh AS (SELECT namespace, pod, sum(fresh) AS restarts FROM lives GROUP BY namespace, pod)
 		SELECT namespace, pod, any_value(service), max(deployment), max(environment), any_value(commit), any_value(image), any_value(node),
-			max(seen), min(seen) >= %s AND bool_and(ready), max(reason), CAST(sum(restarts) AS BIGINT), CAST(sum(fresh) AS BIGINT), sum(cpu),
+			max(seen), min(seen) >= %[2]s AND bool_and(ready), max(reason), CAST(sum(containers.restarts) AS BIGINT), CAST(any_value(fresh.restarts) AS BIGINT), sum(cpu),
 			CAST(sum(memory) AS BIGINT), sum(cpuLimit), CAST(sum(memoryLimit) AS BIGINT)
-		FROM containers GROUP BY namespace, pod ORDER BY max(seen) DESC, pod LIMIT 500`, c, alive)
+		FROM containers JOIN fresh USING (namespace, pod) GROUP BY namespace, pod ORDER BY max(seen) DESC, pod LIMIT 500`, c, alive)
 	return store.List(ctx, s.store, func(row interface{ Scan(...any) error }, p *Pod) error {
 		return row.Scan(&p.Namespace, &p.Name, &p.Service, (*int64)(&p.Deployment), (*int64)(&p.Environment), (*string)(&p.Commit), (*string)(&p.Image),
 			&p.Node, &p.Seen, &p.Up, &p.Reason, &p.Restarts, &p.NewRestarts, &p.CPU, &p.Memory, &p.CPULimit, &p.MemoryLimit)

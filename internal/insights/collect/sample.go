@@ -83,6 +83,9 @@ func containerRow(p *corev1.Pod, spec *corev1.Container, used map[containerKey]u
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
 			row.Reason = condition.Reason // Unschedulable
 		}
+		if condition.Type == corev1.PodReadyToStartContainers && condition.Status == corev1.ConditionTrue {
+			row.Sandbox = condition.LastTransitionTime.Time
+		}
 	}
 	for _, s := range p.Status.ContainerStatuses {
 		if s.Name != spec.Name {

@@ -43,15 +43,20 @@ func ownColumns(k telemetry.Kind) string {
 		return `id VARCHAR, name VARCHAR, location VARCHAR, message VARCHAR, duration DOUBLE, success BOOLEAN`
 	case telemetry.KindContainer:
 		return `cpu DOUBLE, memory BIGINT, cpuLimit DOUBLE, memoryLimit BIGINT, measured BOOLEAN, restarts BIGINT, ready BOOLEAN,
-			state VARCHAR, reason VARCHAR`
+			state VARCHAR, reason VARCHAR, sandbox BIGINT`
 	case telemetry.KindKubernetesEvent:
 		return `objectKind VARCHAR, objectName VARCHAR, type VARCHAR, reason VARCHAR, message VARCHAR, component VARCHAR`
 	}
 	panic("store: a table without columns: " + k.String())
 }
 
-func createTable(k telemetry.Kind) string {
-	return `CREATE TABLE IF NOT EXISTS ` + k.String() + ` (` + commonColumns + `, ` + ownColumns(k) + `)`
+// createTable makes the table, and adds the columns that it did not have when an earlier release made it: new ones come last.
+func createTable(k telemetry.Kind) []string {
+	statements := []string{`CREATE TABLE IF NOT EXISTS ` + k.String() + ` (` + commonColumns + `, ` + ownColumns(k) + `)`}
+	for column := range strings.SplitSeq(ownColumns(k), ",") {
+		statements = append(statements, `ALTER TABLE `+k.String()+` ADD COLUMN IF NOT EXISTS `+strings.TrimSpace(column))
+	}
+	return statements
 }
 
 // values are a row's values in the order of its table's columns, appended to v.
@@ -100,11 +105,19 @@ func ownValues(v []driver.Value, r telemetry.Row) []driver.Value {
 	case *telemetry.Availability:
 		return append(v, text(r.ID), text(r.Name), text(r.Location), text(r.Message), millis(r.Duration), r.Success)
 	case *telemetry.Container:
-		return append(v, r.CPU, r.Memory, r.CPULimit, r.MemoryLimit, r.Measured, r.Restarts, r.Ready, text(r.State), text(r.Reason))
+		return append(v, r.CPU, r.Memory, r.CPULimit, r.MemoryLimit, r.Measured, r.Restarts, r.Ready, text(r.State), text(r.Reason), micros(r.Sandbox))
 	case *telemetry.KubernetesEvent:
 		return append(v, text(r.ObjectKind), text(r.ObjectName), text(r.Type), text(r.Reason), text(r.Message), text(r.Component))
 	}
 	panic("store: a row without values: " + r.Kind().String())
+}
+
+// micros is a time in microseconds since 1970, 0 for none.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

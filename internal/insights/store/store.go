@@ -133,7 +133,7 @@ func (s *Store) prepare(ctx context.Context, temporary string) error {
 		`SET TimeZone = 'UTC'`,
 	}
 	for k := range telemetry.Kind(telemetry.KindCount) {
-		settings = append(settings, createTable(k))
+		settings = append(settings, createTable(k)...)
 	}
 	// Nothing in a query may reach outside of the store from here on.
 	settings = append(settings, `SET enable_external_access = false`, `SET lock_configuration = true`)

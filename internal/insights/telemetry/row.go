@@ -182,9 +182,12 @@ type Container struct {
 	MemoryLimit int64   // bytes; 0 for none
 	Measured    bool    // CPU and Memory are measured: the metrics source answered
 	Restarts    int64   // since the pod exists
-	Ready       bool
-	State       string // running, waiting, terminated
-	Reason      string // why it waits or ended: CrashLoopBackOff, OOMKilled
+	// Sandbox is when the pod's sandbox was made. A node that stops takes it along and makes another: a restart between
+	// two sandboxes is not the container's fault.
+	Sandbox time.Time
+	Ready   bool
+	State   string // running, waiting, terminated
+	Reason  string // why it waits or ended: CrashLoopBackOff, OOMKilled
 }
 
 // KubernetesEvent is an event of the cluster about an object of a deployment.
