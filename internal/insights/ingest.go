@@ -87,7 +87,7 @@ func (s *Service) noticeFirst(ctx context.Context, b *telemetry.Batch) error {
 		if traces[id] == "" {
 			traces[id] = i.OperationID
 		}
-		if i.Resource.Pod != "" {
+		if i.Resource.Pod != "" && i.Resource.Namespace != "" { // a host's name alone may be no pod
 			pods[id] = i.Resource.Namespace + "/" + i.Resource.Pod
 		}
 	}
