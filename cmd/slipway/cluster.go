@@ -145,6 +145,7 @@ func (s *Server) run(ctx context.Context, group *errgroup.Group) {
 		"registry":     s.registry.Run,
 		"collector":    s.collector.Run,
 		"clusters":     func(ctx context.Context) error { return s.clusters.Watch(ctx, environments.DefaultCluster) },
+		"programs":     s.keepPrograms,
 	} {
 		group.Go(func() error {
 			if err := work(ctx); err != nil && !errors.Is(err, context.Canceled) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"slipway/internal/embedded"
@@ -77,6 +78,26 @@ func startPrograms(ctx context.Context, c Config, nodeToken string, t *Terminal)
 		t.Say("    The %s is ready (%s)", p.Name, span(time.Since(start)))
 	}
 	return running, nil
+}
+
+// keepPrograms starts a program again that was killed. Pods and builds of a killed one may have gone on.
+func (s *Server) keepPrograms(ctx context.Context) error {
+	var group sync.WaitGroup
+	for _, p := range s.programs {
+		group.Go(func() {
+			p.Keep(ctx, func(ready bool, err error) {
+				if ready {
+					s.logger.Info("program started again", "program", p.Name(), "process", p.PID())
+					s.terminal.Say("    The %s runs again", p.Name())
+					return
+				}
+				s.logger.Error("a program has ended and is started again", "program", p.Name(), "error", err)
+				s.terminal.Say("    The %s has ended unasked and is started again; %s", p.Name(), err)
+			})
+		})
+	}
+	group.Wait()
+	return nil
 }
 
 // stopPrograms stops the builder, then the node with everything in it.

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,7 +50,13 @@ type Progress struct {
 // Process is a running program.
 type Process struct {
 	program Program
-	pid     int
+	pid     atomic.Int64 // another one after Keep has started it again
+}
+
+func (p Program) process(pid int) *Process {
+	r := &Process{program: p}
+	r.pid.Store(int64(pid))
+	return r
 }
 
 const (
@@ -74,7 +81,7 @@ func (p Program) Ensure(ctx context.Context, progress func(Progress)) (*Process,
 	if running, ok := p.find(); ok {
 		same, err := os.ReadFile(p.file("identity"))
 		if err == nil && string(same) == identity {
-			return running, p.await(ctx, running.pid, progress)
+			return running, p.await(ctx, running.PID(), progress)
 		}
 		if err := running.Stop(ctx); err != nil {
 			return nil, err
@@ -89,7 +96,7 @@ func (p Program) Ensure(ctx context.Context, progress func(Progress)) (*Process,
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	return process, p.await(ctx, process.pid, progress)
+	return process, p.await(ctx, process.PID(), progress)
 }
 
 func (p Program) file(kind string) string { return filepath.Join(p.Folder, p.Name+"."+kind) }
@@ -133,7 +140,7 @@ func (p Program) start() (*Process, error) {
 	if err := renameio.WriteFile(p.file("pid"), fmt.Appendf(nil, "%d %s\n", pid, started), 0o600); err != nil {
 		return nil, err
 	}
-	return &Process{program: p, pid: pid}, nil
+	return p.process(pid), nil
 }
 
 // find returns the program's process when it still runs. The start time guards against a reused process id.
@@ -150,7 +157,7 @@ func (p Program) find() (*Process, bool) {
 	if now, err := startTime(pid); err != nil || now != started {
 		return nil, false
 	}
-	return &Process{program: p, pid: pid}, true
+	return p.process(pid), true
 }
 
 // startTime is the process's start in clock ticks since boot: field 22 of /proc/PID/stat (proc(5)). A zombie counts
@@ -222,22 +229,22 @@ func (p Program) lastWords() string {
 
 // Alive reports whether the process still runs.
 func (r *Process) Alive() bool {
-	_, err := startTime(r.pid)
+	_, err := startTime(r.PID())
 	return err == nil
 }
 
 // PID is the process's id on this machine.
-func (r *Process) PID() int { return r.pid }
+func (r *Process) PID() int { return int(r.pid.Load()) }
 
 // Stop asks the program to stop and clean up, and waits for it; when ctx ends first it is killed.
 func (r *Process) Stop(ctx context.Context) error {
-	if err := syscall.Kill(r.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := syscall.Kill(r.PID(), syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop %s: %w", r.program.Name, err)
 	}
 	for r.Alive() {
 		select {
 		case <-ctx.Done():
-			_ = syscall.Kill(r.pid, syscall.SIGKILL)
+			_ = syscall.Kill(r.PID(), syscall.SIGKILL)
 			return fmt.Errorf("stop %s: it did not end in time and was killed", r.program.Name)
 		case <-time.After(pollInterval):
 		}
@@ -246,6 +253,51 @@ func (r *Process) Stop(ctx context.Context) error {
 		return fmt.Errorf("stop %s: %w", r.program.Name, err)
 	}
 	return nil
+}
+
+const (
+	watchInterval  = 500 * time.Millisecond
+	leastBackoff   = time.Second // before another attempt to start a program again
+	mostBackoff    = time.Minute
+	healthyAfterUp = time.Minute // a program that ran this long may be started again at once
+)
+
+// Keep starts the program again whenever it ends, until ctx does; with longer and longer waits when it does not stay.
+// report is told of each end and each start, err being nil once the program is ready again.
+func (r *Process) Keep(ctx context.Context, report func(ready bool, err error)) {
+	backoff, since := leastBackoff, time.Now()
+	t := time.NewTicker(watchInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if r.Alive() || ctx.Err() != nil {
+			continue
+		}
+		if time.Since(since) > healthyAfterUp {
+			backoff = leastBackoff
+		}
+		report(false, errors.New(r.program.lastWords()))
+		again, err := r.program.Ensure(ctx, func(Progress) {})
+		if again != nil {
+			r.pid.Store(again.pid.Load())
+		}
+		since = time.Now()
+		if err == nil {
+			report(true, nil)
+		} else if ctx.Err() == nil {
+			report(false, err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(backoff):
+		}
+		backoff = min(2*backoff, mostBackoff)
+	}
 }
 
 // StopLeftover stops the program that an earlier server left running, if there is one.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,6 +58,40 @@ func TestARunningProgramIsFoundAgain(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(p.Path), "gone")); err != nil {
 		t.Errorf("the program was not asked to clean up: %v", err)
+	}
+}
+
+func TestAKilledProgramIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	p := program(t, ready)
+	process := ensure(t, p)
+	first := process.PID()
+	ctx, cancel := context.WithCancel(context.Background())
+	told, ended := make(chan bool, 10), make(chan struct{})
+	go func() {
+		defer close(ended)
+		process.Keep(ctx, func(ready bool, _ error) { told <- ready })
+	}()
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{false, true} {
+		select {
+		case got := <-told:
+			if got != want {
+				t.Fatalf("told that it is ready: %v, want %v", got, want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("nothing was told")
+		}
+	}
+	if !process.Alive() || process.PID() == first {
+		t.Errorf("process %d (alive: %v) after %d was killed", process.PID(), process.Alive(), first)
+	}
+	cancel()
+	<-ended
+	if err := process.Stop(context.Background()); err != nil {
+		t.Fatal(err)
 	}
 }
 
