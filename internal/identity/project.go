@@ -30,7 +30,7 @@ var projectName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,38}[A-Za-z0-9]
 
 // reservedProjectNames are the first segments of the server's own paths, and of images that belong to no project.
 var reservedProjectNames = map[string]bool{"v1": true, "v2": true, "library": true, "slipway": true, "static": true,
-	"signin": true, "signout": true, "profile": true, "projects": true, "clusters": true, "users": true, "administration": true, "healthz": true, "metrics": true, "events": true, "trace": true}
+	"signin": true, "signout": true, "profile": true, "projects": true, "clusters": true, "administration": true, "healthz": true, "metrics": true, "events": true, "trace": true}
 
 // CreateProject adds a project; its creator, when a user, becomes its administrator.
 func (s *Service) CreateProject(ctx context.Context, by slipway.Actor, name, description string) (Project, error) {

@@ -17,10 +17,11 @@ func (s *Server) addIdentity() {
 	s.Installation("GET", "/", identity.Read, s.projects)
 	s.Installation("POST", "/projects", identity.Read, s.createProject)
 	s.Installation("GET", "/profile", identity.Read, s.profile)
+	s.Installation("POST", "/profile/password", identity.Read, s.changePassword)
 	s.Installation("POST", "/profile/tokens", identity.Read, s.issueToken)
 	s.Installation("POST", "/profile/tokens/{token}/revoke", identity.Read, s.revokeToken)
-	s.Project("GET", "/_settings", identity.Read, s.settings)
-	s.Project("POST", "/_settings/members", identity.Administer, s.setMember)
+	s.addUsers()
+	s.addMembers()
 }
 
 func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, v View) error {
@@ -81,23 +82,51 @@ func userCaller(v View) error {
 	return nil
 }
 
-func (s *Server) profile(w http.ResponseWriter, r *http.Request, v View) error {
-	return s.showProfile(w, r, v, "")
+// profileView is what the profile's page shows.
+type profileView struct {
+	User            identity.User
+	Tokens          []identity.Token
+	Issued          string // a token that was made just now
+	PasswordProblem string
+	PasswordChanged bool
 }
 
-func (s *Server) showProfile(w http.ResponseWriter, r *http.Request, v View, issued string) error {
+func (s *Server) profile(w http.ResponseWriter, r *http.Request, v View) error {
+	return s.showProfile(w, r, v, http.StatusOK, profileView{PasswordChanged: r.URL.Query().Get("password") == "changed"})
+}
+
+func (s *Server) showProfile(w http.ResponseWriter, r *http.Request, v View, status int, p profileView) error {
+	err := userCaller(v)
+	if err != nil {
+		return err
+	}
+	if p.User, err = s.identity.User(r.Context(), slipway.UserID(v.Caller.ID)); err != nil {
+		return err
+	}
+	if p.Tokens, err = s.identity.Tokens(r.Context(), p.User.ID); err != nil {
+		return err
+	}
+	s.write(w, r, status, v.Titled("Profile", ""), profilePage(p))
+	return nil
+}
+
+func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v View) error {
 	if err := userCaller(v); err != nil {
 		return err
 	}
-	u, err := s.identity.User(r.Context(), slipway.UserID(v.Caller.ID))
+	chosen := r.FormValue("password")
+	if chosen != r.FormValue("again") {
+		return s.showProfile(w, r, v, http.StatusBadRequest, profileView{PasswordProblem: "the two new passwords are not the same"})
+	}
+	err := s.identity.ChangePassword(r.Context(), slipway.UserID(v.Caller.ID), r.FormValue("old"), chosen, identity.SessionSecret(r))
+	switch slipway.CodeOf(err) {
+	case slipway.CodeInvalid, slipway.CodeLimit:
+		return s.showProfile(w, r, v, http.StatusBadRequest, profileView{PasswordProblem: err.Error()})
+	}
 	if err != nil {
 		return err
 	}
-	tokens, err := s.identity.Tokens(r.Context(), u.ID)
-	if err != nil {
-		return err
-	}
-	return s.Render(w, r, v.Titled("Profile", ""), profilePage(u, tokens, issued))
+	return s.Redirect(w, r, "/profile?password=changed")
 }
 
 // tokenLives are the choices of a token's life.
@@ -116,7 +145,7 @@ func (s *Server) issueToken(w http.ResponseWriter, r *http.Request, v View) erro
 	if err != nil {
 		return err
 	}
-	return s.showProfile(w, r, v, token)
+	return s.showProfile(w, r, v, http.StatusOK, profileView{Issued: token})
 }
 
 func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request, v View) error {
@@ -127,30 +156,4 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request, v View) err
 		return err
 	}
 	return s.Redirect(w, r, "/profile")
-}
-
-func (s *Server) settings(w http.ResponseWriter, r *http.Request, v View) error {
-	members, err := s.identity.Members(r.Context(), v.Project.ID)
-	if err != nil {
-		return err
-	}
-	mayChange := s.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil
-	return s.Render(w, r, v.Titled("Settings", "settings"), settingsPage(v, members, mayChange))
-}
-
-func (s *Server) setMember(w http.ResponseWriter, r *http.Request, v View) error {
-	u, err := s.identity.UserByName(r.Context(), r.FormValue("user"))
-	if err != nil {
-		return err
-	}
-	role := identity.RoleNone
-	if r.FormValue("role") != "none" {
-		if role, err = identity.ParseRole(r.FormValue("role")); err != nil {
-			return err
-		}
-	}
-	if err := s.identity.SetRole(r.Context(), v.Caller.Actor, v.Project.ID, u.ID, role); err != nil {
-		return err
-	}
-	return s.Redirect(w, r, v.URL("_settings"))
 }

@@ -152,12 +152,21 @@ func (s *Server) handle(h Handler) http.HandlerFunc {
 		caller, err := s.identity.Authenticate(r)
 		if err == nil {
 			v.Caller = caller
+			if caller.MustChange && !servesUnchanged(r.URL.Path) {
+				_ = s.Redirect(w, r, "/profile")
+				return
+			}
 			err = h(w, r, v)
 		}
 		if err != nil {
 			s.fail(w, r, v, err)
 		}
 	}
+}
+
+// servesUnchanged names the pages for somebody who has not chosen a password of their own yet.
+func servesUnchanged(path string) bool {
+	return path == "/profile" || path == "/profile/password" || path == "/signout"
 }
 
 func (s *Server) anonymousView(r *http.Request) View {
