@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,7 +98,7 @@ func statusCommand() *cobra.Command {
 		for _, p := range s.Programs {
 			rows = append(rows, []string{"Program", p})
 		}
-		return table(rows)
+		return table(slices.DeleteFunc(rows, func(row []string) bool { return row[1] == "" }))
 	}
 	return cmd
 }

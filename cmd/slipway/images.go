@@ -28,7 +28,7 @@ type programImage struct {
 	name       string            // in the registry
 	programs   map[string]string // by path in the image
 	entrypoint string
-	below      []debian.Layer
+	more       []debian.File
 }
 
 // agentPrograms is what a job pod's init container copies from.
@@ -36,24 +36,40 @@ func agentPrograms() programImage {
 	return programImage{name: "slipway/agent", programs: map[string]string{"/slipway-agent": "slipway-agent", "/docker": "slipway-docker"}, entrypoint: "/slipway-agent"}
 }
 
-// builderPrograms is the image builder's pod; busybox brings the certificates for other registries.
+// builderPrograms is the image builder's pod: two static programs, and the certificates that this machine trusts, for
+// other registries.
 func builderPrograms() programImage {
-	return programImage{name: "slipway/builder", programs: map[string]string{"/slipway-builder": "slipway-builder", "/runc": "runc"},
-		entrypoint: "/slipway-builder", below: []debian.Layer{debian.Busybox()}}
+	p := programImage{name: "slipway/builder", programs: map[string]string{"/slipway-builder": "slipway-builder", "/runc": "runc"}, entrypoint: "/slipway-builder"}
+	if _, err := os.Stat(certificates); err == nil {
+		p.more = []debian.File{{Path: certificates, Source: certificates, Mode: 0o644}}
+	}
+	return p
+}
+
+// certificates is where Go's programs look for authorities first.
+const certificates = "/etc/ssl/certs/ca-certificates.crt"
+
+// files are what is in the image.
+func (p programImage) files(c *Config) []debian.File {
+	files := slices.Clone(p.more)
+	for _, path := range slices.Sorted(maps.Keys(p.programs)) {
+		files = append(files, debian.File{Path: path, Source: filepath.Join(c.Programs, p.programs[path]), Mode: 0o755})
+	}
+	return files
 }
 
 // reference is the image's name with its tag.
 func (p programImage) reference(c *Config) (string, error) {
 	h := sha256.New()
-	for _, path := range slices.Sorted(maps.Keys(p.programs)) {
-		f, err := os.Open(filepath.Join(c.Programs, p.programs[path]))
+	for _, file := range p.files(c) {
+		f, err := os.Open(file.Source)
 		if err != nil {
-			return "", fmt.Errorf("read the programs of image %s: %w", p.name, err)
+			return "", fmt.Errorf("read what image %s holds: %w", p.name, err)
 		}
 		_, err = io.Copy(h, f)
 		f.Close()
 		if err != nil {
-			return "", fmt.Errorf("read the programs of image %s: %w", p.name, err)
+			return "", fmt.Errorf("read what image %s holds: %w", p.name, err)
 		}
 	}
 	return c.Registry() + "/" + p.name + ":" + hex.EncodeToString(h.Sum(nil))[:12], nil
@@ -65,13 +81,7 @@ func (p programImage) image(c *Config) (baseImage, error) {
 	if err != nil {
 		return baseImage{}, err
 	}
-	var files []debian.File
-	for _, path := range slices.Sorted(maps.Keys(p.programs)) {
-		files = append(files, debian.File{Path: path, Source: filepath.Join(c.Programs, p.programs[path]), Mode: 0o755})
-	}
-	spec := debian.Static([]string{p.entrypoint}, files...)
-	spec.Layers = append(slices.Clone(p.below), spec.Layers...)
-	return baseImage{reference, spec}, nil
+	return baseImage{reference, debian.Static([]string{p.entrypoint}, p.files(c)...)}, nil
 }
 
 // baseImage is an image that Slipway makes itself.

@@ -100,7 +100,7 @@ func TestRefusals(t *testing.T) {
 		{"an address of another machine", existing(away, "--listen", "192.0.2.7:80"), []string{"cannot listen on 192.0.2.7:80", "--listen"}},
 		{"missing programs", existing(away, "--programs", t.TempDir()), []string{"the program slipway-agent is not in", "make build", "--programs"}},
 		{"an unreachable cluster", existing(away), []string{"the cluster of " + away, "does not answer", "connection refused"}},
-		{"a silent cluster", existing(kubeconfigFor(t, "https://"+busy.Addr().String())), []string{"does not answer", "nothing came within 10s"}},
+		{"a silent cluster", existing(kubeconfigFor(t, "https://"+busy.Addr().String())), []string{"does not answer"}},
 		{"a kubeconfig that is not there", existing("/nowhere/kubeconfig"), []string{"/nowhere/kubeconfig", "no such file", "--kubeconfig"}},
 		{"a kubeconfig that is none", existing(unreadable), []string{"the kubeconfig " + unreadable + " cannot be read", "--kubeconfig"}},
 		{"no cluster URL", []string{"--kubeconfig", away}, []string{"--cluster-url", "http://192.0.2.7:8080"}},
