@@ -2,7 +2,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := bin
+DATA := /var/lib/slipway
 export GOWORK := off
+# Without C's resolver and accounts the server shares what is compiled with the node's build, which does without C.
+export GOFLAGS := -buildvcs=false -tags=netgo,osusergo
 GO_TOOL := go tool -modfile=tools/go.mod
 
 .PHONY: help
@@ -10,8 +13,9 @@ help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: setup build node ## set up this machine, build all and start Slipway with its sample project
-	$(BIN)/slipway up --sample samples/shop
+up: setup build ## set up this machine, build all and start Slipway with its sample project; DATA=folder, FLAGS=more flags
+	@$(BIN)/slipway images --data $(DATA) & images=$$!; node/build.sh $(BIN) || { kill $$images; exit 1; }; wait $$images
+	$(BIN)/slipway up --data $(DATA) --sample samples/shop $(FLAGS)
 
 .PHONY: setup
 setup: ## install the Debian packages that building and running need
@@ -50,8 +54,9 @@ generate: ## write the generated files anew
 	$(GO_TOOL) templ generate -path internal/web
 
 .PHONY: verify
-verify: generate ## check that the generated files are fresh
+verify: generate ## check that the generated files are fresh and that both modules agree on what they share
 	git diff --exit-code -- internal/web
+	test/shared-modules
 
 .PHONY: bench
 bench: ## run the Go benchmarks
