@@ -19,10 +19,13 @@ func chain() []Layer {
 
 const debianPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// installedLibrary makes the go command look for the compiled standard library beside the toolchain.
+const installedLibrary = "GODEBUG=installgoroot=all"
+
 // goEnv is the environment for building Go programs: no C compiler, and no other toolchain than the one in the image.
 var goEnv = []string{
 	"PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	"GOPATH=/go", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
+	"GOPATH=/go", "GOTOOLCHAIN=local", "CGO_ENABLED=0", installedLibrary,
 }
 
 // trusted is the certificates that this machine trusts, which may be more than Debian's: those of a company's proxy.
