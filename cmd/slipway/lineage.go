@@ -48,8 +48,9 @@ pod:NAMESPACE/NAME, image:sha256:..., commit:4f0c..., trace:0af7...; or the bare
 }
 
 func rollbackCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rollback [DEPLOYMENT]", GroupID: "loop", Short: "bring an environment back to an earlier deployment, or list the deployments", Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: "rollback [DEPLOYMENT]", GroupID: "loop", Short: "undo a deployment: go back to the one before it; or list the deployments", Args: cobra.MaximumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
+	to := cmd.Flags().Int64("to", 0, "go back to this earlier deployment instead")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := readAccess(*data)
 		if err != nil {
@@ -73,7 +74,7 @@ func rollbackCommand() *cobra.Command {
 		}
 		fmt.Println("rolling back; this waits until it is ready")
 		var d api.Deployment
-		if err := a.call(cmd.Context(), http.MethodPost, path+"/"+url.PathEscape(args[0])+"/rollback", nil, &d); err != nil {
+		if err := a.call(cmd.Context(), http.MethodPost, path+"/"+url.PathEscape(args[0])+"/rollback", map[string]int64{"to": *to}, &d); err != nil {
 			return err
 		}
 		fmt.Printf("deployment %d brought %s back to deployment %d: %s\n", d.ID, d.Environment, d.RollbackTo, d.State)

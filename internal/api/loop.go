@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"slipway"
 	"slipway/internal/environments"
@@ -118,6 +119,9 @@ func (l loopRoutes) deployments(w http.ResponseWriter, r request) error {
 	return list(w, out)
 }
 
+const rollbackTimeout = 15 * time.Minute
+
+// rollBack undoes a deployment: its environment goes back to the one before it, or to the one that the body names.
 func (l loopRoutes) rollBack(w http.ResponseWriter, r request) error {
 	id, err := r.number("deployment")
 	if err != nil {
@@ -130,7 +134,28 @@ func (l loopRoutes) rollBack(w http.ResponseWriter, r request) error {
 	if d.Project != r.project.ID {
 		return slipway.NotFound("there is no deployment %d", id)
 	}
-	done, err := l.rollback(r.Context(), d.ID, r.caller.Actor, func(string) {})
+	var body struct {
+		To int64 `json:"to"` // a deployment of the same environment; without it, what was served before
+	}
+	if err := httpx.ReadJSON(w, r.Request, 64<<10, &body); err != nil {
+		return err
+	}
+	to := slipway.DeploymentID(body.To)
+	if to == 0 {
+		previous, err := l.environments.Previous(r.Context(), d.ID)
+		if err != nil {
+			return err
+		}
+		to = previous.ID
+	} else if target, err := l.environments.Deployment(r.Context(), to); err != nil {
+		return err
+	} else if target.Environment != d.Environment {
+		return slipway.Invalid("deployment %d is not one to %s", to, d.EnvironmentName)
+	}
+	// It goes on when the caller does not wait for it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rollbackTimeout)
+	defer cancel()
+	done, err := l.rollback(ctx, to, r.caller.Actor, func(string) {})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"slipway"
@@ -179,6 +180,7 @@ func (s *Service) start(ctx context.Context, d Deployment, origin string) (Deplo
 type DeploymentUpdate struct {
 	Images        []Image
 	ManifestsHash *string
+	Reason        *string // why it will not succeed, for people
 }
 
 // UpdateDeployment records the images and the manifests of a running deployment. Images add to those known before:
@@ -199,12 +201,15 @@ func (s *Service) UpdateDeployment(ctx context.Context, id slipway.DeploymentID,
 		if u.ManifestsHash != nil {
 			d.ManifestsHash = *u.ManifestsHash
 		}
+		if u.Reason != nil {
+			d.Reason = shortened(*u.Reason)
+		}
 		images, err := json.Marshal(d.Images)
 		if err != nil {
 			return err
 		}
-		const update = `UPDATE deployments SET images = $2, manifests_hash = $3 WHERE id = $1`
-		if _, err := tx.ExecContext(ctx, update, int64(id), string(images), d.ManifestsHash); err != nil {
+		const update = `UPDATE deployments SET images = $2, manifests_hash = $3, reason = $4 WHERE id = $1`
+		if _, err := tx.ExecContext(ctx, update, int64(id), string(images), d.ManifestsHash, d.Reason); err != nil {
 			return fmt.Errorf("update deployment %d: %w", id, err)
 		}
 		return nil
@@ -227,19 +232,25 @@ next:
 	return merged
 }
 
-// CompleteDeployment ends a deployment. reason is a sentence for people when it did not succeed. Completing it again
-// changes nothing: the first result stays.
+func shortened(reason string) string {
+	if len(reason) > maxReason {
+		return strings.ToValidUTF8(reason[:maxReason], "")
+	}
+	return reason
+}
+
+// CompleteDeployment ends a deployment. reason is a sentence for people when it did not succeed; without one, what an
+// update told before stays. Completing it again changes nothing: the first result stays.
 func (s *Service) CompleteDeployment(ctx context.Context, id slipway.DeploymentID, result DeploymentState, reason string) (Deployment, error) {
 	if result != Succeeded && result != Failed && result != DeploymentCancelled {
 		return Deployment{}, fmt.Errorf("complete deployment %d: %q is no result", id, result)
 	}
-	if len(reason) > maxReason {
-		reason = reason[:maxReason]
-	}
 	var d Deployment
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		const update = `UPDATE deployments SET state = $2, reason = $3, completed = $4 WHERE id = $1 AND state = 'running'`
-		done, err := tx.ExecContext(ctx, update, int64(id), string(result), reason, db.Micros(s.clock.Now()))
+		const update = `
+			UPDATE deployments SET state = $2, reason = CASE WHEN $3 THEN '' WHEN $4 <> '' THEN $4 ELSE reason END, completed = $5
+			WHERE id = $1 AND state = 'running'`
+		done, err := tx.ExecContext(ctx, update, int64(id), string(result), result == Succeeded, shortened(reason), db.Micros(s.clock.Now()))
 		if err != nil {
 			return fmt.Errorf("complete deployment %d: %w", id, err)
 		}

@@ -57,14 +57,18 @@ func (l *Loop) Deploy(ctx context.Context, d jobserver.Deployment, progress func
 		files = append(files, clusters.File{Name: m.Path, Content: []byte(m.Text)})
 	}
 	result, err := l.Clusters.Apply(ctx, target, files, options, func(p clusters.Progress) { progress(p.Message) })
-	if updateErr := l.Environments.UpdateDeployment(ctx, deployment.ID, update(result)); updateErr != nil && err == nil {
+	if updateErr := l.Environments.UpdateDeployment(context.WithoutCancel(ctx), deployment.ID, update(result, err)); updateErr != nil && err == nil {
 		err = updateErr
 	}
 	return err
 }
 
-func update(r clusters.Result) environments.DeploymentUpdate {
+func update(r clusters.Result, failure error) environments.DeploymentUpdate {
 	u := environments.DeploymentUpdate{}
+	if failure != nil {
+		reason := failure.Error()
+		u.Reason = &reason
+	}
 	if r.ManifestsHash != "" {
 		u.ManifestsHash = &r.ManifestsHash
 	}
@@ -88,18 +92,20 @@ func (l *Loop) Rollback(ctx context.Context, to slipway.DeploymentID, by slipway
 	if err != nil {
 		return d, err
 	}
+	// Whatever stops it, its end is recorded.
+	ending := context.WithoutCancel(ctx)
 	result, applyErr := l.Clusters.Rollback(ctx, target, d.RollbackTo, options, func(p clusters.Progress) { progress(p.Message) })
-	if err := l.Environments.UpdateDeployment(ctx, d.ID, update(result)); err != nil && applyErr == nil {
+	if err := l.Environments.UpdateDeployment(ending, d.ID, update(result, nil)); err != nil && applyErr == nil {
 		applyErr = err
 	}
 	if applyErr != nil {
-		failed, err := l.Environments.CompleteDeployment(ctx, d.ID, environments.Failed, applyErr.Error())
+		failed, err := l.Environments.CompleteDeployment(ending, d.ID, environments.Failed, applyErr.Error())
 		if err != nil {
 			return failed, err
 		}
 		return failed, applyErr
 	}
-	return l.Environments.CompleteDeployment(ctx, d.ID, environments.Succeeded, "")
+	return l.Environments.CompleteDeployment(ending, d.ID, environments.Succeeded, "")
 }
 
 // FinishRollbacks ends the rollbacks that a server which was killed had under way, so that they can be asked for again.
