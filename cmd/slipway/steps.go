@@ -32,7 +32,8 @@ type narrator struct {
 	failed chan struct{}
 	ending sync.Once // of closed or failed
 
-	deployed, measured bool // what closes the ring: a deployment has succeeded, and telemetry has come
+	item               string // the work item of the line before, if it was about one
+	deployed, measured bool   // what closes the ring: a deployment has succeeded, and telemetry has come
 }
 
 // reached notes one of the two and closes the ring when both are there.
@@ -117,6 +118,10 @@ func (n *narrator) tell(ctx context.Context, e events.Event) {
 		n.reached(&n.measured)
 	case boards.EventItemLinked:
 		item, _ := e.Reference(slipway.RefWorkItem)
+		if item == n.item { // one line for all of its new links
+			return
+		}
+		n.item = item
 		n.step(10, e, "Work item "+item+" knows of it", n.link(ctx, e, "_workitems/edit/"+item))
 	}
 }
@@ -126,6 +131,7 @@ func (n *narrator) pushed(ctx context.Context, e events.Event) {
 	if e.Decode(&p) != nil || p.Deleted() {
 		return
 	}
+	n.item = "" // a new round
 	subject := ""
 	if len(p.Commits) > 0 {
 		subject = p.Commits[0].Message
@@ -189,9 +195,10 @@ func (n *narrator) deployment(ctx context.Context, e events.Event) {
 		n.step(5, e, fmt.Sprintf("Deployment %s to %s started with its parameters", e.Subject.ID, d.Environment), link)
 		return
 	}
+	n.item = ""
 	what := fmt.Sprintf("Deployment %s to %s: %s", e.Subject.ID, d.Environment, d.Result)
 	if d.Reason != "" {
-		what += " (" + d.Reason + ")"
+		what += " (" + firstLine(d.Reason) + ")"
 	}
 	n.step(6, e, what, link)
 	if d.Result == environments.Succeeded {

@@ -402,5 +402,14 @@ func TestOneBugForOneAlert(t *testing.T) {
 			t.Errorf("the next alert: %+v, %v, %v", bug, isNew, err)
 		}
 		comments(1)
+		for range 2 {
+			if err := w.CommentBug(ctx, slipway.System, project, "rule/1/deployment/2", "alert 2 is over"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		comments(2)
+		if err := w.CommentBug(ctx, slipway.System, project, "rule/9/deployment/9", "no bug has this key"); err != nil {
+			t.Errorf("an alert without a bug: %v", err)
+		}
 	})
 }

@@ -59,6 +59,32 @@ func (s *Service) OpenBug(ctx context.Context, by slipway.Actor, e Evidence) (bu
 	return bug, isNew, err
 }
 
+// CommentBug adds what is new about an alert to its bug; an alert without one is left alone. Told again it changes nothing.
+func (s *Service) CommentBug(ctx context.Context, by slipway.Actor, project slipway.ProjectID, key, text string) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		id, err := db.One(ctx, tx, db.Value[int64], `SELECT item_id FROM boards_alerts WHERE project = $1 AND key = $2`, string(project), key)
+		if db.IsNoRows(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("find the bug of alert %s: %w", key, err)
+		}
+		bug, err := getItem(ctx, tx, slipway.WorkItemID(id))
+		if err != nil {
+			return err
+		}
+		said, err := db.One(ctx, tx, db.Value[int64], `SELECT count(*) FROM boards_comments WHERE item_id = $1 AND text = $2`, id, text)
+		if err != nil {
+			return fmt.Errorf("look for the comment of alert %s: %w", key, err)
+		}
+		if said > 0 {
+			return nil
+		}
+		_, err = s.comment(ctx, tx, by, bug, text)
+		return err
+	})
+}
+
 func (s *Service) firstBug(ctx context.Context, tx *db.Tx, by slipway.Actor, e Evidence) (Item, error) {
 	title := strings.Join(strings.Fields(e.Title), " ")
 	if r := []rune(title); len(r) > maxTitle {

@@ -60,7 +60,7 @@ func TestAFailingDeploymentFiresOnceAndResolves(t *testing.T) {
 		}
 		if p.RuleName != "Failed requests" || p.Deployment != 5 || p.EnvironmentName != "dev" || p.Value != 0.1 || p.Commit != "commit5" ||
 			p.Evidence.Requests != 100 || p.Evidence.Failed != 10 || len(p.Evidence.Samples) != 5 || p.Evidence.Operations[0].Name != "GET /" ||
-			p.Message != "10 of 100 requests failed (10.0 %, more than 5.0 %) in 5m0s" {
+			p.Message != "10 of 100 requests failed (10.0 %, more than 5.0 %) in 5 min" {
 			t.Errorf("payload %+v", p)
 		}
 		for kind, want := range map[slipway.ReferenceKind]string{slipway.RefDeployment: "5", slipway.RefEnvironment: "1", slipway.RefCommit: "commit5", slipway.RefRun: "105"} {

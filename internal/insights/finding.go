@@ -32,24 +32,32 @@ func (r Rule) decide(f facts) finding {
 	case FailedRequests:
 		rate := q.FailedRate()
 		return finding{q.Count >= max(1, r.Minimum) && rate > r.Threshold, rate,
-			fmt.Sprintf("%d of %d requests failed (%.1f %%, more than %.1f %%) in %s", q.Failed, q.Count, 100*rate, 100*r.Threshold, r.Window)}
+			fmt.Sprintf("%d of %d requests failed (%.1f %%, more than %.1f %%) in %s", q.Failed, q.Count, 100*rate, 100*r.Threshold, span(r.Window))}
 	case SlowRequests:
 		p95 := float64(q.P95) / float64(time.Millisecond)
 		return finding{q.Count >= max(1, r.Minimum) && p95 > r.Threshold, p95,
-			fmt.Sprintf("the 95th percentile of %d requests was %.0f ms (more than %.0f ms) in %s", q.Count, p95, r.Threshold, r.Window)}
+			fmt.Sprintf("the 95th percentile of %d requests was %.0f ms (more than %.0f ms) in %s", q.Count, p95, r.Threshold, span(r.Window))}
 	case Restarts:
 		n := float64(f.health.Restarts)
-		return finding{n > r.Threshold, n, fmt.Sprintf("containers restarted %.0f times (more than %.0f) in %s", n, r.Threshold, r.Window)}
+		return finding{n > r.Threshold, n, fmt.Sprintf("containers restarted %.0f times (more than %.0f) in %s", n, r.Threshold, span(r.Window))}
 	case PodsDown:
-		return finding{f.observed >= r.Window && !f.everUp, float64(f.health.PodsUp), fmt.Sprintf("no pod was up for %s", r.Window)}
+		return finding{f.observed >= r.Window && !f.everUp, float64(f.health.PodsUp), fmt.Sprintf("no pod was up for %s", span(r.Window))}
 	case NoTelemetry:
-		return finding{f.silent >= r.Window, f.silent.Seconds(), fmt.Sprintf("the application has sent nothing for %s", f.silent.Truncate(time.Second))}
+		return finding{f.silent >= r.Window, f.silent.Seconds(), fmt.Sprintf("the application has sent nothing for %s", span(f.silent))}
 	}
 	return finding{}
 }
 
 // observationGap is more than the time between two observations of a container.
 const observationGap = 30 * time.Second
+
+// span writes a duration for people: whole minutes when it is some.
+func span(d time.Duration) string {
+	if d = d.Truncate(time.Second); d%time.Minute == 0 {
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
+}
 
 // lookBack is how far the rules about presence look for a last or first sign.
 const lookBack = 24 * time.Hour

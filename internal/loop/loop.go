@@ -59,6 +59,7 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("insights.default_rules", l.defaultRules, identity.EventProjectCreated)
 	// 9, 10. What went wrong becomes a bug with its evidence; what reached production moves its work items on.
 	log.Subscribe("boards.open_bug", l.openBug, insights.EventAlertFired)
+	log.Subscribe("boards.comment_bug", l.commentBug, insights.EventAlertResolved)
 	log.Subscribe("boards.move_on", l.moveOn, environments.DeploymentCompleted)
 	// All of it hangs together.
 	log.Subscribe("lineage.record", l.Lineage.Record, lineage.Events()...)
@@ -222,13 +223,24 @@ func (l *Loop) defaultRules(ctx context.Context, e events.Event) error {
 	return l.Insights.CreateDefaultRules(ctx, slipway.ProjectID(e.Subject.ID))
 }
 
+// commentBug tells an alert's bug that the rule holds again. Whether it is done with, people decide.
+func (l *Loop) commentBug(ctx context.Context, e events.Event) error {
+	var a insights.AlertPayload
+	if err := e.Decode(&a); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("Alert %d is over since %s: deployment %d keeps the rule %s again, or serves no more.",
+		a.Alert, e.Time.UTC().Format("2006-01-02 15:04:05 MST"), a.Deployment, a.RuleName)
+	return l.Boards.CommentBug(ctx, slipway.System, e.Project, a.Key, text)
+}
+
 // openBug opens a bug with the evidence of an alert.
 func (l *Loop) openBug(ctx context.Context, e events.Event) error {
 	var a insights.AlertPayload
 	if err := e.Decode(&a); err != nil {
 		return err
 	}
-	evidence := boards.Evidence{Project: e.Project, Key: a.Key, Title: a.Message, Text: evidenceText(a), Tags: []string{"alert"},
+	evidence := boards.Evidence{Project: e.Project, Key: a.Key, Title: a.EnvironmentName + ": " + a.Message, Text: evidenceText(a), Tags: []string{"alert"},
 		Links: []boards.Link{{To: e.Subject, Title: a.Message, Time: e.Time, By: e.Actor}}}
 	for _, ref := range e.References {
 		if ref.Kind == slipway.RefDeployment || ref.Kind == slipway.RefCommit || ref.Kind == slipway.RefRun {
