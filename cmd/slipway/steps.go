@@ -15,6 +15,7 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/insights"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/registry"
 	"slipway/internal/repos"
@@ -163,15 +164,26 @@ func (n *narrator) job(ctx context.Context, e events.Event) {
 		return
 	}
 	if e.Kind == pipelines.EventJobStarted {
-		n.terminal.Busy("run %d: %s, job %s", j.Run, j.Stage, j.Job)
+		n.terminal.Busy("run %d: %s", j.Run, jobTitle(j))
 		return
 	}
 	n.terminal.Done()
-	what := fmt.Sprintf("Job %s of stage %s: %s", j.Job, j.Stage, j.Result)
+	what := fmt.Sprintf("Run %d, %s: %s", j.Run, jobTitle(j), j.Result)
 	if j.Reason != "" {
 		what += " (" + j.Reason + ")"
 	}
 	n.step(3, e, what, n.link(ctx, e, fmt.Sprintf("_build/results?buildId=%d", j.Run)))
+}
+
+// jobTitle names a job; what the pipeline left unnamed it leaves out.
+func jobTitle(j pipelines.JobPayload) string {
+	switch {
+	case j.Stage != plan.DefaultStage:
+		return fmt.Sprintf("stage %s, job %s", j.Stage, j.Job)
+	case j.Job != plan.DefaultJob:
+		return "job " + j.Job
+	}
+	return "its job"
 }
 
 func (n *narrator) image(ctx context.Context, e events.Event) {

@@ -252,6 +252,10 @@ func deploymentResult(result string) environments.DeploymentState {
 
 // announced tells insights of a deployment, for its charts and rules.
 func announced(d environments.Deployment) insights.Deployment {
+	label := "run " + d.Run.String()
+	if d.RollbackTo != 0 {
+		label = "back to deployment " + d.RollbackTo.String()
+	}
 	return insights.Deployment{ID: d.ID, Project: d.Project, Environment: d.Environment, EnvironmentName: d.EnvironmentName, Commit: d.Commit,
-		Run: d.Run, Label: "run " + d.Run.String(), Started: d.Started, Completed: d.Completed, Succeeded: d.State == environments.Succeeded}
+		Run: d.Run, Label: label, Started: d.Started, Completed: d.Completed, Succeeded: d.State == environments.Succeeded}
 }

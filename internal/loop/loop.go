@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"slipway"
@@ -55,7 +56,8 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("environments.start_deployment", l.startDeployment, pipelines.EventJobStarted)
 	// 6, 7. The job applies its manifests through Deploy; when it has ended, so has the deployment.
 	log.Subscribe("environments.complete_deployment", l.completeDeployment, pipelines.EventJobCompleted)
-	// 8. A project's telemetry is watched by rules from the beginning.
+	// 8. A project's telemetry is watched by rules from the beginning, for each deployment on its own.
+	log.Subscribe("insights.announce_deployment", l.announceDeployment, environments.DeploymentStarted, environments.DeploymentCompleted)
 	log.Subscribe("insights.default_rules", l.defaultRules, identity.EventProjectCreated)
 	// 9, 10. What went wrong becomes a bug with its evidence; what reached production moves its work items on.
 	log.Subscribe("boards.open_bug", l.openBug, insights.EventAlertFired)
@@ -146,11 +148,8 @@ func (l *Loop) startDeployment(ctx context.Context, e events.Event) error {
 	if err := e.Decode(&job); err != nil || job.Environment == nil {
 		return err
 	}
-	d, err := l.deployment(ctx, job.JobID)
-	if err != nil {
-		return err
-	}
-	return l.Insights.Announce(ctx, announced(d))
+	_, err := l.deployment(ctx, job.JobID)
+	return err
 }
 
 func (l *Loop) completeDeployment(ctx context.Context, e events.Event) error {
@@ -162,7 +161,18 @@ func (l *Loop) completeDeployment(ctx context.Context, e events.Event) error {
 	if err != nil {
 		return err
 	}
-	if d, err = l.Environments.CompleteDeployment(ctx, d.ID, deploymentResult(job.Result), job.Reason); err != nil {
+	_, err = l.Environments.CompleteDeployment(ctx, d.ID, deploymentResult(job.Result), job.Reason)
+	return err
+}
+
+// announceDeployment puts a deployment, or a way back, on the charts and under the health rules.
+func (l *Loop) announceDeployment(ctx context.Context, e events.Event) error {
+	id, err := strconv.ParseInt(e.Subject.ID, 10, 64)
+	if err != nil {
+		return fmt.Errorf("read the deployment of event %d: %w", e.ID, err)
+	}
+	d, err := l.Environments.Deployment(ctx, slipway.DeploymentID(id))
+	if err != nil {
 		return err
 	}
 	return l.Insights.Announce(ctx, announced(d))

@@ -72,6 +72,75 @@ await page.waitForLoadState('load');
 if (!(await page.locator('main').innerText()).includes('The browser was here')) problems.push('the new work item is not shown');
 await shot('new-item');
 
+// A card is dragged to another column with the mouse; the server keeps where it lands.
+await page.goto(url + '/sample/_boards');
+const card = page.locator('article.item', { hasText: 'The browser was here' });
+const from = await card.boundingBox();
+const to = await page.locator('section.column[aria-label="Active"] .cards').boundingBox();
+const moved = page.waitForResponse((r) => r.request().method() === 'POST');
+await page.mouse.move(from.x + from.width / 2, from.y + from.height - 8);
+await page.mouse.down();
+for (let i = 1; i <= 10; i++) {
+  await page.mouse.move(from.x + from.width / 2 + ((to.x - from.x) * i) / 10, from.y + from.height - 8 + ((to.y + 12 - from.y - from.height + 8) * i) / 10);
+}
+await page.mouse.up();
+await moved;
+await page.goto(url + '/sample/_boards');
+if (await page.locator('section.column[aria-label="Active"] article.item', { hasText: 'The browser was here' }).count() !== 1) {
+  problems.push('/sample/_boards: the card that was dragged to Active is not there');
+}
+await shot('board-dragged');
+
+// The administrator adds a user, who signs in elsewhere, has to choose a password, and sees what the role allows.
+await see('users', '/_users', 'admin');
+await page.fill('input[name=name]', 'grace');
+await page.getByRole('button', { name: 'Add user' }).click();
+await page.waitForLoadState('load');
+const given = await page.locator('main [role=status] pre.copy').innerText();
+await shot('user-added');
+await page.goto(url + '/sample/_settings');
+await page.fill('input[name=user]', 'grace');
+await page.locator('form', { has: page.getByRole('button', { name: 'Add member' }) }).locator('select[name=role]').selectOption('reader');
+await page.getByRole('button', { name: 'Add member' }).click();
+await page.waitForLoadState('load');
+if (!(await page.locator('main').innerText()).includes('grace')) problems.push('/sample/_settings: grace is no member');
+await shot('member-added');
+
+const administrator = page;
+const other = await (await browser.newContext({ viewport: { width: 1360, height: 900 } })).newPage();
+await other.goto(url + '/');
+await other.fill('input[name=name]', 'grace');
+await other.fill('input[name=password]', given);
+await other.click('main button');
+await other.waitForURL(url + '/profile');
+await other.fill('input[name=old]', given);
+await other.fill('main input[name=password]', 'a-password-of-her-own');
+await other.fill('input[name=again]', 'a-password-of-her-own');
+await other.getByRole('button', { name: 'Change password' }).click();
+await other.waitForURL(/password=changed/);
+await other.goto(url + '/sample/_boards');
+if (await other.getByRole('link', { name: 'New work item' }).count() !== 0) problems.push('a reader is offered a new work item');
+for (const [path, status] of [['/sample', 200], ['/_users', 403], ['/sample/_workitems/new', 403]]) {
+  const answer = await other.goto(url + path);
+  if (answer.status() !== status) problems.push(`${path}: a reader gets ${answer.status()}, want ${status}`);
+}
+
+// Disabled, she is out at once.
+await administrator.goto(url + '/_users');
+await administrator.locator('tr', { hasText: 'grace' }).getByRole('button', { name: 'Disable' }).click();
+await administrator.waitForLoadState('load');
+await other.goto(url + '/sample');
+if (!(await other.locator('main').innerText()).includes('Sign in')) problems.push('a disabled user is still signed in');
+
+// Small screens: nothing may be cut off.
+await page.setViewportSize({ width: 420, height: 900 });
+for (const path of ['/', '/sample', '/sample/_build/results?buildId=1', '/sample/_boards', '/sample/_insights', '/sample/_environments/dev', '/_users']) {
+  await page.goto(url + path, { waitUntil: 'load' });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 1) problems.push(`${path}: ${wide} pixels too wide on a small screen`);
+  await shot('small' + path.replaceAll(/[^a-z]+/g, '-'));
+}
+
 await browser.close();
 if (problems.length > 0) {
   console.error(problems.join('\n'));

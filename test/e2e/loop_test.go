@@ -34,21 +34,14 @@ type approval struct {
 // change by git, a server that is killed in the middle of a run, and a stop that leaves nothing.
 func TestLoop(t *testing.T) {
 	i := &installation{top: projectFolder(t), data: tempData(t)}
+	keepBaseImages(t, i.data)
 	before := hostState(t)
 	t.Logf("first start, with the base images and the sample's first round: %s", i.up(t, filepath.Join(i.top, "samples", "shop")))
-	t.Cleanup(func() {
-		if i.cmd.ProcessState == nil {
-			i.interrupt(t)
-		}
-		_ = exec.Command(filepath.Join(i.top, "bin", "slipway"), "down", "--data", i.data).Run()
-	})
+	i.stopAtEnd(t)
 	if t.Failed() {
 		return
 	}
-	for _, step := range []struct {
-		name  string
-		story func(t *testing.T, i *installation)
-	}{
+	if !i.tell(t, []story{
 		{"the sample runs in dev", runsInDev},
 		{"every step was told", everyStepTold},
 		{"kubectl sees the cluster", kubectlSees},
@@ -57,16 +50,43 @@ func TestLoop(t *testing.T) {
 		{"production waits for an approval", productionWaits},
 		{"a one-line change goes round by itself", changeGoesRound},
 		{"a killed server finishes its run", killedServerFinishes},
+		{"a bad deployment fails and is rolled back", badDeploymentFails},
+		{"bad telemetry opens a bug", badTelemetryOpensABug},
+		{"a restart is no fault", aRestartIsNoFault},
 		{"the pages can be opened", pagesOpen},
-	} {
-		if !t.Run(step.name, func(t *testing.T) { step.story(t, i) }) {
-			return // each story stands on those before
-		}
+	}) {
+		return
 	}
 	i.interrupt(t)
 	if after := hostState(t); after != before {
 		t.Errorf("the stop left something on the host:\nbefore:\n%s\nafter:\n%s", before, after)
 	}
+}
+
+// story is a part of a test; each stands on those before.
+type story struct {
+	name string
+	tell func(t *testing.T, i *installation)
+}
+
+// tell runs the stories until one fails.
+func (i *installation) tell(t *testing.T, stories []story) bool {
+	for _, s := range stories {
+		if !t.Run(s.name, func(t *testing.T) { s.tell(t, i) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// stopAtEnd makes sure that nothing is left when the test ends early.
+func (i *installation) stopAtEnd(t *testing.T) {
+	t.Cleanup(func() {
+		if i.cmd.ProcessState == nil {
+			i.interrupt(t)
+		}
+		_ = exec.Command(filepath.Join(i.top, "bin", "slipway"), "down", "--data", i.data).Run()
+	})
 }
 
 // tempData is a short path: sockets below it have few bytes.
