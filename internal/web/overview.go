@@ -105,7 +105,7 @@ func (o overviewPages) view(ctx context.Context, v View) (overviewView, error) {
 			state = string(run.Result)
 		}
 		view.Runs = append(view.Runs, overviewRun{Title: run.Title, URL: fmt.Sprintf("%s?buildId=%d", v.URL("_build", "results"), run.ID),
-			Pipeline: run.PipelineName, Number: run.Number, Branch: run.Ref, State: state, When: run.Queued})
+			Pipeline: run.PipelineName, Number: run.Number, Branch: branchName(run.Ref), State: state, When: run.Queued})
 	}
 	pending, err := o.environments.PendingApprovals(ctx, v.Project.ID)
 	if err != nil {

@@ -62,19 +62,22 @@ await see('clusters', '/_clusters', 'Ready');
 await see('settings', '/sample/_settings', 'Members');
 await see('profile', '/profile', 'Personal access tokens');
 
+// A name of its own, for when the pages are looked at again.
+const title = `The browser was here at ${new Date().toISOString()}`;
+
 // A new work item, through the form as a person fills it in.
 await page.goto(url + '/sample/_boards');
 await page.getByRole('link', { name: /new/i }).first().click();
 await page.waitForLoadState('load');
-await page.fill('input[name=title]', 'The browser was here');
+await page.fill('input[name=title]', title);
 await page.locator('main form button.primary').first().click();
 await page.waitForLoadState('load');
-if (!(await page.locator('main').innerText()).includes('The browser was here')) problems.push('the new work item is not shown');
+if (!(await page.locator('main').innerText()).includes(title)) problems.push('the new work item is not shown');
 await shot('new-item');
 
 // A card is dragged to another column with the mouse; the server keeps where it lands.
 await page.goto(url + '/sample/_boards');
-const card = page.locator('article.item', { hasText: 'The browser was here' });
+const card = page.locator('article.item', { hasText: title });
 const from = await card.boundingBox();
 const to = await page.locator('section.column[aria-label="Active"] .cards').boundingBox();
 const moved = page.waitForResponse((r) => r.request().method() === 'POST');
@@ -83,38 +86,43 @@ await page.mouse.down();
 for (let i = 1; i <= 10; i++) {
   await page.mouse.move(from.x + from.width / 2 + ((to.x - from.x) * i) / 10, from.y + from.height - 8 + ((to.y + 12 - from.y - from.height + 8) * i) / 10);
 }
+await page.mouse.move(to.x + to.width / 2, to.y + 20, { steps: 5 });
+await page.mouse.move(to.x + to.width / 2, to.y + 24, { steps: 5 });
+await page.waitForTimeout(200); // the card's way there is animated
 await page.mouse.up();
 await moved;
 await page.goto(url + '/sample/_boards');
-if (await page.locator('section.column[aria-label="Active"] article.item', { hasText: 'The browser was here' }).count() !== 1) {
+if (await page.locator('section.column[aria-label="Active"] article.item', { hasText: title }).count() !== 1) {
   problems.push('/sample/_boards: the card that was dragged to Active is not there');
 }
 await shot('board-dragged');
 
 // The administrator adds a user, who signs in elsewhere, has to choose a password, and sees what the role allows.
 await see('users', '/_users', 'admin');
-await page.fill('input[name=name]', 'grace');
+const grace = `grace-${Date.now()}`;
+await page.fill('input[name=name]', grace);
 await page.getByRole('button', { name: 'Add user' }).click();
 await page.waitForLoadState('load');
 const given = await page.locator('main [role=status] pre.copy').innerText();
 await shot('user-added');
 await page.goto(url + '/sample/_settings');
-await page.fill('input[name=user]', 'grace');
-await page.locator('form', { has: page.getByRole('button', { name: 'Add member' }) }).locator('select[name=role]').selectOption('reader');
+const adding = page.locator('form', { has: page.getByRole('button', { name: 'Add member' }) });
+await adding.locator('input[name=user]').fill(grace);
+await adding.locator('select[name=role]').selectOption('reader');
 await page.getByRole('button', { name: 'Add member' }).click();
 await page.waitForLoadState('load');
-if (!(await page.locator('main').innerText()).includes('grace')) problems.push('/sample/_settings: grace is no member');
+if (!(await page.locator('main').innerText()).includes(grace)) problems.push('/sample/_settings: grace is no member');
 await shot('member-added');
 
 const administrator = page;
 const other = await (await browser.newContext({ viewport: { width: 1360, height: 900 } })).newPage();
 await other.goto(url + '/');
-await other.fill('input[name=name]', 'grace');
+await other.fill('input[name=name]', grace);
 await other.fill('input[name=password]', given);
 await other.click('main button');
 await other.waitForURL(url + '/profile');
 await other.fill('input[name=old]', given);
-await other.fill('main input[name=password]', 'a-password-of-her-own');
+await other.locator('main').locator('input[name=password]').fill('a-password-of-her-own');
 await other.fill('input[name=again]', 'a-password-of-her-own');
 await other.getByRole('button', { name: 'Change password' }).click();
 await other.waitForURL(/password=changed/);
@@ -127,7 +135,7 @@ for (const [path, status] of [['/sample', 200], ['/_users', 403], ['/sample/_wor
 
 // Disabled, she is out at once.
 await administrator.goto(url + '/_users');
-await administrator.locator('tr', { hasText: 'grace' }).getByRole('button', { name: 'Disable' }).click();
+await administrator.locator('tr', { hasText: grace }).getByRole('button', { name: 'Disable' }).click();
 await administrator.waitForLoadState('load');
 await other.goto(url + '/sample');
 if (!(await other.locator('main').innerText()).includes('Sign in')) problems.push('a disabled user is still signed in');

@@ -10,7 +10,9 @@ function sortable(root) {
       group: list.dataset.sortable,
       draggable: '[data-item]',
       animation: 120,
+      onStart() { document.body.dataset.dragging = 'true'; },
       onEnd(event) {
+        delete document.body.dataset.dragging;
         if (event.from === event.to && event.oldIndex === event.newIndex) return;
         const next = event.item.nextElementSibling;
         const form = new URLSearchParams({
@@ -35,6 +37,8 @@ function follow(element) {
 
 document.addEventListener('DOMContentLoaded', () => sortable(document));
 document.addEventListener('htmx:load', (event) => sortable(event.target));
+// A list is not replaced under the hand that drags in it: the drop itself brings the next state.
+document.addEventListener('htmx:sseBeforeMessage', (event) => { if (document.body.dataset.dragging) event.preventDefault(); });
 document.addEventListener('htmx:sseBeforeMessage', () => document.querySelectorAll('[data-follow]').forEach(follow));
 
 // A click on a .copy block copies it.
