@@ -35,7 +35,7 @@ const (
 	chartWidth  = 760.0
 	chartHeight = 190.0
 	chartLeft   = 52.0
-	chartRight  = 8.0
+	chartRight  = 20.0
 	chartTop    = 18.0
 	chartBottom = 22.0
 )

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"slipway"
@@ -197,7 +198,7 @@ func (p insightsPages) requestChart(ctx context.Context, f insights.Filter, oper
 		times = append(times, one.Time)
 		all, failed = append(all, float64(one.Count)), append(failed, float64(one.Failed))
 	}
-	return drawChart("Requests per "+Duration(s.Bin), times, []series{{"requests", colourMain, all}, {"failed", colourBad, failed}}, marks, plainNumber), nil
+	return drawChart("Requests per "+binName(s.Bin), times, []series{{"requests", colourMain, all}, {"failed", colourBad, failed}}, marks, plainNumber), nil
 }
 
 func (p insightsPages) latencyChart(ctx context.Context, f insights.Filter, operation string, marks []marker) (chart, error) {
@@ -287,4 +288,19 @@ func (p insightsPages) usage(w http.ResponseWriter, r *http.Request, v View) err
 	view.Chart = drawChart("Users, sessions and page views per "+Duration(view.Usage.Bin), times, []series{{"users", colourMain, users}, {"sessions", colourGood, sessions},
 		{"page views", colourSecond, views}}, markers(bar, deployments), plainNumber)
 	return p.Render(w, r, v.Titled("Usage", "insights"), usagePage(view))
+}
+
+// binName is a bin's width as a rate's unit.
+func binName(bin time.Duration) string {
+	switch bin {
+	case time.Second:
+		return "second"
+	case time.Minute:
+		return "minute"
+	case time.Hour:
+		return "hour"
+	case 24 * time.Hour:
+		return "day"
+	}
+	return strings.TrimSuffix(Duration(bin), " 0 s")
 }
