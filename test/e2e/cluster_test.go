@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,50 +197,27 @@ func upRefused(t *testing.T, i *installation, more ...string) string {
 	return string(out)
 }
 
-// form sends a page's form.
-func (i *installation) form(t *testing.T, path string, values url.Values) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+path, strings.NewReader(values.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth("", i.Token)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusSeeOther {
-		t.Fatalf("POST %s: %s", path, answer.Status)
-	}
-}
-
 const pageProject = "page"
 
 // pushPage makes a project of testdata/page and waits until what it deploys answers.
 func pushPage(t *testing.T, i *installation, foreign *foreignCluster) {
-	i.form(t, "/projects", url.Values{"name": {pageProject}})
-	i.form(t, "/"+pageProject+"/_git", url.Values{"name": {pageProject}})
-	work := t.TempDir()
+	i.createProject(t, pageProject)
+	work := i.clone(t, pageProject)
 	if err := os.CopyFS(work, os.DirFS("testdata/page")); err != nil {
 		t.Fatal(err)
 	}
-	run(t, work, nil, "git", "init", "-q", "-b", "main")
 	run(t, work, nil, "git", "add", "-A")
-	commit := commitAndPush(t, i, work)
+	commit := commitAndPush(t, work)
 	awaitPageRun(t, i, 1)
 	if got, want := foreign.page(t), "run 1 of "+commit; got != want {
 		t.Errorf("the page says %q, want %q", got, want)
 	}
 }
 
-func commitAndPush(t *testing.T, i *installation, work string) (commit string) {
+func commitAndPush(t *testing.T, work string) (commit string) {
 	t.Helper()
-	remote := strings.Replace(i.url, "http://", "http://admin:"+i.Token+"@", 1) + "/" + pageProject + "/_git/" + pageProject
-	run(t, work, nil, "git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "--allow-empty", "-m", "show a page")
-	run(t, work, nil, "git", "push", "-q", remote, "main")
+	run(t, work, nil, "git", "commit", "-q", "--allow-empty", "-m", "show a page")
+	run(t, work, nil, "git", "push", "-q", "origin", "main")
 	return strings.TrimSpace(run(t, work, nil, "git", "rev-parse", "HEAD"))
 }
 
@@ -253,7 +229,7 @@ func awaitPageRun(t *testing.T, i *installation, id int64) {
 		for _, b := range list.Value {
 			if b.ID == id && b.Status == "completed" {
 				if b.Result != "succeeded" {
-					t.Fatalf("run %d: %s\n%s", id, b.Result, run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), "logs", "--data", i.data, "--project", pageProject, fmt.Sprint(id)))
+					t.Fatalf("run %d: %s\n%s", id, b.Result, i.slipway(t, pageProject, "logs", fmt.Sprint(id)))
 				}
 				return ""
 			}
@@ -316,9 +292,7 @@ func goesOn(t *testing.T, i *installation, foreign *foreignCluster) {
 // startedAgain pushes once more to a server that was started again.
 func startedAgain(t *testing.T, i *installation, foreign *foreignCluster) {
 	t.Logf("second start: %s", i.up(t, ""))
-	work := t.TempDir()
-	run(t, work, nil, "git", "clone", "-q", strings.Replace(i.url, "http://", "http://admin:"+i.Token+"@", 1)+"/"+pageProject+"/_git/"+pageProject, ".")
-	commit := commitAndPush(t, i, work)
+	commit := commitAndPush(t, i.clone(t, pageProject))
 	awaitPageRun(t, i, 2)
 	if got, want := foreign.page(t), "run 2 of "+commit; got != want {
 		t.Errorf("the page says %q, want %q", got, want)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -35,16 +36,9 @@ func breakShop(t *testing.T, dir, fault string) {
 // rollback makes it as it was.
 func badDeploymentFails(t *testing.T, i *installation) {
 	good := i.deployments(t, "dev")[0]
-	dir := i.clone(t)
+	dir := i.clone(t, sample)
 	breakShop(t, dir, "start")
-	var bad deployed
-	eventually(t, 6*time.Minute, func() string {
-		bad = i.deployments(t, "dev")[0]
-		if bad.ID == good.ID || bad.State == "running" {
-			return fmt.Sprintf("deployment %d is %s", bad.ID, bad.State)
-		}
-		return ""
-	})
+	bad := i.awaitDeployment(t, good)
 	if bad.State != "failed" || !strings.Contains(bad.Reason, "web") || !strings.Contains(bad.Reason, "SHOP_FAIL=start: this build refuses to start") {
 		t.Errorf("the bad deployment: %+v, want it failed with what the container said", bad)
 	}
@@ -57,17 +51,24 @@ func badDeploymentFails(t *testing.T, i *installation) {
 		}
 		return ""
 	})
-	log := i.sample(t, "logs", fmt.Sprint(i.newestRun(t).ID))
+	log := i.slipway(t, sample, "logs", fmt.Sprint(i.newestRun(t).ID))
 	if !strings.Contains(log, "SHOP_FAIL=start: this build refuses to start") {
 		t.Errorf("the run's log does not say why:\n%s", log)
 	}
 	i.rollBack(t, bad, good)
 }
 
-// sample runs the command line for the sample's project.
-func (i *installation) sample(t *testing.T, command string, args ...string) string {
+// awaitDeployment waits until another deployment to dev than the last one has ended.
+func (i *installation) awaitDeployment(t *testing.T, last deployed) (next deployed) {
 	t.Helper()
-	return run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), append([]string{command, "--data", i.data}, args...)...)
+	eventually(t, 6*time.Minute, func() string {
+		next = i.deployments(t, "dev")[0]
+		if next.ID == last.ID || next.State == "running" {
+			return fmt.Sprintf("deployment %d is %s", next.ID, next.State)
+		}
+		return ""
+	})
+	return next
 }
 
 // rollBack undoes the bad deployment, and wants dev to be as the good one left it.
@@ -77,7 +78,7 @@ func (i *installation) rollBack(t *testing.T, bad, good deployed) {
 	if good.RollbackTo != 0 { // what served was brought back itself
 		to = good.RollbackTo
 	}
-	said := i.sample(t, "rollback", fmt.Sprint(bad.ID))
+	said := i.slipway(t, sample, "rollback", fmt.Sprint(bad.ID))
 	if want := fmt.Sprintf("back to deployment %d: succeeded", to); !strings.Contains(said, want) {
 		t.Errorf("slipway rollback said %q, want %q", said, want)
 	}
@@ -104,16 +105,9 @@ func badTelemetryOpensABug(t *testing.T, i *installation) {
 		t.Errorf("the board has bugs before there is a fault: %q", bugs)
 	}
 	good := i.deployments(t, "dev")[0]
-	dir := i.clone(t)
+	dir := i.clone(t, sample)
 	breakShop(t, dir, "requests")
-	var bad deployed
-	eventually(t, 5*time.Minute, func() string {
-		bad = i.deployments(t, "dev")[0]
-		if bad.ID == good.ID || bad.State == "running" {
-			return fmt.Sprintf("deployment %d is %s", bad.ID, bad.State)
-		}
-		return ""
-	})
+	bad := i.awaitDeployment(t, good)
 	if bad.State != "succeeded" {
 		t.Fatalf("the deployment: %+v, want it to succeed: its fault shows later", bad)
 	}
@@ -134,7 +128,7 @@ func badTelemetryOpensABug(t *testing.T, i *installation) {
 	if len(bugs) != 1 {
 		t.Errorf("the fault made %d bugs: %q", len(bugs), bugs)
 	}
-	traced := i.sample(t, "trace", fmt.Sprintf("deployment:%d", bad.ID))
+	traced := i.slipway(t, sample, "trace", fmt.Sprintf("deployment:%d", bad.ID))
 	for _, want := range []string{"workitem", "alert", "commit", "run"} {
 		if !strings.Contains(traced, want) {
 			t.Errorf("the deployment's trace has no %s:\n%s", want, traced)
@@ -180,4 +174,42 @@ func aRestartIsNoFault(t *testing.T, i *installation) {
 		}
 		<-time.After(5 * time.Second)
 	}
+}
+
+var bugTitle = regexp.MustCompile(`(?s)class="item type-bug".*?<a class="title"[^>]*>([^<]*)</a>`)
+
+// bugs are the titles of the sample's bugs, as its board shows them.
+func (i *installation) bugs(t *testing.T) []string {
+	t.Helper()
+	var titles []string
+	for _, m := range bugTitle.FindAllStringSubmatch(i.page(t, "/sample/_boards"), -1) {
+		titles = append(titles, m[1])
+	}
+	return titles
+}
+
+// deployments lists the sample's deployments to an environment, the newest first.
+func (i *installation) deployments(t *testing.T, environment string) []deployed {
+	t.Helper()
+	var list listOf[deployed]
+	i.api(t, http.MethodGet, "/sample/_apis/slipway/deployments", nil, &list)
+	var of []deployed
+	for _, d := range list.Value {
+		if d.Environment == environment {
+			of = append(of, d)
+		}
+	}
+	if len(of) == 0 {
+		b, _ := json.Marshal(list)
+		t.Fatalf("nothing was deployed to %s: %s", environment, b)
+	}
+	return of
+}
+
+type deployed struct {
+	ID          int64
+	Environment string
+	State       string
+	Reason      string
+	RollbackTo  int64
 }

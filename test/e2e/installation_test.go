@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,6 +195,71 @@ func (i *installation) api(t *testing.T, method, path string, in, out any) {
 			t.Fatalf("%s %s: %v: %s", method, path, err, b)
 		}
 	}
+}
+
+// slipway runs the command line for a project of the installation.
+func (i *installation) slipway(t *testing.T, project, command string, args ...string) string {
+	t.Helper()
+	return run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), append([]string{command, "--data", i.data, "--project", project}, args...)...)
+}
+
+// page is a page's HTML.
+func (i *installation) page(t *testing.T, path string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("", i.Token)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s, %v", path, answer.Status, err)
+	}
+	return string(text)
+}
+
+// form sends a page's form.
+func (i *installation) form(t *testing.T, path string, values url.Values) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+path, strings.NewReader(values.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("", i.Token)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusSeeOther {
+		t.Fatalf("POST %s: %s", path, answer.Status)
+	}
+}
+
+// createProject makes a project with a repository of its name, as the pages do.
+func (i *installation) createProject(t *testing.T, project string) {
+	t.Helper()
+	i.form(t, "/projects", url.Values{"name": {project}})
+	i.form(t, "/"+project+"/_git", url.Values{"name": {project}})
+}
+
+// clone checks the project's repository out with git and the token.
+func (i *installation) clone(t *testing.T, project string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), project)
+	remote := strings.Replace(i.url, "http://", "http://admin:"+i.Token+"@", 1) + "/" + project + "/_git/" + project
+	run(t, "/", nil, "git", "clone", "-q", remote, dir)
+	run(t, dir, nil, "git", "symbolic-ref", "HEAD", "refs/heads/main") // what an empty repository is cloned as is git's to say
+	run(t, dir, nil, "git", "config", "user.name", "Ada")
+	run(t, dir, nil, "git", "config", "user.email", "ada@example.com")
+	return dir
 }
 
 // get fetches a page of the deployed application through the ingress.

@@ -30,6 +30,9 @@ type approval struct {
 	Run         int64  `json:"run"`
 }
 
+// sample is the project that `slipway up --sample` makes.
+const sample = "sample"
+
 // TestLoop goes round the loop with the sample: the first commit by `slipway up`, production after an approval, a
 // change by git, a server that is killed in the middle of a run, and a stop that leaves nothing.
 func TestLoop(t *testing.T) {
@@ -214,7 +217,7 @@ func productionWaits(t *testing.T, i *installation) {
 		}
 		return ""
 	})
-	out := run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), "approve", "--data", i.data, fmt.Sprint(pending.Value[0].ID))
+	out := i.slipway(t, sample, "approve", fmt.Sprint(pending.Value[0].ID))
 	if !strings.Contains(out, "approved") {
 		t.Errorf("slipway approve said %q", out)
 	}
@@ -238,21 +241,10 @@ func (i *installation) awaitRun(t *testing.T, id int64, within time.Duration) {
 			return "run " + fmt.Sprint(id) + " is " + b.Status
 		}
 		if b.Result != "succeeded" {
-			t.Fatalf("run %d: %s\n%s", id, b.Result, run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), "logs", "--data", i.data, fmt.Sprint(id)))
+			t.Fatalf("run %d: %s\n%s", id, b.Result, i.slipway(t, sample, "logs", fmt.Sprint(id)))
 		}
 		return ""
 	})
-}
-
-// clone checks the sample out with git and the token.
-func (i *installation) clone(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "shop")
-	remote := strings.Replace(serverURL, "http://", "http://admin:"+i.Token+"@", 1) + "/sample/_git/sample"
-	run(t, "/", nil, "git", "clone", "-q", remote, dir)
-	run(t, dir, nil, "git", "config", "user.name", "Ada")
-	run(t, dir, nil, "git", "config", "user.email", "ada@example.com")
-	return dir
 }
 
 // greet changes the shop's greeting, commits and pushes.
@@ -297,7 +289,7 @@ func awaitGreeting(t *testing.T, greeting string, within time.Duration) {
 }
 
 func changeGoesRound(t *testing.T, i *installation) {
-	dir := i.clone(t)
+	dir := i.clone(t, sample)
 	start := time.Now()
 	greet(t, dir, "Ahoy")
 	awaitGreeting(t, "Ahoy", 12*time.Minute)
@@ -308,11 +300,11 @@ func changeGoesRound(t *testing.T, i *installation) {
 // logTimes writes how long each part of the newest run took.
 func logTimes(t *testing.T, i *installation) {
 	t.Helper()
-	t.Log("\n" + run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), "runs", "--data", i.data, fmt.Sprint(i.newestRun(t).ID)))
+	t.Log("\n" + i.slipway(t, sample, "runs", fmt.Sprint(i.newestRun(t).ID)))
 }
 
 func killedServerFinishes(t *testing.T, i *installation) {
-	dir := i.clone(t)
+	dir := i.clone(t, sample)
 	last := i.newestRun(t).ID
 	greet(t, dir, "Land ho")
 	eventually(t, time.Minute, func() string {

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -30,19 +27,6 @@ func TestRuns(t *testing.T) {
 		{"failed jobs are retried", failedJobsAreRetried},
 		{"mistakes are named", mistakesAreNamed},
 	})
-}
-
-// drillRepository makes the project, with an empty repository, and returns a folder that is pushed from.
-func drillRepository(t *testing.T, i *installation) string {
-	t.Helper()
-	i.form(t, "/projects", url.Values{"name": {drill}})
-	i.form(t, "/"+drill+"/_git", url.Values{"name": {drill}})
-	work := t.TempDir()
-	run(t, work, nil, "git", "init", "-q", "-b", "main")
-	run(t, work, nil, "git", "remote", "add", "origin", strings.Replace(i.url, "http://", "http://admin:"+i.Token+"@", 1)+"/"+drill+"/_git/"+drill)
-	run(t, work, nil, "git", "config", "user.name", "Ada")
-	run(t, work, nil, "git", "config", "user.email", "ada@example.com")
-	return work
 }
 
 // pushPipeline pushes the pipeline and returns the run that it started.
@@ -70,12 +54,6 @@ func pushPipeline(t *testing.T, i *installation, work, text string) int64 {
 	return id
 }
 
-// slipway runs the command line against the installation.
-func (i *installation) slipway(t *testing.T, command string, args ...string) string {
-	t.Helper()
-	return run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), append([]string{command, "--data", i.data, "--project", drill}, args...)...)
-}
-
 // awaitResult waits until the run is over and wants that result.
 func awaitResult(t *testing.T, i *installation, id int64, want string, within time.Duration) {
 	t.Helper()
@@ -86,7 +64,7 @@ func awaitResult(t *testing.T, i *installation, id int64, want string, within ti
 			return fmt.Sprintf("run %d is %s", id, b.Status)
 		}
 		if b.Result != want {
-			t.Fatalf("run %d: %s, want %s\n%s\n%s", id, b.Result, want, i.slipway(t, "runs", fmt.Sprint(id)), i.slipway(t, "logs", fmt.Sprint(id)))
+			t.Fatalf("run %d: %s, want %s\n%s\n%s", id, b.Result, want, i.slipway(t, drill, "runs", fmt.Sprint(id)), i.slipway(t, drill, "logs", fmt.Sprint(id)))
 		}
 		return ""
 	})
@@ -96,7 +74,7 @@ func awaitResult(t *testing.T, i *installation, id int64, want string, within ti
 func awaitLine(t *testing.T, i *installation, id int64, line string, within time.Duration) {
 	t.Helper()
 	eventually(t, within, func() string {
-		if !strings.Contains(i.slipway(t, "logs", fmt.Sprint(id)), line) {
+		if !strings.Contains(i.slipway(t, drill, "logs", fmt.Sprint(id)), line) {
 			return fmt.Sprintf("run %d has not said %q", id, line)
 		}
 		return ""
@@ -107,7 +85,8 @@ func awaitLine(t *testing.T, i *installation, id int64, line string, within time
 // lines once.
 func runsSurvive(t *testing.T, i *installation) {
 	const lines = 60
-	work := drillRepository(t, i)
+	i.createProject(t, drill)
+	work := i.clone(t, drill)
 	id := pushPipeline(t, i, work, fmt.Sprintf(`
 trigger: [main]
 steps:
@@ -126,7 +105,7 @@ steps:
 	i.expect(t, "The node runs again", 2*time.Minute)
 	awaitResult(t, i, id, "succeeded", 3*time.Minute)
 	var got []string
-	for line := range strings.Lines(i.slipway(t, "logs", fmt.Sprint(id))) {
+	for line := range strings.Lines(i.slipway(t, drill, "logs", fmt.Sprint(id))) {
 		if m := regexp.MustCompile(`line (\d+) of`).FindStringSubmatch(line); m != nil && !strings.Contains(line, "echo") {
 			got = append(got, m[1])
 		}
@@ -159,7 +138,7 @@ func (i *installation) processOf(t *testing.T, program string) int {
 
 // runsAreCanceled cancels a run: it ends soon, its pod with it, and keeps what it said.
 func runsAreCanceled(t *testing.T, i *installation) {
-	work := cloneDrill(t, i)
+	work := i.clone(t, drill)
 	id := pushPipeline(t, i, work, `
 trigger: [main]
 jobs:
@@ -176,10 +155,10 @@ jobs:
 `)
 	awaitLine(t, i, id, "begun and waiting", time.Minute)
 	start := time.Now()
-	i.slipway(t, "runs", "--cancel", fmt.Sprint(id))
+	i.slipway(t, drill, "runs", "--cancel", fmt.Sprint(id))
 	awaitResult(t, i, id, "canceled", time.Minute)
 	t.Logf("from the cancellation to the run's end: %s", time.Since(start))
-	log := i.slipway(t, "logs", fmt.Sprint(id))
+	log := i.slipway(t, drill, "logs", fmt.Sprint(id))
 	if !strings.Contains(log, "begun and waiting") || !strings.Contains(log, "cleaned up") || strings.Contains(log, "not this one") {
 		t.Errorf("the log of the canceled run:\n%s", log)
 	}
@@ -193,7 +172,7 @@ jobs:
 
 // failedJobsAreRetried runs a job again that failed at its first attempt; what succeeded before is not repeated.
 func failedJobsAreRetried(t *testing.T, i *installation) {
-	work := cloneDrill(t, i)
+	work := i.clone(t, drill)
 	id := pushPipeline(t, i, work, `
 trigger: [main]
 stages:
@@ -217,10 +196,10 @@ stages:
           - bash: echo "the second stage ran"
 `)
 	awaitResult(t, i, id, "failed", time.Minute)
-	i.slipway(t, "runs", "--retry", fmt.Sprint(id))
+	i.slipway(t, drill, "runs", "--retry", fmt.Sprint(id))
 	awaitLine(t, i, id, "the second stage ran", time.Minute)
 	awaitResult(t, i, id, "succeeded", time.Minute)
-	log := i.slipway(t, "logs", fmt.Sprint(id))
+	log := i.slipway(t, drill, "logs", fmt.Sprint(id))
 	for text, want := range map[string]int{"\nsteady in attempt 1": 1, "\nsteady in attempt 2": 0, "\nflaky in attempt 2": 1} {
 		if got := strings.Count(withoutTimes(log), text); got != want {
 			t.Errorf("the log has %q %d times, want %d:\n%s", text, got, want, log)
@@ -235,7 +214,7 @@ func withoutTimes(log string) string {
 
 // mistakesAreNamed pushes a pipeline with mistakes: the run fails at once and says where each is.
 func mistakesAreNamed(t *testing.T, i *installation) {
-	work := cloneDrill(t, i)
+	work := i.clone(t, drill)
 	id := pushPipeline(t, i, work, `
 trigger: [main]
 steps:
@@ -244,77 +223,10 @@ steps:
   - task: NoSuchTask@7
 `)
 	awaitResult(t, i, id, "failed", 30*time.Second)
-	said := i.slipway(t, "runs", fmt.Sprint(id))
+	said := i.slipway(t, drill, "runs", fmt.Sprint(id))
 	for _, want := range []string{"azure-pipelines.yml:5:", "condtion", "azure-pipelines.yml:6:", "NoSuchTask@7"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("slipway runs lacks %q:\n%s", want, said)
 		}
 	}
-}
-
-func cloneDrill(t *testing.T, i *installation) string {
-	t.Helper()
-	work := filepath.Join(t.TempDir(), drill)
-	run(t, "/", nil, "git", "clone", "-q", strings.Replace(i.url, "http://", "http://admin:"+i.Token+"@", 1)+"/"+drill+"/_git/"+drill, work)
-	run(t, work, nil, "git", "config", "user.name", "Ada")
-	run(t, work, nil, "git", "config", "user.email", "ada@example.com")
-	return work
-}
-
-var bugTitle = regexp.MustCompile(`(?s)class="item type-bug".*?<a class="title"[^>]*>([^<]*)</a>`)
-
-// bugs are the titles of the sample's bugs, as its board shows them.
-func (i *installation) bugs(t *testing.T) []string {
-	t.Helper()
-	var titles []string
-	for _, m := range bugTitle.FindAllStringSubmatch(i.page(t, "/sample/_boards"), -1) {
-		titles = append(titles, m[1])
-	}
-	return titles
-}
-
-// page is a page's HTML.
-func (i *installation) page(t *testing.T, path string) string {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.SetBasicAuth("", i.Token)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("GET %s: %s, %v", path, answer.Status, err)
-	}
-	return string(text)
-}
-
-// deployments lists the sample's deployments to an environment, the newest first.
-func (i *installation) deployments(t *testing.T, environment string) []deployed {
-	t.Helper()
-	var list listOf[deployed]
-	i.api(t, http.MethodGet, "/sample/_apis/slipway/deployments", nil, &list)
-	var of []deployed
-	for _, d := range list.Value {
-		if d.Environment == environment {
-			of = append(of, d)
-		}
-	}
-	if len(of) == 0 {
-		b, _ := json.Marshal(list)
-		t.Fatalf("nothing was deployed to %s: %s", environment, b)
-	}
-	return of
-}
-
-type deployed struct {
-	ID          int64
-	Environment string
-	State       string
-	Reason      string
-	RollbackTo  int64
 }
