@@ -15,12 +15,20 @@ func (c *compiler) triggers(root *yaml.Node) plan.Triggers {
 	}
 	if n := root.Get("pr"); n != nil {
 		t.PullRequest = c.pullRequest(n)
+		t.PullRequest.At = object{c: c, n: root}.at("pr")
 	}
-	for _, item := range c.items(root.Get("schedules"), "schedules") {
+	for i, item := range c.items(root.Get("schedules"), "schedules") {
+		if i == MaxSchedules {
+			c.problems.Limit(item.At, "a pipeline has up to %d schedules", MaxSchedules)
+			break
+		}
 		t.Schedules = append(t.Schedules, c.schedule(item))
 	}
 	return t
 }
+
+// MaxSchedules bounds the schedules of a file.
+const MaxSchedules = 50
 
 func isNone(n *yaml.Node) bool { return n.Kind == yaml.Scalar && strings.EqualFold(n.Text, "none") }
 

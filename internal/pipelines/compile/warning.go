@@ -23,6 +23,7 @@ func warnings(p *plan.Plan) []plan.Warning {
 	if p.LockBehavior != "" {
 		w.add(slipway.Position{File: p.File, Line: 1, Column: 1}, "lockBehavior has no effect: there are no exclusive locks")
 	}
+	w.triggers(p.Triggers)
 	for i := range p.Stages {
 		s := &p.Stages[i]
 		if s.LockBehavior != "" {
@@ -34,6 +35,21 @@ func warnings(p *plan.Plan) []plan.Warning {
 		}
 	}
 	return w.list
+}
+
+// triggers warns of what starts nothing, or not where it seems to.
+func (w *warner) triggers(t plan.Triggers) {
+	if t.PullRequest.Stated && !t.PullRequest.None {
+		w.add(t.PullRequest.At, "pr starts nothing: pull requests are not there yet; only pushes and schedules start runs")
+	}
+	for _, s := range t.Schedules {
+		if s.Branches.IsZero() {
+			w.add(s.At, "the schedule names no branches and so runs on the default branch alone: write branches, include")
+		}
+		if s.Always && s.Batch {
+			w.add(s.At, "batch of the schedule has no effect beside always: true, which starts a run each time")
+		}
+	}
 }
 
 func (w *warner) add(at slipway.Position, format string, args ...any) {

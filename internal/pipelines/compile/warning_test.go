@@ -71,3 +71,27 @@ p.yml:33:3: stage C reads stage A without depending on it, so the value is alway
 		t.Errorf("%v", w)
 	}
 }
+
+func TestRule34WarnsOfTriggersThatStartNothing(t *testing.T) {
+	t.Parallel()
+	const steps = "\nsteps: [{script: x}]\n"
+	f := func(text string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, w := range compiled(t, text+steps).Warnings {
+			got = append(got, w.At.String()+": "+w.Message)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", text, diff)
+		}
+	}
+	const pr = "pr starts nothing: pull requests are not there yet; only pushes and schedules start runs"
+	f("trigger: none")
+	f("pr: none")
+	f("trigger: none\npr: [main]", "p.yml:2:1: "+pr)
+	f("pr:\n  branches:\n    include: [main]", "p.yml:1:1: "+pr)
+	f("schedules:\n- cron: 0 0 * * *\n  branches: {include: [main]}")
+	f("schedules:\n- cron: 0 0 * * *", "p.yml:2:3: the schedule names no branches and so runs on the default branch alone: write branches, include")
+	f("schedules:\n- {cron: 0 0 * * *, branches: {exclude: [x]}, always: true, batch: true}",
+		"p.yml:2:3: batch of the schedule has no effect beside always: true, which starts a run each time")
+}

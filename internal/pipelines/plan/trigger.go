@@ -41,6 +41,8 @@ type PullRequest struct {
 	KeepRunning bool `json:"keepRunning,omitempty"`
 	// SkipDrafts is `drafts: false`.
 	SkipDrafts bool `json:"skipDrafts,omitempty"`
+	// At is where the section is; zero without one.
+	At slipway.Position `json:"at"`
 }
 
 // Schedule is one entry of `schedules`.
@@ -48,9 +50,12 @@ type Schedule struct {
 	// Cron has five fields and counts in UTC.
 	Cron        string `json:"cron"`
 	DisplayName string `json:"displayName,omitempty"`
-	Branches    Filter `json:"branches"`
-	// Always runs even if nothing changed since the last scheduled run that succeeded.
-	Always bool             `json:"always,omitempty"`
-	Batch  bool             `json:"batch,omitempty"`
-	At     slipway.Position `json:"at"`
+	// Branches are those on which it runs, as far as their own files have it too; without a filter it is the
+	// repository's default branch.
+	Branches Filter `json:"branches"`
+	// Always runs even if nothing changed since the last run of the schedule that succeeded.
+	Always bool `json:"always,omitempty"`
+	// Batch starts no run while one of the schedule is under way; it has no effect together with Always.
+	Batch bool             `json:"batch,omitempty"`
+	At    slipway.Position `json:"at"`
 }

@@ -114,7 +114,7 @@ func fullRef(pattern, prefix string) string {
 	if strings.HasPrefix(pattern, "refs/") {
 		return pattern
 	}
-	return prefix + pattern
+	return prefix + strings.TrimPrefix(pattern, "/")
 }
 
 // MatchPaths reports whether any of the changed paths passes a filter. A pattern without a wildcard means the path and

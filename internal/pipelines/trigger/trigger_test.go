@@ -50,6 +50,7 @@ func TestRule35Branches(t *testing.T) {
 	f([]string{"main"}, nil, "refs/heads/Main", false)
 	f([]string{"main"}, nil, "refs/heads/main2", false)
 	f([]string{"refs/heads/main"}, nil, "refs/heads/main", true)
+	f([]string{"/releases/*"}, nil, "refs/heads/releases/1", true)
 	f([]string{"releases/*"}, nil, "refs/heads/releases/1/2", true)
 	f([]string{"releases/*"}, nil, "refs/heads/releases", false)
 	f([]string{"*"}, nil, "refs/heads/a/b", true)
