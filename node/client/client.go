@@ -44,7 +44,7 @@ func WaitReady(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	client.Timeout = 5 * time.Second
+	client.Timeout = c.Patient(5 * time.Second)
 	last := "no answer"
 	for {
 		if last = ask(ctx, client, c.Server()+"/readyz"); last == "" {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // maxFile bounds the configuration file, in bytes.
@@ -46,7 +47,16 @@ type Config struct {
 	Egress bool `json:"egress"`
 	// Processes is "merged" (default: control plane and kubelet in one process) or "separate" (one process for each).
 	Processes string `json:"processes"`
+	// Patience multiplies the limits of time within which the node's own parts must start, answer and end. Default 1; more is for
+	// machines that are slow by nature, such as emulated ones.
+	Patience int `json:"patience"`
 }
+
+// maxPatience is the largest Patience: a start that may take hours is no start.
+const maxPatience = 100
+
+// Patient is a limit of time that was chosen on an ordinary machine, stretched for this one.
+func (c *Config) Patient(limit time.Duration) time.Duration { return limit * time.Duration(c.Patience) }
 
 // Registry maps an image's registry host to the endpoint it is pulled from.
 type Registry struct {
@@ -97,6 +107,7 @@ func Parse(data []byte) (*Config, error) {
 		PodCIDR:     netip.MustParsePrefix("10.214.0.0/16"),
 		ServiceCIDR: netip.MustParsePrefix("10.215.0.0/16"),
 		Processes:   Merged,
+		Patience:    1,
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -135,6 +146,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("name: want 1 to 11 of a-z, 0-9 and inner '-', not %q", c.Name)
 	case c.Processes != Merged && c.Processes != Separate:
 		return fmt.Errorf("processes: want %q or %q, not %q", Merged, Separate, c.Processes)
+	case c.Patience < 1 || c.Patience > maxPatience:
+		return fmt.Errorf("patience: want 1 to %d, not %d", maxPatience, c.Patience)
 	}
 	if err := c.checkAddresses(); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParse(t *testing.T) {
@@ -20,10 +21,22 @@ func TestParse(t *testing.T) {
 		"https://10.213.7.2:6443": c.Server(),
 		"slipway-node":            c.Namespace(),
 		"/data/node/pki/ca.crt":   c.PKI("ca.crt"),
+		"3s":                      c.Patient(3 * time.Second).String(),
 	} {
 		if got != what {
 			t.Errorf("want %s, got %s", what, got)
 		}
+	}
+}
+
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	c, err := Parse([]byte(`{"state":"/data/node","patience":20}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Patient(3 * time.Second); got != time.Minute {
+		t.Errorf("three seconds became %s, not a minute", got)
 	}
 }
 
@@ -49,6 +62,8 @@ func TestParseRefuses(t *testing.T) {
 		`{"state":"/s","registries":[{"host":"a","endpoint":"http://h","password":"x","passwordFile":"/y"}]}`: "not both",
 		`{"state":"/s","ingress":{"listen":":8081"}}`:                                                         "ingress.listen: ",
 		`{"state":"/s","processes":"many"}`:                                                                   "processes: ",
+		`{"state":"/s","patience":0}`:                                                                         "patience: ",
+		`{"state":"/s","patience":101}`:                                                                       "patience: ",
 	} {
 		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nwant an error with %q, got %v", text, want, err)

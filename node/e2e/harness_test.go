@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,6 +33,27 @@ func programs(t *testing.T) string {
 		t.Fatalf("build the node: %v\n%s", err, out)
 	}
 	return dir
+}
+
+// patience is $SLIPWAY_TEST_PATIENCE, 1 without it: by how much the limits of time of these tests, and of the node under test, are
+// longer than an ordinary machine needs. An emulated one takes 20.
+func patience(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("SLIPWAY_TEST_PATIENCE")
+	if text == "" {
+		return 1
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("SLIPWAY_TEST_PATIENCE: want a whole number from 1, not %q", text)
+	}
+	return n
+}
+
+// patient stretches a limit that fits an ordinary machine.
+func patient(t *testing.T, limit time.Duration) time.Duration {
+	t.Helper()
+	return limit * time.Duration(patience(t))
 }
 
 // node is a node under test.
@@ -73,7 +95,7 @@ func newNode(t *testing.T, images []string, registries []map[string]string) *nod
 	data, err := json.Marshal(map[string]any{
 		"state": state, "name": name, "hostAddress": hostAddress, "nodeAddress": nodeAddress,
 		"podCIDR": "10.222.0.0/16", "serviceCIDR": "10.223.0.0/16",
-		"images": images, "registries": registries, "ingress": map[string]string{"listen": n.ingress},
+		"images": images, "registries": registries, "ingress": map[string]string{"listen": n.ingress}, "patience": patience(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +157,8 @@ func (n *node) start() time.Duration {
 // wait reads progress until the phase is in the state.
 func (n *node) wait(phase, state string) {
 	n.t.Helper()
-	limit := time.After(4 * time.Minute)
+	limit := patient(n.t, 4*time.Minute)
+	end := time.After(limit)
 	for {
 		select {
 		case p, ok := <-n.lines:
@@ -149,8 +172,8 @@ func (n *node) wait(phase, state string) {
 			if p.Phase == phase && p.State == state {
 				return
 			}
-		case <-limit:
-			n.t.Fatalf("%s is not %s after four minutes", phase, state)
+		case <-end:
+			n.t.Fatalf("%s is not %s after %s", phase, state, limit)
 		}
 	}
 }
@@ -193,7 +216,7 @@ func (n *node) ended() <-chan error {
 
 // try runs kubectl.
 func (n *node) try(stdin string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(n.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(n.t.Context(), patient(n.t, 2*time.Minute))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, n.program(), append([]string{"kubectl", "--kubeconfig", filepath.Join(n.state, "kubeconfig")}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -216,9 +239,10 @@ func (n *node) kubectl(args ...string) string {
 	return out
 }
 
-// eventually repeats f until it succeeds.
+// eventually repeats f until it succeeds, at least for the limit, which is for an ordinary machine.
 func eventually(t *testing.T, limit time.Duration, f func() error) {
 	t.Helper()
+	limit = patient(t, limit)
 	end := time.Now().Add(limit)
 	for {
 		err := f()
@@ -258,7 +282,7 @@ func busybox(t *testing.T, name, path string) {
 	}
 	i := image.Image{Name: name, Env: []string{"PATH=/bin"}, Command: []string{"/bin/sh"}, Folders: []string{"tmp", "data", "etc"},
 		Files: []image.File{{Path: "bin/busybox", Mode: 0o755, Data: data}, {Path: "www/index.html", Mode: 0o644, Data: []byte("it works\n")}}}
-	for _, applet := range []string{"sh", "cat", "echo", "sleep", "wget", "nslookup", "httpd", "hostname", "ls"} {
+	for _, applet := range []string{"sh", "cat", "echo", "sleep", "wget", "nslookup", "httpd", "hostname", "ls", "tail"} {
 		i.Files = append(i.Files, image.File{Path: "bin/" + applet, Link: "busybox"})
 	}
 	if err := i.Save(path); err != nil {

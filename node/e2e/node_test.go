@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,7 +31,7 @@ spec:
         image: slipway.test/busybox:1
         command: [sh, -c, "hostname > /www/name; echo serving; exec httpd -f -p 8080 -h /www"]
         ports: [{name: http, containerPort: 8080}]
-        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}
+        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1, timeoutSeconds: 10}
         resources: {limits: {memory: 32Mi, cpu: 200m}}
 ---
 apiVersion: v1
@@ -85,8 +86,9 @@ func TestNode(t *testing.T) {
 	if _, err := n.try(strings.ReplaceAll(objects, "REGISTRY", port), "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	n.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-	n.kubectl("wait", "pod/writer", "--for=condition=Ready", "--timeout=60s")
+	timeout := "--timeout=" + patient(t, time.Minute).String()
+	n.kubectl("rollout", "status", "deployment/web", timeout)
+	n.kubectl("wait", "pod/writer", "--for=condition=Ready", timeout)
 	n.mustHaveResidue(t)
 
 	t.Run("an image comes from its registry's endpoint with the node's own credentials", func(t *testing.T) {
@@ -110,6 +112,9 @@ func TestNode(t *testing.T) {
 	t.Run("a claim is bound and written by a user that is not root", n.testVolume)
 	t.Run("ingress", n.testIngress)
 	t.Run("top", n.testTop)
+	t.Run("limits arrive in the kernel", n.testLimits)
+	t.Run("a container that wants more memory than its limit is killed", n.testOutOfMemory)
+	t.Run("systemd minds its own cgroups", n.testSystemd)
 
 	t.Run("after kill -9 the pods run on", func(t *testing.T) {
 		before := n.kubectl("get", "pods", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID} {end}")
@@ -133,7 +138,7 @@ func TestNode(t *testing.T) {
 	t.Run("a warm start brings pods and data back", func(t *testing.T) {
 		took := n.start()
 		t.Logf("warm start: %s", took.Round(time.Millisecond))
-		if took > 60*time.Second { // 15 s are promised for an idle machine
+		if took > patient(t, time.Minute) { // 15 s are promised for an idle machine
 			t.Errorf("a warm start took %s", took)
 		}
 		n.testIngress(t)
@@ -176,7 +181,7 @@ func get(t *testing.T, url, host string) (int, string, error) {
 		return 0, "", err
 	}
 	request.Host = host
-	client := &http.Client{Timeout: 5 * time.Second}
+	client := &http.Client{Timeout: patient(t, 5*time.Second)}
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, "", err
@@ -233,6 +238,13 @@ func (n *node) testTop(t *testing.T) {
 		}
 		return err
 	})
+	raw := n.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/writer")
+	var use struct {
+		Containers []struct{ Usage struct{ Memory string } }
+	}
+	if err := json.Unmarshal([]byte(raw), &use); err != nil || len(use.Containers) != 1 || strings.Trim(use.Containers[0].Usage.Memory, "0KiM") == "" {
+		t.Errorf("writer uses no memory, %v: %s", err, raw)
+	}
 	if out := n.kubectl("top", "nodes"); !strings.Contains(out, "slipway-"+name) {
 		t.Errorf("kubectl top nodes says\n%s", out)
 	}

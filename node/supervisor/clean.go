@@ -41,7 +41,7 @@ func node(c *config.Config) network.Node {
 
 // remove is Clean for who holds the lock. Each step is tried, whatever became of the one before.
 func remove(ctx context.Context, c *config.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, c.Patient(removeLimit))
 	defer cancel()
 	n := node(c)
 	owned := host.Owned{Namespace: n.Inode(), Cgroup: c.Cgroup(), Socket: c.ContainerdSocket()}

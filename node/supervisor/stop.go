@@ -4,27 +4,26 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"slipway/node/containers"
 )
 
 // stop ends everything in the reverse order of its start. Whatever does not end by itself is killed.
 func (s *Supervisor) stop(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, stopLimit)
+	limited, cancel := context.WithTimeout(ctx, s.Config.Patient(stopLimit))
 	defer cancel()
 	if s.ingress != nil {
 		s.ingress.Close()
 	}
 	var all sync.WaitGroup
 	for _, p := range s.parts {
-		all.Go(func() { p.Stop(5 * time.Second) })
+		all.Go(func() { p.Stop(s.Config.Patient(partLimit)) })
 	}
 	all.Wait()
 	var errs []error
 	if s.containerd != nil {
 		errs = append(errs, s.stopPods(limited))
-		s.containerd.Stop(5 * time.Second)
+		s.containerd.Stop(s.Config.Patient(partLimit))
 	}
 	if s.egress != nil {
 		errs = append(errs, s.egress.Close())
@@ -40,7 +39,7 @@ func (s *Supervisor) stopPods(ctx context.Context) error {
 		return nil // its pods are killed with the rest
 	default:
 	}
-	connect, cancel := context.WithTimeout(ctx, 5*time.Second)
+	connect, cancel := context.WithTimeout(ctx, s.Config.Patient(partLimit))
 	defer cancel()
 	client, err := containers.Connect(connect, s.Config.ContainerdSocket())
 	if err != nil {

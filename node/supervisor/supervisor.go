@@ -21,13 +21,20 @@ import (
 	"slipway/node/process"
 )
 
+// All but politeness, which is the containers' and no measure of the machine, are multiplied by the configuration's patience.
 const (
 	// readyLimit is how long a start may take, the import of images not counted.
 	readyLimit = 3 * time.Minute
+	// containerdLimit is how long containerd may take until it answers.
+	containerdLimit = time.Minute
 	// politeness is how long containers may take to end.
 	politeness = 5 * time.Second
-	// stopLimit bounds the whole stop before everything left is killed.
+	// partLimit is how long a child process may take to end before it is killed, and containerd to answer during a stop.
+	partLimit = 5 * time.Second
+	// stopLimit bounds the polite part of a stop, before everything left is killed.
 	stopLimit = 25 * time.Second
+	// removeLimit bounds the removal of everything left.
+	removeLimit = 20 * time.Second
 )
 
 // Supervisor runs one node.
@@ -88,7 +95,7 @@ func (s *Supervisor) start(ctx, threads context.Context) error {
 	if err := p.phase("images", "import images", func() error { return s.importImages(ctx) }); err != nil {
 		return err
 	}
-	wait, cancel := context.WithTimeout(ctx, readyLimit)
+	wait, cancel := context.WithTimeout(ctx, c.Patient(readyLimit))
 	defer cancel()
 	wait = s.failWith(wait)
 	if err := p.phase("control-plane", "etcd, API server, controllers, scheduler", func() error { return s.alive(wait, client.WaitReady(wait, c)) }); err != nil {
@@ -207,7 +214,7 @@ func (s *Supervisor) importImages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wait, cancel := context.WithTimeout(ctx, time.Minute)
+	wait, cancel := context.WithTimeout(ctx, c.Patient(containerdLimit))
 	defer cancel()
 	wait = s.failWith(wait)
 	client, err := containers.Connect(wait, c.ContainerdSocket())
