@@ -6,6 +6,7 @@ import (
 
 	"slipway"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/template"
 	"slipway/internal/pipelines/yaml"
 )
@@ -113,28 +114,14 @@ type compiler struct {
 	resources  plan.Resources
 }
 
-var rootKeys = []string{"name", "appendCommitMessageToRunName", "trigger", "pr", "schedules", "resources", "variables", "stages", "jobs", "steps",
-	"pool", "lockBehavior", "parameters", "extends"}
-
-// soleJobKeys are the keys of a job that a file of steps may have at its root.
-var soleJobKeys = []string{"strategy", "container", "services", "workspace", "continueOnError", "displayName", "condition", "timeoutInMinutes",
-	"cancelTimeoutInMinutes"}
-
 func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
-	known := rootKeys
-	if n.Get("steps") != nil {
-		known = append(append([]string{}, rootKeys...), soleJobKeys...)
-	}
-	o, ok := c.object(n, "a pipeline", known, map[string]string{
-		"phases": "write jobs", "queue": "write pool", "matrix": "write it under strategy", "pull_request": "write pr", "on": "write trigger",
-		"template": "write it under extends", "server": "agentless jobs are not there yet", "cancelTimeoutInMinutes": "write it in a job",
-	})
+	o, ok := c.object(n, schema.File)
 	if !ok {
 		return
 	}
 	p.Name = o.text("name")
 	p.PlainName = !o.boolean("appendCommitMessageToRunName", true)
-	p.LockBehavior = o.option("lockBehavior", "", "sequential", "runLatest")
+	p.LockBehavior = o.option("lockBehavior", "")
 	p.Triggers = c.triggers(n)
 	p.Resources = c.readResources(n.Get("resources"))
 	c.resources = p.Resources

@@ -4,13 +4,13 @@ import (
 	"strings"
 
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
 // deployment reads a deployment job.
 func (c *compiler) deployment(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, dependency) {
-	keys := append([]string{"deployment", "environment"}, sharedJobKeys...)
-	o, ok := c.object(n, "a deployment job", keys, map[string]string{"steps": "write them under strategy.runOnce.deploy.steps"})
+	o, ok := c.object(n, schema.DeploymentObject)
 	if !ok {
 		return plan.Job{}, dependency{}
 	}
@@ -32,7 +32,7 @@ func (c *compiler) environment(n *yaml.Node) plan.EnvironmentReference {
 		e.Name, e.Resource = splitEnvironment(n.Text)
 		return e
 	}
-	o, ok := c.object(n, "an environment", []string{"name", "resourceName", "resourceType", "resourceId", "tags"}, nil)
+	o, ok := c.object(n, schema.Environment)
 	if !ok {
 		return e
 	}
@@ -40,7 +40,7 @@ func (c *compiler) environment(n *yaml.Node) plan.EnvironmentReference {
 	if e.Resource == "" {
 		e.Name, e.Resource = splitEnvironment(e.Name)
 	}
-	e.ResourceType = o.option("resourceType", "", "Kubernetes", "VirtualMachine")
+	e.ResourceType = o.option("resourceType", "")
 	if e.ResourceType == "VirtualMachine" {
 		c.problems.Unsupported(o.get("resourceType").At, "environments have no virtual machines: deploy to Kubernetes")
 	}
@@ -75,9 +75,7 @@ func (c *compiler) hooks(o object, j *plan.Job) {
 		c.problems.Add(o.at("strategy"), "deployment job %s needs a strategy: write strategy.runOnce.deploy.steps", j.Name)
 		return
 	}
-	s, ok := c.object(n, "strategy of a deployment job", []string{"runOnce"}, map[string]string{
-		"rolling": "it is for virtual machines, write runOnce", "canary": "write runOnce", "matrix": "write one deployment job for each", "parallel": "write runOnce",
-		"maxParallel": "write runOnce"})
+	s, ok := c.object(n, schema.DeploymentStrategy)
 	if !ok {
 		return
 	}
@@ -88,38 +86,34 @@ func (c *compiler) hooks(o object, j *plan.Job) {
 		}
 		return
 	}
-	r, ok := c.object(once, "runOnce", []string{"preDeploy", "deploy", "routeTraffic", "postRouteTraffic", "on"}, nil)
+	r, ok := s.object("runOnce")
 	if !ok {
 		return
 	}
-	places := map[plan.HookName]*yaml.Node{
-		plan.HookPreDeploy: r.get("preDeploy"), plan.HookDeploy: r.get("deploy"), plan.HookRouteTraffic: r.get("routeTraffic"),
-		plan.HookPostRouteTraffic: r.get("postRouteTraffic"),
-	}
-	if on := r.get("on"); on != nil && !on.IsNull() {
-		if inner, ok := c.object(on, "on", []string{"success", "failure"}, nil); ok {
-			places[plan.HookSuccess], places[plan.HookFailure] = inner.get("success"), inner.get("failure")
-		}
-	}
-	if places[plan.HookDeploy] == nil {
+	if r.get("deploy") == nil {
 		c.problems.Add(once.At, "runOnce needs deploy with its steps")
 	}
+	on, ends := r.object("on")
 	for _, name := range plan.HookOrder {
-		if h, ok := c.hook(places[name], name, j); ok {
+		around := r
+		if name == plan.HookSuccess || name == plan.HookFailure {
+			if !ends {
+				continue
+			}
+			around = on
+		}
+		if h, ok := c.hook(around, name, j); ok {
 			j.Deployment.Hooks = append(j.Deployment.Hooks, h)
 		}
 	}
 }
 
-func (c *compiler) hook(n *yaml.Node, name plan.HookName, j *plan.Job) (h plan.Hook, ok bool) {
-	if n == nil || n.IsNull() {
-		return h, false
-	}
-	o, ok := c.object(n, string(name), []string{"steps", "pool"}, nil)
+func (c *compiler) hook(around object, name plan.HookName, j *plan.Job) (h plan.Hook, ok bool) {
+	o, ok := around.object(string(name))
 	if !ok {
 		return h, false
 	}
-	h = plan.Hook{Name: name, Pool: j.Pool, At: n.At}
+	h = plan.Hook{Name: name, Pool: j.Pool, At: o.n.At}
 	if own := c.pool(o.get("pool")); own != nil {
 		h.Pool = *own
 	}

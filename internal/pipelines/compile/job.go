@@ -5,22 +5,17 @@ import (
 	"strings"
 
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
 func itoa(i int) string { return strconv.Itoa(i) }
 
-// Limits and defaults of the language.
+// Defaults of the language.
 const (
 	defaultTimeout       = 60 // minutes
 	defaultCancelTimeout = 5
-	mostMinutes          = 60 * 24 * 365
-	mostRetries          = 10
-	mostLegs             = 256
 )
-
-var sharedJobKeys = []string{"displayName", "dependsOn", "condition", "strategy", "continueOnError", "pool", "workspace", "container", "services",
-	"timeoutInMinutes", "cancelTimeoutInMinutes", "variables", "uses", "templateContext"}
 
 func (c *compiler) jobs(n *yaml.Node, pool *plan.Pool) []plan.Job {
 	var list []plan.Job
@@ -50,9 +45,7 @@ func (c *compiler) jobs(n *yaml.Node, pool *plan.Pool) []plan.Job {
 }
 
 func (c *compiler) job(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, dependency) {
-	keys := append([]string{"job", "steps"}, sharedJobKeys...)
-	o, ok := c.object(n, "a job", keys, map[string]string{"server": "agentless jobs are not there yet", "environment": "write deployment instead of job",
-		"phase": "write job", "queue": "write pool", "target": "write container"})
+	o, ok := c.object(n, schema.JobObject)
 	if !ok {
 		return plan.Job{}, dependency{}
 	}
@@ -82,8 +75,8 @@ func (c *compiler) soleJob(root object, pool *plan.Pool) plan.Job {
 func (c *compiler) jobOf(o object, key string, around *plan.Pool, i int) plan.Job {
 	j := plan.Job{
 		Name: c.nameOr(o, key, "Job", i), DisplayName: o.text("displayName"), Kind: plan.JobAgent, Condition: o.condition(conditionScope),
-		TimeoutInMinutes:       o.integer("timeoutInMinutes", defaultTimeout, 0, mostMinutes),
-		CancelTimeoutInMinutes: o.integer("cancelTimeoutInMinutes", defaultCancelTimeout, 0, mostMinutes),
+		TimeoutInMinutes:       o.integer("timeoutInMinutes", defaultTimeout),
+		CancelTimeoutInMinutes: o.integer("cancelTimeoutInMinutes", defaultCancelTimeout),
 		ContinueOnError:        o.boolean("continueOnError", false), Workspace: c.workspace(o), At: o.n.At,
 	}
 	if o.what != "a pipeline" {
@@ -94,29 +87,22 @@ func (c *compiler) jobOf(o object, key string, around *plan.Pool, i int) plan.Jo
 	if strings.EqualFold(j.Pool.Name, "server") {
 		c.problems.Unsupported(j.Pool.At, "agentless jobs (pool: server) are not there yet: put approvals on the environment, run other work in a job with steps")
 	}
-	j.Container = c.container(o.get("container"), "container of "+o.what)
+	j.Container = c.container(o.get("container"), schema.JobContainer)
 	j.Services = c.services(o.get("services"))
-	c.uses(&j, o.get("uses"))
+	c.uses(&j, o)
 	return j
 }
 
 func (c *compiler) workspace(o object) string {
-	n := o.get("workspace")
-	if n == nil || n.IsNull() {
-		return ""
-	}
-	inner, ok := c.object(n, "workspace", []string{"clean"}, nil)
+	inner, ok := o.object("workspace")
 	if !ok {
 		return ""
 	}
-	return inner.option("clean", "", "outputs", "resources", "all")
+	return inner.option("clean", "")
 }
 
-func (c *compiler) uses(j *plan.Job, n *yaml.Node) {
-	if n == nil || n.IsNull() {
-		return
-	}
-	o, ok := c.object(n, "uses", []string{"repositories", "pools"}, nil)
+func (c *compiler) uses(j *plan.Job, job object) {
+	o, ok := job.object("uses")
 	if !ok {
 		return
 	}
@@ -144,12 +130,11 @@ func (c *compiler) strategy(j *plan.Job, n *yaml.Node) {
 	if n == nil || n.IsNull() {
 		return
 	}
-	o, ok := c.object(n, "strategy of a job", []string{"matrix", "parallel", "maxParallel"}, map[string]string{
-		"runOnce": "write deployment instead of job", "rolling": "write deployment instead of job", "canary": "write deployment instead of job"})
+	o, ok := c.object(n, schema.Strategy)
 	if !ok {
 		return
 	}
-	s := &plan.Strategy{MaxParallel: o.integer("maxParallel", 0, 0, mostLegs)}
+	s := &plan.Strategy{MaxParallel: o.integer("maxParallel", 0)}
 	switch {
 	case o.get("matrix") != nil && o.get("parallel") != nil:
 		c.problems.Add(o.at("parallel"), "a job has matrix or parallel, not both")
@@ -157,7 +142,7 @@ func (c *compiler) strategy(j *plan.Job, n *yaml.Node) {
 		c.matrix(s, o.get("matrix"))
 	case o.get("parallel") != nil:
 		s.Sliced = true
-		for i := range o.integer("parallel", 1, 1, mostLegs) {
+		for i := range o.integer("parallel", 1) {
 			s.Legs = append(s.Legs, plan.Leg{Name: "Job" + itoa(i+1)})
 		}
 	case o.get("maxParallel") != nil:
@@ -182,8 +167,8 @@ func (c *compiler) matrix(s *plan.Strategy, n *yaml.Node) {
 		c.problems.Add(n.At, "matrix is a map of legs, each a map of variables, or one $[ ], not %s", describe(n))
 		return
 	}
-	if len(n.Pairs) > mostLegs {
-		c.problems.Limit(n.At, "the matrix has %d legs, more than the %d allowed", len(n.Pairs), mostLegs)
+	if len(n.Pairs) > schema.MostLegs {
+		c.problems.Limit(n.At, "the matrix has %d legs, more than the %d allowed", len(n.Pairs), schema.MostLegs)
 		return
 	}
 	titles := make([]string, len(n.Pairs))

@@ -3,12 +3,12 @@ package compile
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"slipway"
 	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -16,29 +16,39 @@ import (
 type object struct {
 	c    *compiler
 	n    *yaml.Node
+	keys *schema.Object
 	what string // with its article: "a job"
 }
 
-// object checks that n is a map of known keys. refused are keys of the language, or of its past, that are not there, with what
-// to write instead.
-func (c *compiler) object(n *yaml.Node, what string, known []string, refused map[string]string) (object, bool) {
-	o := object{c, n, what}
+// object checks that n is a map of the keys that s knows.
+func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
+	o := object{c, n, s, s.Name}
 	if n.Kind != yaml.Map {
-		c.problems.Add(n.At, "%s is a map of keys, not %s", what, describe(n))
+		c.problems.Add(n.At, "%s is a map of keys, not %s", s.Name, describe(n))
 		return o, false
 	}
+	has := func(key string) bool { return n.Get(key) != nil }
 	for _, p := range n.Pairs {
 		key := p.Key.Text
-		if slices.Contains(known, key) {
+		if s.Allowed(key, has) != nil {
 			continue
 		}
-		if instead, ok := refused[key]; ok {
-			c.problems.Unsupported(p.Key.At, "%s of %s is not there yet: %s", key, what, instead)
+		if instead, ok := s.Refused[key]; ok {
+			c.problems.Unsupported(p.Key.At, "%s of %s is not there yet: %s", key, s.Name, instead)
 			continue
 		}
-		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, what, nearest.Suggest(key, known))
+		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, s.Name, nearest.Suggest(key, s.Names()))
 	}
 	return o, true
+}
+
+// object reads the map under a key; ok is false without one and after a problem.
+func (o object) object(key string) (inner object, ok bool) {
+	n := o.get(key)
+	if n == nil || n.IsNull() {
+		return inner, false
+	}
+	return o.c.object(n, o.keys.Key(key).Value.Maps[0])
 }
 
 func (o object) get(key string) *yaml.Node { return o.n.Get(key) }
@@ -107,7 +117,9 @@ func (o object) flag(key string) string {
 	return strconv.FormatBool(b)
 }
 
-func (o object) integer(key string, otherwise, least, most int) int {
+// integer is a whole number in the bounds that the key has.
+func (o object) integer(key string, otherwise int) int {
+	least, most := o.keys.Key(key).Value.Least, o.keys.Key(key).Value.Most
 	n := o.get(key)
 	if n == nil || n.IsNull() || n.Kind == yaml.Scalar && n.Text == "" {
 		return otherwise
@@ -126,8 +138,9 @@ func (o object) integer(key string, otherwise, least, most int) int {
 	return otherwise
 }
 
-// option is one of several words, without case.
-func (o object) option(key, otherwise string, options ...string) string {
+// option is one of the words that the key has, without case.
+func (o object) option(key, otherwise string) string {
+	options := o.keys.Key(key).Value.Options
 	s := o.text(key)
 	if s == "" {
 		return otherwise

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -20,10 +21,7 @@ func (c *compiler) pool(n *yaml.Node) *plan.Pool {
 		}
 		return p
 	}
-	o, ok := c.object(n, "a pool", []string{"name", "vmImage", "demands"}, map[string]string{
-		"vmImageName": "write vmImage", "image": "write vmImage", "os": "jobs run on Linux", "type": "write name or vmImage", "isCustom": "write name",
-		"hostArchitecture": "leave it out", "timeoutInMinutes": "write it in the job",
-	})
+	o, ok := c.object(n, schema.Pool.Maps[0])
 	if !ok {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -18,9 +19,7 @@ func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
 		c.legacyResources(n)
 		return r
 	}
-	o, ok := c.object(n, "resources", []string{"repositories", "containers", "pipelines"}, map[string]string{
-		"builds": "use pipelines", "packages": "fetch the package in a step", "webhooks": "start the run over the API",
-	})
+	o, ok := c.object(n, schema.Resources)
 	if !ok {
 		return r
 	}
@@ -46,7 +45,7 @@ func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
 // legacyResources accepts the old list form, in which only `repo: self` was of use, and says nothing.
 func (c *compiler) legacyResources(n *yaml.Node) {
 	for _, item := range n.Items {
-		o, ok := c.object(item, "an entry of the old list of resources", []string{"repo", "clean", "fetchDepth", "lfs", "submodules"}, nil)
+		o, ok := c.object(item, schema.LegacyResource)
 		if !ok {
 			continue
 		}
@@ -62,7 +61,7 @@ func (c *compiler) legacyResources(n *yaml.Node) {
 }
 
 func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
-	o, ok := c.object(n, "a repository", []string{"repository", "type", "name", "ref", "endpoint", "project", "trigger"}, nil)
+	o, ok := c.object(n, schema.RepositoryResource)
 	if !ok {
 		return r, false
 	}
@@ -90,7 +89,7 @@ func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
 }
 
 func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {
-	o, ok := c.object(n, "a container", append([]string{"container", "trigger", "type"}, containerKeys...), refusedContainerKeys)
+	o, ok := c.object(n, schema.ContainerResource)
 	if !ok {
 		return r, false
 	}
@@ -105,29 +104,18 @@ func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {
 	return r, r.Alias != ""
 }
 
-var containerKeys = []string{"image", "endpoint", "env", "ports"}
-
-var refusedContainerKeys = map[string]string{
-	"options":           "jobs are pods, options of docker create have no meaning there",
-	"volumes":           "jobs are pods, share files through the workspace",
-	"mapDockerSocket":   "jobs are pods without a Docker daemon, build images with Docker@2",
-	"mountReadOnly":     "leave it out",
-	"localImage":        "push the image to a registry",
-	"mountDockerSocket": "build images with Docker@2",
-}
-
 func (c *compiler) containerOf(o object) plan.Container {
 	return plan.Container{Image: o.needed("image"), Endpoint: o.text("endpoint"), Env: o.textMap("env"), Ports: o.texts("ports"), At: o.n.At}
 }
 
 // container is a job's or a service's container: an alias, an image, or a map.
-func (c *compiler) container(n *yaml.Node, what string) *plan.Container {
+func (c *compiler) container(n *yaml.Node, keys *schema.Object) *plan.Container {
 	if n == nil || n.IsNull() || n.Kind == yaml.Scalar && n.Text == "" {
 		return nil
 	}
 	if n.Kind == yaml.Scalar {
 		if isRuntime(n.Text) {
-			return c.runtimeContainer(n, what)
+			return c.runtimeContainer(n, keys.Name)
 		}
 		if r, ok := c.containers[strings.ToLower(n.Text)]; ok {
 			return &r
@@ -144,7 +132,7 @@ func (c *compiler) container(n *yaml.Node, what string) *plan.Container {
 		}
 		return &plan.Container{Image: n.Text, At: n.At}
 	}
-	o, ok := c.object(n, what, append([]string{"alias"}, containerKeys...), refusedContainerKeys)
+	o, ok := c.object(n, keys)
 	if !ok {
 		return nil
 	}
@@ -183,7 +171,7 @@ func (c *compiler) services(n *yaml.Node) []plan.Container {
 	}
 	var list []plan.Container
 	for _, p := range n.Pairs {
-		if r := c.container(p.Value, "a service"); r != nil {
+		if r := c.container(p.Value, schema.ServiceContainer); r != nil {
 			service := *r
 			service.Alias = p.Key.Text
 			list = append(list, service)
@@ -193,7 +181,7 @@ func (c *compiler) services(n *yaml.Node) []plan.Container {
 }
 
 func (c *compiler) pipelineResource(n *yaml.Node) (r plan.Pipeline, ok bool) {
-	o, ok := c.object(n, "a pipeline resource", []string{"pipeline", "source", "project", "branch", "version", "tags", "trigger"}, nil)
+	o, ok := c.object(n, schema.PipelineResource)
 	if !ok {
 		return r, false
 	}
@@ -220,7 +208,7 @@ func (c *compiler) pipelineTrigger(o object) *plan.PipelineTrigger {
 		}
 		return &t
 	}
-	inner, ok := o.c.object(n, "trigger of a pipeline resource", []string{"enabled", "branches", "stages", "tags"}, nil)
+	inner, ok := o.object("trigger")
 	if !ok || !inner.boolean("enabled", true) {
 		return nil
 	}

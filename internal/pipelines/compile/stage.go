@@ -7,23 +7,21 @@ import (
 	"slipway"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
-
-var stageKeys = []string{"stage", "displayName", "dependsOn", "condition", "variables", "jobs", "pool", "lockBehavior", "trigger", "isSkippable",
-	"templateContext"}
 
 func (c *compiler) stages(n *yaml.Node, pool *plan.Pool) []plan.Stage {
 	var list []plan.Stage
 	var depends []dependency
 	for i, item := range c.items(n, "stages") {
-		o, ok := c.object(item, "a stage", stageKeys, map[string]string{"group": "leave it out", "checks": "put checks on the environment", "steps": "write them in a job under jobs"})
+		o, ok := c.object(item, schema.StageObject)
 		if !ok {
 			continue
 		}
 		s := plan.Stage{
 			Name: c.nameOr(o, "stage", "Stage", i), DisplayName: o.text("displayName"), Condition: o.condition(conditionScope),
-			LockBehavior: o.option("lockBehavior", "", "sequential", "runLatest"), Manual: o.option("trigger", "automatic", "automatic", "manual") == "manual",
+			LockBehavior: o.option("lockBehavior", ""), Manual: o.option("trigger", "automatic") == "manual",
 			Unskippable: !o.boolean("isSkippable", true), At: item.At,
 		}
 		s.Variables = c.variables(o.get("variables"), variableScope)

@@ -1,29 +1,15 @@
 package compile
 
 import (
-	"math"
 	"regexp"
 	"slices"
 	"strings"
 
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
-
-// stepKinds are the keys that make a step what it is.
-var stepKinds = []string{"script", "bash", "pwsh", "powershell", "checkout", "publish", "upload", "download", "task"}
-
-// refusedSteps are steps of the language that are not there, with what to write instead.
-var refusedSteps = map[string]string{
-	"downloadBuild": "use download", "getPackage": "fetch the package in a script step", "reviewApp": "deploy with KubernetesManifest@1",
-	"restoreCache": "leave it out", "saveCache": "leave it out",
-}
-
-var sharedStepKeys = []string{"name", "displayName", "condition", "continueOnError", "enabled", "env", "timeoutInMinutes", "retryCountOnTaskFailure"}
-
-// refusedStepKeys are keys of every step that are not there.
-var refusedStepKeys = map[string]string{"target": "every step runs in the job's container", "retryCountOnError": "write retryCountOnTaskFailure"}
 
 // steps reads the steps of a job or hook and adds those that the language implies.
 func (c *compiler) steps(n *yaml.Node, j *plan.Job, hook plan.HookName) []plan.Step {
@@ -77,50 +63,37 @@ func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download b
 }
 
 func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
-	kind := ""
+	var kind *schema.Object
 	for _, p := range n.Pairs {
-		if instead, refused := refusedSteps[p.Key.Text]; refused {
+		if instead, ok := schema.RefusedStep(p.Key.Text); ok {
 			c.problems.Unsupported(p.Key.At, "%s steps are not there yet: %s", p.Key.Text, instead)
 			return s, false
 		}
-		if !slices.Contains(stepKinds, p.Key.Text) {
+		i := slices.IndexFunc(schema.StepObjects, func(o *schema.Object) bool { return o.Mark == p.Key.Text })
+		if i < 0 {
 			continue
 		}
-		if kind != "" {
-			c.problems.Add(p.Key.At, "a step is one thing, this is both %s and %s", kind, p.Key.Text)
+		if kind != nil {
+			c.problems.Add(p.Key.At, "a step is one thing, this is both %s and %s", kind.Mark, p.Key.Text)
 			return s, false
 		}
-		kind = p.Key.Text
+		kind = schema.StepObjects[i]
 	}
-	if kind == "" {
+	if kind == nil {
 		hint := ""
 		if len(n.Pairs) > 0 {
-			hint = nearest.Suggest(n.Pairs[0].Key.Text, stepKinds)
+			hint = nearest.Suggest(n.Pairs[0].Key.Text, schema.StepMarks())
 		}
-		c.problems.Add(n.At, "a step has one of the keys %s%s", strings.Join(stepKinds, ", "), hint)
+		c.problems.Add(n.At, "a step has one of the keys %s%s", strings.Join(schema.StepMarks(), ", "), hint)
 		return s, false
 	}
-	o, ok := c.object(n, "a "+kind+" step", slices.Concat([]string{kind}, sharedStepKeys, stepKeys[kind]), refusedStepKeys)
+	o, ok := c.object(n, kind)
 	if !ok {
 		return s, false
 	}
 	s = c.stepOf(o)
-	ok = c.stepPart(kind, o, &s, j)
+	ok = c.stepPart(kind.Mark, o, &s, j)
 	return s, ok
-}
-
-// stepKeys are the keys of one kind of step.
-var stepKeys = map[string][]string{
-	"script":     {"workingDirectory", "failOnStderr"},
-	"bash":       {"workingDirectory", "failOnStderr"},
-	"pwsh":       {"workingDirectory", "failOnStderr", "errorActionPreference", "ignoreLASTEXITCODE"},
-	"powershell": {"workingDirectory", "failOnStderr", "errorActionPreference", "ignoreLASTEXITCODE"},
-	"checkout": {"clean", "fetchDepth", "fetchFilter", "fetchTags", "lfs", "path", "persistCredentials", "submodules", "workspaceRepo",
-		"sparseCheckoutDirectories", "sparseCheckoutPatterns"},
-	"publish":  {"artifact", "properties"},
-	"upload":   {"artifact", "properties"},
-	"download": {"artifact", "patterns", "path"},
-	"task":     {"inputs"},
 }
 
 func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bool {
@@ -145,8 +118,8 @@ func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bo
 func (c *compiler) stepOf(o object) plan.Step {
 	s := plan.Step{
 		DisplayName: strings.TrimSpace(o.text("displayName")), Condition: o.condition(stepScope), ContinueOnError: o.boolean("continueOnError", false),
-		Disabled: !o.boolean("enabled", true), Env: o.textMap("env"), TimeoutInMinutes: o.integer("timeoutInMinutes", 0, 0, mostMinutes),
-		Retries: o.integer("retryCountOnTaskFailure", 0, 0, mostRetries), At: o.n.At,
+		Disabled: !o.boolean("enabled", true), Env: o.textMap("env"), TimeoutInMinutes: o.integer("timeoutInMinutes", 0),
+		Retries: o.integer("retryCountOnTaskFailure", 0), At: o.n.At,
 	}
 	s.Name = c.stepName(o.get("name"))
 	return s
@@ -241,7 +214,7 @@ func (c *compiler) depth(o object) string {
 	if strings.Contains(text, "$(") || text == "" {
 		return text
 	}
-	return itoa(o.integer("fetchDepth", 0, 0, math.MaxInt32))
+	return itoa(o.integer("fetchDepth", 0))
 }
 
 func (c *compiler) submodules(o object) string {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/trigger"
 	"slipway/internal/pipelines/yaml"
 )
@@ -41,7 +42,7 @@ func (c *compiler) push(n *yaml.Node) (p plan.Push) {
 		p.Branches.Include = c.patterns(n, "trigger")
 		return p
 	}
-	o, ok := c.object(n, "trigger", []string{"batch", "branches", "paths", "tags"}, nil)
+	o, ok := c.object(n, schema.Trigger)
 	if !ok {
 		return p
 	}
@@ -62,7 +63,7 @@ func (c *compiler) pullRequest(n *yaml.Node) plan.PullRequest {
 		p.Branches.Include = c.patterns(n, "pr")
 		return p
 	}
-	o, ok := c.object(n, "pr", []string{"autoCancel", "branches", "paths", "drafts"}, nil)
+	o, ok := c.object(n, schema.PullRequest)
 	if !ok {
 		return p
 	}
@@ -74,11 +75,7 @@ func (c *compiler) pullRequest(n *yaml.Node) plan.PullRequest {
 }
 
 func (c *compiler) filter(o object, key string) (f plan.Filter) {
-	n := o.get(key)
-	if n == nil || n.IsNull() {
-		return f
-	}
-	inner, ok := c.object(n, key+" of "+o.what, []string{"include", "exclude"}, nil)
+	inner, ok := o.object(key)
 	if !ok {
 		return f
 	}
@@ -113,7 +110,7 @@ func (c *compiler) patterns(n *yaml.Node, what string) []string {
 }
 
 func (c *compiler) schedule(n *yaml.Node) (s plan.Schedule) {
-	o, ok := c.object(n, "a schedule", []string{"cron", "displayName", "branches", "always", "batch"}, nil)
+	o, ok := c.object(n, schema.Schedule)
 	if !ok {
 		return s
 	}

@@ -6,6 +6,7 @@ import (
 
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -45,7 +46,10 @@ func (c *compiler) variables(n *yaml.Node, scope expression.Scope) []plan.Variab
 }
 
 func (c *compiler) variableItem(n *yaml.Node, scope expression.Scope) (v plan.Variable, ok bool) {
-	o, ok := c.object(n, "a variable", []string{"name", "value", "readonly", "group", "template", "parameters"}, nil)
+	if n.Get("template") != nil {
+		return v, false // what is wrong with it is reported already
+	}
+	o, ok := c.object(n, schema.Variable)
 	if !ok {
 		return v, false
 	}
@@ -67,7 +71,7 @@ func (c *compiler) variableItem(n *yaml.Node, scope expression.Scope) (v plan.Va
 		v.ReadOnly = o.boolean("readonly", false)
 		v.At = n.At
 		return v, v.Name != ""
-	case o.get("template") == nil:
+	default:
 		c.problems.Add(n.At, "a variable needs name and value, group, or template")
 	}
 	return v, false

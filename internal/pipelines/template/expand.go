@@ -8,6 +8,7 @@ import (
 	"slipway"
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -123,7 +124,7 @@ func (e *expander) queued(definitions []definition, at slipway.Position) []given
 		v := e.in.Parameters[name]
 		n, err := NodeOf(v, slipway.Position{})
 		if text, ok := v.(string); ok && err == nil && slices.ContainsFunc(definitions, func(d definition) bool {
-			return strings.EqualFold(d.Name, name) && parameterTypes[d.Type] != 's'
+			return strings.EqualFold(d.Name, name) && schema.ParameterShape(d.Type) != schema.ScalarShape
 		}) {
 			n, err = yaml.Read("parameter "+name, []byte(text))
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -68,7 +69,7 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 	}
 	for _, p := range reference.Pairs {
 		if key := p.Key.Text; key != "template" && key != "parameters" {
-			e.problems.Add(p.Key.At, "unknown key %q beside template%s", key, nearest.Suggest(key, []string{"template", "parameters"}))
+			e.problems.Add(p.Key.At, "unknown key %q beside template%s", key, nearest.Suggest(key, schema.TemplateReference.Names()))
 		}
 	}
 	if e.inclusions++; e.inclusions > MaxInclusions {

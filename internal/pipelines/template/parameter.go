@@ -9,16 +9,9 @@ import (
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
-
-// parameterTypes are the types of the language; the value says what shape is expected: s a scalar, m a map, l a list, a any.
-var parameterTypes = map[string]byte{
-	"string": 's', "number": 's', "boolean": 's', "object": 'a', "stringList": 'l',
-	"step": 'm', "stepList": 'l', "job": 'm', "jobList": 'l', "deployment": 'm', "deploymentList": 'l',
-	"stage": 'm', "stageList": 'l', "environment": 's', "filePath": 's', "pool": 's', "secureFile": 's',
-	"serviceConnection": 's', "container": 'a', "containerList": 'l', "legacyObject": 'a',
-}
 
 // definition is one declared parameter.
 type definition struct {
@@ -89,7 +82,7 @@ func (e *expander) definition(n *yaml.Node) (d definition, ok bool) {
 				d.Values = append(d.Values, v.Text)
 			}
 		default:
-			e.problems.Add(p.Key.At, "unknown key %q of a parameter%s", key, nearest.Suggest(key, []string{"name", "displayName", "type", "default", "values"}))
+			e.problems.Add(p.Key.At, "unknown key %q of a parameter%s", key, nearest.Suggest(key, schema.ParameterDefinition.Names()))
 		}
 	}
 	if d.Name == "" {
@@ -100,14 +93,12 @@ func (e *expander) definition(n *yaml.Node) (d definition, ok bool) {
 }
 
 func (e *expander) parameterType(n *yaml.Node) string {
-	var names []string
-	for name := range parameterTypes {
+	names := schema.ParameterTypes()
+	for _, name := range names {
 		if strings.EqualFold(name, n.Text) {
 			return name
 		}
-		names = append(names, name)
 	}
-	slices.Sort(names)
 	e.problems.Add(n.At, "unknown parameter type %q%s", n.Text, nearest.Suggest(n.Text, names))
 	return "object"
 }
@@ -180,12 +171,13 @@ func (e *expander) convert(d *definition, n *yaml.Node, at slipway.Position) exp
 		e.problems.Add(at, "parameter %q is %s, %s is not", d.Name, what, describe(n))
 		return expression.Value{}
 	}
-	switch shape := parameterTypes[d.Type]; {
-	case shape == 's' && n.Kind != yaml.Scalar:
+	shape := schema.ParameterShape(d.Type)
+	switch {
+	case shape == schema.ScalarShape && n.Kind != yaml.Scalar:
 		return wrong("a " + d.Type)
-	case shape == 'm' && n.Kind != yaml.Map:
+	case shape == schema.MapShape && n.Kind != yaml.Map:
 		return wrong("one " + d.Type)
-	case shape == 'l' && n.Kind != yaml.List && !n.IsNull() && n.Text != "":
+	case shape == schema.ListShape && n.Kind != yaml.List && !n.IsNull() && n.Text != "":
 		return wrong("a list (" + d.Type + ")")
 	}
 	var v expression.Value
@@ -204,7 +196,7 @@ func (e *expander) convert(d *definition, n *yaml.Node, at slipway.Position) exp
 		v = expression.Bool(b)
 	default:
 		v = valueOf(n)
-		if parameterTypes[d.Type] == 's' {
+		if shape == schema.ScalarShape {
 			v = expression.Str(v.String())
 		}
 	}

@@ -1,0 +1,148 @@
+package schema
+
+import "slices"
+
+// Limits of the language, in minutes, tries and legs.
+const (
+	MostMinutes = 60 * 24 * 365
+	MostRetries = 10
+	MostLegs    = 256
+)
+
+// Jobs is a list of jobs.
+var Jobs = list(object(JobObject, DeploymentObject, TemplateReference))
+
+// StageObject is a stage.
+var StageObject = &Object{
+	Name: "a stage", Mark: "stage", Doc: "Jobs that begin together, after the stages before them.",
+	Keys: []Key{
+		{Name: "stage", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
+		{Name: "displayName", Value: text(), Doc: "What people see."},
+		{Name: "dependsOn", Value: dependsOn(Stage), Doc: "Stages that come before; the stage above by default, and [] starts at once."},
+		{Name: "condition", Value: condition(), Doc: "When the stage runs; succeeded() by default."},
+		{Name: "variables", Value: Variables, Doc: "Variables of the stage's jobs."},
+		{Name: "jobs", Value: Jobs, Doc: "The jobs, side by side unless dependsOn says otherwise."},
+		{Name: "pool", Value: Pool, Doc: "The pool of the stage's jobs that name none."},
+		{Name: "lockBehavior", Value: option("sequential", "runLatest"), Doc: "How runs that wait for an exclusive lock queue."},
+		{Name: "trigger", Value: option("automatic", "manual"), Doc: "manual: somebody has to start the stage."},
+		{Name: "isSkippable", Value: boolean(), Doc: "Whether the stage may be left out when a run is queued; true by default."},
+		{Name: "templateContext", Value: anything(), Doc: "Data for templates; Slipway does not read it."},
+	},
+	Refused: map[string]string{"group": "leave it out", "checks": "put checks on the environment", "steps": "write them in a job under jobs"},
+}
+
+// sharedJobKeys are the keys of jobs and deployment jobs.
+func sharedJobKeys(strategy Value, strategyDoc string) []Key {
+	return []Key{
+		{Name: "displayName", Value: text(), Doc: "What people see."},
+		{Name: "dependsOn", Value: dependsOn(Job), Doc: "Jobs of the same stage that come before; none by default."},
+		{Name: "condition", Value: condition(), Doc: "When the job runs; succeeded() by default."},
+		{Name: "strategy", Value: strategy, Doc: strategyDoc},
+		{Name: "continueOnError", Value: boolean(), Doc: "Whether later jobs go on if this one fails; false by default."},
+		{Name: "pool", Value: Pool, Doc: "Where the job runs."},
+		{Name: "workspace", Value: object(Workspace), Doc: "What is cleaned before the job."},
+		{Name: "container", Value: Value{Text: true, Refers: Container, Maps: []*Object{JobContainer}}, Doc: "The image, or the name of a container resource, in which the steps run."},
+		{Name: "services", Value: names(Value{Text: true, Refers: Container, Maps: []*Object{ServiceContainer}}), Doc: "Containers that run beside the job, under their host names."},
+		{Name: "timeoutInMinutes", Value: integer(0, MostMinutes), Doc: "How long the job may take; 60 by default, 0 is as long as the server allows."},
+		{Name: "cancelTimeoutInMinutes", Value: integer(0, MostMinutes), Doc: "How long steps may take that run after a cancel; 5 by default."},
+		{Name: "variables", Value: Variables, Doc: "Variables of the job."},
+		{Name: "uses", Value: object(Uses), Doc: "Repositories and pools that the job uses without a checkout or a pool naming them."},
+		{Name: "templateContext", Value: anything(), Doc: "Data for templates; Slipway does not read it."},
+	}
+}
+
+// JobObject is a job with steps.
+var JobObject = &Object{
+	Name: "a job", Mark: "job", Doc: "Steps that run one after the other in one place.",
+	Keys: slices.Concat([]Key{
+		{Name: "job", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
+		{Name: "steps", Value: Steps, Doc: "The steps, one after the other."},
+	}, sharedJobKeys(object(Strategy), "Runs the job several times: matrix or parallel.")),
+	Refused: map[string]string{"server": "agentless jobs are not there yet", "environment": "write deployment instead of job",
+		"phase": "write job", "queue": "write pool", "target": "write container"},
+}
+
+// DeploymentObject is a deployment job.
+var DeploymentObject = &Object{
+	Name: "a deployment job", Mark: "deployment", Doc: "A job that deploys to an environment, whose approvals and checks it waits for.",
+	Keys: slices.Concat([]Key{
+		{Name: "deployment", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
+		{Name: "environment", Required: true, Value: Value{Text: true, Maps: []*Object{Environment}}, Doc: "The environment, or ENVIRONMENT.RESOURCE."},
+	}, sharedJobKeys(object(DeploymentStrategy), "How it deploys: runOnce with its hooks.")),
+	Refused: map[string]string{"steps": "write them under strategy.runOnce.deploy.steps"},
+}
+
+// Workspace says what is cleaned before a job.
+var Workspace = &Object{Name: "workspace", Doc: "What is cleaned before the job.", Keys: []Key{
+	{Name: "clean", Value: option("outputs", "resources", "all"), Doc: "outputs: built files; resources: sources; all: everything."},
+}}
+
+// Uses names what a job uses.
+var Uses = &Object{Name: "uses", Doc: "What the job uses without saying so elsewhere.", Keys: []Key{
+	{Name: "repositories", Value: Value{Text: true, Refers: Repository, List: &Value{Text: true, Refers: Repository}}, Doc: "Repositories that the job's token may read."},
+	{Name: "pools", Value: texts(), Doc: "Pools that the job uses."},
+}}
+
+// Strategy runs a job several times.
+var Strategy = &Object{
+	Name: "strategy of a job", Doc: "Runs the job several times.",
+	Keys: []Key{
+		{Name: "matrix", Value: Value{Text: true, Names: &Value{Names: &Value{Text: true}}}, Doc: "A leg for each name, with its variables; or one $[ ] that gives them as JSON."},
+		{Name: "parallel", Value: integer(1, MostLegs), Doc: "That many legs, told apart by System.JobPositionInPhase."},
+		{Name: "maxParallel", Value: integer(0, MostLegs), Doc: "How many legs of the matrix run at once; 0 is all."},
+	},
+	Refused: map[string]string{"runOnce": "write deployment instead of job", "rolling": "write deployment instead of job", "canary": "write deployment instead of job"},
+}
+
+// DeploymentStrategy says how a deployment job deploys.
+var DeploymentStrategy = &Object{
+	Name: "strategy of a deployment job", Doc: "How the job deploys.",
+	Keys: []Key{{Name: "runOnce", Value: object(RunOnce), Doc: "Each hook once, in order."}},
+	Refused: map[string]string{"rolling": "it is for virtual machines, write runOnce", "canary": "write runOnce", "matrix": "write one deployment job for each",
+		"parallel": "write runOnce", "maxParallel": "write runOnce"},
+}
+
+// RunOnce runs each hook of a deployment once.
+var RunOnce = &Object{
+	Name: "runOnce", Doc: "Each hook once, in order; each is a job of its own.",
+	Keys: []Key{
+		{Name: "preDeploy", Value: hook("preDeploy"), Doc: "Steps before the deployment."},
+		{Name: "deploy", Required: true, Value: hook("deploy"), Doc: "Steps that deploy; the artifacts of the run are downloaded first."},
+		{Name: "routeTraffic", Value: hook("routeTraffic"), Doc: "Steps that send traffic to what was deployed."},
+		{Name: "postRouteTraffic", Value: hook("postRouteTraffic"), Doc: "Steps after that, such as a watch on health."},
+		{Name: "on", Value: object(&Object{Name: "on", Doc: "Steps at the end.", Keys: []Key{
+			{Name: "success", Value: hook("success"), Doc: "Steps if all hooks succeeded."},
+			{Name: "failure", Value: hook("failure"), Doc: "Steps if one failed."},
+		}}), Doc: "Steps at the end: success or failure."},
+	},
+}
+
+func hook(name string) Value {
+	return object(&Object{Name: name, Doc: "A hook of the deployment, a job of its own.", Keys: []Key{
+		{Name: "steps", Value: Steps, Doc: "The steps, one after the other."},
+		{Name: "pool", Value: Pool, Doc: "The pool of this hook, if it is not the job's."},
+	}})
+}
+
+// Environment is where a deployment job deploys.
+var Environment = &Object{Name: "an environment", Doc: "Where the job deploys.", Keys: []Key{
+	{Name: "name", Required: true, Value: text(), Doc: "The environment, or ENVIRONMENT.RESOURCE."},
+	{Name: "resourceName", Value: text(), Doc: "The resource in it, a namespace of a cluster."},
+	{Name: "resourceType", Value: option("Kubernetes", "VirtualMachine"), Doc: "Kubernetes."},
+	{Name: "resourceId", Value: text(), Doc: "The resource's number."},
+	{Name: "tags", Value: texts(), Doc: "Tags that choose virtual machines."},
+}}
+
+// Pool says where a job runs: the name of a pool, or a map.
+var Pool = Value{Text: true, Maps: []*Object{{
+	Name: "a pool", Doc: "Where a job runs.",
+	Keys: []Key{
+		{Name: "name", Value: text(), Doc: "The name of the pool."},
+		{Name: "vmImage", Value: text(), Doc: "The image: ubuntu-latest, or another name beginning with ubuntu-."},
+		{Name: "demands", Value: texts(), Doc: "What the agent must have; every job's pod is the same here."},
+	},
+	Refused: map[string]string{
+		"vmImageName": "write vmImage", "image": "write vmImage", "os": "jobs run on Linux", "type": "write name or vmImage", "isCustom": "write name",
+		"hostArchitecture": "leave it out", "timeoutInMinutes": "write it in the job",
+	},
+}}}
