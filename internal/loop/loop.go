@@ -72,9 +72,6 @@ func (l *Loop) runPush(ctx context.Context, e events.Event) error {
 	if err := e.Decode(&push); err != nil {
 		return err
 	}
-	if push.Deleted() {
-		return nil
-	}
 	p := pipelines.Push{Event: e.ID, Repository: push.Repository, Ref: push.Ref, Before: push.Before, After: push.After, Actor: e.Actor,
 		Paths: push.Paths, PathsUnknown: push.MorePaths}
 	if len(push.Commits) > 0 {

@@ -56,6 +56,19 @@ func (s Source) describe(ctx context.Context, r repos.Repository) (pipelines.Rep
 	}, nil
 }
 
+// Branches implements pipelines.Source.
+func (s Source) Branches(ctx context.Context, id slipway.RepositoryID) ([]pipelines.Branch, error) {
+	refs, err := s.Repos.Branches(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	branches := make([]pipelines.Branch, 0, len(refs))
+	for _, r := range refs {
+		branches = append(branches, pipelines.Branch{Ref: r.Full, Commit: r.Commit})
+	}
+	return branches, nil
+}
+
 // Resolve implements pipelines.Source.
 func (s Source) Resolve(ctx context.Context, id slipway.RepositoryID, ref string) (slipway.CommitID, error) {
 	return s.Repos.Resolve(ctx, id, ref)

@@ -116,6 +116,7 @@ func (s *Service) startRun(ctx context.Context, tx *db.Tx, r *Run) error {
 
 func (s *Service) completeRun(ctx context.Context, tx *db.Tx, r *Run, result schedule.Result) error {
 	r.State, r.Result, r.Finished = RunCompleted, result, s.clock.Now()
+	tx.AfterCommit(s.Wake) // pushes may wait for its end
 	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET state = $1, result = $2, finished = $3 WHERE id = $4`,
 		string(r.State), string(r.Result), db.Micros(r.Finished), int64(r.ID)); err != nil {
 		return fmt.Errorf("complete run %d: %w", r.ID, err)

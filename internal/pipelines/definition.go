@@ -78,6 +78,7 @@ func (s *Service) CreateDefinition(ctx context.Context, d Definition) (Definitio
 	}
 	d.Created = s.clock.Now()
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		tx.AfterCommit(s.Wake) // its schedules are read
 		const insert = `
 			INSERT INTO pipeline_definitions (project, name, name_key, repository, path, disabled, created)
 			VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`
@@ -94,9 +95,16 @@ func (s *Service) CreateDefinition(ctx context.Context, d Definition) (Definitio
 	return d, nil
 }
 
-// SetDisabled switches a pipeline's triggers off or on.
+// SetDisabled switches a pipeline's triggers off or on. Pushes that wait are forgotten.
 func (s *Service) SetDisabled(ctx context.Context, id slipway.PipelineID, disabled bool) error {
-	if _, err := s.db.ExecContext(ctx, `UPDATE pipeline_definitions SET disabled = $1 WHERE id = $2`, disabled, int64(id)); err != nil {
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE pipeline_definitions SET disabled = $1 WHERE id = $2`, disabled, int64(id)); err != nil || !disabled {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE pipeline_pushes SET run = -1 WHERE run = 0 AND pipeline = $1`, int64(id))
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("change pipeline %d: %w", id, err)
 	}
 	return nil

@@ -31,8 +31,12 @@ import (
 	"slipway/internal/secret"
 )
 
-// source is a repository whose file a test chooses.
-type source struct{ text string }
+// source is a repository whose file a test chooses: one of all commits, or those of files.
+type source struct {
+	text  string
+	files map[slipway.CommitID]string
+	tips  map[string]slipway.CommitID // of branches, when there are others than main
+}
 
 const commit = slipway.CommitID("2222222222222222222222222222222222222222")
 
@@ -44,11 +48,28 @@ func (s *source) FindRepository(context.Context, slipway.ProjectID, string) (pip
 	return pipelines.Repository{}, slipway.NotFound("there is none")
 }
 
-func (s *source) Resolve(context.Context, slipway.RepositoryID, string) (slipway.CommitID, error) {
-	return commit, nil
+func (s *source) Branches(context.Context, slipway.RepositoryID) ([]pipelines.Branch, error) {
+	var list []pipelines.Branch
+	for ref, c := range s.tips {
+		list = append(list, pipelines.Branch{Ref: ref, Commit: c})
+	}
+	return list, nil
 }
 
-func (s *source) ReadFile(_ context.Context, _ slipway.RepositoryID, _ slipway.CommitID, path string, _ int64) ([]byte, error) {
+func (s *source) Resolve(_ context.Context, _ slipway.RepositoryID, ref string) (slipway.CommitID, error) {
+	if s.tips == nil {
+		return commit, nil
+	}
+	if c, ok := s.tips[ref]; ok {
+		return c, nil
+	}
+	return "", slipway.NotFound("there is no %s", ref)
+}
+
+func (s *source) ReadFile(_ context.Context, _ slipway.RepositoryID, at slipway.CommitID, path string, _ int64) ([]byte, error) {
+	if text, ok := s.files[at]; ok && path == pipelines.DefaultPath {
+		return []byte(text), nil
+	}
 	if path != pipelines.DefaultPath || s.text == "" {
 		return nil, slipway.NotFound("there is no %s", path)
 	}
@@ -118,6 +139,12 @@ type world struct {
 
 func setup(t *testing.T, d *db.DB) *world {
 	t.Helper()
+	return setupAt(t, d, clock.System{})
+}
+
+// setupAt is setup with a clock that the test moves.
+func setupAt(t *testing.T, d *db.DB, now clock.Clock) *world {
+	t.Helper()
 	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
 	log, err := events.Open(ctx, d, clock.System{}, logger)
 	if err != nil {
@@ -136,7 +163,7 @@ func setup(t *testing.T, d *db.DB) *world {
 		t.Fatal(err)
 	}
 	w := &world{T: t, source: &source{}, log: log, cluster: &cluster{pods: map[string]pipelines.Pod{}, status: map[string]pipelines.PodStatus{}, began: make(chan string, 10)}}
-	w.Service, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Source: w.source, Environments: noEnvironments{},
+	w.Service, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: now, Secrets: box, Source: w.source, Environments: noEnvironments{},
 		Tokens: id, Executor: w.cluster, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"slipway"
+	"slipway/internal/db"
 	"slipway/internal/pipelines/compile"
 	"slipway/internal/pipelines/trigger"
 	"slipway/internal/pipelines/variable"
@@ -28,10 +29,14 @@ type Push struct {
 	PathsUnknown bool
 }
 
-// Pushed starts the runs that a push triggers, by the files of the pushed commit. A repository without pipelines whose
-// commit has an azure-pipelines.yml gets one. A file that is broken gives a run that has failed and says where.
+// Pushed starts the runs that a push triggers, by the files of the pushed commit, and keeps the schedules of the branch. A
+// repository without pipelines whose commit has an azure-pipelines.yml gets one. A file that is broken gives a run that has
+// failed and says where. With trigger.batch a push may wait for the run under way: Run starts what waits.
 func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
-	if p.After.IsZero() || !strings.HasPrefix(p.Ref, "refs/heads/") && !strings.HasPrefix(p.Ref, "refs/tags/") {
+	if p.After.IsZero() {
+		return nil, s.deleted(ctx, p)
+	}
+	if !strings.HasPrefix(p.Ref, "refs/heads/") && !strings.HasPrefix(p.Ref, "refs/tags/") {
 		return nil, nil
 	}
 	definitions, err := s.definitionsOf(ctx, p.Repository)
@@ -69,17 +74,44 @@ func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
 	return runs, errors.Join(errs...)
 }
 
+// deleted forgets what waits for a branch that is gone, and its schedules.
+func (s *Service) deleted(ctx context.Context, p Push) error {
+	if !strings.HasPrefix(p.Ref, "refs/heads/") {
+		return nil
+	}
+	definitions, err := s.definitionsOf(ctx, p.Repository)
+	if err != nil {
+		return err
+	}
+	for _, d := range definitions {
+		err := errors.Join(s.putSchedules(ctx, d.ID, p.Ref, p.Event, nil), takePushes(ctx, s.db, d.ID, p.Ref, p.Event, -1))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // pushed judges a push for one pipeline.
 func (s *Service) pushed(ctx context.Context, d Definition, p Push) (Run, bool, error) {
-	if d.Disabled {
-		return Run{}, false, nil
-	}
+	branch := strings.HasPrefix(p.Ref, "refs/heads/")
 	data, err := s.Source.ReadFile(ctx, d.Repository, p.After, d.Path, maxFile)
 	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		if branch {
+			return Run{}, false, s.putSchedules(ctx, d.ID, p.Ref, p.Event, nil)
+		}
 		return Run{}, false, nil
 	}
 	if err != nil {
 		return Run{}, false, err
+	}
+	if branch {
+		if err := s.readSchedules(ctx, d, p.Ref, p.Event, data); err != nil {
+			return Run{}, false, err
+		}
+	}
+	if d.Disabled {
+		return Run{}, false, nil
 	}
 	commit, err := s.Source.Commit(ctx, d.Repository, p.After)
 	if err != nil {
@@ -89,12 +121,21 @@ func (s *Service) pushed(ctx context.Context, d Definition, p Push) (Run, bool, 
 		p.Message = commit.Message
 	}
 	req := QueueRequest{Pipeline: d.ID, Actor: p.Actor, Ref: p.Ref, Commit: p.After, message: p.Message,
-		reason: variable.ReasonIndividualCI, cause: fmt.Sprintf("push/%d/%d", p.Event, d.ID)}
+		reason: variable.ReasonIndividualCI, cause: pushCause(p.Event, d.ID)}
+	// A run of the push builds what waited too.
+	req.claimed = func(ctx context.Context, tx *db.Tx, run slipway.RunID) error {
+		return takePushes(ctx, tx, d.ID, p.Ref, p.Event, run)
+	}
 	triggers, err := compile.Triggers(d.Path, data)
 	if err == nil {
 		event := trigger.Event{Ref: p.Ref, Paths: p.Paths, PathsUnknown: p.PathsUnknown, Message: p.Message}
+		batched := triggers.Push.Batch && branch
+		event.PathsUnknown = event.PathsUnknown || batched // those of all pushes in the batch count, once it begins
 		if starts, _ := trigger.Match(triggers.Push, event); !starts {
 			return Run{}, false, nil
+		}
+		if batched {
+			return s.batch(ctx, d, p, triggers.Push)
 		}
 	} else if len(fileProblems(err, d.Path)) == 0 {
 		return Run{}, false, err

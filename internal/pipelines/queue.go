@@ -36,11 +36,17 @@ type QueueRequest struct {
 	reason  string
 	message string // of the commit, if known
 	cause   string // unique, of an automatic run
+	// schedule is the one that starts the run.
+	schedule Schedule
+	// claim is asked in the transaction that creates a run; claimed is told of it, or of the run of the same cause that is
+	// there already. Both may be nil.
+	claim   func(ctx context.Context, tx *db.Tx) error
+	claimed func(ctx context.Context, tx *db.Tx, run slipway.RunID) error
 }
 
 // Queue starts a run because a person asked for it. A broken file is an error here, with everything that is wrong.
 func (s *Service) Queue(ctx context.Context, req QueueRequest) (Run, error) {
-	req.reason, req.cause = variable.ReasonManual, ""
+	req.reason = variable.ReasonManual
 	d, err := s.Definition(ctx, req.Pipeline)
 	if err != nil {
 		return Run{}, err
@@ -73,7 +79,8 @@ func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Ru
 		req.message = commit.Message
 	}
 	run := Run{Project: d.Project, Pipeline: d.ID, PipelineName: d.Name, Reason: req.reason, Repository: d.Repository, Ref: req.Ref,
-		Commit: req.Commit, Actor: req.Actor, Parameters: req.Parameters, State: RunQueued, Title: title(req.message), Queued: s.clock.Now()}
+		Commit: req.Commit, Actor: req.Actor, Parameters: req.Parameters, State: RunQueued, Title: title(req.message), Queued: s.clock.Now(),
+		Schedule: req.schedule.ID, ScheduleName: req.schedule.DisplayName}
 	vars := predefined(&run, &repo, commit)
 	p, err := compile.Compile(s.compileInput(ctx, &d, &repo, &req, vars))
 	if err != nil {
@@ -180,6 +187,9 @@ func predefined(r *Run, repo *Repository, c Commit) variable.Set {
 	} {
 		set.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
+	if r.ScheduleName != "" {
+		set.Put(variable.BuildCronScheduleDisplayName, variable.Value{Text: r.ScheduleName, ReadOnly: true})
+	}
 	return set
 }
 
@@ -189,15 +199,27 @@ func (s *Service) create(ctx context.Context, run *Run, p *plan.Plan, vars varia
 		if req.cause != "" {
 			id, err := db.One(ctx, tx, db.Value[int64], `SELECT id FROM pipeline_runs WHERE cause = $1`, req.cause)
 			if err == nil {
-				*run, err = getRun(ctx, tx, slipway.RunID(id))
-				return err
+				if *run, err = getRun(ctx, tx, slipway.RunID(id)); err != nil || req.claimed == nil {
+					return err
+				}
+				return req.claimed(ctx, tx, run.ID)
 			}
 			if !db.IsNoRows(err) {
 				return err
 			}
 		}
+		if req.claim != nil {
+			if err := req.claim(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if err := s.insertRun(ctx, tx, run, p, req); err != nil {
 			return err
+		}
+		if req.claimed != nil {
+			if err := req.claimed(ctx, tx, run.ID); err != nil {
+				return err
+			}
 		}
 		if p == nil {
 			return s.createBroken(ctx, tx, run)
@@ -233,10 +255,11 @@ func (s *Service) insertRun(ctx context.Context, tx *db.Tx, run *Run, p *plan.Pl
 	}
 	const insert = `
 		INSERT INTO pipeline_runs (project, pipeline, number, title, reason, repository, ref, commit_id, actor, parameters, plan, variables,
-			problems, tags, state, result, canceled, canceled_by, queued, started, finished, cause)
-		VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', FALSE, '', $15, 0, 0, $16) RETURNING id`
+			problems, tags, state, result, canceled, canceled_by, queued, started, finished, cause, schedule, schedule_name)
+		VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', FALSE, '', $15, 0, 0, $16, $17, $18) RETURNING id`
 	return tx.QueryRowContext(ctx, insert, string(run.Project), int64(run.Pipeline), run.Title, run.Reason, string(run.Repository), run.Ref,
-		string(run.Commit), texts[0], texts[1], text, []byte{}, texts[2], texts[3], string(run.State), db.Micros(run.Queued), cause).Scan((*int64)(&run.ID))
+		string(run.Commit), texts[0], texts[1], text, []byte{}, texts[2], texts[3], string(run.State), db.Micros(run.Queued), cause,
+		run.Schedule, run.ScheduleName).Scan((*int64)(&run.ID))
 }
 
 // createBroken completes a run whose file cannot be compiled.

@@ -2,8 +2,10 @@ package pipelines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -27,22 +29,36 @@ const (
 	stopGrace = 2 * time.Minute
 )
 
-// Run reconciles jobs with pods until ctx ends. One process runs it at a time for each installation; with several, the
-// names of pods keep it harmless.
+// Run reconciles jobs with pods, and starts the runs that are owed to schedules and to pushes that waited, until ctx ends.
+// One process runs it at a time for each installation; with several, the names of pods and the rows of runs keep it harmless.
 func (s *Service) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	group.Go(func() { s.repeat(ctx, s.wakeRuns, "start runs", s.startOwed) })
+	group.Go(func() { s.repeat(ctx, s.wake, "reconcile jobs with pods", s.reconcile) })
+	group.Wait()
+	return nil
+}
+
+// repeat does something again and again, at once when it is woken.
+func (s *Service) repeat(ctx context.Context, wake <-chan struct{}, what string, do func(context.Context) error) {
 	ticker := time.NewTicker(reconcileInterval)
 	defer ticker.Stop()
 	for {
-		if err := s.reconcile(ctx); err != nil && ctx.Err() == nil {
-			s.Logger.Error("pipelines could not reconcile jobs with pods", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.Error("pipelines could not "+what, "error", err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
-		case <-s.wake:
+		case <-wake:
 		}
 	}
+}
+
+// startOwed starts the runs that nobody asks for: what runs or time made due.
+func (s *Service) startOwed(ctx context.Context) error {
+	return errors.Join(s.readBranches(ctx), s.startBatches(ctx), s.startScheduled(ctx))
 }
 
 // reconcile looks at every job whose pod is not settled. One job's trouble does not hold up the others.

@@ -31,6 +31,8 @@ type Run struct {
 	Number       string // Build.BuildNumber
 	Title        string // first line of the commit's message
 	Reason       string // Build.Reason
+	Schedule     int64  // that started it, 0 for none
+	ScheduleName string // the schedule's displayName
 	Repository   slipway.RepositoryID
 	Ref          string
 	Commit       slipway.CommitID
@@ -58,7 +60,8 @@ type FileProblem struct {
 func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
 
 const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
-	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished`
+	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished,
+	r.schedule, r.schedule_name`
 
 const runTables = ` FROM pipeline_runs r JOIN pipeline_definitions d ON d.id = r.pipeline `
 
@@ -67,7 +70,7 @@ func scanRun(row interface{ Scan(...any) error }, r *Run) error {
 	var queued, started, finished int64
 	err := row.Scan((*int64)(&r.ID), (*string)(&r.Project), (*int64)(&r.Pipeline), &r.PipelineName, &r.Number, &r.Title, &r.Reason,
 		(*string)(&r.Repository), &r.Ref, (*string)(&r.Commit), &actor, &parameters, &problems, &tags, (*string)(&r.State),
-		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished)
+		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,8 @@ type Service struct {
 	log      *events.Log
 	clock    clock.Clock
 	watchers watchers
-	wake     chan struct{}
+	wake     chan struct{} // jobs and pods
+	wakeRuns chan struct{} // runs that are to be started
 
 	mu    sync.Mutex
 	plans map[slipway.RunID]*plan.Plan // of late, at most maxPlans
@@ -72,15 +73,17 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	}
 	return &Service{
 		Deps: d, db: d.DB, log: d.Log, clock: d.Clock,
-		wake: make(chan struct{}, 1), plans: map[slipway.RunID]*plan.Plan{},
+		wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), plans: map[slipway.RunID]*plan.Plan{},
 	}, nil
 }
 
 // Wake makes Run look at once. It never blocks.
 func (s *Service) Wake() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{s.wake, s.wakeRuns} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -25,11 +25,18 @@ type Commit struct {
 	Author  string
 }
 
+// Branch is a branch of a repository; Ref is its full name.
+type Branch struct {
+	Ref    string
+	Commit slipway.CommitID
+}
+
 // Source reads repositories. An absent thing is a slipway.Problem with CodeNotFound.
 type Source interface {
 	Repository(ctx context.Context, id slipway.RepositoryID) (Repository, error)
 	// FindRepository finds REPOSITORY in the project, or PROJECT/REPOSITORY.
 	FindRepository(ctx context.Context, project slipway.ProjectID, name string) (Repository, error)
+	Branches(ctx context.Context, id slipway.RepositoryID) ([]Branch, error)
 	Resolve(ctx context.Context, id slipway.RepositoryID, ref string) (slipway.CommitID, error)
 	ReadFile(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID, path string, limit int64) ([]byte, error)
 	Commit(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID) (Commit, error)

@@ -44,6 +44,10 @@ func (f *oneFile) FindRepository(context.Context, slipway.ProjectID, string) (pi
 	return pipelines.Repository{}, slipway.NotFound("there is none")
 }
 
+func (f *oneFile) Branches(context.Context, slipway.RepositoryID) ([]pipelines.Branch, error) {
+	return []pipelines.Branch{{Ref: "refs/heads/main", Commit: testCommit}}, nil
+}
+
 func (f *oneFile) Resolve(context.Context, slipway.RepositoryID, string) (slipway.CommitID, error) {
 	return testCommit, nil
 }

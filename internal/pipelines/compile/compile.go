@@ -42,14 +42,8 @@ type Input struct {
 
 // Compile makes the plan. Its error is a Problems when the file is at fault.
 func Compile(in Input) (*plan.Plan, error) {
-	out, err := expand(in)
 	c := &compiler{in: in}
-	c.problems.Append(slipway.Position{File: in.Path, Line: 1, Column: 1}, err)
-	if out.Root == nil {
-		return nil, c.problems.Err()
-	}
-	p := &plan.Plan{Version: plan.Version, File: in.Path, Sources: out.Sources, Parameters: out.Parameters}
-	c.root(p, out.Root)
+	p := c.compile()
 	if err := c.problems.Err(); err != nil {
 		return nil, err
 	}
@@ -57,9 +51,23 @@ func Compile(in Input) (*plan.Plan, error) {
 	return p, nil
 }
 
+// compile makes the plan, which is whole if there are no problems, and nil if there is nothing to read.
+func (c *compiler) compile() *plan.Plan {
+	in := c.in
+	out, err := expand(in, c.draft)
+	c.problems.Append(slipway.Position{File: in.Path, Line: 1, Column: 1}, err)
+	c.sources, c.unread = out.Sources, out.Unread
+	if out.Root == nil {
+		return nil
+	}
+	p := &plan.Plan{Version: plan.Version, File: in.Path, Sources: out.Sources, Parameters: out.Parameters}
+	c.root(p, out.Root)
+	return p
+}
+
 // Expand is the file with all templates expanded, as YAML text that means the same without parameters.
 func Expand(in Input) ([]byte, error) {
-	out, err := expand(in)
+	out, err := expand(in, false)
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +78,14 @@ func Expand(in Input) ([]byte, error) {
 	return text, nil
 }
 
-func expand(in Input) (template.Output, error) {
-	input := template.Input{Path: in.Path, Files: in.Files, Parameters: in.Parameters, Variables: in.Variables}
+func expand(in Input, draft bool) (template.Output, error) {
+	input := template.Input{Path: in.Path, Files: in.Files, Parameters: in.Parameters, Variables: in.Variables, Draft: draft}
 	if in.Repository != nil {
 		input.Repository = func(alias string, resources *yaml.Node) (template.Files, error) {
 			c := &compiler{in: in}
 			for _, item := range c.items(resources.Get("repositories"), "repositories") {
 				if r, ok := c.repository(item); ok && strings.EqualFold(r.Alias, alias) {
-					return in.Repository(r)
+					return in.Repository(r) // nil files of a draft are left out
 				}
 			}
 			return nil, c.problems.Err()
@@ -108,7 +116,11 @@ func Parameters(path string, data []byte) ([]plan.Parameter, error) {
 
 // compiler makes a plan of an expanded tree and collects everything that is wrong with it.
 type compiler struct {
-	in         Input
+	in Input
+	// draft checks a file without a run.
+	draft      bool
+	sources    []string
+	unread     []template.Unread
 	problems   yaml.Problems
 	containers map[string]plan.Container // by lower-case alias
 	resources  plan.Resources
@@ -136,7 +148,7 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	}
 	switch {
 	case shapes == 0:
-		if len(c.problems) == 0 {
+		if c.whole() && !(c.draft && template.IsTemplate(n)) {
 			c.problems.Add(n.At, "the pipeline has nothing to do: it needs stages, jobs or steps")
 		}
 	case shapes > 1:
@@ -151,6 +163,9 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	}
 	c.checkUnits(p)
 }
+
+// whole reports whether everything was read and nothing is wrong yet: otherwise what is missing may follow from that.
+func (c *compiler) whole() bool { return len(c.problems) == 0 && len(c.unread) == 0 }
 
 // MaxInstances bounds the jobs of a run, every leg counted.
 const MaxInstances = 1000

@@ -81,7 +81,7 @@ func (c *compiler) hooks(o object, j *plan.Job) {
 	}
 	once := s.get("runOnce")
 	if once == nil || once.IsNull() {
-		if len(c.problems) == 0 {
+		if c.whole() {
 			c.problems.Add(n.At, "strategy of a deployment job is runOnce")
 		}
 		return
@@ -118,7 +118,7 @@ func (c *compiler) hook(around object, name plan.HookName, j *plan.Job) (h plan.
 		h.Pool = *own
 	}
 	h.Steps = c.steps(o.get("steps"), j, name)
-	if len(c.items(o.get("steps"), "steps of "+string(name))) == 0 && len(c.problems) == 0 {
+	if len(c.items(o.get("steps"), "steps of "+string(name))) == 0 && c.whole() {
 		c.problems.Add(o.at("steps"), "%s has no steps", name)
 	}
 	return h, true

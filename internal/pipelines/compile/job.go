@@ -52,7 +52,7 @@ func (c *compiler) job(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, dependen
 	j := c.jobOf(o, "job", pool, i)
 	c.strategy(&j, o.get("strategy"))
 	j.Steps = c.steps(o.get("steps"), &j, "")
-	if len(j.Steps) == 0 && len(c.problems) == 0 {
+	if len(j.Steps) == 0 && c.whole() {
 		c.problems.Add(o.at("steps"), "job %s has no steps", j.Name)
 	}
 	return j, c.dependsOn(o, "job", j.Name)
@@ -65,7 +65,7 @@ func (c *compiler) soleJob(root object, pool *plan.Pool) plan.Job {
 	j.Name = plan.DefaultJob
 	c.strategy(&j, o.get("strategy"))
 	j.Steps = c.steps(o.get("steps"), &j, "")
-	if len(c.items(o.get("steps"), "steps")) == 0 && len(c.problems) == 0 {
+	if len(c.items(o.get("steps"), "steps")) == 0 && c.whole() {
 		c.problems.Add(o.at("steps"), "the pipeline has no steps")
 	}
 	return j

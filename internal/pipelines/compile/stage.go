@@ -26,13 +26,13 @@ func (c *compiler) stages(n *yaml.Node, pool *plan.Pool) []plan.Stage {
 		}
 		s.Variables = c.variables(o.get("variables"), variableScope)
 		s.Jobs = c.jobs(o.get("jobs"), c.poolOr(o.get("pool"), pool))
-		if len(s.Jobs) == 0 && len(c.problems) == 0 {
+		if len(s.Jobs) == 0 && c.whole() {
 			c.problems.Add(o.at("jobs"), "stage %s has no jobs", s.Name)
 		}
 		depends = append(depends, c.dependsOn(o, "stage", s.Name))
 		list = append(list, s)
 	}
-	if len(list) == 0 && len(c.problems) == 0 {
+	if len(list) == 0 && c.whole() {
 		c.problems.Add(n.At, "stages is empty: a pipeline has at least one stage")
 	}
 	for i := range depends {
@@ -117,6 +117,7 @@ func (c *compiler) resolveDependencies(what string, list []dependency) [][]strin
 		for _, n := range d.names {
 			j, ok := declared[strings.ToLower(n.name)]
 			switch {
+			case !ok && len(c.unread) > 0: // it may be in what was not read
 			case !ok:
 				c.problems.Add(n.at, "%s %s depends on %q, which is no %s here%s", what, d.name, n.name, what, nearest.Suggest(n.name, all))
 			case j == i:

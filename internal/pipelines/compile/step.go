@@ -190,7 +190,7 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 			c.problems.Add(o.get("checkout").At, "checkout is self, none or a repository declared under resources.repositories, not %q%s", repository, nearest.Suggest(repository, aliases))
 			return false
 		}
-		if c.in.Repository == nil {
+		if c.in.Repository == nil && !c.draft {
 			c.problems.Unsupported(o.get("checkout").At, "checkout of other repositories is not there yet: only self")
 			return false
 		}

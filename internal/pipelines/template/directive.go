@@ -193,6 +193,9 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 	if err == nil {
 		v, err = p.expression.Evaluate(expression.Environment{Names: sc.env})
 	}
+	if err != nil && p.err == nil && e.in.Draft && p.expression.Names("parameters") {
+		return v, false // it may be right with the values of a run
+	}
 	if err != nil {
 		at := n.Locate(offset)
 		var mistake *expression.Error
@@ -211,6 +214,7 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 	text := n.Text
 	var b strings.Builder
 	place := 0
+	at = n.At
 	for {
 		start := strings.Index(text[place:], "${{")
 		if start < 0 {
@@ -237,6 +241,9 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 			e.problems.Add(n.Locate(start), "a %s cannot stand inside text: write it alone, or use convertToJson or join", k)
 			return v, n.At, false
 		}
+		if placeOf(value) == yaml.Nowhere {
+			at = yaml.Nowhere
+		}
 		b.WriteString(text[place:start])
 		b.WriteString(value.String())
 		place = end + 2
@@ -247,8 +254,8 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 	}
 	b.WriteString(text[place:])
 	v = expression.Str(b.String())
-	v.Origin = placed{n.At}
-	return v, n.At, true
+	v.Origin = placed{at}
+	return v, at, true
 }
 
 // closing is the place of the }} that ends an expression, which does not count inside quotes.

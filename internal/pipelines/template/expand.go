@@ -17,12 +17,15 @@ type Input struct {
 	// Path of the root file, relative to the root of its repository.
 	Path  string
 	Files Files
-	// Repository opens the repository with an alias; resources is the expanded resources section. Nil refuses `@alias`.
+	// Repository opens the repository with an alias; resources is the expanded resources section. Without it, or its files, `@alias` is refused.
 	Repository func(alias string, resources *yaml.Node) (Files, error)
 	// Parameters are the values of run-time parameters as JSON gives them.
 	Parameters map[string]any
 	// Variables are those known before the run exists.
 	Variables map[string]string
+	// Draft expands a file to check it, without a run: parameters of the root file without a value get one of their type, and
+	// templates of repositories that cannot be opened are left out and told in Output.Unread.
+	Draft bool
 }
 
 // Output is an expanded file.
@@ -33,6 +36,8 @@ type Output struct {
 	Parameters []plan.Parameter
 	// Sources are the files that were read, the root file first.
 	Sources []string
+	// Unread are the templates that a draft left out.
+	Unread []Unread
 }
 
 // where says which part of the language a node is, as far as templates care: the name of the list that it is, or is an
@@ -73,6 +78,8 @@ type expander struct {
 	repositories map[string]*repository
 	resources    *yaml.Node
 	parsed       map[string]parsed
+	unread       []Unread
+	template     bool // a draft of a file that others include
 
 	inclusions, evaluations, nodes, bytes int
 	stopped                               bool
@@ -93,11 +100,20 @@ func Expand(in Input) (Output, error) {
 	if root == nil {
 		return out, e.problems.Err()
 	}
+	e.template = in.Draft && IsTemplate(root)
 	definitions, untyped := e.definitions(root.Get("parameters"))
-	if untyped && len(definitions) > 0 {
+	if untyped && len(definitions) > 0 && !in.Draft {
 		e.problems.Add(root.Get("parameters").At, "parameters of the root file are a list, each with name, type and default")
 	}
-	fields := e.bind(definitions, false, e.queued(definitions, top), top, in.Path)
+	values := e.queued(definitions, top)
+	if in.Draft {
+		if untyped {
+			definitions = nil // the old form is a template's
+			values = oldForm(root.Get("parameters"))
+		}
+		values = e.drafted(definitions, values)
+	}
+	fields := e.bind(definitions, in.Draft && untyped, values, top, in.Path)
 	for _, d := range definitions {
 		v, _ := fields.Get(d.Name)
 		d.Value = jsonOf(v)
@@ -113,7 +129,7 @@ func Expand(in Input) (Output, error) {
 	sc := newScope(fields, &variables, 0)
 	e.declareRepositories(root, sc)
 	out.Root = e.extend(e.expandMap(root, inRoot, sc), sc)
-	out.Sources = e.sources
+	out.Sources, out.Unread = e.sources, e.unread
 	return out, e.problems.Err()
 }
 
@@ -149,7 +165,7 @@ func (e *expander) declareRepositories(root *yaml.Node, sc *scope) {
 	}
 	for _, item := range list.Items {
 		if alias := item.Get("repository"); alias != nil && alias.Kind == yaml.Scalar {
-			e.repositories[strings.ToLower(alias.Text)] = &repository{declared: true}
+			e.repositories[strings.ToLower(alias.Text)] = &repository{}
 		}
 	}
 }

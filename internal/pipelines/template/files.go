@@ -104,31 +104,45 @@ func (e *expander) resolve(reference string, at slipway.Position) (s source, ok 
 
 // repository is one that `resources.repositories` declares.
 type repository struct {
-	declared bool
-	opened   bool
-	files    Files
+	opened bool
+	files  Files
+	// left says that a draft goes on without it.
+	left bool
 }
 
 // open makes the files of another repository readable.
 func (e *expander) open(alias string, at slipway.Position) bool {
 	r := e.repositories[strings.ToLower(alias)]
+	if r == nil && e.template {
+		r = &repository{} // the file that includes this one declares it
+		e.repositories[strings.ToLower(alias)] = r
+	}
 	if r == nil {
 		e.problems.Add(at, "no repository %q is declared under resources.repositories%s", alias, e.nearestRepository(alias))
 		return false
 	}
-	if r.opened {
-		return r.files != nil
+	if !r.opened {
+		r.opened = true
+		e.openFiles(r, alias, at)
 	}
-	r.opened = true
-	if e.in.Repository == nil {
-		e.problems.Unsupported(at, "templates of other repositories (@%s) cannot be read here: put the file into this repository and leave @%s out", alias, alias)
-		return false
+	if r.left {
+		e.unread = append(e.unread, Unread{alias, at})
 	}
-	files, err := e.in.Repository(alias, e.resources)
-	if err != nil {
+	return r.files != nil
+}
+
+func (e *expander) openFiles(r *repository, alias string, at slipway.Position) {
+	var err error
+	if e.in.Repository != nil {
+		r.files, err = e.in.Repository(alias, e.resources)
+	}
+	switch {
+	case err != nil:
 		e.problems.Append(at, err)
-		return false
+	case r.files != nil:
+	case e.in.Draft:
+		r.left = true
+	default:
+		e.problems.Unsupported(at, "templates of other repositories (@%s) cannot be read here: put the file into this repository and leave @%s out", alias, alias)
 	}
-	r.files = files
-	return true
 }

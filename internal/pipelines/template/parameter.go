@@ -164,7 +164,7 @@ func jsonOf(v expression.Value) json.RawMessage {
 
 // convert checks a value against a parameter's type and allowed values.
 func (e *expander) convert(d *definition, n *yaml.Node, at slipway.Position) expression.Value {
-	if n.At.Line > 0 {
+	if n.At.Line > 0 || n.At == yaml.Nowhere {
 		at = n.At
 	}
 	wrong := func(what string) expression.Value {
@@ -201,6 +201,12 @@ func (e *expander) convert(d *definition, n *yaml.Node, at slipway.Position) exp
 		}
 	}
 	e.checkAllowed(d, n, v, at)
+	if n.At == yaml.Nowhere {
+		v.Origin = placed{n.At}
+		if n.Kind != yaml.Scalar {
+			v.Origin = n
+		}
+	}
 	return v
 }
 

@@ -19,6 +19,7 @@ const (
 	BuildBuildID                  = "Build.BuildId"
 	BuildBuildNumber              = "Build.BuildNumber"
 	BuildBuildURI                 = "Build.BuildUri"
+	BuildCronScheduleDisplayName  = "Build.CronSchedule.DisplayName"
 	BuildDefinitionID             = "System.DefinitionId"
 	BuildDefinitionName           = "Build.DefinitionName"
 	BuildReason                   = "Build.Reason"

@@ -65,8 +65,12 @@ func (p *Problems) Append(at slipway.Position, err error) {
 	}
 }
 
+// Nowhere is the place of what stands in no file, such as the value of a parameter that nobody gave. Problems there are not
+// recorded.
+var Nowhere = slipway.Position{File: "\x00"}
+
 func (p *Problems) put(q *slipway.Problem) {
-	if len(*p) >= maxProblems {
+	if len(*p) >= maxProblems || *q.Position == Nowhere {
 		return
 	}
 	for _, old := range *p {
@@ -77,11 +81,16 @@ func (p *Problems) put(q *slipway.Problem) {
 	*p = append(*p, q)
 }
 
-// Err is p in the order of files and lines, nil without problems.
+// Err is Sorted, nil without problems.
 func (p Problems) Err() error {
 	if len(p) == 0 {
 		return nil
 	}
+	return p.Sorted()
+}
+
+// Sorted is p in the order of files and lines.
+func (p Problems) Sorted() Problems {
 	sorted := slices.Clone(p)
 	first := map[string]int{} // files in the order in which they came up
 	for _, q := range p {

@@ -1,0 +1,192 @@
+package pipelines_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+)
+
+// hand is a clock that a test moves.
+type hand struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (h *hand) Now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now
+}
+
+func (h *hand) set(text string) {
+	t, err := time.Parse("2006-01-02 15:04", text)
+	if err != nil {
+		panic(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = t
+}
+
+const nightly = "trigger: none\nschedules:\n- cron: 0 3 * * *\n  displayName: Nightly\n  branches: {include: [main, releases/*]}\nsteps:\n- bash: x\n"
+
+// next lists the pipeline's schedules with their branches and times.
+func (w *world) next() (list []string) {
+	w.Helper()
+	all, err := w.Schedules(context.Background(), 1)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, s := range all {
+		list = append(list, s.DisplayName+" "+s.Ref+" "+s.Next.Format("01-02 15:04"))
+	}
+	return list
+}
+
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		now := &hand{}
+		now.set("2026-03-01 12:00")
+		w := setupAt(t, d, now)
+		w.source.text = nightly
+		w.source.tips = map[string]slipway.CommitID{"refs/heads/main": commitOf(1)}
+		w.pushPaths(1, "main")
+		w.pushPaths(2, "feature") // its file has the schedule too, which is not for it
+		if got := w.next(); len(got) != 1 || got[0] != "Nightly refs/heads/main 03-02 03:00" {
+			t.Fatalf("schedules %v", got)
+		}
+		w.startOwed()
+		if n := len(w.runs()); n != 0 {
+			t.Fatalf("%d runs before the time", n)
+		}
+		now.set("2026-03-02 03:00")
+		w.startOwed()
+		w.startOwed()
+		runs := w.runs()
+		if len(runs) != 1 || runs[0].Reason != variable.ReasonSchedule || runs[0].ScheduleName != "Nightly" || runs[0].Commit != commitOf(1) || runs[0].Actor != slipway.System {
+			t.Fatalf("runs %+v", runs)
+		}
+		if a := w.do(runs[0].ID, "__default.Job", job.Completion{Result: schedule.Failed}); a.Variables.Text("build.cronschedule.displayname") != "Nightly" || a.Variables.Text("Build.Reason") != "Schedule" {
+			t.Errorf("variables %v", a.Variables)
+		}
+		// Nothing changed, but no run has succeeded yet. Four nights without a server are one run.
+		now.set("2026-03-06 09:30")
+		w.startOwed()
+		w.startOwed()
+		if runs = w.runs(); len(runs) != 2 {
+			t.Fatalf("%d runs after nights without a server, want one more", len(runs))
+		}
+		if got := w.next(); got[0] != "Nightly refs/heads/main 03-07 03:00" {
+			t.Errorf("schedules %v", got)
+		}
+		w.end(runs[1].ID, schedule.SucceededWithIssues)
+		now.set("2026-03-07 03:00")
+		w.startOwed()
+		if n := len(w.runs()); n != 2 {
+			t.Errorf("%d runs though nothing changed", n)
+		}
+		w.source.tips["refs/heads/main"] = commitOf(3)
+		w.pushPaths(3, "main")
+		now.set("2026-03-08 03:00")
+		w.startOwed()
+		if runs := w.runs(); len(runs) != 3 || runs[2].Commit != commitOf(3) {
+			t.Errorf("after a change: %+v", runs)
+		}
+	})
+}
+
+func TestSchedulesFollowTheFileOfTheBranch(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		now := &hand{}
+		now.set("2026-03-01 12:00")
+		w, ctx := setupAt(t, d, now), context.Background()
+		const two = "trigger: none\nschedules:\n- {cron: 0 4 * * *, displayName: Later, branches: {include: ['*']}, always: true}\n- {cron: 0 3 * * *, displayName: Nightly, branches: {include: [main]}}\nsteps:\n- bash: x\n"
+		w.source.text = nightly
+		w.source.files = map[slipway.CommitID]string{commitOf(2): two, commitOf(3): "steps:\n- bash: x\n", commitOf(4): "schedules: 7"}
+		w.source.tips = map[string]slipway.CommitID{"refs/heads/main": commitOf(1), "refs/heads/releases/1": commitOf(1), "refs/heads/feature": commitOf(2)}
+		// A new pipeline reads all branches.
+		p, err := w.CreateDefinition(ctx, pipelines.Definition{Project: "p", Name: "shop", Repository: "r", Path: pipelines.DefaultPath})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.startOwed()
+		want := func(list ...string) {
+			t.Helper()
+			got := w.next()
+			if len(got) != len(list) {
+				t.Fatalf("schedules %v, want %v", got, list)
+			}
+			for _, one := range list {
+				found := false
+				for _, g := range got {
+					found = found || g == one
+				}
+				if !found {
+					t.Errorf("schedules %v, want %v", got, list)
+				}
+			}
+		}
+		want("Nightly refs/heads/main 03-02 03:00", "Nightly refs/heads/releases/1 03-02 03:00", "Later refs/heads/feature 03-02 04:00")
+		w.pushPaths(2, "main")
+		want("Nightly refs/heads/main 03-02 03:00", "Later refs/heads/main 03-02 04:00", "Nightly refs/heads/releases/1 03-02 03:00", "Later refs/heads/feature 03-02 04:00")
+		w.pushPaths(1, "main") // delivered late
+		w.pushPaths(4, "main") // broken: what was there stays
+		want("Nightly refs/heads/main 03-02 03:00", "Later refs/heads/main 03-02 04:00", "Nightly refs/heads/releases/1 03-02 03:00", "Later refs/heads/feature 03-02 04:00")
+		for i, branch := range []string{"releases/1", "feature"} {
+			if _, err := w.Pushed(ctx, pipelines.Push{Event: int64(10 + i), Repository: "r", Ref: "refs/heads/" + branch}); err != nil { // deleted
+				t.Fatal(err)
+			}
+		}
+		want("Nightly refs/heads/main 03-02 03:00", "Later refs/heads/main 03-02 04:00")
+		// A disabled pipeline lets the time pass.
+		if err := w.SetDisabled(ctx, p.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		before := len(w.runs())
+		now.set("2026-03-02 03:30")
+		w.startOwed()
+		want("Nightly refs/heads/main 03-03 03:00", "Later refs/heads/main 03-02 04:00")
+		if n := len(w.runs()); n != before {
+			t.Errorf("%d runs of a disabled pipeline", n-before)
+		}
+		w.pushPaths(20, "main")
+		w.source.files[commitOf(21)] = w.source.files[commitOf(3)]
+		w.pushPaths(21, "main")
+		want()
+	})
+}
+
+// Two servers start a run that is due once.
+func TestScheduleStartsOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		now := &hand{}
+		now.set("2026-03-01 12:00")
+		w := setupAt(t, d, now)
+		other := setupAt(t, d, now)
+		w.source.text, other.source.text = nightly, nightly
+		w.pushPaths(1, "main")
+		w.startOwed()
+		now.set("2026-03-02 03:01")
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(w.startOwed)
+			group.Go(other.startOwed)
+		}
+		group.Wait()
+		if n := len(w.runs()); n != 1 {
+			t.Errorf("%d runs, want 1", n)
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package template
+
+import (
+	"slices"
+	"strings"
+
+	"slipway"
+	"slipway/internal/pipelines/schema"
+	"slipway/internal/pipelines/yaml"
+)
+
+// Unread is a template that a draft could not read, since its repository is not there.
+type Unread struct {
+	Repository string
+	At         slipway.Position
+}
+
+// IsTemplate reports whether a file looks as if others include it: besides parameters it has one list of stages, jobs, steps
+// or variables and nothing else.
+func IsTemplate(root *yaml.Node) bool {
+	lists := 0
+	for _, p := range root.Pairs {
+		switch p.Key.Text {
+		case "parameters":
+		case string(inStages), string(inJobs), string(inSteps), string(inVariables):
+			lists++
+		default:
+			return false
+		}
+	}
+	return lists == 1
+}
+
+// drafted adds values for the parameters that have none.
+func (e *expander) drafted(list []definition, values []given) []given {
+	for i := range list {
+		d := &list[i]
+		if d.node == nil && !slices.ContainsFunc(values, func(g given) bool { return strings.EqualFold(g.name, d.Name) }) {
+			values = append(values, given{d.Name, placeholder(d), yaml.Nowhere})
+		}
+	}
+	return values
+}
+
+// oldForm are the defaults of parameters in the old map form.
+func oldForm(n *yaml.Node) []given {
+	if n == nil {
+		return nil
+	}
+	list := make([]given, len(n.Pairs))
+	for i, p := range n.Pairs {
+		value := p.Value
+		if value.IsNull() || value.Kind == yaml.Scalar && value.Text == "" {
+			value = yaml.Text(identifier(p.Key.Text), yaml.Nowhere)
+		}
+		list[i] = given{p.Key.Text, value, p.Key.At}
+	}
+	return list
+}
+
+// placeholder is a value of a parameter's type for one that nobody gave. It stands nowhere, so that nothing is said about
+// what follows from it.
+func placeholder(d *definition) *yaml.Node {
+	text := func(s string) *yaml.Node { return yaml.Text(s, yaml.Nowhere) }
+	pair := func(key string, value *yaml.Node) *yaml.Node {
+		return &yaml.Node{Kind: yaml.Map, At: yaml.Nowhere, Pairs: []yaml.Pair{{Key: text(key), Value: value}}}
+	}
+	listOf := func(items ...*yaml.Node) *yaml.Node { return &yaml.Node{Kind: yaml.List, At: yaml.Nowhere, Items: items} }
+	steps := listOf(pair("script", text("true")))
+	job := pair("job", text(d.Name))
+	job.Pairs = append(job.Pairs, yaml.Pair{Key: text("steps"), Value: steps})
+	stage := pair("stage", text(d.Name))
+	stage.Pairs = append(stage.Pairs, yaml.Pair{Key: text("jobs"), Value: listOf(job)})
+	if len(d.values) > 0 && d.values[0].Kind == yaml.Scalar {
+		return &yaml.Node{Text: d.values[0].Text, Plain: d.values[0].Plain, At: yaml.Nowhere}
+	}
+	switch d.Type {
+	case "number":
+		return yaml.Plain("1", yaml.Nowhere)
+	case "boolean":
+		return yaml.Plain("false", yaml.Nowhere)
+	case "step":
+		return steps.Items[0]
+	case "stepList":
+		return steps
+	case "job", "deployment":
+		return job
+	case "jobList", "deploymentList":
+		return listOf(job)
+	case "stage":
+		return stage
+	case "stageList":
+		return listOf(stage)
+	case "container":
+		return pair("image", text("image"))
+	}
+	switch schema.ParameterShape(d.Type) {
+	case schema.ListShape:
+		return listOf()
+	case schema.ScalarShape:
+		return text(identifier(d.Name))
+	}
+	return &yaml.Node{Kind: yaml.Map, At: yaml.Nowhere}
+}
+
+// identifier is a name as stages, jobs and steps may have it.
+func identifier(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, name)
+}
