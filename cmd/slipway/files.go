@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"slipway"
 	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/plan"
 )
 
 // folder reads a repository's files from a checkout.
@@ -21,30 +23,59 @@ func (f folder) ReadFile(path string) ([]byte, error) { return f.root.ReadFile(p
 
 const defaultPipeline = "azure-pipelines.yml"
 
-// input reads the pipeline file that the arguments name, below the nearest folder that holds .git, so that absolute
-// template paths find their files.
-func input(args []string) (compile.Input, error) {
-	file := defaultPipeline
-	if len(args) > 0 {
-		file = args[0]
-	}
+// repositoryFlag adds the flag that says where other repositories are checked out.
+func repositoryFlag(cmd *cobra.Command) *[]string {
+	return cmd.Flags().StringArray("repository", nil, "ALIAS=FOLDER: where a repository under resources.repositories is checked out")
+}
+
+// input reads a pipeline file below the nearest folder that holds .git, which is top, so that absolute template paths find
+// their files. checkouts are ALIAS=FOLDER.
+func input(file string, checkouts []string) (in compile.Input, top string, err error) {
 	path, err := filepath.Abs(file)
 	if err != nil {
-		return compile.Input{}, err
+		return in, "", err
 	}
-	if _, err := os.Stat(path); err != nil {
-		return compile.Input{}, slipway.NotFound("there is no file %s: name the pipeline's file", file)
+	if s, err := os.Stat(path); err != nil || s.IsDir() {
+		return in, "", slipway.NotFound("there is no file %s: name the pipeline's file", file)
 	}
-	top := repositoryRoot(filepath.Dir(path))
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return in, "", err
+	}
+	top = repositoryRoot(filepath.Dir(path))
 	root, err := os.OpenRoot(top)
 	if err != nil {
-		return compile.Input{}, err
+		return in, "", err
 	}
 	relative, err := filepath.Rel(top, path)
 	if err != nil {
-		return compile.Input{}, err
+		return in, "", err
 	}
-	return compile.Input{Path: filepath.ToSlash(relative), Files: folder{root}}, nil
+	others, err := openCheckouts(checkouts)
+	if err != nil {
+		return in, "", err
+	}
+	return compile.Input{Path: filepath.ToSlash(relative), Files: folder{root}, Repository: func(r plan.Repository) (compile.Files, error) {
+		if f, ok := others[strings.ToLower(r.Alias)]; ok {
+			return f, nil
+		}
+		return nil, nil
+	}}, top, nil
+}
+
+func openCheckouts(checkouts []string) (map[string]folder, error) {
+	open := map[string]folder{}
+	for _, c := range checkouts {
+		alias, dir, ok := strings.Cut(c, "=")
+		if !ok || alias == "" {
+			return nil, slipway.Invalid("--repository %s: write ALIAS=FOLDER", c)
+		}
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, fmt.Errorf("--repository %s: %w", c, err)
+		}
+		open[strings.ToLower(alias)] = folder{root}
+	}
+	return open, nil
 }
 
 func repositoryRoot(dir string) string {
@@ -57,46 +88,31 @@ func repositoryRoot(dir string) string {
 	}
 }
 
-func validateCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "validate [FILE]", GroupID: "files", Short: "check a pipeline file, and say everything that is wrong with it",
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := input(args)
-			if err != nil {
-				return err
-			}
-			p, err := compile.Compile(in)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				return &exitError{1}
-			}
-			jobs := 0
-			for _, s := range p.Stages {
-				jobs += len(s.Jobs)
-			}
-			fmt.Printf("%s is fine: %d stages, %d jobs\n", in.Path, len(p.Stages), jobs)
-			return nil
-		},
+func fileArgument(args []string) string {
+	if len(args) > 0 {
+		return args[0]
 	}
+	return defaultPipeline
 }
 
 func expandCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "expand [FILE]", GroupID: "files", Short: "print a pipeline file with its templates expanded",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := input(args)
-			if err != nil {
-				return err
-			}
-			text, err := compile.Expand(in)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				return &exitError{1}
-			}
-			_, err = os.Stdout.Write(text)
-			return err
-		},
 	}
+	checkouts := repositoryFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		in, _, err := input(fileArgument(args), *checkouts)
+		if err != nil {
+			return err
+		}
+		text, err := compile.Expand(in)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return &exitError{1}
+		}
+		_, err = os.Stdout.Write(text)
+		return err
+	}
+	return cmd
 }
