@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -102,6 +105,14 @@ func (i *Importer) layer(ctx context.Context, l Layer) (*storedLayer, error) {
 	if have, err := i.stored(key); have != nil || err != nil {
 		return have, err
 	}
+	unlock, err := i.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if have, err := i.stored(key); have != nil || err != nil { // made by another process in the meantime
+		return have, err
+	}
 	i.progress("making " + l.title())
 	start := time.Now()
 	if err := l.make(ctx, i); err != nil {
@@ -116,6 +127,35 @@ func (i *Importer) layer(ctx context.Context, l Layer) (*storedLayer, error) {
 	}
 	i.progress(fmt.Sprintf("made %s: %d MB in %.1f s", l.title(), have.meta.Size>>20, time.Since(start).Seconds()))
 	return have, nil
+}
+
+const lockPoll = 200 * time.Millisecond
+
+// lock keeps other processes with the same folder from making layers.
+func (i *Importer) lock(ctx context.Context) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(i.folder, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock base images: %w", err)
+	}
+	for told := false; ; told = true {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock base images: %w", err)
+		}
+		if !told {
+			i.progress("waiting for another process that makes base images")
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, ctx.Err()
+		case <-time.After(lockPoll):
+		}
+	}
 }
 
 func (s Spec) image(layers []*storedLayer) (v1.Image, error) {
