@@ -56,12 +56,12 @@ func Open(ctx context.Context, d *db.DB, c clock.Clock, logger *slog.Logger) (*L
 	if d.Engine() == db.Postgres {
 		err = migrateRiver(ctx, riverpgxv5.New(d.Pool()), logger)
 		if err == nil {
-			l.insert, err = river.NewClient(riverdatabasesql.New(nil), &river.Config{Logger: logger})
+			l.insert, err = river.NewClient(riverdatabasesql.New(nil), &river.Config{Logger: queueLogger(logger)})
 		}
 	} else {
 		err = migrateRiver(ctx, riversqlite.New(d.QueueDB()), logger)
 		if err == nil {
-			l.insert, err = river.NewClient(riversqlite.New(nil), &river.Config{Logger: logger})
+			l.insert, err = river.NewClient(riversqlite.New(nil), &river.Config{Logger: queueLogger(logger)})
 		}
 	}
 	if err != nil {
@@ -69,6 +69,19 @@ func Open(ctx context.Context, d *db.DB, c clock.Clock, logger *slog.Logger) (*L
 	}
 	return l, nil
 }
+
+// queueLogger passes on what the job queue warns of; what else it says, every few seconds, tells an operator nothing.
+func queueLogger(logger *slog.Logger) *slog.Logger { return slog.New(warnings{logger.Handler()}) }
+
+type warnings struct{ slog.Handler }
+
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && w.Handler.Enabled(ctx, level)
+}
+
+func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(attrs)} }
+
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
 
 func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], logger *slog.Logger) error {
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -137,7 +150,7 @@ func work[T any](ctx context.Context, l *Log, driver riverdriver.Driver[T]) erro
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &deliverer{log: l})
 	client, err := river.NewClient(driver, &river.Config{
-		Logger:            l.logger,
+		Logger:            queueLogger(l.logger),
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: concurrentDeliveries}},
 		Workers:           workers,
 		FetchCooldown:     10 * time.Millisecond,
