@@ -71,8 +71,11 @@ type scene struct {
 
 // diagnose finds why a workload is not ready: the worst cause, CauseWaiting when nothing is known to be wrong.
 func (s scene) diagnose(workload *unstructured.Unstructured) Cause {
+	if unobserved(workload) { // whatever pods there are, they are of the template before
+		return Cause{}
+	}
 	owners := []string{string(workload.GetUID())}
-	if rs := s.newestReplicaSet(workload); rs != nil {
+	if rs := s.currentReplicaSet(workload); rs != nil {
 		owners = []string{string(rs.UID)}
 		if c := s.refused(rs.Name, string(rs.UID)); c.Kind != CauseNone {
 			return c
@@ -108,25 +111,25 @@ func outdated(p *corev1.Pod, workload *unstructured.Unstructured) bool {
 
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
-// newestReplicaSet is that of a Deployment's present template.
-func (s scene) newestReplicaSet(workload *unstructured.Unstructured) *appsv1.ReplicaSet {
-	var newest *appsv1.ReplicaSet
-	for _, rs := range s.replicaSets {
-		own := metav1.GetControllerOf(rs)
-		if own == nil || own.UID != workload.GetUID() {
-			continue
-		}
-		if newest == nil || revision(rs) > revision(newest) {
-			newest = rs
-		}
+// unobserved reports that a workload's controller has not acted on its present template yet.
+func unobserved(workload *unstructured.Unstructured) bool {
+	switch workload.GetKind() {
+	case "Deployment", "StatefulSet", "DaemonSet":
+		observed, _, _ := unstructured.NestedInt64(workload.Object, "status", "observedGeneration")
+		return observed < workload.GetGeneration()
 	}
-	return newest
+	return false
 }
 
-func revision(rs *appsv1.ReplicaSet) int {
-	var n int
-	_, _ = fmt.Sscan(rs.Annotations[revisionAnnotation], &n)
-	return n
+// currentReplicaSet is that of a Deployment's present template, which has the Deployment's revision.
+func (s scene) currentReplicaSet(workload *unstructured.Unstructured) *appsv1.ReplicaSet {
+	for _, rs := range s.replicaSets {
+		own := metav1.GetControllerOf(rs)
+		if own != nil && own.UID == workload.GetUID() && rs.Annotations[revisionAnnotation] == workload.GetAnnotations()[revisionAnnotation] {
+			return rs
+		}
+	}
+	return nil
 }
 
 // refused finds why a controller cannot create its pods, from the latest of its events.

@@ -57,7 +57,7 @@ func readScene(t *testing.T, path string) (want string, workload *unstructured.U
 			workload = &unstructured.Unstructured{Object: raw}
 		}
 	}
-	return strings.TrimPrefix(first, "# "), workload, s
+	return strings.TrimSpace(strings.TrimPrefix(first, "#")), workload, s
 }
 
 func TestDiagnose(t *testing.T) {
