@@ -119,6 +119,22 @@ func (s *Service) nextBatch(ctx context.Context, q db.Querier, pipeline slipway.
 	return list, trigger.NextBatch(n > 0, waiting), nil
 }
 
+// WaitingPushes counts the pushes that wait for the run under way of their branch, by its full name (trigger.batch).
+func (s *Service) WaitingPushes(ctx context.Context, pipeline slipway.PipelineID) (map[string]int, error) {
+	counts := map[string]int{}
+	_, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, _ *struct{}) error {
+		var ref string
+		var n int
+		err := row.Scan(&ref, &n)
+		counts[ref] = n
+		return err
+	}, `SELECT ref, COUNT(*) FROM pipeline_pushes WHERE run = 0 AND pipeline = $1 GROUP BY ref ORDER BY ref LIMIT 1000`, int64(pipeline))
+	if err != nil {
+		return nil, fmt.Errorf("count pushes that wait: %w", err)
+	}
+	return counts, nil
+}
+
 // claimBatch makes sure in the transaction that creates a run that it is still the one to create. Transactions that do so
 // for one pipeline come one after the other.
 func (s *Service) claimBatch(ctx context.Context, tx *db.Tx, pipeline slipway.PipelineID, ref string, event int64) error {

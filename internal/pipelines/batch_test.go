@@ -75,6 +75,9 @@ func TestBatchedPushes(t *testing.T) {
 		if runs := w.pushPaths(6, "other", "src/a"); len(runs) != 0 {
 			t.Errorf("a branch that does not trigger: %+v", runs)
 		}
+		if n, err := w.WaitingPushes(ctx, first[0].Pipeline); err != nil || n["refs/heads/main"] != 3 || len(n) != 1 {
+			t.Errorf("waiting %v, %v", n, err)
+		}
 		w.startOwed()
 		if runs := w.runs(); len(runs) != 1 {
 			t.Fatalf("%d runs while one is under way", len(runs))

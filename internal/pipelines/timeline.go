@@ -39,6 +39,8 @@ func stepsOf(ctx context.Context, q db.Querier, id slipway.JobID) ([]Step, error
 type Timeline struct {
 	Run    Run
 	Stages []TimelineStage
+	// Warnings are those of the file: what it says and most likely does not mean, or what has no effect.
+	Warnings []plan.Warning
 }
 
 // TimelineStage is the latest attempt of a stage.
@@ -74,6 +76,7 @@ func (s *Service) Timeline(ctx context.Context, id slipway.RunID) (*Timeline, er
 	if err != nil {
 		return nil, err
 	}
+	t.Warnings = p.Warnings
 	stages, err := stagesOf(ctx, s.db, id)
 	if err != nil {
 		return nil, err

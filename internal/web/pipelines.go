@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +70,8 @@ type pipelinesView struct {
 	Pipelines []pipelineRow
 	Chosen    *pipelineRow // when the page is about one pipeline
 	Runs      []runRow
+	Schedules []scheduleRow // of the chosen one
+	Waiting   []waitingRow
 	Older     string // URL of older runs, if there are any
 	Library   string
 	QueueURL  string
@@ -81,6 +85,18 @@ type pipelineRow struct {
 	Disabled      bool
 	Latest        *runRow
 	DefaultBranch string
+	Next          time.Time // of its schedules
+}
+
+type scheduleRow struct {
+	Name, Branch, Cron, When string
+	Next                     time.Time
+}
+
+// waitingRow is a branch with pushes that wait for its run under way.
+type waitingRow struct {
+	Branch string
+	Pushes int
 }
 
 type runRow struct {
@@ -117,6 +133,11 @@ func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) err
 	if chosen != 0 && view.Chosen == nil {
 		return slipway.NotFound("there is no pipeline %d in this project", chosen)
 	}
+	if view.Chosen != nil {
+		if err := p.addTriggers(r.Context(), &view); err != nil {
+			return err
+		}
+	}
 	runs, err := p.pipelines.List(r.Context(), filter)
 	if err != nil {
 		return err
@@ -145,11 +166,41 @@ func (p pipelinesPages) pipelineRow(ctx context.Context, v View, d pipelines.Def
 		latest := p.runRow(ctx, v, &runs[0])
 		row.Latest = &latest
 	}
+	schedules, err := p.pipelines.Schedules(ctx, d.ID)
+	if err != nil {
+		return row, err
+	}
+	if len(schedules) > 0 && !d.Disabled {
+		row.Next = schedules[0].Next
+	}
 	return row, nil
 }
 
+// addTriggers shows what will start runs of the chosen pipeline: its schedules, and pushes that wait.
+func (p pipelinesPages) addTriggers(ctx context.Context, view *pipelinesView) error {
+	schedules, err := p.pipelines.Schedules(ctx, view.Chosen.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range schedules {
+		row := scheduleRow{Name: s.DisplayName, Branch: branchName(s.Ref), Cron: s.Cron, When: "if something changed", Next: s.Next}
+		switch {
+		case s.Always:
+			row.When = "always"
+		case s.Batch:
+			row.When = "if something changed and no run of it is under way"
+		}
+		view.Schedules = append(view.Schedules, row)
+	}
+	waiting, err := p.pipelines.WaitingPushes(ctx, view.Chosen.ID)
+	for _, ref := range slices.Sorted(maps.Keys(waiting)) {
+		view.Waiting = append(view.Waiting, waitingRow{Branch: branchName(ref), Pushes: waiting[ref]})
+	}
+	return err
+}
+
 func (p pipelinesPages) runRow(ctx context.Context, v View, run *pipelines.Run) runRow {
-	row := runRow{URL: runURL(v, run.ID), Number: run.Number, Title: run.Title, Pipeline: run.PipelineName, Branch: branchName(run.Ref), Reason: reasonWords(run.Reason),
+	row := runRow{URL: runURL(v, run.ID), Number: run.Number, Title: run.Title, Pipeline: run.PipelineName, Branch: branchName(run.Ref), Reason: reasonWords(run),
 		State: runState(run), Who: run.Actor.Name, Commit: run.Commit, Queued: run.Queued, Took: span(run.Started, run.Finished)}
 	if p.repos != nil {
 		if repo, err := p.repos.Get(ctx, run.Repository); err == nil { // a repository that is gone leaves the commit without a link
@@ -166,16 +217,20 @@ func runState(run *pipelines.Run) string {
 	return stateWord(string(run.State), string(run.Result))
 }
 
-func reasonWords(reason string) string {
-	switch reason {
-	case "IndividualCI", "BatchedCI":
+func reasonWords(run *pipelines.Run) string {
+	switch run.Reason {
+	case "IndividualCI":
 		return "push"
+	case "BatchedCI":
+		return "pushes together"
+	case "Schedule":
+		return strings.TrimSpace("schedule " + run.ScheduleName)
 	case "Manual":
 		return "by hand"
 	case "PullRequest":
 		return "pull request"
 	}
-	return strings.ToLower(reason)
+	return strings.ToLower(run.Reason)
 }
 
 // span is the time from begin to end, or to now while something runs.

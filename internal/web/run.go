@@ -17,6 +17,7 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 )
 
@@ -27,6 +28,7 @@ type runView struct {
 	Trace     string
 	Live      string // "" once the run is over
 	Problems  []pipelines.FileProblem
+	Warnings  []plan.Warning
 	Columns   [][]stageBox
 	Jobs      []jobRow
 	Tags      []string
@@ -113,7 +115,7 @@ func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) erro
 // runView is what the live part of the page shows.
 func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) (runView, error) {
 	run := &t.Run
-	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), ID: run.ID, Problems: run.Problems, Tags: run.Tags, By: run.CanceledBy,
+	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), ID: run.ID, Problems: run.Problems, Warnings: t.Warnings, Tags: run.Tags, By: run.CanceledBy,
 		Trace: traceURL(v, slipway.Ref(slipway.RefRun, run.ID))}
 	mayChange := p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
 	over := run.State == pipelines.RunCompleted
