@@ -28,11 +28,15 @@ func Check(in Input) Report {
 	for _, u := range c.unread {
 		r.Warnings = append(r.Warnings, plan.Warning{At: u.At, Message: fmt.Sprintf("templates of repository %s are not checked, since it is not here", u.Repository)})
 	}
-	if p == nil || len(c.unread) > 0 {
+	if p == nil {
 		return r
 	}
-	for _, w := range warnings(p) {
-		if w.At != yaml.Nowhere {
+	found := c.warnings
+	if !c.open() { // otherwise what is read may be there
+		found = append(found, warnings(p)...)
+	}
+	for _, w := range found {
+		if w.At.File != yaml.Nowhere.File {
 			r.Warnings = append(r.Warnings, w)
 		}
 	}

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"slipway"
@@ -47,7 +48,7 @@ func Compile(in Input) (*plan.Plan, error) {
 	if err := c.problems.Err(); err != nil {
 		return nil, err
 	}
-	p.Warnings = warnings(p)
+	p.Warnings = append(c.warnings, warnings(p)...)
 	return p, nil
 }
 
@@ -56,7 +57,7 @@ func (c *compiler) compile() *plan.Plan {
 	in := c.in
 	out, err := expand(in, c.draft)
 	c.problems.Append(slipway.Position{File: in.Path, Line: 1, Column: 1}, err)
-	c.sources, c.unread = out.Sources, out.Unread
+	c.sources, c.unread, c.template, c.drafted = out.Sources, out.Unread, out.Template, out.Drafted
 	if out.Root == nil {
 		return nil
 	}
@@ -121,7 +122,10 @@ type compiler struct {
 	draft      bool
 	sources    []string
 	unread     []template.Unread
+	template   bool // a draft of a file that others include
+	drafted    bool // parameters got values of their type
 	problems   yaml.Problems
+	warnings   []plan.Warning
 	containers map[string]plan.Container // by lower-case alias
 	resources  plan.Resources
 }
@@ -148,7 +152,7 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	}
 	switch {
 	case shapes == 0:
-		if c.whole() && !(c.draft && template.IsTemplate(n)) {
+		if c.whole() && !c.template {
 			c.problems.Add(n.At, "the pipeline has nothing to do: it needs stages, jobs or steps")
 		}
 	case shapes > 1:
@@ -164,8 +168,18 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	c.checkUnits(p)
 }
 
+// warn records what is allowed and most likely a mistake.
+func (c *compiler) warn(at slipway.Position, message string) {
+	if w := (plan.Warning{Message: message, At: at}); len(c.warnings) < 100 && !slices.Contains(c.warnings, w) {
+		c.warnings = append(c.warnings, w)
+	}
+}
+
 // whole reports whether everything was read and nothing is wrong yet: otherwise what is missing may follow from that.
-func (c *compiler) whole() bool { return len(c.problems) == 0 && len(c.unread) == 0 }
+func (c *compiler) whole() bool { return len(c.problems) == 0 && len(c.unread) == 0 && !c.drafted }
+
+// open reports that names may be declared where the draft does not see them.
+func (c *compiler) open() bool { return c.template || len(c.unread) > 0 }
 
 // MaxInstances bounds the jobs of a run, every leg counted.
 const MaxInstances = 1000

@@ -107,7 +107,7 @@ func (c *compiler) uses(j *plan.Job, job object) {
 		return
 	}
 	for _, alias := range o.texts("repositories") {
-		if c.alias(alias) == nil {
+		if c.alias(alias) == nil && !c.template {
 			c.problems.Add(o.get("repositories").At, "no repository %q is declared under resources.repositories", alias)
 			continue
 		}
@@ -160,7 +160,9 @@ func (c *compiler) matrix(s *plan.Strategy, n *yaml.Node) {
 		return
 	}
 	if n.Kind == yaml.Map && len(n.Pairs) == 0 {
-		c.problems.Add(n.At, "the matrix has no legs")
+		if c.whole() {
+			c.problems.Add(n.At, "the matrix has no legs")
+		}
 		return
 	}
 	if n.Kind != yaml.Map {

@@ -182,6 +182,9 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 		return false
 	default:
 		r := c.alias(repository)
+		if r == nil && c.template {
+			r = &plan.Repository{Alias: repository} // the file that includes this one declares it
+		}
 		if r == nil {
 			aliases := []string{"self", "none"}
 			for _, known := range c.resources.Repositories {
@@ -275,7 +278,7 @@ func (c *compiler) download(o object, s *plan.Step) bool {
 		for _, p := range c.resources.Pipelines {
 			known = append(known, p.Alias)
 		}
-		if !slices.Contains(known, source) {
+		if !slices.Contains(known, source) && !c.template {
 			c.problems.Add(o.get("download").At, "download is current, none or a pipeline declared under resources.pipelines, not %q%s", source, nearest.Suggest(source, known))
 			return false
 		}

@@ -25,9 +25,12 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 	inputs, mistakes := d.Resolve(given)
 	for _, m := range mistakes {
 		at := c.inputPlace(o, m.Input)
-		if m.Unsupported {
+		switch {
+		case m.Harmless:
+			c.warn(at, m.Message)
+		case m.Unsupported:
 			c.problems.Unsupported(at, "%s", m.Message)
-		} else {
+		default:
 			c.problems.Add(at, "%s", m.Message)
 		}
 	}

@@ -51,7 +51,7 @@ func (l *lexer) next() (token, error) {
 			l.at++
 		}
 		return l.word(start), nil
-	case isDigit(c), (c == '-' || c == '.' || c == '+') && start+1 < len(l.text) && (isDigit(l.text[start+1]) || l.text[start+1] == '.'):
+	case isDigit(c), (c == '-' || c == '.' || c == '+') && start+1 < len(l.text) && (isDigit(l.text[start+1]) || c != '.' && l.text[start+1] == '.'):
 		return l.number()
 	case strings.IndexByte("()[],.*", c) >= 0:
 		l.at++

@@ -6,6 +6,16 @@ import (
 	"strings"
 )
 
+// Misspelt reports whether name is a candidate with at most two slips in it.
+func Misspelt(name string, candidates []string) bool {
+	for _, c := range candidates {
+		if len(c) > 3 && distance(strings.ToLower(name), strings.ToLower(c)) <= 2 {
+			return true
+		}
+	}
+	return false
+}
+
 // Suggest is `, did you mean "x"?` with the candidate that is nearest to name, or "" if none is near.
 func Suggest(name string, candidates []string) string {
 	best, bestDistance := "", max(2, len(name)/3)+1

@@ -88,7 +88,10 @@ func unknown(name string, major int) error {
 	if s := nearest.Suggest(name, names); s != "" {
 		return fmt.Errorf("unknown task %s@%d%s", name, major, s)
 	}
-	return fmt.Errorf("unknown task %s@%d: the tasks are %s", name, major, strings.Join(All(), ", "))
+	if strings.Contains(name, ".") {
+		return fmt.Errorf("task %s@%d is an extension's, which is not there: %s", name, major, useScript)
+	}
+	return fmt.Errorf("unknown task %s@%d: %s, or use one of %s", name, major, useScript, strings.Join(All(), ", "))
 }
 
 // All are the tasks, as NAME@MAJOR.
@@ -116,6 +119,8 @@ type Mistake struct {
 	Input       string
 	Message     string
 	Unsupported bool
+	// Harmless mistakes are warned of: an input that the task does not have changes nothing, as in Azure Pipelines.
+	Harmless bool
 }
 
 // Resolve checks the given inputs and gives them their own names, with defaults filled in. Values that hold a macro are
@@ -126,7 +131,7 @@ func (d *Definition) Resolve(given map[string]string) (inputs map[string]string,
 	for _, name := range sortedKeys(given) {
 		in := d.Input(name)
 		if in == nil {
-			mistakes = append(mistakes, Mistake{Input: name, Message: fmt.Sprintf("task %s has no input %q%s", d, name, d.near(name))})
+			mistakes = append(mistakes, d.unknownInput(name))
 			continue
 		}
 		if other, ok := from[in.Name]; ok {
@@ -189,13 +194,16 @@ func (in *Input) because(inputs map[string]string) string {
 	return fmt.Sprintf(" when %s is %s", in.NeededFor, inputs[in.NeededFor])
 }
 
-func (d *Definition) near(name string) string {
+func (d *Definition) unknownInput(name string) Mistake {
 	var names []string
 	for _, in := range d.Inputs {
 		names = append(names, in.Name)
 		names = append(names, in.Aliases...)
 	}
-	return nearest.Suggest(name, names)
+	if nearest.Misspelt(name, names) {
+		return Mistake{Input: name, Message: fmt.Sprintf("task %s has no input %q%s", d, name, nearest.Suggest(name, names))}
+	}
+	return Mistake{Input: name, Harmless: true, Message: fmt.Sprintf("task %s has no input %q, so it has no effect", d, name)}
 }
 
 func isBoolean(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }

@@ -29,7 +29,9 @@ func TestFind(t *testing.T) {
 	f("Docker@x", `task "Docker@x": "x" is no major version, a whole number`)
 	f("Dokcer@2", `unknown task Dokcer@2, did you mean "Docker"?`)
 	f("azurecli@2", "task AzureCLI@2 is not there yet: run az in a bash step, with its credentials in env")
-	f("Frobnicate@1", "unknown task Frobnicate@1: the tasks are Docker@2, KubernetesManifest@1, KubernetesManifest@0, PublishTestResults@2, "+
+	f("SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5",
+		"task SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5 is an extension's, which is not there: write what it does as a script or bash step")
+	f("Frobnicate@1", "unknown task Frobnicate@1: write what it does as a script or bash step, or use one of Docker@2, KubernetesManifest@1, KubernetesManifest@0, PublishTestResults@2, "+
 		"PublishPipelineArtifact@1, DownloadPipelineArtifact@2, PublishBuildArtifacts@1, CopyFiles@2, Bash@3, CmdLine@2")
 }
 

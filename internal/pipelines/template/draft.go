@@ -31,12 +31,14 @@ func IsTemplate(root *yaml.Node) bool {
 	return lists == 1
 }
 
-// drafted adds values for the parameters that have none.
-func (e *expander) drafted(list []definition, values []given) []given {
+// draft adds values for the parameters that have none. An empty default of a template means that one must be given.
+func (e *expander) draft(list []definition, values []given) []given {
 	for i := range list {
 		d := &list[i]
-		if d.node == nil && !slices.ContainsFunc(values, func(g given) bool { return strings.EqualFold(g.name, d.Name) }) {
+		empty := d.node == nil || e.template && d.node.Kind == yaml.Scalar && d.node.Text == ""
+		if empty && !slices.ContainsFunc(values, func(g given) bool { return strings.EqualFold(g.name, d.Name) }) {
 			values = append(values, given{d.Name, placeholder(d), yaml.Nowhere})
+			e.drafted = true
 		}
 	}
 	return values

@@ -38,6 +38,10 @@ type Output struct {
 	Sources []string
 	// Unread are the templates that a draft left out.
 	Unread []Unread
+	// Drafted says that parameters had no value and got one of their type.
+	Drafted bool
+	// Template says that a draft is of a file that others include.
+	Template bool
 }
 
 // where says which part of the language a node is, as far as templates care: the name of the list that it is, or is an
@@ -80,6 +84,7 @@ type expander struct {
 	parsed       map[string]parsed
 	unread       []Unread
 	template     bool // a draft of a file that others include
+	drafted      bool // parameters got values of their type
 
 	inclusions, evaluations, nodes, bytes int
 	stopped                               bool
@@ -110,8 +115,9 @@ func Expand(in Input) (Output, error) {
 		if untyped {
 			definitions = nil // the old form is a template's
 			values = oldForm(root.Get("parameters"))
+			e.drafted = true
 		}
-		values = e.drafted(definitions, values)
+		values = e.draft(definitions, values)
 	}
 	fields := e.bind(definitions, in.Draft && untyped, values, top, in.Path)
 	for _, d := range definitions {
@@ -129,7 +135,7 @@ func Expand(in Input) (Output, error) {
 	sc := newScope(fields, &variables, 0)
 	e.declareRepositories(root, sc)
 	out.Root = e.extend(e.expandMap(root, inRoot, sc), sc)
-	out.Sources, out.Unread = e.sources, e.unread
+	out.Sources, out.Unread, out.Drafted, out.Template = e.sources, e.unread, e.drafted, e.template
 	return out, e.problems.Err()
 }
 

@@ -124,6 +124,9 @@ func (e *expander) bind(list []definition, untyped bool, values []given, at slip
 				used[g.name] = true
 			}
 		}
+		if node == nil && e.template && e.drafted {
+			node, place = placeholder(d), yaml.Nowhere // a wrapper may hand on what it does not declare
+		}
 		if node == nil {
 			e.problems.Add(at, "parameter %q of %s has no default and is not given", d.Name, file)
 			continue

@@ -90,6 +90,9 @@ func (n *Node) IsNull() bool {
 // line without escapes; otherwise it is the place of the node.
 func (n *Node) Locate(offset int) slipway.Position {
 	at := n.At
+	if at == Nowhere {
+		return at
+	}
 	if offset > len(n.Text) {
 		offset = len(n.Text)
 	}

@@ -70,7 +70,7 @@ func (p *Problems) Append(at slipway.Position, err error) {
 var Nowhere = slipway.Position{File: "\x00"}
 
 func (p *Problems) put(q *slipway.Problem) {
-	if len(*p) >= maxProblems || *q.Position == Nowhere {
+	if len(*p) >= maxProblems || q.Position.File == Nowhere.File {
 		return
 	}
 	for _, old := range *p {

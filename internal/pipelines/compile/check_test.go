@@ -1,0 +1,127 @@
+package compile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway/internal/pipelines/plan"
+)
+
+// checked is everything that a check says, one a line, warnings with a word before them.
+func checked(text string) string {
+	r := Check(input(text))
+	var lines []string
+	for _, p := range r.Problems {
+		lines = append(lines, p.Error())
+	}
+	for _, w := range r.Warnings {
+		lines = append(lines, w.At.String()+": warning: "+w.Message)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	f := func(name, text, want string) {
+		t.Helper()
+		if diff := cmp.Diff(want, checked(text)); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+	}
+	f("a parameter that must be given", `
+parameters:
+- name: image
+- name: size
+  type: number
+- name: more
+  type: stepList
+- name: each
+  type: object
+trigger: none
+pool: {vmImage: "${{ parameters.image }}"}
+steps:
+- script: echo ${{ parameters.size }}
+- ${{ parameters.more }}
+- ${{ each e in parameters.each }}:
+  - script: echo ${{ e }}
+`, "")
+	f("and what is wrong besides", "parameters:\n- name: image\nsteps:\n- script: x ${{ parameters.imgae }}\n  conditoin: ${{ parameters.image }}\n",
+		`p.yml:5:3: unknown key "conditoin" of a script step, did you mean "condition"?`)
+	f("a template of stages names a stage of its includer", `
+parameters:
+- name: after
+  type: object
+  default: []
+stages:
+- stage: A
+  dependsOn: Elsewhere
+  condition: eq(dependencies.Elsewhere.outputs['J.s.x'], 1)
+  jobs:
+  - job: J
+    dependsOn: ${{ parameters.after }}
+    steps: [{checkout: tools}, {script: x}]
+`, "")
+	f("a template of variables", "parameters:\n  a: ''\nvariables:\n- name: x\n  value: ${{ parameters.a }}\n", "")
+	f("a template in another repository", `
+resources:
+  repositories:
+  - {repository: shared, type: git, name: x}
+stages:
+- template: build.yml@shared
+- stage: Deploy
+  dependsOn: Build
+  jobs: [{job: A, steps: [{script: x}]}]
+- template: more.yml@sahred
+`, `p.yml:9:13: no repository "sahred" is declared under resources.repositories, did you mean "shared"?
+p.yml:5:13: warning: templates of repository shared are not checked, since it is not here`)
+	f("an input that the task does not have", "steps:\n- task: CopyFiles@2\n  inputs: {targetFolder: x, retryCountOnTaskFailure: 3, contnets: a}\n",
+		`p.yml:3:57: task CopyFiles@2 has no input "contnets", did you mean "Contents"?
+p.yml:3:29: warning: task CopyFiles@2 has no input "retryCountOnTaskFailure", so it has no effect`)
+}
+
+func TestCheckGivesThePlanOfAFileThatIsFine(t *testing.T) {
+	t.Parallel()
+	r := Check(input("parameters: [{name: a}]\nsteps: [{script: 'echo ${{ parameters.a }}'}]\n"))
+	if r.Plan == nil || len(r.Plan.Stages) != 1 || len(r.Sources) != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := Check(input("steps: [{scrip: x}]\n")); r.Plan != nil {
+		t.Error("a broken file has a plan")
+	}
+}
+
+// Another repository that is there is read.
+func TestCheckReadsOtherRepositories(t *testing.T) {
+	t.Parallel()
+	in := input("resources: {repositories: [{repository: shared, type: git, name: x}]}\nsteps:\n- template: s.yml@shared\n")
+	in.Repository = func(r plan.Repository) (Files, error) {
+		return archive{"s.yml": "steps:\n- bsah: x\n"}, nil
+	}
+	r := Check(in)
+	if len(r.Problems) != 1 || r.Problems[0].Position.String() != "s.yml@shared:2:3" {
+		t.Errorf("%v", r.Problems)
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	f.Add(typical, "steps:\n- script: ${{ parameters.x }}\n")
+	f.Add("parameters: [{name: a, type: object}]\nstages:\n- ${{ each s in parameters.a }}:\n  - template: t.yml\n", "stages:\n- stage: A\n  jobs:\n  - deployment: D\n    environment: e\n    strategy: {runOnce: {deploy: {steps: [{task: Docker@2}]}}}\n")
+	f.Add("extends: {template: t.yml, parameters: {a: 1}}\nvariables: [{group: g}]", "parameters: {a: ''}\njobs:\n- job: x\n  strategy: {matrix: {a: {b: c}}, maxParallel: 2}\n  steps: [{checkout: none}, {task: Bash@3, inputs: {script: x, targetType: inline}}]\n")
+	f.Add("resources: {pipelines: [{pipeline: p, source: q, trigger: {branches: [a]}}], containers: [{container: c, image: i}]}\njobs: [{job: a, container: c, services: {d: c}, steps: [{template: t.yml}]}]", "steps: [{publish: x, artifact: y}, {download: current}]")
+	f.Fuzz(func(t *testing.T, root, other string) {
+		in := Input{Path: "p.yml", Files: archive{"p.yml": root, "t.yml": other}}
+		r := Check(in)
+		for _, p := range r.Problems {
+			if p.Position == nil || p.Position.Line < 1 || p.Position.Column < 1 || p.Message == "" {
+				t.Errorf("a problem without a place: %+v", p)
+			}
+		}
+		if r.Plan != nil {
+			if _, err := r.Plan.Encode(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
