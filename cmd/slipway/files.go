@@ -101,12 +101,17 @@ func expandCommand() *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 	}
 	checkouts := repositoryFlag(cmd)
+	origins := cmd.Flags().Bool("origins", false, "say for each line which file and line it comes from")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		in, _, err := input(fileArgument(args), *checkouts)
 		if err != nil {
 			return err
 		}
-		text, err := compile.Expand(in)
+		expand := compile.Expand
+		if *origins {
+			expand = compile.ExpandWithOrigins
+		}
+		text, err := expand(in)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return &exitError{1}

@@ -32,7 +32,7 @@ func Check(in Input) Report {
 		return r
 	}
 	found := c.warnings
-	if !c.open() { // otherwise what is read may be there
+	if !c.open() && len(c.problems) == 0 { // otherwise what is read may be there
 		found = append(found, warnings(p)...)
 	}
 	for _, w := range found {

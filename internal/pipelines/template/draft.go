@@ -67,7 +67,9 @@ func placeholder(d *definition) *yaml.Node {
 	pair := func(key string, value *yaml.Node) *yaml.Node {
 		return &yaml.Node{Kind: yaml.Map, At: yaml.Nowhere, Pairs: []yaml.Pair{{Key: text(key), Value: value}}}
 	}
-	listOf := func(items ...*yaml.Node) *yaml.Node { return &yaml.Node{Kind: yaml.List, At: yaml.Nowhere, Items: items} }
+	listOf := func(items ...*yaml.Node) *yaml.Node {
+		return &yaml.Node{Kind: yaml.List, At: yaml.Nowhere, Items: items}
+	}
 	steps := listOf(pair("script", text("true")))
 	job := pair("job", text(d.Name))
 	job.Pairs = append(job.Pairs, yaml.Pair{Key: text("steps"), Value: steps})

@@ -172,6 +172,9 @@ func (e *expander) convert(d *definition, n *yaml.Node, at slipway.Position) exp
 	}
 	wrong := func(what string) expression.Value {
 		e.problems.Add(at, "parameter %q is %s, %s is not", d.Name, what, describe(n))
+		if n.At == yaml.Nowhere {
+			return expression.Value{Origin: placed{n.At}}
+		}
 		return expression.Value{}
 	}
 	shape := schema.ParameterShape(d.Type)

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/diagnostic"
+	"slipway/internal/pipelines/graph"
+)
+
+func planCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "plan [FILE]", GroupID: "files", Short: "draw the stages and jobs of a pipeline file, and what they wait for",
+		Long: `Draws the stages and jobs of a pipeline file with what they wait for, their conditions, environments and pools.
+Parameters without a value get one of their type.
+
+  slipway plan --format dot | dot -Tsvg > pipeline.svg`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	format := cmd.Flags().String("format", "text", "how to draw: text, json, dot or mermaid")
+	checkouts := repositoryFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		in, top, err := input(fileArgument(args), *checkouts)
+		if err != nil {
+			return err
+		}
+		report := compile.Check(in)
+		if report.Plan == nil {
+			list := diagnostic.Of(report)
+			for i := range list {
+				list[i].File = fromHere(top, list[i].File)
+			}
+			if err := diagnostic.Write(os.Stderr, diagnostic.Text, list); err != nil {
+				return err
+			}
+			return &exitError{1}
+		}
+		return graph.Write(os.Stdout, graph.Format(*format), graph.Of(report.Plan))
+	}
+	return cmd
+}
