@@ -133,7 +133,7 @@ func showRun(cmd *cobra.Command, a access, path string) error {
 	}
 	fmt.Printf("run %d, %s of %s at %s: %s\n%s\n", run.ID, run.BuildNumber, run.Definition.Name, short(run.SourceVersion), firstOf(run.Result, run.Status), run.Links.Web.Href)
 	for _, p := range run.Problems {
-		fmt.Println("  " + p)
+		fmt.Println("  " + p.Message)
 	}
 	var timeline struct {
 		Records []api.TimelineRecord `json:"records"`

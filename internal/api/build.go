@@ -21,10 +21,12 @@ type buildRoutes struct {
 	pipelines *pipelines.Service
 }
 
-// AddPipelines serves the runs of pipelines as Azure DevOps' builds.
+// AddPipelines serves pipelines and their runs, as Azure DevOps' pipelines and as its builds.
 func (s *Server) AddPipelines(p *pipelines.Service) {
 	b := buildRoutes{s, p}
+	b.addPipelineRoutes()
 	s.project("GET", "/build/builds", identity.Read, b.list)
+	s.project("POST", "/build/builds", identity.Contribute, b.queueBuild)
 	s.project("GET", "/build/builds/{build}", identity.Read, b.get)
 	s.project("PATCH", "/build/builds/{build}", identity.Contribute, b.update)
 	s.project("GET", "/build/builds/{build}/timeline", identity.Read, b.timeline)
@@ -47,12 +49,22 @@ type Build struct {
 		ID   int64  `json:"id"`
 		Name string `json:"name"`
 	} `json:"definition"`
-	Problems []string `json:"validationResults,omitempty"`
-	Links    struct {
-		Web struct {
-			Href string `json:"href"`
-		} `json:"web"`
-	} `json:"_links"`
+	Problems    []ValidationResult `json:"validationResults,omitempty"`
+	TriggerInfo map[string]string  `json:"triggerInfo,omitempty"` // scheduleName, of a schedule's run
+	Links       Links              `json:"_links"`
+}
+
+// ValidationResult is something wrong with a run's file.
+type ValidationResult struct {
+	Result  string `json:"result"` // error
+	Message string `json:"message"`
+}
+
+// Links are what leads to a thing's page.
+type Links struct {
+	Web struct {
+		Href string `json:"href"`
+	} `json:"web"`
 }
 
 func (b buildRoutes) build(p identity.Project, r pipelines.Run) Build {
@@ -61,7 +73,10 @@ func (b buildRoutes) build(p identity.Project, r pipelines.Run) Build {
 		SourceBranch: r.Ref, SourceVersion: string(r.Commit), Reason: r.Reason}
 	out.Definition.ID, out.Definition.Name = int64(r.Pipeline), r.PipelineName
 	for _, problem := range r.Problems {
-		out.Problems = append(out.Problems, problem.String())
+		out.Problems = append(out.Problems, ValidationResult{"error", problem.String()})
+	}
+	if r.ScheduleName != "" {
+		out.TriggerInfo = map[string]string{"scheduleName": r.ScheduleName}
 	}
 	out.Links.Web.Href = fmt.Sprintf("%s/%s/_build/results?buildId=%d", b.url, url.PathEscape(p.Name), r.ID)
 	return out
@@ -101,7 +116,15 @@ func (b buildRoutes) list(w http.ResponseWriter, r request) error {
 			return slipway.Invalid("$top %q is not a positive number", text)
 		}
 	}
-	runs, err := b.pipelines.List(r.Context(), pipelines.RunFilter{Project: r.project.ID, Limit: top})
+	filter := pipelines.RunFilter{Project: r.project.ID, Ref: r.URL.Query().Get("branchName"), Limit: top}
+	if text := r.URL.Query().Get("definitions"); text != "" {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return slipway.Invalid("definitions %q is not the number of one pipeline", text)
+		}
+		filter.Pipeline = slipway.PipelineID(id)
+	}
+	runs, err := b.pipelines.List(r.Context(), filter)
 	if err != nil {
 		return err
 	}

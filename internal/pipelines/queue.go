@@ -23,14 +23,15 @@ const maxFile = 1 << 20
 type QueueRequest struct {
 	Pipeline slipway.PipelineID
 	Actor    slipway.Actor
-	// Ref is a full name, refs/heads/main; "" is the default branch. Commit is "" for what Ref names now.
-	Ref    string
+	// Ref is a full name, refs/heads/main, or a branch's; "" is the default branch.
+	Ref string
+	// Commit is "" for what Ref names now. The beginning of its name is enough.
 	Commit slipway.CommitID
-	// Parameters are run-time parameters by name.
+	// Parameters are run-time parameters by name, as JSON gives them. Text is converted to the parameter's type.
 	Parameters map[string]any
-	// Variables set for this run alone.
-	Variables map[string]string
-	// SkipStages are left out.
+	// Variables set for this run alone. They win over those of the file; secrets are not seen by `${{ }}`.
+	Variables variable.Set
+	// SkipStages are left out, by their names in any case.
 	SkipStages []string
 
 	reason  string
@@ -44,44 +45,16 @@ type QueueRequest struct {
 	claimed func(ctx context.Context, tx *db.Tx, run slipway.RunID) error
 }
 
-// Queue starts a run because a person asked for it. A broken file is an error here, with everything that is wrong.
-func (s *Service) Queue(ctx context.Context, req QueueRequest) (Run, error) {
-	req.reason = variable.ReasonManual
-	d, err := s.Definition(ctx, req.Pipeline)
-	if err != nil {
-		return Run{}, err
-	}
-	return s.queue(ctx, d, req)
-}
-
 // queue compiles and creates a run. A run of an automatic reason is created though its file is broken, and has failed.
 func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Run, error) {
 	repo, err := s.Source.Repository(ctx, d.Repository)
 	if err != nil {
 		return Run{}, err
 	}
-	if req.Ref == "" {
-		req.Ref = repo.DefaultBranch
-	}
-	if !strings.HasPrefix(req.Ref, "refs/") {
-		req.Ref = "refs/heads/" + req.Ref
-	}
-	if req.Commit == "" {
-		if req.Commit, err = s.Source.Resolve(ctx, repo.ID, req.Ref); err != nil {
-			return Run{}, err
-		}
-	}
-	commit, err := s.Source.Commit(ctx, repo.ID, req.Commit)
+	run, vars, err := s.prepare(ctx, &d, &repo, &req)
 	if err != nil {
 		return Run{}, err
 	}
-	if req.message == "" {
-		req.message = commit.Message
-	}
-	run := Run{Project: d.Project, Pipeline: d.ID, PipelineName: d.Name, Reason: req.reason, Repository: d.Repository, Ref: req.Ref,
-		Commit: req.Commit, Actor: req.Actor, Parameters: req.Parameters, State: RunQueued, Title: title(req.message), Queued: s.clock.Now(),
-		Schedule: req.schedule.ID, ScheduleName: req.schedule.DisplayName}
-	vars := predefined(&run, &repo, commit)
 	p, err := compile.Compile(s.compileInput(ctx, &d, &repo, &req, vars))
 	if err != nil {
 		if run.Problems = fileProblems(err, d.Path); req.reason == variable.ReasonManual || len(run.Problems) == 0 {
@@ -89,6 +62,33 @@ func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Ru
 		}
 	}
 	return run, s.create(ctx, &run, p, vars, req)
+}
+
+// prepare fills in what the request leaves open, and makes the run and its predefined variables.
+func (s *Service) prepare(ctx context.Context, d *Definition, repo *Repository, req *QueueRequest) (Run, variable.Set, error) {
+	if req.Ref == "" {
+		req.Ref = repo.DefaultBranch
+	}
+	if !strings.HasPrefix(req.Ref, "refs/") {
+		req.Ref = "refs/heads/" + req.Ref
+	}
+	var err error
+	if req.Commit == "" {
+		if req.Commit, err = s.Source.Resolve(ctx, repo.ID, req.Ref); err != nil {
+			return Run{}, variable.Set{}, field(err, FieldRef)
+		}
+	}
+	commit, err := s.Source.Commit(ctx, repo.ID, req.Commit)
+	if err != nil {
+		return Run{}, variable.Set{}, field(err, FieldCommit)
+	}
+	if req.message == "" {
+		req.message = commit.Message
+	}
+	run := Run{Project: d.Project, Pipeline: d.ID, PipelineName: d.Name, Reason: req.reason, Repository: d.Repository, Ref: req.Ref,
+		Commit: req.Commit, Actor: req.Actor, Parameters: req.Parameters, State: RunQueued, Title: title(req.message), Queued: s.clock.Now(),
+		Schedule: req.schedule.ID, ScheduleName: req.schedule.DisplayName}
+	return run, predefined(&run, repo, commit), nil
 }
 
 func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Repository, req *QueueRequest, vars variable.Set) compile.Input {
@@ -113,8 +113,10 @@ func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Reposit
 	for _, name := range vars.Names() {
 		in.Variables[name] = vars.Text(name)
 	}
-	for name, text := range req.Variables {
-		in.Variables[name] = text
+	for _, name := range req.Variables.Names() {
+		if v, _ := req.Variables.Get(name); !v.Secret {
+			in.Variables[name] = v.Text
+		}
 	}
 	return in
 }
@@ -321,14 +323,11 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 		return err
 	}
 	for _, name := range req.SkipStages {
-		st := p.Stage(name)
-		if st == nil {
-			return slipway.Invalid("there is no stage %q to leave out", name)
+		st, err := skippable(p, name)
+		if err != nil {
+			return err
 		}
-		if st.Unskippable {
-			return slipway.Invalid("stage %q may not be left out", name)
-		}
-		if err := putStage(ctx, tx, run.ID, &Stage{Name: name, Attempt: 1, Unwanted: true}); err != nil {
+		if err := putStage(ctx, tx, run.ID, &Stage{Name: st.Name, Attempt: 1, Unwanted: true}); err != nil {
 			return err
 		}
 	}

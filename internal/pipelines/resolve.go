@@ -12,13 +12,13 @@ import (
 
 // resolve makes the run's variables: those known before, the root's, and those given when it was queued. A mistake of the
 // file is a slipway.Problem.
-func (s *Service) resolve(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, known variable.Set, given map[string]string) (variable.Set, error) {
+func (s *Service) resolve(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, known variable.Set, given variable.Set) (variable.Set, error) {
 	groups, err := s.groupSets(ctx, tx, run.Project, p.Groups())
 	if err != nil {
 		return known, err
 	}
 	var counterErr error
-	set, err := schedule.ResolveRun(p, known, variable.Of(given), groups, func(prefix string, seed int) (int, error) {
+	set, err := schedule.ResolveRun(p, known, given, groups, func(prefix string, seed int) (int, error) {
 		n, err := nextCount(ctx, tx, run.Pipeline, "counter:"+prefix, seed)
 		counterErr = err
 		return n, err
