@@ -58,7 +58,7 @@ func EnsureCgroup(name string) error {
 	}
 	for _, root := range roots {
 		if Unified() {
-			if err := delegate(root); err != nil {
+			if err := errors.Join(vacate(root), delegate(root)); err != nil {
 				return err
 			}
 		}
@@ -78,6 +78,33 @@ func EnsureCgroup(name string) error {
 		}
 	}
 	return nil
+}
+
+// vacate moves the processes that a container's own cgroup holds to the cgroup "init" below it, as other runtimes inside containers
+// do: cgroup v2 hands controllers down only where no process is. The root of a whole machine is exempt, and no process of it is moved.
+func vacate(root string) error {
+	if _, err := os.Stat(filepath.Join(root, "cgroup.type")); errors.Is(err, fs.ErrNotExist) {
+		return nil // cgroups(7): every cgroup but the machine's root has this file
+	}
+	inner := filepath.Join(root, "init")
+	for range 100 { // whoever is moved may have started others meanwhile
+		data, err := os.ReadFile(filepath.Join(root, "cgroup.procs"))
+		if err != nil {
+			return fmt.Errorf("list processes of cgroup %s: %w", root, err)
+		}
+		if len(data) == 0 {
+			return nil
+		}
+		if err := os.Mkdir(inner, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make cgroup %s: %w", inner, err)
+		}
+		for _, pid := range strings.Fields(string(data)) {
+			if err := os.WriteFile(filepath.Join(inner, "cgroup.procs"), []byte(pid), 0); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("move process %s to cgroup %s: %w", pid, inner, err)
+			}
+		}
+	}
+	return fmt.Errorf("cgroup %s keeps getting new processes: no controller can be handed down in it", root)
 }
 
 // delegate hands every controller that a v2 cgroup has down to its children.
