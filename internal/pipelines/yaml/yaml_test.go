@@ -1,8 +1,10 @@
 package yaml
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -32,6 +34,31 @@ func TestReadRefusals(t *testing.T) {
 	f("second document", "a: 1\n---\nb: 1\n", "p.yml:2:1: the file has a second YAML document: a pipeline file holds one")
 	f("too big", strings.Repeat("#", MaxBytes+1), "p.yml:1:1: the file has 1048577 bytes, more than the 1048576 allowed")
 	f("too deep", strings.Repeat("[", MaxDepth+1)+strings.Repeat("]", MaxDepth+1), "p.yml:1:101: the file nests more than 100 levels deep")
+}
+
+// What would grow without bound elsewhere is refused here, at once: aliases are not followed, and brackets are counted.
+func TestBombs(t *testing.T) {
+	t.Parallel()
+	laughs := "a: &a [x, x, x, x, x, x, x, x, x]\n"
+	for c := 'b'; c <= 'z'; c++ {
+		laughs += fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
+	}
+	for name, text := range map[string]string{
+		"aliases":          laughs,
+		"an alias of self": "a: &a [*a]\n",
+		"brackets":         strings.Repeat("[", MaxBytes-1),
+		"braces":           strings.Repeat("{a: ", MaxBytes/5),
+		"dashes":           strings.Repeat("- ", MaxBytes/2-1),
+		"indentation":      strings.Repeat("? ", MaxBytes/2-1),
+	} {
+		start := time.Now()
+		if _, err := Read("p.yml", []byte(text)); err == nil {
+			t.Errorf("%s: read", name)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: took %s", name, took)
+		}
+	}
 }
 
 func TestSyntaxErrorHasItsPlace(t *testing.T) {
