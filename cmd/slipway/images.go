@@ -148,7 +148,7 @@ func makeImage(ctx context.Context, importer *debian.Importer, image baseImage, 
 	}
 	if took := time.Since(start); took > quietFor {
 		t.Done()
-		t.Say("    Base image %s is made (%s)", image.reference, span(took))
+		t.Say("    Base image %s is ready (%s)", image.reference, span(took))
 	}
 	return made, nil
 }
