@@ -171,34 +171,13 @@ func logsCommand() *cobra.Command {
 				continue
 			}
 			fmt.Printf("##[group]%s: %s\n", r.Name, firstOf(r.Result, r.State))
-			if err := printLog(cmd, a, *r.Log); err != nil {
+			if _, err := a.copyLog(cmd.Context(), os.Stdout, *r.Log, 0); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	return cmd
-}
-
-func printLog(cmd *cobra.Command, a access, l api.LogLink) error {
-	u, err := url.Parse(l.URL)
-	if err != nil {
-		return err
-	}
-	for offset := int64(0); offset < l.Size; {
-		b, err := a.raw(cmd.Context(), http.MethodGet, fmt.Sprintf("%s?offset=%d", u.Path, offset), nil)
-		if err != nil {
-			return err
-		}
-		if len(b) == 0 {
-			return nil
-		}
-		if _, err := os.Stdout.Write(b); err != nil {
-			return err
-		}
-		offset += int64(len(b))
-	}
-	return nil
 }
 
 func short(commit string) string { return commit[:min(8, len(commit))] }

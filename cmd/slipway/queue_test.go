@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/internal/api"
+	"slipway/internal/blob"
+	"slipway/internal/clock"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/events"
+	"slipway/internal/identity"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
+	"slipway/internal/secret"
+)
+
+// oneFile is a repository with the one file azure-pipelines.yml.
+type oneFile struct {
+	repository pipelines.Repository
+	text       string
+}
+
+const oneCommit = slipway.CommitID("1111111111111111111111111111111111111111")
+
+func (f *oneFile) Repository(context.Context, slipway.RepositoryID) (pipelines.Repository, error) {
+	return f.repository, nil
+}
+
+func (f *oneFile) FindRepository(context.Context, slipway.ProjectID, string) (pipelines.Repository, error) {
+	return pipelines.Repository{}, slipway.NotFound("there is none")
+}
+
+func (f *oneFile) Branches(context.Context, slipway.RepositoryID) ([]pipelines.Branch, error) {
+	return []pipelines.Branch{{Ref: "refs/heads/main", Commit: oneCommit}}, nil
+}
+
+func (f *oneFile) Resolve(_ context.Context, _ slipway.RepositoryID, ref string) (slipway.CommitID, error) {
+	if ref != "refs/heads/main" {
+		return "", slipway.NotFound("there is no %s", ref)
+	}
+	return oneCommit, nil
+}
+
+func (f *oneFile) ReadFile(_ context.Context, _ slipway.RepositoryID, _ slipway.CommitID, path string, _ int64) ([]byte, error) {
+	if path != pipelines.DefaultPath {
+		return nil, slipway.NotFound("there is no %s", path)
+	}
+	return []byte(f.text), nil
+}
+
+func (f *oneFile) Commit(context.Context, slipway.RepositoryID, slipway.CommitID) (pipelines.Commit, error) {
+	return pipelines.Commit{Message: "Sell hats", Author: "Ada"}, nil
+}
+
+// nothing is an executor whose pods never do anything, and environments without variables.
+type nothing struct{}
+
+func (nothing) Start(context.Context, pipelines.Pod) error { return nil }
+func (nothing) Stop(context.Context, string) error         { return nil }
+func (nothing) Inspect(context.Context, string) (pipelines.PodStatus, error) {
+	return pipelines.PodStatus{Phase: pipelines.PodRunning}, nil
+}
+func (nothing) Variables(context.Context, slipway.ProjectID, string) (variable.Set, error) {
+	return variable.Set{}, nil
+}
+
+// served is a server of pipelines with the pipeline shop of a file, and the data folder by which commands reach it.
+func served(t *testing.T, text string) (*pipelines.Service, string) {
+	t.Helper()
+	ctx, d, logger := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
+	log, err := events.Open(ctx, d, clock.System{}, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := identity.Open(ctx, d, log, clock.System{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := ids.CreateProject(ctx, slipway.System, "sample", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := ids.CreateUser(ctx, slipway.System, identity.NewUser{Name: "ada", Password: "correct horse", Administrator: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := ids.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "test", Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(u.ID), Name: u.Name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := blob.OpenFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := secret.OpenKeyFile(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := &oneFile{text: text, repository: pipelines.Repository{ID: "r", Project: p.ID, ProjectName: "sample", Name: "shop", DefaultBranch: "refs/heads/main"}}
+	s, err := pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Source: source, Environments: nothing{},
+		Tokens: ids, Executor: nothing{}, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateDefinition(ctx, pipelines.Definition{Project: p.ID, Name: "shop", Repository: "r", Path: pipelines.DefaultPath}); err != nil {
+		t.Fatal(err)
+	}
+	server := api.New(ids, logger, "http://localhost:8080")
+	server.AddPipelines(s)
+	listener := httptest.NewServer(server.Handler())
+	t.Cleanup(listener.Close)
+	data := t.TempDir()
+	if err := (access{URL: listener.URL, Token: token}).write(data); err != nil {
+		t.Fatal(err)
+	}
+	return s, data
+}
+
+// run runs a command and gives what it printed.
+func run(args ...string) (string, error) {
+	var out bytes.Buffer
+	c := command()
+	c.SetOut(&out)
+	c.SetArgs(args)
+	err := c.ExecuteContext(context.Background())
+	return out.String(), err
+}
+
+const shipped = "trigger: none\nparameters:\n- {name: target, default: dev}\n- {name: list, type: object, default: []}\nstages:\n- stage: Build\n  jobs:\n  - job: make\n    steps:\n    - bash: make ${{ parameters.target }} ${{ length(parameters.list) }} $(colour)\n      displayName: Make it\n- stage: Ship\n  jobs:\n  - job: go\n    steps:\n    - bash: go\n"
+
+func TestQueueFollows(t *testing.T) {
+	t.Parallel()
+	for _, end := range []schedule.Result{schedule.Succeeded, schedule.Failed} {
+		t.Run(string(end), func(t *testing.T) {
+			t.Parallel()
+			s, data := served(t, shipped)
+			done := make(chan struct{})
+			agentDone := make(chan error, 1)
+			go func() { agentDone <- agent(s, end, done) }()
+			out, err := run("queue", "--data", data, "--branch", "main", "--parameter", "target=prod", "--parameter", "list=[a, b]", "--variable", "colour=blue", "--skip-stage", "ship", "--follow")
+			close(done)
+			if err := <-agentDone; err != nil {
+				t.Fatal(err)
+			}
+			code := 0
+			var exit *exitError
+			if errors.As(err, &exit) {
+				code = exit.code
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if want := map[schedule.Result]int{schedule.Succeeded: 0, schedule.Failed: 1}[end]; code != want {
+				t.Errorf("exit code %d, want %d", code, want)
+			}
+			for _, text := range []string{"run 1, ", "http://localhost:8080/sample/_build/results?buildId=1\n", "##[group]Make it\n2026-03-01T12:00:00.0000000Z one\n2026-03-01T12:00:00.0000000Z two\n",
+				"##[section]Build.make: ", "##[section]Ship: Skipped", "##[section]run 1: " + strings.ToLower(string(end))} {
+				if !strings.Contains(out, text) {
+					t.Errorf("the output has no %q:\n%s", text, out)
+				}
+			}
+		})
+	}
+}
+
+// agent does the first job of run 1 once it is there.
+func agent(s *pipelines.Service, end schedule.Result, done <-chan struct{}) error {
+	ctx := context.Background()
+	for {
+		select {
+		case <-done:
+			return errors.New("the command ended before the job was decided about")
+		case <-time.After(5 * time.Millisecond): // no event tells of a run that is not there yet
+		}
+		t, err := s.Timeline(ctx, 1)
+		if slipway.CodeOf(err) == slipway.CodeNotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		id := t.Stages[0].Jobs[0].ID
+		a, err := s.Assign(ctx, id)
+		if err != nil {
+			return err
+		}
+		script := a.Steps[len(a.Steps)-1].Script.Text
+		if script != "make prod 2 $(colour)" || a.Variables.Text("colour") != "blue" {
+			return errors.New("the job is " + script)
+		}
+		steps := []job.StepRecord{{ID: 2, DisplayName: "Make it", State: schedule.Running, Started: 1}}
+		if err := s.Report(ctx, id, job.Report{Steps: steps}); err != nil {
+			return err
+		}
+		const stamp = "2026-03-01T12:00:00.0000000Z "
+		for _, line := range []string{"one\n", "two\n"} {
+			if _, err := s.AppendLog(ctx, id, 2, map[string]int64{"one\n": 0, "two\n": int64(len(stamp) + 4)}[line], []byte(stamp+line)); err != nil {
+				return err
+			}
+		}
+		return s.Complete(ctx, id, job.Completion{Result: end})
+	}
+}
+
+func TestQueuePreviewAndMistakes(t *testing.T) {
+	t.Parallel()
+	s, data := served(t, shipped)
+	out, err := run("queue", "SHOP", "--data", data, "--preview", "--parameter", "target=prod")
+	if err != nil || !strings.Contains(out, "make prod 0 $(colour)") {
+		t.Errorf("preview: %v\n%s", err, out)
+	}
+	f := func(want string, args ...string) {
+		t.Helper()
+		if _, err := run(append([]string{"queue", "--data", data}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", args, err, want)
+		}
+	}
+	f(`there is no pipeline "shoe" in the project; it has: shop`, "shoe")
+	f(`--parameter "target": write NAME=VALUE`, "--parameter", "target")
+	f("--variable: a is given twice", "--variable", "a=1", "--variable", "a=2")
+	f("resources.repositories.self.refName: ", "--branch", "none")
+	f(`did you mean "target"?`, "--parameter", "targt=prod")
+	f(`stagesToSkip: there is no stage "Shop"`, "--skip-stage", "Shop")
+	if runs, err := s.List(context.Background(), pipelines.RunFilter{}); err != nil || len(runs) != 0 {
+		t.Errorf("%d runs, %v", len(runs), err)
+	}
+}
