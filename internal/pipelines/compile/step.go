@@ -69,15 +69,15 @@ func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
 			c.problems.Unsupported(p.Key.At, "%s steps are not there yet: %s", p.Key.Text, instead)
 			return s, false
 		}
-		i := slices.IndexFunc(schema.StepObjects, func(o *schema.Object) bool { return o.Mark == p.Key.Text })
-		if i < 0 {
+		own := schema.StepObject(p.Key.Text)
+		if own == nil {
 			continue
 		}
 		if kind != nil {
 			c.problems.Add(p.Key.At, "a step is one thing, this is both %s and %s", kind.Mark, p.Key.Text)
 			return s, false
 		}
-		kind = schema.StepObjects[i]
+		kind = own
 	}
 	if kind == nil {
 		hint := ""

@@ -65,6 +65,16 @@ func step(mark, doc string, value Value, own ...Key) *Object {
 	}
 }
 
+// StepObject is the kind of step that a key makes, nil for other keys.
+func StepObject(mark string) *Object {
+	for _, o := range StepObjects {
+		if o.Mark == mark {
+			return o
+		}
+	}
+	return nil
+}
+
 // StepMarks are the keys that make a step what it is.
 func StepMarks() []string {
 	list := make([]string, len(StepObjects))

@@ -17,13 +17,17 @@ type Definition struct {
 	Name  string
 	Major int
 	// Title is what the step is called if the file gives no display name.
-	Title  string
+	Title string
+	// Doc says in a sentence what the task does.
+	Doc    string
 	Inputs []Input
 }
 
 // Input is one input of a task.
 type Input struct {
-	Name    string
+	Name string
+	// Doc says in a sentence what it sets.
+	Doc     string
 	Aliases []string
 	// Default is filled in when the input is not given; "" is no default.
 	Default  string
@@ -101,6 +105,19 @@ func All() []string {
 		list[i] = definitions[i].String()
 	}
 	return list
+}
+
+// Definitions are the tasks.
+func Definitions() []Definition { return slices.Clone(definitions) }
+
+// Refuses reports whether a value of the input is one that Slipway cannot do.
+func (in *Input) Refuses(value string) bool {
+	for refused := range in.Unsupported {
+		if refused == "" && value != "" || refused != "" && strings.EqualFold(refused, value) {
+			return true
+		}
+	}
+	return false
 }
 
 // Input finds an input by its name or an alias, without case; nil without one.

@@ -46,7 +46,7 @@ func (e *expander) draft(list []definition, values []given) []given {
 
 // oldForm are the defaults of parameters in the old map form.
 func oldForm(n *yaml.Node) []given {
-	if n == nil {
+	if n == nil || n.Kind != yaml.Map {
 		return nil
 	}
 	list := make([]given, len(n.Pairs))

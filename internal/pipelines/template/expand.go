@@ -85,6 +85,7 @@ type expander struct {
 	unread       []Unread
 	template     bool // a draft of a file that others include
 	drafted      bool // parameters got values of their type
+	untyped      bool // the root file takes any parameter
 
 	inclusions, evaluations, nodes, bytes int
 	stopped                               bool
@@ -107,6 +108,7 @@ func Expand(in Input) (Output, error) {
 	}
 	e.template = in.Draft && IsTemplate(root)
 	definitions, untyped := e.definitions(root.Get("parameters"))
+	e.untyped = untyped
 	if untyped && len(definitions) > 0 && !in.Draft {
 		e.problems.Add(root.Get("parameters").At, "parameters of the root file are a list, each with name, type and default")
 	}
@@ -115,7 +117,7 @@ func Expand(in Input) (Output, error) {
 		if untyped {
 			definitions = nil // the old form is a template's
 			values = oldForm(root.Get("parameters"))
-			e.drafted = true
+			e.drafted = e.template || len(values) > 0
 		}
 		values = e.draft(definitions, values)
 	}

@@ -124,7 +124,7 @@ func (e *expander) bind(list []definition, untyped bool, values []given, at slip
 				used[g.name] = true
 			}
 		}
-		if node == nil && e.template && e.drafted {
+		if node == nil && e.template && e.untyped {
 			node, place = placeholder(d), yaml.Nowhere // a wrapper may hand on what it does not declare
 		}
 		if node == nil {
