@@ -1,25 +1,17 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"slipway"
 	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/folder"
 	"slipway/internal/pipelines/plan"
 )
-
-// folder reads a repository's files from a checkout.
-type folder struct{ root *os.Root }
-
-// ReadFile implements compile.Files.
-func (f folder) ReadFile(path string) ([]byte, error) { return f.root.ReadFile(path) }
 
 const defaultPipeline = "azure-pipelines.yml"
 
@@ -28,64 +20,32 @@ func repositoryFlag(cmd *cobra.Command) *[]string {
 	return cmd.Flags().StringArray("repository", nil, "ALIAS=FOLDER: where a repository under resources.repositories is checked out")
 }
 
-// input reads a pipeline file below the nearest folder that holds .git, which is top, so that absolute template paths find
-// their files. checkouts are ALIAS=FOLDER.
+// input reads a pipeline file of the checkout around it, whose path is top, so that absolute template paths find their
+// files. checkouts are ALIAS=FOLDER.
 func input(file string, checkouts []string) (in compile.Input, top string, err error) {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return in, "", err
-	}
-	if s, err := os.Stat(path); err != nil || s.IsDir() {
+	if s, err := os.Stat(file); err != nil || s.IsDir() {
 		return in, "", slipway.NotFound("there is no file %s: name the pipeline's file", file)
 	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
-		return in, "", err
-	}
-	top = repositoryRoot(filepath.Dir(path))
-	root, err := os.OpenRoot(top)
+	around, relative, err := folder.Around(file)
 	if err != nil {
 		return in, "", err
 	}
-	relative, err := filepath.Rel(top, path)
-	if err != nil {
-		return in, "", err
+	others := map[string]*folder.Folder{}
+	for _, c := range checkouts {
+		alias, dir, ok := strings.Cut(c, "=")
+		if !ok || alias == "" {
+			return in, "", slipway.Invalid("--repository %s: write ALIAS=FOLDER", c)
+		}
+		if others[strings.ToLower(alias)], err = folder.Open(dir); err != nil {
+			return in, "", fmt.Errorf("--repository %s: %w", c, err)
+		}
 	}
-	others, err := openCheckouts(checkouts)
-	if err != nil {
-		return in, "", err
-	}
-	return compile.Input{Path: filepath.ToSlash(relative), Files: folder{root}, Repository: func(r plan.Repository) (compile.Files, error) {
+	return compile.Input{Path: relative, Files: around, Repository: func(r plan.Repository) (compile.Files, error) {
 		if f, ok := others[strings.ToLower(r.Alias)]; ok {
 			return f, nil
 		}
 		return nil, nil
-	}}, top, nil
-}
-
-func openCheckouts(checkouts []string) (map[string]folder, error) {
-	open := map[string]folder{}
-	for _, c := range checkouts {
-		alias, dir, ok := strings.Cut(c, "=")
-		if !ok || alias == "" {
-			return nil, slipway.Invalid("--repository %s: write ALIAS=FOLDER", c)
-		}
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			return nil, fmt.Errorf("--repository %s: %w", c, err)
-		}
-		open[strings.ToLower(alias)] = folder{root}
-	}
-	return open, nil
-}
-
-func repositoryRoot(dir string) string {
-	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(filepath.Join(d, ".git")); err == nil {
-			return d
-		} else if !errors.Is(err, fs.ErrNotExist) || d == filepath.Dir(d) {
-			return dir
-		}
-	}
+	}}, around.Path, nil
 }
 
 func fileArgument(args []string) string {

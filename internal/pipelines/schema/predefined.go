@@ -1,0 +1,84 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+
+	"slipway/internal/pipelines/variable"
+)
+
+// Predefined is a variable that Slipway sets.
+type Predefined struct {
+	Name string
+	// Doc says in a sentence what it holds.
+	Doc string
+	// Templates says that ${{ variables['NAME'] }} sees it too, since it is known before the run exists.
+	Templates bool
+}
+
+// PredefinedVariables are the variables that Slipway sets, by name.
+func PredefinedVariables() []Predefined { return slices.Clone(predefined) }
+
+// PredefinedVariable finds one by its name in any case, nil without one.
+func PredefinedVariable(name string) *Predefined {
+	for i := range predefined {
+		if strings.EqualFold(predefined[i].Name, name) {
+			p := predefined[i]
+			return &p
+		}
+	}
+	return nil
+}
+
+// predefined is never changed.
+var predefined = []Predefined{
+	{Name: variable.AgentBuildDirectory, Doc: "The folder of the job's sources, artifacts and binaries; the same as Pipeline.Workspace."},
+	{Name: variable.AgentJobName, Doc: "The name of the job."},
+	{Name: variable.AgentJobStatus, Doc: "How the job stands: Succeeded, SucceededWithIssues, Failed or Canceled."},
+	{Name: variable.AgentOS, Doc: "Linux."},
+	{Name: variable.AgentOSArchitecture, Doc: "X64 or ARM64."},
+	{Name: variable.AgentTempDirectory, Doc: "A folder for temporary files, empty when the job starts."},
+	{Name: variable.AgentToolsDirectory, Doc: "The folder of installed tools."},
+	{Name: variable.AgentWorkFolder, Doc: "The folder in which the agent works."},
+	{Name: variable.BuildArtifactStagingDirectory, Doc: "A folder for what is going to be published."},
+	{Name: variable.BuildBinariesDirectory, Doc: "A folder for what is built."},
+	{Name: variable.BuildBuildID, Doc: "The number of the run, unique on the server."},
+	{Name: variable.BuildBuildNumber, Doc: "The run's name, of the format that name: gives."},
+	{Name: variable.BuildDefinitionName, Doc: "The name of the pipeline.", Templates: true},
+	{Name: variable.BuildReason, Doc: "Why the run started: Manual, IndividualCI, BatchedCI, Schedule, PullRequest, ResourceTrigger or BuildCompletion.", Templates: true},
+	{Name: variable.BuildRepositoryLocalPath, Doc: "The folder of the repository's files."},
+	{Name: variable.BuildRepositoryName, Doc: "The name of the repository.", Templates: true},
+	{Name: variable.BuildRepositoryProvider, Doc: "TfsGit.", Templates: true},
+	{Name: variable.BuildRepositoryURI, Doc: "The address of the repository.", Templates: true},
+	{Name: variable.BuildRequestedFor, Doc: "Who started the run.", Templates: true},
+	{Name: variable.BuildSourceBranch, Doc: "The full name of the branch or tag, such as refs/heads/main.", Templates: true},
+	{Name: variable.BuildSourceBranchName, Doc: "The last part of the branch's name.", Templates: true},
+	{Name: variable.BuildSourcesDirectory, Doc: "The folder of the sources."},
+	{Name: variable.BuildSourceVersion, Doc: "The commit.", Templates: true},
+	{Name: variable.BuildSourceVersionMessage, Doc: "The first line of the commit's message.", Templates: true},
+	{Name: variable.BuildStagingDirectory, Doc: "A folder for what is going to be published; the same as Build.ArtifactStagingDirectory."},
+	{Name: variable.CommonTestResultsDirectory, Doc: "A folder for results of tests."},
+	{Name: variable.EnvironmentNameName, Doc: "The environment of a deployment."},
+	{Name: variable.EnvironmentResourceName, Doc: "The environment's resource of a deployment."},
+	{Name: variable.PipelineWorkspace, Doc: "The folder of the job: s holds sources, a artifacts, b binaries."},
+	{Name: variable.StrategyName, Doc: "The strategy of a deployment: runOnce."},
+	{Name: variable.SystemAccessToken, Doc: "The job's token, a secret: it comes to a script by env."},
+	{Name: variable.SystemArtifactsDirectory, Doc: "The folder to which artifacts are downloaded."},
+	{Name: variable.SystemCollectionURI, Doc: "The address of the server."},
+	{Name: variable.SystemDebug, Doc: "true for logs that say more."},
+	{Name: variable.SystemDefaultWorkingDirectory, Doc: "The folder in which scripts run."},
+	{Name: variable.SystemJobAttempt, Doc: "Which attempt of the job this is; 1 is the first."},
+	{Name: variable.SystemJobDisplayName, Doc: "What people see of the job."},
+	{Name: variable.SystemJobID, Doc: "The number of the job."},
+	{Name: variable.SystemJobName, Doc: "The name of the job."},
+	{Name: variable.SystemJobPositionInPhase, Doc: "Which leg of the job this is; 1 is the first."},
+	{Name: variable.SystemPullRequestNumber, Doc: "The number of the pull request."},
+	{Name: variable.SystemPullRequestSource, Doc: "The branch of the pull request.", Templates: true},
+	{Name: variable.SystemPullRequestTarget, Doc: "The branch into which the pull request goes.", Templates: true},
+	{Name: variable.SystemStageAttempt, Doc: "Which attempt of the stage this is; 1 is the first."},
+	{Name: variable.SystemStageDisplayName, Doc: "What people see of the stage."},
+	{Name: variable.SystemStageName, Doc: "The name of the stage."},
+	{Name: variable.SystemTeamProject, Doc: "The name of the project.", Templates: true},
+	{Name: variable.SystemTotalJobsInPhase, Doc: "How many legs the job has."},
+	{Name: variable.TFBuild, Doc: "True: the script runs in a pipeline.", Templates: true},
+}
