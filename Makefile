@@ -62,6 +62,10 @@ verify: generate ## check that the generated files are fresh and that both modul
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . ./internal/...
 
+.PHONY: bench-round
+bench-round: build node ## measure on a real node what Slipway itself costs from a push to the new pod's answer
+	go test -run '^$$' -bench Round -benchtime 5x -timeout 30m ./test/e2e
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BIN)

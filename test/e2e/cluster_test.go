@@ -57,7 +57,7 @@ func startForeignCluster(t *testing.T, top string) *foreignCluster {
 			t.Errorf("the foreign cluster ended badly: %v: %s", err, stderr.String())
 		}
 	})
-	node := &installation{lines: make(chan string, 1000)}
+	node := &installation{addresses: addresses{node: foreignName}, lines: make(chan string, 1000)}
 	go node.read(out, node.lines)
 	node.expect(t, `"phase":"node","state":"ready"`, 2*time.Minute)
 	return &foreignCluster{top: top, kubeconfig: filepath.Join(dir, "node", "kubeconfig")}
@@ -129,10 +129,11 @@ func (c *foreignCluster) page(t *testing.T) string {
 // a push is built by a builder in that cluster, in a job in that cluster, and deployed there; when the server is gone
 // what was deployed runs on.
 func TestExistingCluster(t *testing.T) {
+	t.Parallel()
 	top := projectFolder(t)
 	foreign := startForeignCluster(t, top)
 	account := foreign.account(t)
-	i := &installation{top: top, data: tempData(t), url: "http://" + foreignServer, flags: []string{
+	i := &installation{addresses: addresses{server: foreignServer, node: "cluster"}, top: top, data: tempData(t), flags: []string{
 		"--kubeconfig", account, "--cluster-url", "http://" + foreignServer, "--listen", foreignServer, "--otlp-listen", ""}}
 	keepBaseImages(t, i.data)
 
@@ -171,7 +172,7 @@ func TestExistingCluster(t *testing.T) {
 
 // keepBaseImages lets the installation use the layers of base images that an earlier one made: making them anew takes
 // minutes and is another story.
-func keepBaseImages(t *testing.T, data string) {
+func keepBaseImages(t testing.TB, data string) {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -214,7 +215,7 @@ func pushPage(t *testing.T, i *installation, foreign *foreignCluster) {
 	}
 }
 
-func commitAndPush(t *testing.T, work string) (commit string) {
+func commitAndPush(t testing.TB, work string) (commit string) {
 	t.Helper()
 	run(t, work, nil, "git", "commit", "-q", "--allow-empty", "-m", "show a page")
 	run(t, work, nil, "git", "push", "-q", "origin", "main")

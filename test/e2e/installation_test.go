@@ -1,5 +1,5 @@
-// Package e2e runs Slipway as people run it: the built programs, a real Kubernetes node, real clients. Each test is a
-// story; they share one installation and go in the order of the files' main test.
+// Package e2e runs Slipway as people run it: the built programs, a real Kubernetes node, real clients. Each test has an
+// installation of its own, beside the others', and tells stories that stand on one another.
 package e2e
 
 import (
@@ -21,33 +21,45 @@ import (
 	"time"
 )
 
-// Addresses that no default of Slipway uses.
-const (
-	listen      = "127.0.0.1:18080"
-	serverURL   = "http://localhost:18080"
-	registry    = "localhost:18080"
-	otlpListen  = "127.0.0.1:14317"
-	ingress     = "127.0.0.1:18081"
-	nodeName    = "e2e"
-	hostAddress = "10.213.9.1"
-	nodeAddress = "10.213.9.2"
+// addresses are where an installation is found; none is a default of Slipway's.
+type addresses struct {
+	server, otlp, ingress string // host and port
+	node                  string // the node's name
+	nodeHost, nodeAddress string
+}
+
+var (
+	loopAddresses = addresses{"localhost:18080", "127.0.0.1:14317", "127.0.0.1:18081", "loop", "10.213.9.1", "10.213.9.2"}
+	runsAddresses = addresses{"localhost:18280", "127.0.0.1:14517", "127.0.0.1:18281", "runs", "10.213.10.1", "10.213.10.2"}
 )
 
 // installation is one running `slipway up`.
 type installation struct {
+	addresses
 	top      string // the project's folder
 	data     string
-	url      string   // serverURL when empty
-	flags    []string // beside --data; those of the embedded node when empty
+	flags    []string // beside --data
 	cmd      *exec.Cmd
 	mu       sync.Mutex
 	output   bytes.Buffer
 	lines    chan string
-	Password string // the first administrator's, shown once
+	ready    time.Time // when it said so last
+	Password string    // the first administrator's, shown once
 	Token    string
 }
 
-func projectFolder(t *testing.T) string {
+// newInstallation is one with the embedded node, not started yet.
+func newInstallation(t testing.TB, a addresses) *installation {
+	t.Helper()
+	i := &installation{addresses: a, top: projectFolder(t), data: tempData(t), flags: []string{"--listen", a.server, "--otlp-listen", a.otlp,
+		"--ingress-listen", a.ingress, "--node-name", a.node, "--node-host-address", a.nodeHost, "--node-address", a.nodeAddress}}
+	keepBaseImages(t, i.data)
+	return i
+}
+
+func (i *installation) url() string { return "http://" + i.server }
+
+func projectFolder(t testing.TB) string {
 	t.Helper()
 	wd, err := os.Getwd()
 	if err != nil {
@@ -57,14 +69,9 @@ func projectFolder(t *testing.T) string {
 }
 
 // up starts `slipway up` and waits until it says that it is ready.
-func (i *installation) up(t *testing.T, sample string) time.Duration {
+func (i *installation) up(t testing.TB, sample string) time.Duration {
 	t.Helper()
 	start := time.Now()
-	if i.url == "" {
-		i.url = serverURL
-		i.flags = []string{"--listen", listen, "--otlp-listen", otlpListen, "--ingress-listen", ingress,
-			"--node-name", nodeName, "--node-host-address", hostAddress, "--node-address", nodeAddress}
-	}
 	args := append([]string{"up", "--data", i.data}, i.flags...)
 	if sample != "" {
 		args = append(args, "--sample", sample)
@@ -81,6 +88,7 @@ func (i *installation) up(t *testing.T, sample string) time.Duration {
 	i.lines = make(chan string, 10_000)
 	go i.read(out, i.lines)
 	i.expect(t, "Slipway is ready", 25*time.Minute)
+	i.ready = time.Now()
 	var a struct{ Token string }
 	b, err := os.ReadFile(filepath.Join(i.data, "access.json"))
 	if err != nil || json.Unmarshal(b, &a) != nil {
@@ -95,7 +103,7 @@ func (i *installation) read(r io.Reader, lines chan<- string) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
-		fmt.Println("  up:", s.Text())
+		fmt.Printf("  %s: %s\n", i.node, s.Text())
 		i.mu.Lock()
 		i.output.WriteString(s.Text() + "\n")
 		if _, password, ok := strings.Cut(s.Text(), "password: "); ok {
@@ -110,7 +118,7 @@ func (i *installation) read(r io.Reader, lines chan<- string) {
 }
 
 // expect reads lines of the terminal until one contains text.
-func (i *installation) expect(t *testing.T, text string, within time.Duration) string {
+func (i *installation) expect(t testing.TB, text string, within time.Duration) string {
 	t.Helper()
 	timeout := time.After(within)
 	for {
@@ -135,7 +143,7 @@ func (i *installation) said() string {
 }
 
 // interrupt sends Ctrl-C and waits for the end.
-func (i *installation) interrupt(t *testing.T) {
+func (i *installation) interrupt(t testing.TB) {
 	t.Helper()
 	if err := i.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -153,7 +161,7 @@ func (i *installation) interrupt(t *testing.T) {
 }
 
 // kill ends the server alone, as a crash would.
-func (i *installation) kill(t *testing.T) {
+func (i *installation) kill(t testing.TB) {
 	t.Helper()
 	if err := i.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -162,7 +170,7 @@ func (i *installation) kill(t *testing.T) {
 }
 
 // api calls the REST API and decodes the answer.
-func (i *installation) api(t *testing.T, method, path string, in, out any) {
+func (i *installation) api(t testing.TB, method, path string, in, out any) {
 	t.Helper()
 	var body io.Reader
 	if in != nil {
@@ -172,7 +180,7 @@ func (i *installation) api(t *testing.T, method, path string, in, out any) {
 		}
 		body = bytes.NewReader(b)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), method, i.url+path, body)
+	r, err := http.NewRequestWithContext(t.Context(), method, i.url()+path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,15 +206,15 @@ func (i *installation) api(t *testing.T, method, path string, in, out any) {
 }
 
 // slipway runs the command line for a project of the installation.
-func (i *installation) slipway(t *testing.T, project, command string, args ...string) string {
+func (i *installation) slipway(t testing.TB, project, command string, args ...string) string {
 	t.Helper()
 	return run(t, i.top, nil, filepath.Join(i.top, "bin", "slipway"), append([]string{command, "--data", i.data, "--project", project}, args...)...)
 }
 
 // page is a page's HTML.
-func (i *installation) page(t *testing.T, path string) string {
+func (i *installation) page(t testing.TB, path string) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+path, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,9 +232,9 @@ func (i *installation) page(t *testing.T, path string) string {
 }
 
 // form sends a page's form.
-func (i *installation) form(t *testing.T, path string, values url.Values) {
+func (i *installation) form(t testing.TB, path string, values url.Values) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url+path, strings.NewReader(values.Encode()))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.url()+path, strings.NewReader(values.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,17 +252,17 @@ func (i *installation) form(t *testing.T, path string, values url.Values) {
 }
 
 // createProject makes a project with a repository of its name, as the pages do.
-func (i *installation) createProject(t *testing.T, project string) {
+func (i *installation) createProject(t testing.TB, project string) {
 	t.Helper()
 	i.form(t, "/projects", url.Values{"name": {project}})
 	i.form(t, "/"+project+"/_git", url.Values{"name": {project}})
 }
 
 // clone checks the project's repository out with git and the token.
-func (i *installation) clone(t *testing.T, project string) string {
+func (i *installation) clone(t testing.TB, project string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), project)
-	remote := strings.Replace(i.url, "http://", "http://admin:"+i.Token+"@", 1) + "/" + project + "/_git/" + project
+	remote := strings.Replace(i.url(), "http://", "http://admin:"+i.Token+"@", 1) + "/" + project + "/_git/" + project
 	run(t, "/", nil, "git", "clone", "-q", remote, dir)
 	run(t, dir, nil, "git", "symbolic-ref", "HEAD", "refs/heads/main") // what an empty repository is cloned as is git's to say
 	run(t, dir, nil, "git", "config", "user.name", "Ada")
@@ -263,8 +271,8 @@ func (i *installation) clone(t *testing.T, project string) string {
 }
 
 // get fetches a page of the deployed application through the ingress.
-func get(ctx context.Context, host, path string) (int, string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ingress+path, nil)
+func (i *installation) get(ctx context.Context, host, path string) (int, string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.ingress+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -279,7 +287,7 @@ func get(ctx context.Context, host, path string) (int, string, error) {
 }
 
 // eventually repeats check until it returns "" or time is up; what it returns says what is still wrong.
-func eventually(t *testing.T, within time.Duration, check func() string) {
+func eventually(t testing.TB, within time.Duration, check func() string) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	for {
@@ -299,7 +307,7 @@ func eventually(t *testing.T, within time.Duration, check func() string) {
 }
 
 // run runs a client's program and returns what it wrote.
-func run(t *testing.T, dir string, env []string, name string, args ...string) string {
+func run(t testing.TB, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir

@@ -36,9 +36,9 @@ const sample = "sample"
 // TestLoop goes round the loop with the sample: the first commit by `slipway up`, production after an approval, a
 // change by git, a server that is killed in the middle of a run, and a stop that leaves nothing.
 func TestLoop(t *testing.T) {
-	i := &installation{top: projectFolder(t), data: tempData(t)}
-	keepBaseImages(t, i.data)
-	before := hostState(t)
+	t.Parallel()
+	i := newInstallation(t, loopAddresses)
+	before := i.hostState(t)
 	t.Logf("first start, with the base images and the sample's first round: %s", i.up(t, filepath.Join(i.top, "samples", "shop")))
 	i.stopAtEnd(t)
 	if t.Failed() {
@@ -55,13 +55,14 @@ func TestLoop(t *testing.T) {
 		{"a killed server finishes its run", killedServerFinishes},
 		{"a bad deployment fails and is rolled back", badDeploymentFails},
 		{"bad telemetry opens a bug", badTelemetryOpensABug},
-		{"a restart is no fault", aRestartIsNoFault},
+		{"a restart brings everything back", restartBringsBack},
 		{"the pages can be opened", pagesOpen},
+		{"the restart was no fault", restartIsNoFault},
 	}) {
 		return
 	}
 	i.interrupt(t)
-	if after := hostState(t); after != before {
+	if after := i.hostState(t); after != before {
 		t.Errorf("the stop left something on the host:\nbefore:\n%s\nafter:\n%s", before, after)
 	}
 }
@@ -83,7 +84,7 @@ func (i *installation) tell(t *testing.T, stories []story) bool {
 }
 
 // stopAtEnd makes sure that nothing is left when the test ends early.
-func (i *installation) stopAtEnd(t *testing.T) {
+func (i *installation) stopAtEnd(t testing.TB) {
 	t.Cleanup(func() {
 		if i.cmd.ProcessState == nil {
 			i.interrupt(t)
@@ -93,7 +94,7 @@ func (i *installation) stopAtEnd(t *testing.T) {
 }
 
 // tempData is a short path: sockets below it have few bytes.
-func tempData(t *testing.T) string {
+func tempData(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "slipway-e2e-")
 	if err != nil {
@@ -106,31 +107,31 @@ func tempData(t *testing.T) string {
 		}
 		for _, name := range []string{"slipway.log", "run/node.stderr", "run/builder.stderr"} {
 			b, _ := os.ReadFile(filepath.Join(dir, name))
-			t.Logf("%s:\n%s", name, b[max(0, len(b)-8000):])
+			fmt.Printf("%s ends with:\n%s\n", name, b[max(0, len(b)-8000):])
 		}
 	})
 	return dir
 }
 
-// hostState is what a node could leave behind: its namespace, links, mounts and cgroups.
-func hostState(t *testing.T) string {
+// hostState is what the installation's node could leave behind: its namespace, links, mounts, cgroups and processes.
+func (i *installation) hostState(t testing.TB) string {
 	t.Helper()
-	const script = `ip netns list 2>/dev/null | grep -w slipway-` + nodeName + `
-ip -o link | grep -w -e sw-` + nodeName + ` -e sn-` + nodeName + `
-grep -c /slipway-e2e- /proc/mounts
-find /sys/fs/cgroup -maxdepth 2 -type d -name 'slipway-` + nodeName + `*'
-pgrep -f 'bin/slipway-(node|builder) .*/slipway-e2e-'
-true`
-	out, err := exec.Command("bash", "-c", script).CombinedOutput()
+	script := strings.NewReplacer("NODE", i.node, "DATA", i.data).Replace(`ip netns list 2>/dev/null | grep -w slipway-NODE
+ip -o link | grep -w -e sw-NODE -e sn-NODE
+grep DATA/ /proc/mounts
+find /sys/fs/cgroup -maxdepth 2 -type d -name 'slipway-NODE*'
+pgrep -af 'bin/slipway-(node|builder) .*DATA/'
+true`)
+	out, err := exec.Command("bash", "-c", script).Output() // what ip says of others' namespaces that go is no matter
 	if err != nil {
 		t.Fatalf("look at the host: %v: %s", err, out)
 	}
 	return string(out)
 }
 
-func runsInDev(t *testing.T, _ *installation) {
+func runsInDev(t *testing.T, i *installation) {
 	eventually(t, time.Minute, func() string {
-		status, body, err := get(t.Context(), "shop-dev.localhost", "/")
+		status, body, err := i.get(t.Context(), "shop-dev.localhost", "/")
 		if err != nil || status != http.StatusOK || !strings.Contains(body, "<html") {
 			return fmt.Sprintf("GET shop-dev.localhost: %d, %v: %.200s", status, err, body)
 		}
@@ -149,7 +150,7 @@ func everyStepTold(t *testing.T, i *installation) {
 	})
 }
 
-func (i *installation) kubectl(t *testing.T, args ...string) string {
+func (i *installation) kubectl(t testing.TB, args ...string) string {
 	t.Helper()
 	return run(t, i.top, []string{"KUBECONFIG=" + filepath.Join(i.data, "node", "kubeconfig")}, filepath.Join(i.top, "bin", "slipway-node"),
 		append([]string{"kubectl"}, args...)...)
@@ -161,7 +162,7 @@ func kubectlSees(t *testing.T, i *installation) {
 	}
 	out := i.kubectl(t, "-n", "sample-dev", "get", "deployment", "web", "-o",
 		`jsonpath={.spec.template.metadata.labels} {.spec.template.spec.containers[0].image} {.spec.template.spec.containers[0].env[*].name}`)
-	for _, want := range []string{"slipway.dev/deployment", registry + "/sample/web@sha256:", "OTEL_EXPORTER_OTLP_ENDPOINT", "APPLICATIONINSIGHTS_CONNECTION_STRING"} {
+	for _, want := range []string{"slipway.dev/deployment", i.server + "/sample/web@sha256:", "OTEL_EXPORTER_OTLP_ENDPOINT", "APPLICATIONINSIGHTS_CONNECTION_STRING"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the pod template lacks %s:\n%s", want, out)
 		}
@@ -173,12 +174,12 @@ func imagesPulled(t *testing.T, i *installation) {
 	run(t, i.top, []string{"GOBIN=" + bin, "GOFLAGS=-mod=mod"}, "go", "install", "github.com/google/go-containerregistry/cmd/crane@v0.22.1")
 	env := []string{"DOCKER_CONFIG=" + t.TempDir()}
 	crane := filepath.Join(bin, "crane")
-	run(t, i.top, env, crane, "auth", "login", registry, "-u", "admin", "-p", i.Token)
-	tags := strings.Fields(run(t, i.top, env, crane, "ls", registry+"/sample/web"))
+	run(t, i.top, env, crane, "auth", "login", i.server, "-u", "admin", "-p", i.Token)
+	tags := strings.Fields(run(t, i.top, env, crane, "ls", i.server+"/sample/web"))
 	if len(tags) == 0 {
 		t.Fatal("sample/web has no tags")
 	}
-	run(t, i.top, env, crane, "validate", "--remote", registry+"/sample/web:"+tags[0])
+	run(t, i.top, env, crane, "validate", "--remote", i.server+"/sample/web:"+tags[0])
 }
 
 // hangsTogether walks from the commit to everything else.
@@ -223,7 +224,7 @@ func productionWaits(t *testing.T, i *installation) {
 	}
 	i.awaitRun(t, pending.Value[0].Run, 5*time.Minute)
 	eventually(t, time.Minute, func() string {
-		status, _, err := get(t.Context(), "shop.localhost", "/")
+		status, _, err := i.get(t.Context(), "shop.localhost", "/")
 		if err != nil || status != http.StatusOK {
 			return fmt.Sprintf("GET shop.localhost: %d, %v", status, err)
 		}
@@ -232,7 +233,7 @@ func productionWaits(t *testing.T, i *installation) {
 }
 
 // awaitRun waits until the run has ended well.
-func (i *installation) awaitRun(t *testing.T, id int64, within time.Duration) {
+func (i *installation) awaitRun(t testing.TB, id int64, within time.Duration) {
 	t.Helper()
 	eventually(t, within, func() string {
 		var b build
@@ -266,7 +267,7 @@ func greet(t *testing.T, dir, greeting string) {
 	run(t, dir, nil, "git", "push", "-q", "origin", "main")
 }
 
-func (i *installation) newestRun(t *testing.T) build {
+func (i *installation) newestRun(t testing.TB) build {
 	t.Helper()
 	var runs listOf[build]
 	i.api(t, http.MethodGet, "/sample/_apis/build/builds", nil, &runs)
@@ -277,10 +278,10 @@ func (i *installation) newestRun(t *testing.T) build {
 }
 
 // awaitGreeting waits until dev serves the greeting.
-func awaitGreeting(t *testing.T, greeting string, within time.Duration) {
+func awaitGreeting(t *testing.T, i *installation, greeting string, within time.Duration) {
 	t.Helper()
 	eventually(t, within, func() string {
-		_, body, err := get(t.Context(), "shop-dev.localhost", "/")
+		_, body, err := i.get(t.Context(), "shop-dev.localhost", "/")
 		if err != nil || !strings.Contains(body, greeting) {
 			return fmt.Sprintf("dev does not greet with %q yet (%v)", greeting, err)
 		}
@@ -292,7 +293,7 @@ func changeGoesRound(t *testing.T, i *installation) {
 	dir := i.clone(t, sample)
 	start := time.Now()
 	greet(t, dir, "Ahoy")
-	awaitGreeting(t, "Ahoy", 12*time.Minute)
+	awaitGreeting(t, i, "Ahoy", 12*time.Minute)
 	t.Logf("from git push to the new pod's answer: %s", time.Since(start))
 	logTimes(t, i)
 }
@@ -316,7 +317,7 @@ func killedServerFinishes(t *testing.T, i *installation) {
 	id := i.newestRun(t).ID
 	i.kill(t)
 	t.Logf("start beside a node that runs on: %s", i.up(t, ""))
-	awaitGreeting(t, "Land ho", 12*time.Minute)
+	awaitGreeting(t, i, "Land ho", 12*time.Minute)
 	var timeline struct {
 		Records []struct {
 			Type string `json:"type"`

@@ -17,6 +17,6 @@ func pagesOpen(t *testing.T, i *installation) {
 	}
 	run(t, work, []string{"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1"}, "npm", "install", "--no-audit", "--no-fund", "--silent")
 	shots := filepath.Join(os.TempDir(), "slipway-screenshots")
-	t.Log(run(t, work, nil, "node", "pages.mjs", serverURL, i.Password, shots))
+	t.Log(run(t, work, nil, "node", "pages.mjs", i.url(), i.Password, shots))
 	t.Log("screenshots are in " + shots)
 }

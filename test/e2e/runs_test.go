@@ -17,8 +17,8 @@ const drill = "drill"
 
 // TestRuns shows what becomes of runs when the server or the node is killed, when somebody cancels them, and when they fail.
 func TestRuns(t *testing.T) {
-	i := &installation{top: projectFolder(t), data: tempData(t)}
-	keepBaseImages(t, i.data)
+	t.Parallel()
+	i := newInstallation(t, runsAddresses)
 	i.up(t, "")
 	i.stopAtEnd(t)
 	i.tell(t, []story{
