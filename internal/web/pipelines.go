@@ -30,6 +30,7 @@ type pipelinesPages struct {
 func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
 	p := pipelinesPages{s, svc, t.Repos, newMarkdown()}
 	s.Project("GET", "/_build", identity.Read, p.list)
+	s.Project("GET", "/_build/queue", identity.Contribute, p.askQueue)
 	s.Project("POST", "/_build/queue", identity.Contribute, p.queue)
 	s.Project("GET", "/_build/results", identity.Read, p.run)
 	s.Project("GET", "/_build/results/live", identity.Read, p.liveRun)
@@ -242,22 +243,6 @@ func span(begin, end time.Time) string {
 		end = time.Now()
 	}
 	return Duration(end.Sub(begin))
-}
-
-func (p pipelinesPages) queue(w http.ResponseWriter, r *http.Request, v View) error {
-	id, _ := strconv.ParseInt(r.FormValue("pipeline"), 10, 64)
-	d, err := p.pipelines.Definition(r.Context(), slipway.PipelineID(id))
-	if err == nil && d.Project != v.Project.ID {
-		err = slipway.NotFound("there is no pipeline %d in this project", id)
-	}
-	if err != nil {
-		return err
-	}
-	run, err := p.pipelines.Queue(r.Context(), pipelines.QueueRequest{Pipeline: d.ID, Actor: v.Caller.Actor, Ref: strings.TrimSpace(r.FormValue("branch"))})
-	if err != nil {
-		return err
-	}
-	return p.Redirect(w, r, runURL(v, run.ID))
 }
 
 // found is the run that the request names, if it is one of the project.

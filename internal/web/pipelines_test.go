@@ -340,3 +340,62 @@ func TestTriggersOnPages(t *testing.T) {
 	s.get("/_build", "scheduled")
 	s.get(fmt.Sprintf("/_build/results?buildId=%d", run), "1 warning of the pipeline", "azure-pipelines.yml:1:1", "pull requests are not there yet", "pushes together")
 }
+
+func TestRunForm(t *testing.T) {
+	t.Parallel()
+	s, ctx := newPipelineSite(t), context.Background()
+	s.push(`
+parameters:
+- {name: target, displayName: Where <to>, type: string, values: [dev, prod], default: prod}
+- {name: replicas, type: number, default: 2}
+- {name: fast, type: boolean, default: true}
+- {name: regions, type: object, default: [eu]}
+- {name: note, type: string}
+stages:
+- stage: Build
+  isSkippable: false
+  jobs: [{job: make, steps: [{bash: "make ${{ parameters.target }} ${{ parameters.replicas }} ${{ parameters.fast }} ${{ length(parameters.regions) }} ${{ parameters.note }}"}]}]
+- stage: Ship
+  jobs: [{job: go, steps: [{bash: go}]}]
+`)
+	s.get("/_build?definitionId=1", "/Shop/_build/queue?definitionId=1")
+	s.get("/_build/queue?definitionId=1", "Where &lt;to&gt;", `<option value="prod" selected`, `value="2"`, `[&#34;eu&#34;]`, `name="parameter.note" value="" required`, `name="stages" value="Ship"`, "is always in it", `<option value="main">`)
+	form := url.Values{"full": {"1"}, "pipeline": {"1"}, "branch": {"main"}, "parameter.target": {"dev"}, "parameter.replicas": {"many"}, "parameter.fast": {"false"},
+		"parameter.regions": {"[eu, us]"}, "parameter.note": {"hello"}, "stages": {"Ship"}, "variable-name-0": {"colour"}, "variable-value-0": {"blue"},
+		"variable-name-1": {"key"}, "variable-value-1": {"hunter2hunter2"}, "variable-secret-1": {"1"}}
+	resp, err := s.client.PostForm(s.server.URL+"/Shop/_build/queue", form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A mistake leaves the form as it was filled in.
+	for _, text := range []string{"parameter &#34;replicas&#34; is a number", `<option value="dev" selected`, `value="many"`, "[eu, us]", `value="colour"`, `value="hello"`} {
+		if !strings.Contains(string(body), text) {
+			t.Errorf("the form after a mistake has no %q:\n%s", text, body)
+		}
+	}
+	if strings.Contains(string(body), "hunter2") {
+		t.Error("a secret is shown")
+	}
+	form.Set("parameter.replicas", "3")
+	s.post("/_build/queue", form)
+	runs, err := s.List(ctx, pipelines.RunFilter{})
+	if err != nil || len(runs) != 2 || runs[0].Reason != variable.ReasonManual {
+		t.Fatalf("runs %+v, %v", runs, err)
+	}
+	tl, err := s.Timeline(ctx, runs[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Assign(ctx, tl.Stages[0].Jobs[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Steps[len(a.Steps)-1].Script.Text; got != "make dev 3 False 2 hello" || a.Variables.Text("colour") != "blue" || !tl.Stages[1].Unwanted {
+		t.Errorf("script %q, variables %v, stages %+v", got, a.Variables, tl.Stages)
+	}
+}
