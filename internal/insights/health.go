@@ -19,7 +19,8 @@ type Pod struct {
 	Image           slipway.Digest // of its last container
 	Node            string
 	Seen            time.Time
-	Up              bool // seen within the last minute with every container ready
+	Gone            bool // not seen within the last minute
+	Up              bool // every container is ready, and it is not gone
 	Reason          string
 	Restarts        int64   // since it exists, of all containers
 	NewRestarts     int64   // in the filter's time, without those that came with the node's
@@ -50,12 +51,12 @@ func (s *Service) Pods(ctx context.Context, f Filter) ([]Pod, error) {
 			FROM containerPerformance WHERE %[1]s GROUP BY namespace, pod, container, coalesce(sandbox, 0)),
 		fresh AS (SELECT namespace, pod, sum(fresh) AS restarts FROM lives GROUP BY namespace, pod)
 		SELECT namespace, pod, any_value(service), max(deployment), max(environment), any_value(commit), any_value(image), any_value(node),
-			max(seen), min(seen) >= %[2]s AND bool_and(ready), max(reason), CAST(sum(containers.restarts) AS BIGINT), CAST(any_value(fresh.restarts) AS BIGINT), sum(cpu),
+			max(seen), max(seen) < %[2]s, min(seen) >= %[2]s AND bool_and(ready), max(reason), CAST(sum(containers.restarts) AS BIGINT), CAST(any_value(fresh.restarts) AS BIGINT), sum(cpu),
 			CAST(sum(memory) AS BIGINT), sum(cpuLimit), CAST(sum(memoryLimit) AS BIGINT)
 		FROM containers JOIN fresh USING (namespace, pod) GROUP BY namespace, pod ORDER BY max(seen) DESC, pod LIMIT 500`, c, alive)
 	return store.List(ctx, s.store, func(row interface{ Scan(...any) error }, p *Pod) error {
 		return row.Scan(&p.Namespace, &p.Name, &p.Service, (*int64)(&p.Deployment), (*int64)(&p.Environment), (*string)(&p.Commit), (*string)(&p.Image),
-			&p.Node, &p.Seen, &p.Up, &p.Reason, &p.Restarts, &p.NewRestarts, &p.CPU, &p.Memory, &p.CPULimit, &p.MemoryLimit)
+			&p.Node, &p.Seen, &p.Gone, &p.Up, &p.Reason, &p.Restarts, &p.NewRestarts, &p.CPU, &p.Memory, &p.CPULimit, &p.MemoryLimit)
 	}, query, c.args...)
 }
 
@@ -84,10 +85,9 @@ func (s *Service) Health(ctx context.Context, f Filter) (Health, error) {
 		return Health{}, err
 	}
 	h := Health{}
-	alive := earlier(f.To, s.clock.Now()).Add(-podSilence)
 	for _, p := range pods {
 		h.Restarts += p.NewRestarts
-		if p.Seen.Before(alive) {
+		if p.Gone {
 			continue
 		}
 		h.Pods++

@@ -34,7 +34,7 @@ type chartTick struct {
 const (
 	chartWidth  = 760.0
 	chartHeight = 190.0
-	chartLeft   = 52.0
+	chartLeft   = 60.0
 	chartRight  = 20.0
 	chartTop    = 18.0
 	chartBottom = 22.0
@@ -53,8 +53,20 @@ type marker struct {
 	Label, URL string
 }
 
-// drawChart draws series over the times of their bins. format writes a value of the axis.
-func drawChart(title string, times []time.Time, list []series, markers []marker, format func(float64) string) chart {
+// scale is a kind of value axis.
+type scale struct {
+	format func(v float64) string
+	base   float64 // its round numbers are 1, 2 and 5 times 1, 10 and 100 of each power of base
+}
+
+var (
+	numbers      = scale{plainNumber, 1000}
+	milliseconds = scale{func(v float64) string { return Duration(time.Duration(v * float64(time.Millisecond))) }, 1000}
+	byteSizes    = scale{func(v float64) string { return Bytes(int64(v)) }, 1024}
+)
+
+// drawChart draws series over the times of their bins.
+func drawChart(title string, times []time.Time, list []series, markers []marker, values scale) chart {
 	c := chart{Title: title, Empty: true}
 	top := 0.0
 	for _, s := range list {
@@ -67,7 +79,7 @@ func drawChart(title string, times []time.Time, list []series, markers []marker,
 		c.Empty = true
 		return c
 	}
-	top = niceTop(top)
+	top = values.roundUp(top)
 	begin, end := times[0], times[len(times)-1]
 	x := func(t time.Time) float64 {
 		return chartLeft + (chartWidth-chartLeft-chartRight)*float64(t.Sub(begin))/float64(end.Sub(begin))
@@ -82,7 +94,7 @@ func drawChart(title string, times []time.Time, list []series, markers []marker,
 	}
 	for i := range 3 {
 		v := top * float64(i) / 2
-		c.Ticks = append(c.Ticks, chartTick{y(v), format(v)})
+		c.Ticks = append(c.Ticks, chartTick{y(v), values.format(v)})
 	}
 	layout := "15:04"
 	if end.Sub(begin) > 25*time.Hour {
@@ -100,15 +112,15 @@ func drawChart(title string, times []time.Time, list []series, markers []marker,
 	return c
 }
 
-// niceTop rounds up to 1, 2 or 5 times a power of ten.
-func niceTop(v float64) float64 {
-	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, m := range []float64{1, 2, 5, 10} {
-		if v <= m*power {
-			return m * power
+// roundUp is the next round number.
+func (s scale) roundUp(v float64) float64 {
+	unit := math.Pow(s.base, math.Floor(math.Log(v)/math.Log(s.base)))
+	for _, m := range []float64{1, 2, 5, 10, 20, 50, 100, 200, 500} {
+		if v <= m*unit {
+			return m * unit
 		}
 	}
-	return v
+	return s.base * unit
 }
 
 // The colours of lines, readable on light and dark.
@@ -125,9 +137,3 @@ func plainNumber(v float64) string {
 	}
 	return fmt.Sprintf("%.0f", v)
 }
-
-func millisecondsText(v float64) string {
-	return Duration(time.Duration(v * float64(time.Millisecond)))
-}
-
-func bytesText(v float64) string { return Bytes(int64(v)) }

@@ -1050,7 +1050,7 @@ func environmentVariables(view environmentView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "\"><label>Name <input name=\"name\" required maxlength=\"255\"></label> <label>Value <input name=\"value\" autocomplete=\"off\"></label> <label>Secret <input type=\"checkbox\" name=\"secret\" value=\"yes\"></label> <button>Set</button></form>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "\"><label>Name <input name=\"name\" required maxlength=\"255\"></label> <label>Value <input name=\"value\" autocomplete=\"off\"></label> <label class=\"check\"><input type=\"checkbox\" name=\"secret\" value=\"yes\"> Secret</label> <button>Set</button></form>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1161,7 +1161,7 @@ func environmentApproval(view environmentView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 96, "\"></label> <label>Whoever started the run may not approve <input type=\"checkbox\" name=\"requester\" value=\"yes\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 96, "\"></label> <label class=\"check\"><input type=\"checkbox\" name=\"requester\" value=\"yes\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1171,7 +1171,7 @@ func environmentApproval(view environmentView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 98, "></label> <label>What approvers should look at <textarea name=\"instructions\" maxlength=\"4000\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 98, "> Whoever started the run may not approve</label> <label>What approvers should look at <textarea name=\"instructions\" maxlength=\"4000\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

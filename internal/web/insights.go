@@ -105,7 +105,8 @@ type healthView struct {
 	Health      insights.Health
 	Requests    chart
 	CPU, Memory chart
-	Pods        []insights.Pod
+	Pods        []insights.Pod // those that are there
+	Gone        []insights.Pod
 	Deployments []insights.Deployment
 	Comparison  *insights.Comparison
 	Firing      []insights.Alert
@@ -123,8 +124,16 @@ func (p insightsPages) health(w http.ResponseWriter, r *http.Request, v View) er
 	if view.Health, err = p.insights.Health(ctx, bar.Filter); err != nil {
 		return err
 	}
-	if view.Pods, err = p.insights.Pods(ctx, bar.Filter); err != nil {
+	pods, err := p.insights.Pods(ctx, bar.Filter)
+	if err != nil {
 		return err
+	}
+	for _, pod := range pods {
+		if pod.Gone {
+			view.Gone = append(view.Gone, pod)
+		} else {
+			view.Pods = append(view.Pods, pod)
+		}
 	}
 	if view.Deployments, err = p.insights.Deployments(ctx, bar.Filter); err != nil {
 		return err
@@ -154,8 +163,8 @@ func (p insightsPages) health(w http.ResponseWriter, r *http.Request, v View) er
 	for _, one := range points {
 		times, cpu, memory = append(times, one.Time), append(cpu, one.CPU), append(memory, one.Memory)
 	}
-	view.CPU = drawChart("CPU, cores", times, []series{{"cores", colourMain, cpu}}, marks, plainNumber)
-	view.Memory = drawChart("Memory", times, []series{{"working set", colourMain, memory}}, marks, bytesText)
+	view.CPU = drawChart("CPU, cores", times, []series{{"cores", colourMain, cpu}}, marks, numbers)
+	view.Memory = drawChart("Memory", times, []series{{"working set", colourMain, memory}}, marks, byteSizes)
 	return p.Render(w, r, v.Titled("Health", "insights"), healthPage(view))
 }
 
@@ -198,7 +207,7 @@ func (p insightsPages) requestChart(ctx context.Context, f insights.Filter, oper
 		times = append(times, one.Time)
 		all, failed = append(all, float64(one.Count)), append(failed, float64(one.Failed))
 	}
-	return drawChart("Requests per "+binName(s.Bin), times, []series{{"requests", colourMain, all}, {"failed", colourBad, failed}}, marks, plainNumber), nil
+	return drawChart("Requests per "+binName(s.Bin), times, []series{{"requests", colourMain, all}, {"failed", colourBad, failed}}, marks, numbers), nil
 }
 
 func (p insightsPages) latencyChart(ctx context.Context, f insights.Filter, operation string, marks []marker) (chart, error) {
@@ -213,7 +222,7 @@ func (p insightsPages) latencyChart(ctx context.Context, f insights.Filter, oper
 		times = append(times, one.Time)
 		p50, p95, p99 = append(p50, ms(one.P50)), append(p95, ms(one.P95)), append(p99, ms(one.P99))
 	}
-	return drawChart("Duration", times, []series{{"p50", colourGood, p50}, {"p95", colourMain, p95}, {"p99", colourSecond, p99}}, marks, millisecondsText), nil
+	return drawChart("Duration", times, []series{{"p50", colourGood, p50}, {"p95", colourMain, p95}, {"p99", colourSecond, p99}}, marks, milliseconds), nil
 }
 
 type performanceView struct {
@@ -286,7 +295,7 @@ func (p insightsPages) usage(w http.ResponseWriter, r *http.Request, v View) err
 		users, sessions, views = append(users, float64(one.Users)), append(sessions, float64(one.Sessions)), append(views, float64(one.PageViews))
 	}
 	view.Chart = drawChart("Users, sessions and page views per "+Duration(view.Usage.Bin), times, []series{{"users", colourMain, users}, {"sessions", colourGood, sessions},
-		{"page views", colourSecond, views}}, markers(bar, deployments), plainNumber)
+		{"page views", colourSecond, views}}, markers(bar, deployments), numbers)
 	return p.Render(w, r, v.Titled("Usage", "insights"), usagePage(view))
 }
 

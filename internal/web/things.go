@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"strings"
 	"strconv"
 	"time"
 
@@ -144,14 +145,17 @@ func (t Things) doing(ctx context.Context, d environments.Deployment) string {
 	if err != nil || h.Pods == 0 && h.Requests.Count == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("%d of %d pods up", h.PodsUp, h.Pods)
+	var parts []string
+	if h.Pods > 0 { // else another deployment's pods are there instead
+		parts = append(parts, fmt.Sprintf("%d of %d pods up", h.PodsUp, h.Pods))
+	}
 	if h.Restarts > 0 {
-		s += fmt.Sprintf(", %d restarts", h.Restarts)
+		parts = append(parts, plural(int(h.Restarts), "restart"))
 	}
 	if h.Requests.Count > 0 {
-		s += fmt.Sprintf(", %d requests, %d failed", h.Requests.Count, h.Requests.Failed)
+		parts = append(parts, plural(int(h.Requests.Count), "request"), fmt.Sprintf("%d failed", h.Requests.Failed))
 	}
-	return s
+	return strings.Join(parts, ", ")
 }
 
 func (t Things) alert(ctx context.Context, v View, id int64, to *thing) bool {
