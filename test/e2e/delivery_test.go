@@ -128,12 +128,16 @@ func badTelemetryOpensABug(t *testing.T, i *installation) {
 	if len(bugs) != 1 {
 		t.Errorf("the fault made %d bugs: %q", len(bugs), bugs)
 	}
-	traced := i.slipway(t, sample, "trace", fmt.Sprintf("deployment:%d", bad.ID))
-	for _, want := range []string{"workitem", "alert", "commit", "run"} {
-		if !strings.Contains(traced, want) {
-			t.Errorf("the deployment's trace has no %s:\n%s", want, traced)
+	// The graph hears of each a moment after the board.
+	eventually(t, 30*time.Second, func() string {
+		traced := i.slipway(t, sample, "trace", fmt.Sprintf("deployment:%d", bad.ID))
+		for _, want := range []string{"workitem", "alert", "commit", "run"} {
+			if !strings.Contains(traced, want) {
+				return fmt.Sprintf("the deployment's trace has no %s:\n%s", want, traced)
+			}
 		}
-	}
+		return ""
+	})
 	i.rollBack(t, bad, good)
 	eventually(t, 2*time.Minute, func() string {
 		if item := i.page(t, "/sample/_workitems/edit/4"); !strings.Contains(item, "is over since") {
