@@ -36,12 +36,13 @@ type source struct {
 	text  string
 	files map[slipway.CommitID]string
 	tips  map[string]slipway.CommitID // of branches, when there are others than main
+	other string                      // the file other.yml of all commits
 }
 
 const commit = slipway.CommitID("2222222222222222222222222222222222222222")
 
-func (s *source) Repository(context.Context, slipway.RepositoryID) (pipelines.Repository, error) {
-	return pipelines.Repository{ID: "r", Project: "p", ProjectName: "Shop", Name: "shop", DefaultBranch: "refs/heads/main", URL: "http://slipway/Shop/_git/shop"}, nil
+func (s *source) Repository(_ context.Context, id slipway.RepositoryID) (pipelines.Repository, error) {
+	return pipelines.Repository{ID: id, Project: "p", ProjectName: "Shop", Name: "shop", DefaultBranch: "refs/heads/main", URL: "http://slipway/Shop/_git/shop"}, nil
 }
 
 func (s *source) FindRepository(context.Context, slipway.ProjectID, string) (pipelines.Repository, error) {
@@ -69,6 +70,9 @@ func (s *source) Resolve(_ context.Context, _ slipway.RepositoryID, ref string) 
 func (s *source) ReadFile(_ context.Context, _ slipway.RepositoryID, at slipway.CommitID, path string, _ int64) ([]byte, error) {
 	if text, ok := s.files[at]; ok && path == pipelines.DefaultPath {
 		return []byte(text), nil
+	}
+	if path == "other.yml" && s.other != "" {
+		return []byte(s.other), nil
 	}
 	if path != pipelines.DefaultPath || s.text == "" {
 		return nil, slipway.NotFound("there is no %s", path)
@@ -289,7 +293,15 @@ func TestLifeOfARun(t *testing.T) {
 		if again := w.push(twoStages); len(again) != 1 || again[0].ID != id {
 			t.Errorf("told again: %+v", again)
 		}
+		waits := func(want bool) {
+			t.Helper()
+			if r, err := w.Get(ctx, id); err != nil || r.Waiting != want {
+				t.Errorf("the run waits for checks: %t, %v, want %t", r.Waiting, err, want)
+			}
+		}
+		waits(false)
 		a := w.do(id, "Build.make", job.Completion{Result: schedule.Succeeded, Outputs: map[string]string{"make.x": "1"}})
+		waits(true)
 		key, _ := a.Variables.Get("key")
 		if a.Variables.Text("plain") != "a" || key.Text != "hunter2" || !key.Secret || a.Variables.Text("n") != "5" ||
 			a.Variables.Text("build.buildid") != id.String() || a.Variables.Text("Build.SourceBranchName") != "main" {
@@ -306,6 +318,7 @@ func TestLifeOfARun(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		waits(false)
 		ship := w.do(id, "Ship.go.deploy", job.Completion{Result: schedule.Succeeded})
 		if ship.Environment == nil || ship.Environment.Name != "production" || ship.Variables.Text("REPLICAS") != "3" {
 			t.Errorf("deployment %+v", ship)

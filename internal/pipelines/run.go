@@ -42,6 +42,7 @@ type Run struct {
 	Problems   []FileProblem
 	Tags       []string
 	State      RunState
+	Waiting    bool // for the checks of a stage, while no other stage runs
 	Result     schedule.Result
 	Canceled   bool
 	CanceledBy string
@@ -61,7 +62,9 @@ func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
 
 const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
 	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished,
-	r.schedule, r.schedule_name`
+	r.schedule, r.schedule_name,
+	r.state = 'running' AND EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
+		AND NOT EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'running')`
 
 const runTables = ` FROM pipeline_runs r JOIN pipeline_definitions d ON d.id = r.pipeline `
 
@@ -70,7 +73,7 @@ func scanRun(row interface{ Scan(...any) error }, r *Run) error {
 	var queued, started, finished int64
 	err := row.Scan((*int64)(&r.ID), (*string)(&r.Project), (*int64)(&r.Pipeline), &r.PipelineName, &r.Number, &r.Title, &r.Reason,
 		(*string)(&r.Repository), &r.Ref, (*string)(&r.Commit), &actor, &parameters, &problems, &tags, (*string)(&r.State),
-		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName)
+		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName, &r.Waiting)
 	if err != nil {
 		return err
 	}

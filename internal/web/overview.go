@@ -100,12 +100,8 @@ func (o overviewPages) view(ctx context.Context, v View) (overviewView, error) {
 		return view, err
 	}
 	for _, run := range runs {
-		state := string(run.State)
-		if run.State == pipelines.RunCompleted {
-			state = string(run.Result)
-		}
 		view.Runs = append(view.Runs, overviewRun{Title: run.Title, URL: fmt.Sprintf("%s?buildId=%d", v.URL("_build", "results"), run.ID),
-			Pipeline: run.PipelineName, Number: run.Number, Branch: branchName(run.Ref), State: state, When: run.Queued})
+			Pipeline: run.PipelineName, Number: run.Number, Branch: branchName(run.Ref), State: runState(&run), When: run.Queued})
 	}
 	pending, err := o.environments.PendingApprovals(ctx, v.Project.ID)
 	if err != nil {

@@ -215,6 +215,9 @@ func runState(run *pipelines.Run) string {
 	if run.Result == "" && run.Canceled {
 		return "canceling"
 	}
+	if run.Waiting {
+		return "waiting"
+	}
 	return stateWord(string(run.State), string(run.Result))
 }
 
