@@ -67,7 +67,7 @@ func uriOf(file string) string {
 
 // overlay is a repository as the editor shows it: open files have the text that is being typed.
 type overlay struct {
-	folder *folder.Folder
+	folder *folder.Folder // nil for a file that is nowhere on the disk
 	open   map[string]*document // by path in the repository
 }
 
@@ -75,6 +75,9 @@ type overlay struct {
 func (o overlay) ReadFile(path string) ([]byte, error) {
 	if d := o.open[path]; d != nil {
 		return []byte(d.text), nil
+	}
+	if o.folder == nil {
+		return nil, fs.ErrNotExist
 	}
 	return o.folder.ReadFile(path)
 }
@@ -113,7 +116,7 @@ func (o overlay) document(file string) *document {
 	if d := o.open[file]; d != nil {
 		return d
 	}
-	text, err := o.folder.ReadFile(file)
+	text, err := o.ReadFile(file)
 	if err != nil {
 		return nil
 	}

@@ -50,15 +50,6 @@ func (s *Server) hover(d *document, line, at int) *hover {
 }
 
 func (s *Server) explainKey(d *document, n *node) string {
-	if n.directive() {
-		f := strings.Fields(strings.TrimPrefix(n.key, "${{"))
-		for _, w := range directives {
-			if len(f) > 0 && f[0] == w[0] {
-				return "**" + w[0] + "**: " + w[1]
-			}
-		}
-		return ""
-	}
 	around, ok := valueOf(n.parent)
 	if !ok {
 		return ""
@@ -137,6 +128,11 @@ func (d *document) explain(n *node, r reference) string {
 		for _, f := range expression.Descriptions() {
 			if strings.EqualFold(f.Name, r.name) {
 				return "**" + f.Name + f.Arguments + "**: " + f.Doc
+			}
+		}
+		for _, w := range directives {
+			if r.name == w[0] {
+				return "**" + w[0] + "**: " + w[1]
 			}
 		}
 	}
