@@ -48,6 +48,8 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("boards.link_commits", l.linkCommits, repos.EventPushed)
 	// 3. The push starts the pipelines whose triggers match.
 	log.Subscribe("pipelines.run_push", l.runPush, repos.EventPushed)
+	// Its run, or a stage of it, may start those of other pipelines.
+	log.Subscribe("pipelines.run_followers", l.runFollowers, pipelines.EventRunCompleted, pipelines.EventJobCompleted)
 	// 4. The image is in the registry: lineage joins it to its run and commit, below.
 	// 5. A stage that deploys asks its environments; their answer lets it start, and its jobs are deployments.
 	log.Subscribe("environments.request_checks", l.requestChecks, pipelines.EventStageWaiting)
@@ -79,6 +81,15 @@ func (l *Loop) runPush(ctx context.Context, e events.Event) error {
 	}
 	_, err := l.Pipelines.Pushed(ctx, p)
 	return err
+}
+
+// runFollowers starts the runs of pipelines that follow the event's.
+func (l *Loop) runFollowers(ctx context.Context, e events.Event) error {
+	id, err := strconv.ParseInt(e.Subject.ID, 10, 64)
+	if err != nil {
+		return fmt.Errorf("read the run of event %d: %w", e.ID, err)
+	}
+	return l.Pipelines.Advanced(ctx, slipway.RunID(id))
 }
 
 // linkCommits links the work items that the pushed commits' messages name.

@@ -9,7 +9,7 @@ import (
 )
 
 // definedBySlipway are the prefixes of variables that Slipway itself defines; they say where a job runs and not with what.
-var definedBySlipway = []string{"system.", "agent.", "common.", "pipeline.", "build.", "environment.", "strategy.", "checks."}
+var definedBySlipway = []string{"system.", "agent.", "common.", "pipeline.", "build.", "environment.", "strategy.", "checks.", "resources."}
 
 // Parameters are the variables that users chose for a job: of its pipeline, its groups and its environment. Secrets
 // are among them, with their values, marked.

@@ -9,6 +9,7 @@ import (
 	"slipway"
 	"slipway/internal/db"
 	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/trigger"
 	"slipway/internal/pipelines/variable"
 )
@@ -84,7 +85,11 @@ func (s *Service) deleted(ctx context.Context, p Push) error {
 		return err
 	}
 	for _, d := range definitions {
-		err := errors.Join(s.putSchedules(ctx, d.ID, p.Ref, p.Event, nil), takePushes(ctx, s.db, d.ID, p.Ref, p.Event, -1))
+		err := s.keepTriggers(ctx, d, p.Ref, p.Event, plan.Triggers{})
+		if slipway.CodeOf(err) == slipway.CodeNotFound { // the repository is gone too
+			err = nil
+		}
+		err = errors.Join(err, takePushes(ctx, s.db, d.ID, p.Ref, p.Event, -1))
 		if err != nil {
 			return err
 		}
@@ -98,7 +103,7 @@ func (s *Service) pushed(ctx context.Context, d Definition, p Push) (Run, bool, 
 	data, err := s.Source.ReadFile(ctx, d.Repository, p.After, d.Path, maxFile)
 	if slipway.CodeOf(err) == slipway.CodeNotFound {
 		if branch {
-			return Run{}, false, s.putSchedules(ctx, d.ID, p.Ref, p.Event, nil)
+			return Run{}, false, s.keepTriggers(ctx, d, p.Ref, p.Event, plan.Triggers{})
 		}
 		return Run{}, false, nil
 	}
@@ -106,7 +111,7 @@ func (s *Service) pushed(ctx context.Context, d Definition, p Push) (Run, bool, 
 		return Run{}, false, err
 	}
 	if branch {
-		if err := s.readSchedules(ctx, d, p.Ref, p.Event, data); err != nil {
+		if err := s.readTriggers(ctx, d, p.Ref, p.Event, data); err != nil {
 			return Run{}, false, err
 		}
 	}

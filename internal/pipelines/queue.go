@@ -39,6 +39,8 @@ type QueueRequest struct {
 	cause   string // unique, of an automatic run
 	// schedule is the one that starts the run.
 	schedule Schedule
+	// source is the run of another pipeline that starts the run.
+	source RunSource
 	// claim is asked in the transaction that creates a run; claimed is told of it, or of the run of the same cause that is
 	// there already. Both may be nil.
 	claim   func(ctx context.Context, tx *db.Tx) error
@@ -298,6 +300,13 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 	for name, text := range map[string]string{
 		variable.BuildBuildID: run.ID.String(), variable.BuildBuildURI: "vstfs:///Build/Build/" + run.ID.String(), variable.SystemCollectionURI: s.URL + "/",
 	} {
+		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
+	}
+	sources, err := s.pinSources(ctx, tx, run, p, &req)
+	if err != nil {
+		return err
+	}
+	for name, text := range sources {
 		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
 	resolved, err := s.resolve(ctx, tx, run, p, vars, req.Variables)

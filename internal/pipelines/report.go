@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -158,18 +159,15 @@ func (s *Service) addResources(ctx context.Context, a *job.Assignment, run *Run,
 		}
 		a.Repositories[strings.ToLower(r.Alias)] = job.Repository{Name: repo.Name, URL: repo.URL, Ref: ref, Commit: commit}
 	}
-	for _, r := range p.Resources.Pipelines {
-		id, err := s.resolvePipeline(ctx, run.Project, r)
-		if slipway.CodeOf(err) == slipway.CodeNotFound {
-			continue // the step that downloads says so
-		}
-		if err != nil {
-			return err
-		}
+	sources, err := sourcesOf(ctx, s.db, run.ID)
+	if err != nil {
+		return err
+	}
+	for _, one := range sources {
 		if a.Runs == nil {
 			a.Runs = map[string]slipway.RunID{}
 		}
-		a.Runs[strings.ToLower(r.Alias)] = id
+		a.Runs[one.Alias] = one.Source
 	}
 	return nil
 }
@@ -184,22 +182,22 @@ func usesRepository(steps []plan.Step, alias string) bool {
 }
 
 // resolvePipeline is the latest completed run of another pipeline that did not fail, or the one of the given number.
-func (s *Service) resolvePipeline(ctx context.Context, project slipway.ProjectID, r plan.Pipeline) (slipway.RunID, error) {
-	d, err := s.FindDefinition(ctx, project, r.Source)
-	if err != nil {
-		return 0, err
-	}
+func resolvePipeline(ctx context.Context, q db.Querier, project slipway.ProjectID, r plan.Pipeline) (slipway.RunID, error) {
 	ref := r.Branch
 	if ref != "" && !strings.HasPrefix(ref, "refs/") {
 		ref = "refs/heads/" + ref
 	}
-	runs, err := s.List(ctx, RunFilter{Pipeline: d.ID, Ref: ref, State: RunCompleted})
+	const query = `WHERE d.project = $1 AND d.name_key = $2 AND r.state = $3 AND ($4 = '' OR r.ref = $4) AND ($5 = '' OR r.number = $5) ORDER BY r.id DESC LIMIT 200`
+	runs, err := db.List(ctx, q, scanRun, `SELECT `+runColumns+runTables+query, string(project), strings.ToLower(r.Source), string(RunCompleted), ref, r.Version)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("find a run of pipeline %q: %w", r.Source, err)
 	}
 	for _, one := range runs {
 		good := one.Result == schedule.Succeeded || one.Result == schedule.SucceededWithIssues
-		if r.Version != "" && one.Number == r.Version || r.Version == "" && good {
+		tagged := !slices.ContainsFunc(r.Tags, func(tag string) bool {
+			return !slices.ContainsFunc(one.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
+		})
+		if r.Version != "" || good && tagged {
 			return one.ID, nil
 		}
 	}

@@ -48,31 +48,35 @@ func (s *Service) Schedules(ctx context.Context, id slipway.PipelineID) ([]Sched
 	return list, nil
 }
 
-// readSchedules keeps the schedules of the file of a branch, as the push of that number left it. A push that is older than
-// the one before changes nothing. A file whose triggers cannot be read leaves the schedules as they are: their runs fail and
-// say why.
-func (s *Service) readSchedules(ctx context.Context, d Definition, ref string, event int64, data []byte) error {
+// readTriggers keeps the schedules of the file of a branch, as the push of that number left it, and of the default branch
+// the pipelines whose runs start this one. A push that is older than the one before changes nothing. A file whose triggers
+// cannot be read leaves them as they are: runs fail and say why.
+func (s *Service) readTriggers(ctx context.Context, d Definition, ref string, event int64, data []byte) error {
 	t, err := compile.Triggers(d.Path, data)
 	if err != nil {
 		return nil //nolint:nilerr // the run of the push says what is wrong with the file
 	}
-	var wanted []plan.Schedule
-	if len(t.Schedules) > 0 {
-		repo, err := s.Source.Repository(ctx, d.Repository)
-		if err != nil {
-			return err
-		}
-		for _, one := range t.Schedules {
-			if trigger.Scheduled(one, ref, repo.DefaultBranch) {
-				wanted = append(wanted, one)
-			}
-		}
-	}
-	return s.putSchedules(ctx, d.ID, ref, event, wanted)
+	return s.keepTriggers(ctx, d, ref, event, t)
 }
 
-// putSchedules replaces the schedules of a branch. One that is as before keeps its time, and the runs that it started.
-func (s *Service) putSchedules(ctx context.Context, pipeline slipway.PipelineID, ref string, event int64, wanted []plan.Schedule) error {
+func (s *Service) keepTriggers(ctx context.Context, d Definition, ref string, event int64, t plan.Triggers) error {
+	repo, err := s.Source.Repository(ctx, d.Repository)
+	if err != nil {
+		return err
+	}
+	var wanted []plan.Schedule
+	for _, one := range t.Schedules {
+		if trigger.Scheduled(one, ref, repo.DefaultBranch) {
+			wanted = append(wanted, one)
+		}
+	}
+	return s.putTriggers(ctx, d.ID, ref, event, wanted, t.Pipelines, ref == repo.DefaultBranch)
+}
+
+// putTriggers replaces the schedules of a branch, and if it is the default branch the pipelines whose runs start this one. A
+// schedule that is as before keeps its time, and the runs that it started.
+func (s *Service) putTriggers(ctx context.Context, pipeline slipway.PipelineID, ref string, event int64, wanted []plan.Schedule,
+	sources []plan.Pipeline, isDefault bool) error {
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		// The row is locked until the commit, so that pushes of a branch come one after the other.
 		const upsert = `
@@ -83,6 +87,11 @@ func (s *Service) putSchedules(ctx context.Context, pipeline slipway.PipelineID,
 			return nil
 		} else if err != nil {
 			return err
+		}
+		if isDefault {
+			if err := putSources(ctx, tx, pipeline, sources); err != nil {
+				return err
+			}
 		}
 		old, err := db.List(ctx, tx, scanSchedule, `SELECT `+scheduleColumns+` FROM pipeline_schedules WHERE pipeline = $1 AND ref = $2 ORDER BY id LIMIT $3`,
 			int64(pipeline), ref, maxSchedules)
@@ -102,7 +111,7 @@ func (s *Service) putSchedules(ctx context.Context, pipeline slipway.PipelineID,
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("keep schedules of pipeline %d on %s: %w", pipeline, ref, err)
+		return fmt.Errorf("keep triggers of pipeline %d on %s: %w", pipeline, ref, err)
 	}
 	return nil
 }
@@ -244,7 +253,7 @@ func (s *Service) readBranchesOf(ctx context.Context, d Definition) error {
 		if err != nil {
 			return err
 		}
-		if err := s.readSchedules(ctx, d, b.Ref, 0, data); err != nil {
+		if err := s.readTriggers(ctx, d, b.Ref, 0, data); err != nil {
 			return err
 		}
 	}

@@ -37,8 +37,6 @@ type Input struct {
 	Variables map[string]string
 	// Images says whether a vmImage can be run beside the ubuntu-* ones, which all are. Nil allows no other.
 	Images func(vmImage string) bool
-	// Pipelines says that resources.pipelines, their artifacts and triggers, can be used.
-	Pipelines bool
 }
 
 // Compile makes the plan. Its error is a Problems when the file is at fault.
@@ -107,6 +105,7 @@ func Triggers(path string, data []byte) (plan.Triggers, error) {
 		return plan.Triggers{}, c.problems.Err()
 	}
 	t := c.triggers(root)
+	t.Pipelines = sources(root)
 	return t, c.problems.Err()
 }
 

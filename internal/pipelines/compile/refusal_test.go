@@ -93,7 +93,12 @@ func TestRefusedLanguage(t *testing.T) {
 	f("github repository", "resources:\n  repositories:\n  - repository: a\n    type: github\n    name: x/y\n    endpoint: e\nsteps: [{script: x}]\n",
 		"p.yml:4:11: repositories of type github are not there yet: mirror it here and write type: git\np.yml:6:5: endpoint of a repository is not there yet: repositories of this server need none")
 	f("webhooks", "resources:\n  webhooks: []\nsteps: [{script: x}]\n", "p.yml:2:3: webhooks of resources is not there yet: start the run over the API")
-	f("pipelines", "resources:\n  pipelines:\n  - pipeline: p\n    source: q\nsteps: [{script: x}]\n", "p.yml:3:5: resources.pipelines is not there yet: publish and download within one pipeline")
+	f("pipeline of another project", "resources:\n  pipelines:\n  - pipeline: p\n    source: q\n    project: o\nsteps: [{script: x}]\n",
+		"p.yml:5:5: project of a pipeline resource is not there yet: it is a pipeline of the same project, leave it out")
+	f("pipeline that is not declared", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: q\n",
+		"p.yml:5:5: pipeline \"q\" is not declared under resources.pipelines: declare it there, which also says which run is taken")
+	f("run of a pipeline", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: $(x)\n    runVersion: specific\n",
+		"p.yml:4:5: buildType must be known when the run is made: write current or specific, not \"$(x)\"\np.yml:5:5: input runVersion: specific of task DownloadPipelineArtifact@2 is not there yet: write version under resources.pipelines")
 	f("container volumes", job("  container: {image: x, volumes: [a]}\n"), "p.yml:4:25: volumes of container of a job is not there yet: jobs are pods, share files through the workspace")
 	f("other checkout", "steps:\n- checkout: git://a/b\n", "p.yml:2:13: checkout of \"git://a/b\": declare the repository under resources.repositories and give its alias")
 	f("checkout of nothing known", "steps:\n- checkout: slef\n", "p.yml:2:13: checkout is self, none or a repository declared under resources.repositories, not \"slef\", did you mean \"self\"?")

@@ -186,14 +186,11 @@ func (c *compiler) pipelineResource(n *yaml.Node) (r plan.Pipeline, ok bool) {
 		return r, false
 	}
 	r = plan.Pipeline{Alias: o.needed("pipeline"), Source: o.needed("source"), Project: o.text("project"), Branch: o.text("branch"),
-		Version: o.text("version"), Trigger: c.pipelineTrigger(o), At: n.At}
-	if o.get("tags") != nil {
-		c.problems.Unsupported(o.at("tags"), "tags of a pipeline resource are not there yet: name a branch or a version")
+		Version: o.text("version"), Tags: o.texts("tags"), Trigger: c.pipelineTrigger(o), At: n.At}
+	if r.Project != "" {
+		c.problems.Unsupported(o.at("project"), "project of a pipeline resource is not there yet: it is a pipeline of the same project, leave it out")
 	}
-	if !c.in.Pipelines {
-		c.problems.Unsupported(n.At, "resources.pipelines is not there yet: publish and download within one pipeline")
-	}
-	return r, r.Alias != ""
+	return r, r.Alias != "" && r.Source != ""
 }
 
 func (c *compiler) pipelineTrigger(o object) *plan.PipelineTrigger {

@@ -51,13 +51,18 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, hook plan.HookName) []plan.S
 }
 
 // implied are the steps that come first without being written: a job fetches its repository if no checkout is stated, and
-// the deploy hook of a deployment downloads every artifact of the run if no download is.
+// the deploy hook of a deployment downloads every artifact of the run, and of its pipeline resources, if no download is.
 func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download bool) []plan.Step {
 	switch {
 	case hook == "" && !checkout:
 		return []plan.Step{{DisplayName: "Checkout self", Kind: plan.StepCheckout, At: j.At, Checkout: &plan.Checkout{Repository: "self", Implicit: true}}}
 	case hook == plan.HookDeploy && !download:
-		return []plan.Step{{DisplayName: "Download artifacts", Kind: plan.StepDownload, At: j.At, Download: &plan.Download{Source: "current", Implicit: true}}}
+		list := []plan.Step{{DisplayName: "Download artifacts", Kind: plan.StepDownload, At: j.At, Download: &plan.Download{Source: "current", Implicit: true}}}
+		for _, p := range c.resources.Pipelines {
+			list = append(list, plan.Step{DisplayName: "Download artifacts of " + p.Alias, Kind: plan.StepDownload, At: j.At,
+				Download: &plan.Download{Source: p.Alias, Implicit: true}})
+		}
+		return list
 	}
 	return nil
 }

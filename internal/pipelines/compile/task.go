@@ -55,7 +55,7 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 		s.Publish = &plan.Publish{Path: inputs["PathtoPublish"], Artifact: inputs["ArtifactName"]}
 	case "DownloadPipelineArtifact@2":
 		s.Kind = plan.StepDownload
-		s.Download = &plan.Download{Source: "current", Artifact: inputs["artifactName"], Patterns: inputs["itemPattern"], Path: inputs["targetPath"]}
+		s.Download = &plan.Download{Source: c.downloadSource(o, inputs), Artifact: inputs["artifactName"], Patterns: inputs["itemPattern"], Path: inputs["targetPath"]}
 	default:
 		s.Kind = plan.StepTask
 		s.Task = &plan.Task{Name: d.Name, Major: d.Major, Inputs: inputs}
@@ -67,6 +67,38 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 		slices.Sort(s.Task.Given)
 	}
 	return true
+}
+
+// downloadSource is the alias of the pipeline whose artifacts the task DownloadPipelineArtifact fetches, or "current".
+func (c *compiler) downloadSource(o object, inputs map[string]string) string {
+	place := func(names ...string) slipway.Position {
+		for _, name := range names {
+			if at := c.inputPlace(o, name); at != o.get("task").At {
+				return at
+			}
+		}
+		return o.get("task").At
+	}
+	switch kind := inputs["buildType"]; {
+	case strings.Contains(kind, "$("):
+		c.problems.Unsupported(place("buildType", "source"), "buildType must be known when the run is made: write current or specific, not %q", kind)
+		return "current"
+	case !strings.EqualFold(kind, "specific"):
+		return "current"
+	}
+	if project := inputs["project"]; project != "" && !strings.HasPrefix(strings.ToLower(project), "$(system.teamproject") {
+		c.problems.Unsupported(place("project"), "project %s is not there yet: the pipeline is one of the same project, write $(System.TeamProject)", project)
+	}
+	name := inputs["definition"]
+	for _, p := range c.resources.Pipelines {
+		if strings.EqualFold(p.Source, name) || strings.EqualFold(p.Alias, name) {
+			return p.Alias
+		}
+	}
+	if name != "" && !c.template {
+		c.problems.Unsupported(place("definition", "pipeline"), "pipeline %q is not declared under resources.pipelines: declare it there, which also says which run is taken", name)
+	}
+	return name
 }
 
 // lower writes a boolean as plans do; a macro stays as it is.

@@ -123,3 +123,23 @@ func (c *compiler) schedule(n *yaml.Node) (s plan.Schedule) {
 	}
 	return s
 }
+
+// sources are the pipelines of a file, not expanded, whose runs start this one. What is wrong with them is for the
+// compilation to say, which sees the expanded file.
+func sources(root *yaml.Node) (list []plan.Pipeline) {
+	resources := root.Get("resources")
+	if resources == nil || resources.Kind != yaml.Map {
+		return nil
+	}
+	n := resources.Get("pipelines")
+	if n == nil || n.Kind != yaml.List {
+		return nil
+	}
+	for _, item := range n.Items {
+		c := &compiler{}
+		if r, ok := c.pipelineResource(item); ok && r.Trigger != nil && len(c.problems) == 0 {
+			list = append(list, r)
+		}
+	}
+	return list
+}

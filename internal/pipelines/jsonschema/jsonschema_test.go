@@ -58,7 +58,7 @@ func (f oneFile) ReadFile(path string) ([]byte, error) {
 func agree(t *testing.T, s *validator.Schema, text string, want bool) {
 	t.Helper()
 	err := s.Validate(decoded(t, []byte(text)))
-	report := compile.Check(compile.Input{Path: "p.yml", Files: oneFile(text), Pipelines: true})
+	report := compile.Check(compile.Input{Path: "p.yml", Files: oneFile(text)})
 	if (err == nil) != want {
 		t.Errorf("schema: accepted is %v for\n%s\n%v", err == nil, text, err)
 	}

@@ -31,6 +31,8 @@ type Pipeline struct {
 	Project string `json:"project,omitempty"`
 	Branch  string `json:"branch,omitempty"`
 	Version string `json:"version,omitempty"`
+	// Tags are those that a run must have to be taken.
+	Tags []string `json:"tags,omitempty"`
 	// Trigger is nil when the other pipeline's completion starts nothing.
 	Trigger *PipelineTrigger `json:"trigger,omitempty"`
 	At      slipway.Position `json:"at"`

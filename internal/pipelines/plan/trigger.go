@@ -7,6 +7,8 @@ type Triggers struct {
 	Push        Push        `json:"push"`
 	PullRequest PullRequest `json:"pullRequest"`
 	Schedules   []Schedule  `json:"schedules,omitempty"`
+	// Pipelines are those whose runs start this one. A plan has them under Resources.
+	Pipelines []Pipeline `json:"pipelines,omitempty"`
 }
 
 // Filter is a list of patterns to include and one to exclude. Excluding wins. An empty Include includes everything.
