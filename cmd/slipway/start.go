@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 
 	"github.com/go-chi/chi/v5"
 	"golang.org/x/sync/errgroup"
@@ -132,11 +131,6 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 		api:   s.api(),
 		pages: s.pages(),
 	}
-}
-
-// tellPusher answers a push with where to look; the run itself begins a moment later.
-func (s *Server) tellPusher(_ context.Context, p gitserver.Push) []string {
-	return []string{"Runs: " + s.config.URL + "/" + url.PathEscape(p.Project.Name) + "/_build"}
 }
 
 func (s *Server) api() http.Handler {
