@@ -231,6 +231,8 @@ func reasonWords(run *pipelines.Run) string {
 		return strings.TrimSpace("schedule " + run.ScheduleName)
 	case "Manual":
 		return "by hand"
+	case "ResourceTrigger":
+		return "after another pipeline"
 	case "PullRequest":
 		return "pull request"
 	}

@@ -399,3 +399,14 @@ stages:
 		t.Errorf("script %q, variables %v, stages %+v", got, a.Variables, tl.Stages)
 	}
 }
+
+func TestRunAfterAnotherOnPages(t *testing.T) {
+	t.Parallel()
+	s, ctx := newPipelineSite(t), context.Background()
+	first := s.push("steps:\n- bash: x\n")
+	if err := s.Complete(ctx, s.job(first, "__default.Job"), job.Completion{Result: schedule.Succeeded}); err != nil {
+		t.Fatal(err)
+	}
+	second := s.push("resources:\n  pipelines:\n  - {pipeline: lib, source: shop}\nsteps:\n- download: lib\n")
+	s.get(fmt.Sprintf("/_build/results?buildId=%d", second), "Takes from, as lib", fmt.Sprintf("/Shop/_build/results?buildId=%d", first))
+}

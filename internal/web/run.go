@@ -29,6 +29,7 @@ type runView struct {
 	Live      string // "" once the run is over
 	Problems  []pipelines.FileProblem
 	Warnings  []plan.Warning
+	Sources   []sourceRow
 	Columns   [][]stageBox
 	Jobs      []jobRow
 	Tags      []string
@@ -39,6 +40,12 @@ type runView struct {
 	Tests     []testRow
 	Summaries []summaryRow
 	Log       *logView
+}
+
+// sourceRow is a run of another pipeline that the run takes artifacts from.
+type sourceRow struct {
+	Alias, Run, URL string
+	Triggered       bool
 }
 
 type stageBox struct {
@@ -124,6 +131,17 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 	query := r.URL.Query()
 	if !over {
 		view.Live = v.URL("_build", "results", "live") + "?" + query.Encode()
+	}
+	sources, err := p.pipelines.Sources(r.Context(), run.ID)
+	if err != nil {
+		return view, err
+	}
+	for _, s := range sources {
+		other, err := p.pipelines.Get(r.Context(), s.Source)
+		if err != nil {
+			return view, err
+		}
+		view.Sources = append(view.Sources, sourceRow{Alias: s.Alias, Run: other.PipelineName + " " + other.Number, URL: runURL(v, other.ID), Triggered: s.Triggered})
 	}
 	view.Columns = stageColumns(t.Stages, mayChange)
 	for i := range t.Stages {
