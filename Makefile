@@ -43,6 +43,10 @@ unit: ## run the tests that need neither node nor browser
 e2e: build node ## run the stories on the real node
 	test/e2e/run
 
+.PHONY: editor
+editor: build ## drive the language server with VS Code's client library (needs node and npm)
+	cd test/editor && npm install --silent --no-package-lock && node lsp.mjs ../../$(BIN)/slipway
+
 .PHONY: lint
 lint: ## check format, vet, lint and the import rules
 	@test -z "$$(gofmt -l *.go cmd internal test samples node | tee /dev/stderr)"
