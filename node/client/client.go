@@ -53,7 +53,7 @@ func WaitReady(ctx context.Context, c *config.Config) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the API server: %s", last)
-		case <-time.After(50 * time.Millisecond): // it offers no signal but this
+		case <-time.After(c.Patient(50 * time.Millisecond)): // it offers no signal but this
 		}
 	}
 }

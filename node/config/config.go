@@ -47,8 +47,8 @@ type Config struct {
 	Egress bool `json:"egress"`
 	// Processes is "merged" (default: control plane and kubelet in one process) or "separate" (one process for each).
 	Processes string `json:"processes"`
-	// Patience multiplies the limits of time within which the node's own parts must start, answer and end. Default 1; more is for
-	// machines that are slow by nature, such as emulated ones.
+	// Patience multiplies the limits of time within which the node's own parts must start, answer and end, and the pauses between
+	// questions whether they have. Default 1; more is for machines that are slow by nature, such as emulated ones.
 	Patience int `json:"patience"`
 }
 

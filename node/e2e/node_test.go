@@ -21,6 +21,7 @@ kind: Deployment
 metadata: {name: web}
 spec:
   replicas: 2
+  progressDeadlineSeconds: 7200
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -91,11 +92,13 @@ func Groups(c *config.Config) [][]string {
 func (s Set) Run(ctx context.Context, names []string) error {
 	asked := ctx
 	group, ctx := errgroup.WithContext(ctx)
+	// One part asks for all: each question costs the API server a look at etcd, while it is busy starting.
+	ready := sync.OnceValue(func() error { return client.WaitReady(ctx, s.Config) })
 	started := 0
 	for _, p := range s.all() {
 		if slices.Contains(names, p.name) {
 			started++
-			group.Go(func() error { return s.run(ctx, p) })
+			group.Go(func() error { return s.run(ctx, p, ready) })
 		}
 	}
 	if started != len(names) {
@@ -123,9 +126,9 @@ func (s Set) Run(ctx context.Context, names []string) error {
 // both are made to survive a crash, and this process ends right after.
 const patience = time.Second
 
-func (s Set) run(ctx context.Context, p part) error {
+func (s Set) run(ctx context.Context, p part, ready func() error) error {
 	if p.server {
-		if err := client.WaitReady(ctx, s.Config); err != nil {
+		if err := ready(); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,10 @@ func preflight(c *config.Config, programs string) error {
 			return fmt.Errorf("the program %s is missing: install the package %s", program, pack)
 		}
 	}
+	// containerd copies it into each pod, and starts none without.
+	if _, err := os.Stat("/etc/hosts"); err != nil {
+		return fmt.Errorf("the host has no readable /etc/hosts: make one that names localhost (%w)", err)
+	}
 	if err := os.MkdirAll(c.State, 0o755); err != nil {
 		return fmt.Errorf("the state folder cannot be made: %w", err)
 	}

@@ -30,7 +30,7 @@ func (s *Supervisor) waitNode(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the node is not Ready: %s", reason)
-		case <-time.After(100 * time.Millisecond): // cheaper than a watch for these few seconds
+		case <-time.After(s.Config.Patient(100 * time.Millisecond)): // cheaper than a watch for these few seconds
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (s *Supervisor) waitAddons(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("%s is missing: %w", name, err)
-			case <-time.After(50 * time.Millisecond): // see waitNode
+			case <-time.After(s.Config.Patient(50 * time.Millisecond)): // see waitNode
 			}
 		}
 	}
