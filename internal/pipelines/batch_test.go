@@ -151,6 +151,27 @@ func TestBatchIsOvertaken(t *testing.T) {
 	})
 }
 
+// A server that was killed leaves what waits to the next one, which also hears of the push again.
+func TestBatchSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := setup(t, d)
+		w.source.text = batched
+		first := w.pushPaths(1, "main", "src/a")[0]
+		w.pushPaths(2, "main", "src/b")
+		w.end(first.ID, schedule.Succeeded) // and is killed before it looks
+		next := setup(t, d)
+		next.source.text = batched
+		next.startOwed()
+		if again := next.pushPaths(2, "main", "src/b"); len(again) != 1 || again[0].Commit != commitOf(2) {
+			t.Errorf("the push told again: %+v", again)
+		}
+		if runs := next.runs(); len(runs) != 2 || runs[1].Commit != commitOf(2) {
+			t.Errorf("runs %+v", runs)
+		}
+	})
+}
+
 // Servers and pushes that decide at the same time start one run.
 func TestBatchStartsOnce(t *testing.T) {
 	t.Parallel()
