@@ -1,12 +1,125 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway"
+	"slipway/internal/blob"
+	"slipway/internal/clock"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/events"
+	"slipway/internal/gitserver"
+	"slipway/internal/identity"
+	"slipway/internal/loop"
+	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/diagnostic"
+	"slipway/internal/repos"
+	"slipway/internal/secret"
 )
+
+// pushable is a server that takes pushes, and the address of a repository of it with a token of somebody who may push.
+func pushable(t *testing.T) string {
+	t.Helper()
+	ctx, logger, d := context.Background(), slog.New(slog.DiscardHandler), dbtest.SQLite(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := events.Open(ctx, d, clock.System{}, logger)
+	must(err)
+	people, err := identity.Open(ctx, d, log, clock.System{})
+	must(err)
+	code, err := repos.Open(ctx, d, log, clock.System{}, t.TempDir(), logger)
+	must(err)
+	t.Cleanup(func() { _ = code.Close() })
+	blobs, err := blob.OpenFiles(t.TempDir())
+	must(err)
+	box, err := secret.OpenKeyFile(filepath.Join(t.TempDir(), "key"))
+	must(err)
+	runs, err := pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Tokens: people, Logger: logger,
+		Source: loop.Source{Repos: code, Identity: people}})
+	must(err)
+	project, err := people.CreateProject(ctx, slipway.System, "Shop", "")
+	must(err)
+	_, err = code.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "shop", Actor: slipway.System})
+	must(err)
+	ada, err := people.CreateUser(ctx, slipway.System, identity.NewUser{Name: "Ada", Password: "battery staple"})
+	must(err)
+	must(people.SetRole(ctx, slipway.System, project.ID, ada.ID, identity.RoleContributor))
+	token, err := people.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "git",
+		Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(ada.ID), Name: ada.Name}})
+	must(err)
+	s := &Server{logger: logger, pipelines: runs, config: Config{URL: "http://slipway"}}
+	server := httptest.NewServer(gitserver.New(code, people, logger, gitserver.Options{OnPushed: s.tellPusher}))
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "://", "://any:"+token+"@", 1) + "/shop/_git/shop"
+}
+
+// git runs the real client and gives what it says.
+func git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
+		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.org")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// Whoever pushes a broken file reads what is wrong with it and its templates, and the push is taken in.
+func TestPusherReadsMistakes(t *testing.T) {
+	t.Parallel()
+	dir, remote := t.TempDir(), pushable(t)
+	git(t, dir, "init", "-q", "-b", "main")
+	push := func(files map[string]string) []string {
+		t.Helper()
+		for path, text := range files {
+			if err := os.WriteFile(filepath.Join(dir, path), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		git(t, dir, "add", ".")
+		git(t, dir, "commit", "-q", "-m", "change")
+		var lines []string
+		for line := range strings.Lines(git(t, dir, "push", remote, "main")) {
+			if said, ok := strings.CutPrefix(line, "remote: "); ok {
+				lines = append(lines, strings.TrimSpace(said))
+			}
+		}
+		return lines
+	}
+	got := push(map[string]string{"azure-pipelines.yml": "steps:\n- script: x\n  dispalyName: y\n- template: t.yml\n", "t.yml": "steps:\n- task: Dokcer@2\n"})
+	want := []string{
+		`azure-pipelines.yml:3:3: error: unknown key "dispalyName" of a script step, did you mean "displayName"?`,
+		`t.yml:2:9: error: unknown task Dokcer@2, did you mean "Docker"?`,
+		"The push is taken in, but no run can start until 2 mistakes in the pipeline's files are mended.",
+		"Runs: http://slipway/Shop/_build",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if head := git(t, dir, "ls-remote", remote, "refs/heads/main"); !strings.HasPrefix(head, strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))) {
+		t.Errorf("the push was not taken in: %s", head)
+	}
+	got = push(map[string]string{"azure-pipelines.yml": "steps:\n- script: x\n"})
+	if diff := cmp.Diff(want[3:], got); diff != "" {
+		t.Errorf("after it is mended (-want +got)\n%s", diff)
+	}
+}
 
 func TestAnswerToAPush(t *testing.T) {
 	t.Parallel()
