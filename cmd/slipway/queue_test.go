@@ -4,127 +4,36 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"slipway"
 	"slipway/internal/api"
-	"slipway/internal/blob"
-	"slipway/internal/clock"
-	"slipway/internal/db/dbtest"
-	"slipway/internal/events"
-	"slipway/internal/identity"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/pipelinestest"
 	"slipway/internal/pipelines/schedule"
-	"slipway/internal/pipelines/variable"
-	"slipway/internal/secret"
 )
-
-// oneFile is a repository with the one file azure-pipelines.yml.
-type oneFile struct {
-	repository pipelines.Repository
-	text       string
-}
-
-const oneCommit = slipway.CommitID("1111111111111111111111111111111111111111")
-
-func (f *oneFile) Repository(context.Context, slipway.RepositoryID) (pipelines.Repository, error) {
-	return f.repository, nil
-}
-
-func (f *oneFile) FindRepository(context.Context, slipway.ProjectID, string) (pipelines.Repository, error) {
-	return pipelines.Repository{}, slipway.NotFound("there is none")
-}
-
-func (f *oneFile) Branches(context.Context, slipway.RepositoryID) ([]pipelines.Branch, error) {
-	return []pipelines.Branch{{Ref: "refs/heads/main", Commit: oneCommit}}, nil
-}
-
-func (f *oneFile) Resolve(_ context.Context, _ slipway.RepositoryID, ref string) (slipway.CommitID, error) {
-	if ref != "refs/heads/main" {
-		return "", slipway.NotFound("there is no %s", ref)
-	}
-	return oneCommit, nil
-}
-
-func (f *oneFile) ReadFile(_ context.Context, _ slipway.RepositoryID, _ slipway.CommitID, path string, _ int64) ([]byte, error) {
-	if path != pipelines.DefaultPath {
-		return nil, slipway.NotFound("there is no %s", path)
-	}
-	return []byte(f.text), nil
-}
-
-func (f *oneFile) Commit(context.Context, slipway.RepositoryID, slipway.CommitID) (pipelines.Commit, error) {
-	return pipelines.Commit{Message: "Sell hats", Author: "Ada"}, nil
-}
-
-// nothing is an executor whose pods never do anything, and environments without variables.
-type nothing struct{}
-
-func (nothing) Start(context.Context, pipelines.Pod) error { return nil }
-func (nothing) Stop(context.Context, string) error         { return nil }
-func (nothing) Inspect(context.Context, string) (pipelines.PodStatus, error) {
-	return pipelines.PodStatus{Phase: pipelines.PodRunning}, nil
-}
-func (nothing) Variables(context.Context, slipway.ProjectID, string) (variable.Set, error) {
-	return variable.Set{}, nil
-}
 
 // served is a server of pipelines with the pipeline shop of a file, and the data folder by which commands reach it.
 func served(t *testing.T, text string) (*pipelines.Service, string) {
 	t.Helper()
-	ctx, d, logger := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
-	log, err := events.Open(ctx, d, clock.System{}, logger)
+	w := pipelinestest.Open(t, "sample", text)
+	_, err := w.Pipelines.CreateDefinition(context.Background(), pipelines.Definition{Project: w.Project.ID, Name: "shop", Repository: pipelinestest.RepositoryID, Path: pipelines.DefaultPath})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := identity.Open(ctx, d, log, clock.System{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := ids.CreateProject(ctx, slipway.System, "sample", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := ids.CreateUser(ctx, slipway.System, identity.NewUser{Name: "ada", Password: "correct horse", Administrator: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := ids.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "test", Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(u.ID), Name: u.Name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	blobs, err := blob.OpenFiles(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	box, err := secret.OpenKeyFile(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source := &oneFile{text: text, repository: pipelines.Repository{ID: "r", Project: p.ID, ProjectName: "sample", Name: "shop", DefaultBranch: "refs/heads/main"}}
-	s, err := pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Source: source, Environments: nothing{},
-		Tokens: ids, Executor: nothing{}, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.CreateDefinition(ctx, pipelines.Definition{Project: p.ID, Name: "shop", Repository: "r", Path: pipelines.DefaultPath}); err != nil {
-		t.Fatal(err)
-	}
-	server := api.New(ids, logger, "http://localhost:8080")
-	server.AddPipelines(s)
+	server := api.New(w.Identity, w.Logger, "http://localhost:8080")
+	server.AddPipelines(w.Pipelines)
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
 	data := t.TempDir()
-	if err := (access{URL: listener.URL, Token: token}).write(data); err != nil {
+	if err := (access{URL: listener.URL, Token: w.Token(t)}).write(data); err != nil {
 		t.Fatal(err)
 	}
-	return s, data
+	return w.Pipelines, data
 }
 
 // run runs a command and gives what it printed.

@@ -3,10 +3,8 @@ package api_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,71 +12,10 @@ import (
 
 	"slipway"
 	"slipway/internal/api"
-	"slipway/internal/blob"
-	"slipway/internal/clock"
-	"slipway/internal/db/dbtest"
-	"slipway/internal/events"
-	"slipway/internal/identity"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/pipelinestest"
 	"slipway/internal/pipelines/variable"
-	"slipway/internal/secret"
 )
-
-// oneFile is a repository with the branches main and next, both of one commit with one file.
-type oneFile struct {
-	repository pipelines.Repository
-	text       string
-}
-
-const headCommit = slipway.CommitID("1111111111111111111111111111111111111111")
-
-func (f *oneFile) Repository(context.Context, slipway.RepositoryID) (pipelines.Repository, error) {
-	return f.repository, nil
-}
-
-func (f *oneFile) FindRepository(_ context.Context, _ slipway.ProjectID, name string) (pipelines.Repository, error) {
-	if name != "shop" && name != "r" {
-		return pipelines.Repository{}, slipway.NotFound("there is no repository %q", name)
-	}
-	return f.repository, nil
-}
-
-func (f *oneFile) Branches(context.Context, slipway.RepositoryID) ([]pipelines.Branch, error) {
-	return []pipelines.Branch{{Ref: "refs/heads/main", Commit: headCommit}, {Ref: "refs/heads/next", Commit: headCommit}}, nil
-}
-
-func (f *oneFile) Resolve(_ context.Context, _ slipway.RepositoryID, ref string) (slipway.CommitID, error) {
-	if ref != "refs/heads/main" && ref != "refs/heads/next" && !strings.HasPrefix(string(headCommit), ref) {
-		return "", slipway.NotFound("there is no %s", ref)
-	}
-	return headCommit, nil
-}
-
-func (f *oneFile) ReadFile(_ context.Context, _ slipway.RepositoryID, _ slipway.CommitID, path string, _ int64) ([]byte, error) {
-	if path != pipelines.DefaultPath {
-		return nil, slipway.NotFound("there is no %s", path)
-	}
-	return []byte(f.text), nil
-}
-
-func (f *oneFile) Commit(_ context.Context, _ slipway.RepositoryID, commit slipway.CommitID) (pipelines.Commit, error) {
-	if commit != headCommit {
-		return pipelines.Commit{}, slipway.NotFound("there is no commit %s", commit)
-	}
-	return pipelines.Commit{Message: "Sell hats", Author: "Ada"}, nil
-}
-
-// nothing is an executor whose pods never do anything, and environments without variables.
-type nothing struct{}
-
-func (nothing) Start(context.Context, pipelines.Pod) error { return nil }
-func (nothing) Stop(context.Context, string) error         { return nil }
-func (nothing) Inspect(context.Context, string) (pipelines.PodStatus, error) {
-	return pipelines.PodStatus{Phase: pipelines.PodRunning}, nil
-}
-func (nothing) Variables(context.Context, slipway.ProjectID, string) (variable.Set, error) {
-	return variable.Set{}, nil
-}
 
 // choosing is a file with everything that a person may choose.
 const choosing = `
@@ -105,42 +42,15 @@ stages:
 // pipelineWorld is the API over pipelines with the pipeline 1 of the file choosing.
 func pipelineWorld(t *testing.T) (world, *pipelines.Service, string) {
 	t.Helper()
-	ctx, d, logger := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
-	log, err := events.Open(ctx, d, clock.System{}, logger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ids, err := identity.Open(ctx, d, log, clock.System{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := ids.CreateProject(ctx, slipway.System, "Shop", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blobs, err := blob.OpenFiles(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	box, err := secret.OpenKeyFile(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source := &oneFile{text: choosing, repository: pipelines.Repository{ID: "r", Project: p.ID, ProjectName: "Shop", Name: "shop", DefaultBranch: "refs/heads/main"}}
-	s, err := pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Source: source, Environments: nothing{},
-		Tokens: ids, Executor: nothing{}, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := api.New(ids, logger, "http://localhost")
-	server.AddPipelines(s)
+	p := pipelinestest.Open(t, "Shop", choosing)
+	server := api.New(p.Identity, p.Logger, "http://localhost")
+	server.AddPipelines(p.Pipelines)
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
-	w := world{t, listener.URL, ids, p}
-	token := w.user("ada", true)
+	w, token := world{t, listener.URL, p.Identity, p.Project}, p.Token(t)
 	w.call(token, http.MethodPost, "/Shop/_apis/pipelines?api-version=7.1",
 		`{"name":"shop","folder":"\\","configuration":{"type":"yaml","path":"/azure-pipelines.yml","repository":{"id":"r","type":"azureReposGit"}}}`, http.StatusOK, nil)
-	return w, s, token
+	return w, p.Pipelines, token
 }
 
 // assigned gives the variables of the first job of a run, and the names and scripts of its steps, as its agent gets them.
@@ -173,7 +83,7 @@ func TestQueueRun(t *testing.T) {
 		"templateParameters":{"replicas":"3","target":"prod"},"stagesToSkip":["ship"],
 		"variables":{"colour":{"value":"blue"},"key":{"value":"hunter2","isSecret":true},"system.debug":{"value":"true"}}}`, http.StatusOK, &run)
 	self := run.Resources.Repositories["self"]
-	if run.State != "inProgress" || self.RefName != "refs/heads/next" || self.Version != string(headCommit) || run.Pipeline.Name != "shop" ||
+	if run.State != "inProgress" || self.RefName != "refs/heads/next" || self.Version != string(pipelinestest.Commit) || run.Pipeline.Name != "shop" ||
 		!strings.HasSuffix(run.Links.Web.Href, fmt.Sprintf("/Shop/_build/results?buildId=%d", run.ID)) {
 		t.Errorf("run %+v", run)
 	}

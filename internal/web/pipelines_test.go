@@ -7,73 +7,20 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"slipway"
-	"slipway/internal/blob"
-	"slipway/internal/clock"
-	"slipway/internal/db/dbtest"
-	"slipway/internal/events"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/pipelinestest"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/pipelines/variable"
-	"slipway/internal/secret"
 )
-
-// oneFile is a repository with the one file azure-pipelines.yml.
-type oneFile struct {
-	repository pipelines.Repository
-	text       string
-}
-
-const testCommit = slipway.CommitID("1111111111111111111111111111111111111111")
-
-func (f *oneFile) Repository(context.Context, slipway.RepositoryID) (pipelines.Repository, error) {
-	return f.repository, nil
-}
-
-func (f *oneFile) FindRepository(context.Context, slipway.ProjectID, string) (pipelines.Repository, error) {
-	return pipelines.Repository{}, slipway.NotFound("there is none")
-}
-
-func (f *oneFile) Branches(context.Context, slipway.RepositoryID) ([]pipelines.Branch, error) {
-	return []pipelines.Branch{{Ref: "refs/heads/main", Commit: testCommit}}, nil
-}
-
-func (f *oneFile) Resolve(context.Context, slipway.RepositoryID, string) (slipway.CommitID, error) {
-	return testCommit, nil
-}
-
-func (f *oneFile) ReadFile(_ context.Context, _ slipway.RepositoryID, _ slipway.CommitID, path string, _ int64) ([]byte, error) {
-	if path != pipelines.DefaultPath {
-		return nil, slipway.NotFound("there is no %s", path)
-	}
-	return []byte(f.text), nil
-}
-
-func (f *oneFile) Commit(context.Context, slipway.RepositoryID, slipway.CommitID) (pipelines.Commit, error) {
-	return pipelines.Commit{Message: "Sell <b>hats</b>\n", Author: "Ada"}, nil
-}
-
-// nothing is an executor whose pods never do anything, and environments without variables.
-type nothing struct{}
-
-func (nothing) Start(context.Context, pipelines.Pod) error { return nil }
-func (nothing) Stop(context.Context, string) error         { return nil }
-func (nothing) Inspect(context.Context, string) (pipelines.PodStatus, error) {
-	return pipelines.PodStatus{Phase: pipelines.PodRunning}, nil
-}
-func (nothing) Variables(context.Context, slipway.ProjectID, string) (variable.Set, error) {
-	return variable.Set{}, nil
-}
 
 // pipelineSite is the pages of pipelines with a signed-in administrator.
 type pipelineSite struct {
@@ -81,47 +28,20 @@ type pipelineSite struct {
 	*pipelines.Service
 	server *httptest.Server
 	client *http.Client
-	source *oneFile
+	source *pipelinestest.FakeRepository
 	pushes int64
 }
 
 func newPipelineSite(t *testing.T) *pipelineSite {
 	t.Helper()
-	ctx, d, logger := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
-	log, err := events.Open(ctx, d, clock.System{}, logger)
+	w := pipelinestest.Open(t, "Shop", "")
+	w.Source.Message = "Sell <b>hats</b>\n"
+	session, _, err := w.Identity.SignIn(context.Background(), w.Administrator.Name, pipelinestest.Password)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := identity.Open(ctx, d, log, clock.System{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	project, err := id.CreateProject(ctx, slipway.System, "Shop", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := id.CreateUser(ctx, slipway.System, identity.NewUser{Name: "ada", Password: "correct horse", Administrator: true}); err != nil {
-		t.Fatal(err)
-	}
-	session, _, err := id.SignIn(ctx, "ada", "correct horse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blobs, err := blob.OpenFiles(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	box, err := secret.OpenKeyFile(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &pipelineSite{T: t, source: &oneFile{repository: pipelines.Repository{ID: "r", Project: project.ID, ProjectName: "Shop", Name: "shop", DefaultBranch: "refs/heads/main"}}}
-	s.Service, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Source: s.source, Environments: nothing{},
-		Tokens: id, Executor: nothing{}, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages := New(id, log, logger, "http://slipway")
+	s := &pipelineSite{T: t, Service: w.Pipelines, source: w.Source}
+	pages := New(w.Identity, w.Log, w.Logger, "http://slipway")
 	pages.AddPipelines(s.Service, Things{})
 	s.server = httptest.NewServer(pages.Handler())
 	t.Cleanup(s.server.Close)
@@ -139,9 +59,9 @@ func (w withSession) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *pipelineSite) push(text string) slipway.RunID {
 	s.Helper()
-	s.source.text = text
+	s.source.Text = text
 	s.pushes++
-	runs, err := s.Pushed(context.Background(), pipelines.Push{Event: s.pushes, Repository: "r", Ref: "refs/heads/main", After: testCommit, PathsUnknown: true,
+	runs, err := s.Pushed(context.Background(), pipelines.Push{Event: s.pushes, Repository: pipelinestest.RepositoryID, Ref: "refs/heads/main", After: pipelinestest.Commit, PathsUnknown: true,
 		Actor: slipway.Actor{Kind: slipway.ActorUser, Name: "Ada"}})
 	if err != nil || len(runs) != 1 {
 		s.Fatalf("%d runs, %v", len(runs), err)
@@ -333,7 +253,7 @@ func TestTriggersOnPages(t *testing.T) {
 	s := newPipelineSite(t)
 	run := s.push("pr: [main]\ntrigger: {batch: true, branches: {include: [main]}}\nschedules:\n- {cron: 0 3 * * *, displayName: Nightly <build>, branches: {include: [main]}}\nsteps:\n- bash: x\n")
 	s.pushes++
-	if _, err := s.Pushed(context.Background(), pipelines.Push{Event: s.pushes, Repository: "r", Ref: "refs/heads/main", After: testCommit, PathsUnknown: true}); err != nil {
+	if _, err := s.Pushed(context.Background(), pipelines.Push{Event: s.pushes, Repository: pipelinestest.RepositoryID, Ref: "refs/heads/main", After: pipelinestest.Commit, PathsUnknown: true}); err != nil {
 		t.Fatal(err)
 	}
 	s.get("/_build?definitionId=1", "Nightly &lt;build&gt;", "0 3 * * *", "if something changed", "A push to main waits", "03:00:00 UTC")

@@ -3,8 +3,8 @@ package web
 import (
 	"context"
 	"fmt"
-	"strings"
 	"strconv"
+	"strings"
 	"time"
 
 	"slipway"
