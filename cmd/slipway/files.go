@@ -15,14 +15,20 @@ import (
 
 const defaultPipeline = "azure-pipelines.yml"
 
-// repositoryFlag adds the flag that says where other repositories are checked out.
-func repositoryFlag(cmd *cobra.Command) *[]string {
-	return cmd.Flags().StringArray("repository", nil, "ALIAS=FOLDER: where a repository under resources.repositories is checked out")
+// fileFlags are what commands on files take besides the file.
+type fileFlags struct{ checkouts, parameters, variables *[]string }
+
+func addFileFlags(cmd *cobra.Command) fileFlags {
+	f := cmd.Flags()
+	return fileFlags{
+		checkouts:  f.StringArray("repository", nil, "ALIAS=FOLDER: where a repository under resources.repositories is checked out"),
+		parameters: f.StringArray("parameter", nil, "NAME=VALUE: a parameter; a list or map is written as YAML"),
+		variables:  f.StringArray("variable", nil, "NAME=VALUE: a variable that is known before the run, such as Build.SourceBranch"),
+	}
 }
 
-// input reads a pipeline file of the checkout around it, whose path is top, so that absolute template paths find their
-// files. checkouts are ALIAS=FOLDER.
-func input(file string, checkouts []string) (in compile.Input, top string, err error) {
+// input reads a pipeline file of the checkout around it, whose path is top, so that absolute template paths find their files.
+func (f fileFlags) input(file string) (in compile.Input, top string, err error) {
 	if s, err := os.Stat(file); err != nil || s.IsDir() {
 		return in, "", slipway.NotFound("there is no file %s: name the pipeline's file", file)
 	}
@@ -30,22 +36,47 @@ func input(file string, checkouts []string) (in compile.Input, top string, err e
 	if err != nil {
 		return in, "", err
 	}
+	in = compile.Input{Path: relative, Files: around, Parameters: map[string]any{}, Variables: map[string]string{}}
 	others := map[string]*folder.Folder{}
-	for _, c := range checkouts {
-		alias, dir, ok := strings.Cut(c, "=")
-		if !ok || alias == "" {
-			return in, "", slipway.Invalid("--repository %s: write ALIAS=FOLDER", c)
+	for _, c := range *f.checkouts {
+		alias, dir, err := assignment("repository", c)
+		if err != nil {
+			return in, "", err
 		}
 		if others[strings.ToLower(alias)], err = folder.Open(dir); err != nil {
 			return in, "", fmt.Errorf("--repository %s: %w", c, err)
 		}
 	}
-	return compile.Input{Path: relative, Files: around, Repository: func(r plan.Repository) (compile.Files, error) {
+	in.Repository = func(r plan.Repository) (compile.Files, error) {
 		if f, ok := others[strings.ToLower(r.Alias)]; ok {
 			return f, nil
 		}
 		return nil, nil
-	}}, around.Path, nil
+	}
+	for _, p := range *f.parameters {
+		name, value, err := assignment("parameter", p)
+		if err != nil {
+			return in, "", err
+		}
+		in.Parameters[name] = value
+	}
+	for _, v := range *f.variables {
+		name, value, err := assignment("variable", v)
+		if err != nil {
+			return in, "", err
+		}
+		in.Variables[name] = value
+	}
+	return in, around.Path, nil
+}
+
+// assignment parts NAME=VALUE, the value of a flag.
+func assignment(flag, text string) (name, value string, err error) {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok || name == "" {
+		return "", "", slipway.Invalid("--%s %s: write NAME=VALUE", flag, text)
+	}
+	return name, value, nil
 }
 
 func fileArgument(args []string) string {
@@ -60,10 +91,10 @@ func expandCommand() *cobra.Command {
 		Use: "expand [FILE]", GroupID: "files", Short: "print a pipeline file with its templates expanded",
 		Args: cobra.MaximumNArgs(1),
 	}
-	checkouts := repositoryFlag(cmd)
+	flags := addFileFlags(cmd)
 	origins := cmd.Flags().Bool("origins", false, "say for each line which file and line it comes from")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		in, _, err := input(fileArgument(args), *checkouts)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		in, _, err := flags.input(fileArgument(args))
 		if err != nil {
 			return err
 		}
@@ -73,10 +104,10 @@ func expandCommand() *cobra.Command {
 		}
 		text, err := expand(in)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			cmd.PrintErrln(err)
 			return &exitError{1}
 		}
-		_, err = os.Stdout.Write(text)
+		_, err = cmd.OutOrStdout().Write(text)
 		return err
 	}
 	return cmd

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"slipway/internal/pipelines/compile"
@@ -20,9 +18,9 @@ Parameters without a value get one of their type.
 		Args: cobra.MaximumNArgs(1),
 	}
 	format := cmd.Flags().String("format", "text", "how to draw: text, json, dot or mermaid")
-	checkouts := repositoryFlag(cmd)
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		in, top, err := input(fileArgument(args), *checkouts)
+	flags := addFileFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		in, top, err := flags.input(fileArgument(args))
 		if err != nil {
 			return err
 		}
@@ -32,12 +30,12 @@ Parameters without a value get one of their type.
 			for i := range list {
 				list[i].File = fromHere(top, list[i].File)
 			}
-			if err := diagnostic.Write(os.Stderr, diagnostic.Text, list); err != nil {
+			if err := diagnostic.Write(cmd.ErrOrStderr(), diagnostic.Text, list); err != nil {
 				return err
 			}
 			return &exitError{1}
 		}
-		return graph.Write(os.Stdout, graph.Format(*format), graph.Of(report.Plan))
+		return graph.Write(cmd.OutOrStdout(), graph.Format(*format), graph.Of(report.Plan))
 	}
 	return cmd
 }

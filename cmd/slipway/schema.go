@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"slipway/internal/pipelines/jsonschema"
@@ -14,12 +12,12 @@ func schemaCommand() *cobra.Command {
 		Long: `Prints a JSON schema (draft 7) of pipeline files and their templates, for editors that check YAML by one. It knows
 keys, tasks and their inputs; slipway lsp and slipway validate know the rest too.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := jsonschema.Generate()
 			if err != nil {
 				return err
 			}
-			_, err = os.Stdout.Write(text)
+			_, err = cmd.OutOrStdout().Write(text)
 			return err
 		},
 	}

@@ -23,8 +23,8 @@ It ends with 0 if the files are fine, with 1 if there are mistakes, and with 2 i
 	}
 	format := cmd.Flags().String("format", "text", "how to write what was found: text, json, sarif, github or azure")
 	strict := cmd.Flags().Bool("strict", false, "end with 1 for warnings too")
-	checkouts := repositoryFlag(cmd)
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	flags := addFileFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := diagnostic.ParseFormat(*format)
 		if err != nil {
 			return err
@@ -35,9 +35,9 @@ It ends with 0 if the files are fine, with 1 if there are mistakes, and with 2 i
 		var all []diagnostic.Diagnostic
 		unreadable := false
 		for _, file := range args {
-			list, err := validate(file, *checkouts, f)
+			list, err := validate(cmd, file, flags, f)
 			if err != nil {
-				fmt.Fprintln(os.Stderr, "slipway: "+err.Error())
+				cmd.PrintErrln("slipway: " + err.Error())
 				unreadable = true
 			}
 			for _, d := range list {
@@ -46,7 +46,7 @@ It ends with 0 if the files are fine, with 1 if there are mistakes, and with 2 i
 				}
 			}
 		}
-		if err := diagnostic.Write(os.Stdout, f, all); err != nil {
+		if err := diagnostic.Write(cmd.OutOrStdout(), f, all); err != nil {
 			return err
 		}
 		errors, warnings := diagnostic.Count(all)
@@ -63,8 +63,8 @@ It ends with 0 if the files are fine, with 1 if there are mistakes, and with 2 i
 
 // validate checks one file. What people read names files as they would from where they are; programs get the path in the
 // repository.
-func validate(file string, checkouts []string, f diagnostic.Format) ([]diagnostic.Diagnostic, error) {
-	in, top, err := input(file, checkouts)
+func validate(cmd *cobra.Command, file string, flags fileFlags, f diagnostic.Format) ([]diagnostic.Diagnostic, error) {
+	in, top, err := flags.input(file)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func validate(file string, checkouts []string, f diagnostic.Format) ([]diagnosti
 		list[i].File = fromHere(top, list[i].File)
 	}
 	if errors, _ := diagnostic.Count(list); errors == 0 {
-		fmt.Fprintf(os.Stderr, "%s is fine: %s\n", file, summary(report))
+		cmd.PrintErrf("%s is fine: %s\n", file, summary(report))
 	}
 	return list, nil
 }

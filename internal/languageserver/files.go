@@ -67,7 +67,7 @@ func uriOf(file string) string {
 
 // overlay is a repository as the editor shows it: open files have the text that is being typed.
 type overlay struct {
-	folder *folder.Folder // nil for a file that is nowhere on the disk
+	folder *folder.Folder       // nil for a file that is nowhere on the disk
 	open   map[string]*document // by path in the repository
 }
 
