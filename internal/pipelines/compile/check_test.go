@@ -92,6 +92,29 @@ func TestCheckGivesThePlanOfAFileThatIsFine(t *testing.T) {
 	}
 }
 
+// A template that a pipeline extends declares repositories too; both lists count.
+func TestResourcesOfAnExtendedTemplate(t *testing.T) {
+	t.Parallel()
+	in := input(`
+-- p.yml --
+resources: {repositories: [{repository: mine, type: git, name: x}], containers: [{container: c, image: i}]}
+extends: {template: t.yml}
+-- t.yml --
+resources: {repositories: [{repository: shared, type: git, name: y}]}
+extends: {template: s.yml@shared}
+`)
+	in.Repository = func(r plan.Repository) (Files, error) {
+		return archive{"s.yml": "steps: [{template: u.yml@mine}]\n", "u.yml": "steps: [{script: '" + r.Name + "'}]\n"}, nil
+	}
+	p, err := Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Resources.Repositories) != 2 || len(p.Resources.Containers) != 1 || p.Stages[0].Jobs[0].Steps[1].Script.Text != "x" {
+		t.Errorf("%+v %+v", p.Resources, p.Stages[0].Jobs[0].Steps)
+	}
+}
+
 // Another repository that is there is read.
 func TestCheckReadsOtherRepositories(t *testing.T) {
 	t.Parallel()

@@ -161,18 +161,20 @@ func (e *expander) queued(definitions []definition, at slipway.Position) []given
 	return list
 }
 
+// declareRepositories makes the aliases of the root, or of a template that it extends, known.
 func (e *expander) declareRepositories(root *yaml.Node, sc *scope) {
 	resources := root.Get("resources")
 	if resources == nil || resources.Kind != yaml.Map {
 		return
 	}
-	e.resources = e.expand(resources, elsewhere, sc)
+	e.resources = mergeResources(e.resources, e.expand(resources, elsewhere, sc))
 	list := e.resources.Get("repositories")
 	if list == nil {
 		return
 	}
 	for _, item := range list.Items {
-		if alias := item.Get("repository"); alias != nil && alias.Kind == yaml.Scalar {
+		alias := item.Get("repository")
+		if alias != nil && alias.Kind == yaml.Scalar && e.repositories[strings.ToLower(alias.Text)] == nil {
 			e.repositories[strings.ToLower(alias.Text)] = &repository{}
 		}
 	}

@@ -107,6 +107,7 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 		return nil
 	}
 	inner := newScope(fields, copyFields(sc.variables), sc.depth+1)
+	e.declareRepositories(tree, inner)
 	return e.expandMap(tree, inRoot, inner)
 }
 
@@ -167,6 +168,10 @@ func (e *expander) extendWith(out *yaml.Node, p yaml.Pair) {
 		if old.Key.Text != p.Key.Text {
 			continue
 		}
+		if p.Key.Text == "resources" {
+			out.Pairs[i].Value = mergeResources(old.Value, p.Value)
+			return
+		}
 		if p.Key.Text != "variables" {
 			e.problems.Add(p.Key.At, "%s is set by the pipeline that extends this template, on line %d", p.Key.Text, old.Key.At.Line)
 			return
@@ -175,6 +180,24 @@ func (e *expander) extendWith(out *yaml.Node, p yaml.Pair) {
 		return
 	}
 	out.Pairs = append(out.Pairs, p)
+}
+
+// mergeResources joins the resources of a pipeline and of a template that it extends.
+func mergeResources(a, b *yaml.Node) *yaml.Node {
+	if a == nil || a.Kind != yaml.Map || b.Kind != yaml.Map {
+		return b
+	}
+	out := &yaml.Node{Kind: yaml.Map, At: a.At, Pairs: slices.Clone(a.Pairs)}
+	for _, p := range b.Pairs {
+		i := slices.IndexFunc(out.Pairs, func(o yaml.Pair) bool { return o.Key.Text == p.Key.Text })
+		if i < 0 {
+			out.Pairs = append(out.Pairs, p)
+			continue
+		}
+		old := out.Pairs[i].Value
+		out.Pairs[i].Value = &yaml.Node{Kind: yaml.List, At: old.At, Items: slices.Concat(old.Items, p.Value.Items)}
+	}
+	return out
 }
 
 func itemsOf(n *yaml.Node) []*yaml.Node {
