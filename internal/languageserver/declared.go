@@ -1,11 +1,6 @@
 package languageserver
 
-import (
-	"strings"
-
-	"slipway/internal/pipelines/template"
-	"slipway/internal/pipelines/yaml"
-)
+import "strings"
 
 // declaration is a name that a file declares.
 type declaration struct {
@@ -110,10 +105,4 @@ func find(list []declaration, name string) *declaration {
 		}
 	}
 	return nil
-}
-
-// isTemplate reports a file that others include.
-func isTemplate(d *document) bool {
-	root, _ := yaml.Read("", []byte(d.text))
-	return root != nil && root.Kind == yaml.Map && template.IsTemplate(root)
 }

@@ -18,7 +18,7 @@ func (s *Server) diagnose() []diagnosticsParams {
 	texts := map[string]*document{}
 	for _, uri := range slices.Sorted(maps.Keys(documents)) {
 		d := documents[uri]
-		found[uri], texts[uri] = found[uri], d
+		texts[uri] = d
 		if !d.isPipeline() {
 			continue
 		}
@@ -40,11 +40,18 @@ func (s *Server) diagnose() []diagnosticsParams {
 			}
 		}
 	}
+	told := map[string]bool{}
+	for uri := range documents {
+		told[uri] = true
+	}
+	for uri := range found {
+		told[uri] = true
+	}
 	for uri := range s.published {
-		found[uri] = found[uri]
+		told[uri] = true // it may have to be emptied
 	}
 	var list []diagnosticsParams
-	for _, uri := range slices.Sorted(maps.Keys(found)) {
+	for _, uri := range slices.Sorted(maps.Keys(told)) {
 		p := diagnosticsParams{URI: uri, Diagnostics: []diagnostic{}}
 		if d := documents[uri]; d != nil {
 			p.Version = &d.version
@@ -52,9 +59,8 @@ func (s *Server) diagnose() []diagnosticsParams {
 		for _, f := range found[uri] {
 			p.Diagnostics = append(p.Diagnostics, texts[uri].diagnostic(f))
 		}
-		s.published[uri] = len(p.Diagnostics) > 0 || documents[uri] != nil
-		if !s.published[uri] {
-			delete(s.published, uri)
+		if delete(s.published, uri); len(p.Diagnostics) > 0 {
+			s.published[uri] = true
 		}
 		list = append(list, p)
 	}
