@@ -326,6 +326,32 @@ func TestSymbols(t *testing.T) {
 	}
 }
 
+// What is offered for the diagnostics of a text, applied to it.
+func TestQuickFixes(t *testing.T) {
+	t.Parallel()
+	s := New(slog.New(slog.DiscardHandler), time.Millisecond)
+	f := func(text, want string) {
+		t.Helper()
+		d := newDocument("untitled:azure-pipelines.yml", 1, text)
+		s.documents[d.uri] = d
+		got := d
+		for _, p := range s.diagnose() {
+			for _, a := range d.actions(p.Diagnostics) {
+				e := a.Edit.Changes[d.uri][0]
+				got = got.changed(2, []contentChange{{&e.Range, e.NewText}})
+			}
+		}
+		if got.text != want {
+			t.Errorf("%q, want %q", got.text, want)
+		}
+	}
+	f("steps:\n- bsah: ü\n- bash: x\n  dispalyName: ü # y\n", "steps:\n- bash: ü\n- bash: x\n  displayName: ü # y\n")
+	f("steps: [{task: Dokcer@2}]\n", "steps: [{task: Docker@2}]\n")
+	f("stages:\n- stage: Build\n  jobs: [{job: a, steps: [{script: x}]}]\n- stage: B\n  dependsOn: 'Biuld'\n  jobs: [{job: a, steps: [{script: x}]}]\n",
+		"stages:\n- stage: Build\n  jobs: [{job: a, steps: [{script: x}]}]\n- stage: B\n  dependsOn: Build\n  jobs: [{job: a, steps: [{script: x}]}]\n")
+	f("resources: {repositories: [{repository: shared, type: git, name: x}]}\nsteps:\n- template: x.yml@sahred\n", "resources: {repositories: [{repository: shared, type: git, name: x}]}\nsteps:\n- template: x.yml@sahred\n")
+}
+
 func TestUnknownMethods(t *testing.T) {
 	t.Parallel()
 	e := start(t, nil)

@@ -64,6 +64,11 @@ type capabilities struct {
 	HoverProvider      bool               `json:"hoverProvider"`
 	DefinitionProvider bool               `json:"definitionProvider"`
 	SymbolProvider     bool               `json:"documentSymbolProvider"`
+	ActionProvider     actionOptions      `json:"codeActionProvider"`
+}
+
+type actionOptions struct {
+	Kinds []string `json:"codeActionKinds"`
 }
 
 type syncOptions struct {

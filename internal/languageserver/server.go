@@ -83,7 +83,7 @@ func (s *Server) handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.Re
 		return initializeResult{ServerInfo: serverInfo{"slipway"}, Capabilities: capabilities{
 			TextDocumentSync:   syncOptions{OpenClose: true, Change: 2, Save: true},
 			CompletionProvider: completionProvider{TriggerCharacters: []string{".", "(", "'", "@", "/", "-", " "}},
-			HoverProvider:      true, DefinitionProvider: true, SymbolProvider: true,
+			HoverProvider:      true, DefinitionProvider: true, SymbolProvider: true, ActionProvider: actionOptions{[]string{"quickfix"}},
 		}}, nil
 	case "initialized", "textDocument/didSave", "workspace/didChangeConfiguration", "workspace/didChangeWatchedFiles":
 		s.changed()
@@ -106,6 +106,15 @@ func (s *Server) handle(_ context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.Re
 		return at(s, req, s.hover)
 	case "textDocument/definition":
 		return at(s, req, s.definition)
+	case "textDocument/codeAction":
+		p, err := read[codeActionParams](req.Params)
+		if err != nil {
+			return nil, invalid(err)
+		}
+		if d := s.document(p.TextDocument.URI); d != nil {
+			return d.actions(p.Context.Diagnostics), nil
+		}
+		return nil, nil
 	case "textDocument/documentSymbol":
 		p, err := read[documentParams](req.Params)
 		if err != nil {

@@ -118,6 +118,7 @@ func (s *Service) Choices(ctx context.Context, id slipway.PipelineID, ref string
 		}
 		return c, nil
 	}
+	in.Pipeline = true
 	report := compile.Check(in)
 	c.Problems = fileProblems(report.Problems.Err(), d.Path)
 	if report.Plan != nil && (len(report.Plan.Stages) > 1 || report.Plan.Stages[0].Name != plan.DefaultStage) {

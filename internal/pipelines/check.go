@@ -51,6 +51,7 @@ func (s *Service) check(ctx context.Context, d *Definition, repo *Repository, p 
 		return nil, err
 	}
 	in := s.compileInput(ctx, d, repo, &req, vars)
+	in.Pipeline = true
 	if _, err := in.Files.ReadFile(d.Path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -63,6 +63,8 @@ stages:
     dependsOn: ${{ parameters.after }}
     steps: [{checkout: tools}, {script: x}]
 `, "")
+	f("but a slip is one", "stages:\n- stage: Build\n  jobs: [{job: J, steps: [{script: x}]}]\n- stage: B\n  dependsOn: Biuld\n  jobs: [{job: J, steps: [{script: x}]}]\n",
+		`p.yml:5:14: stage B depends on "Biuld", which is no stage here, did you mean "Build"?`)
 	f("a template of variables", "parameters:\n  a: ''\nvariables:\n- name: x\n  value: ${{ parameters.a }}\n", "")
 	f("a template in another repository", `
 resources:
@@ -89,6 +91,23 @@ func TestCheckGivesThePlanOfAFileThatIsFine(t *testing.T) {
 	}
 	if r := Check(input("steps: [{scrip: x}]\n")); r.Plan != nil {
 		t.Error("a broken file has a plan")
+	}
+}
+
+// A pipeline's file, by its name or its reader's word, names nothing that stands elsewhere.
+func TestCheckOfAPipelineThatLooksLikeATemplate(t *testing.T) {
+	t.Parallel()
+	text := "stages:\n- stage: A\n  dependsOn: Elsewhere\n  jobs: [{job: J, steps: [{script: x}]}]\n"
+	for _, in := range []Input{
+		{Path: "ci/azure-pipelines.release.yml", Files: archive{"ci/azure-pipelines.release.yml": text}},
+		{Path: "ci.yml", Files: archive{"ci.yml": text}, Pipeline: true},
+	} {
+		if r := Check(in); len(r.Problems) != 1 || r.Plan != nil {
+			t.Errorf("%s: %v", in.Path, r.Problems)
+		}
+	}
+	if r := Check(Input{Path: "ci.yml", Files: archive{"ci.yml": text}}); len(r.Problems) != 0 {
+		t.Errorf("a template: %v", r.Problems)
 	}
 }
 

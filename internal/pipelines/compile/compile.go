@@ -37,6 +37,8 @@ type Input struct {
 	Variables map[string]string
 	// Images says whether a vmImage can be run beside the ubuntu-* ones, which all are. Nil allows no other.
 	Images func(vmImage string) bool
+	// Pipeline says that the file is a pipeline's and no template, which Check cannot always tell.
+	Pipeline bool
 }
 
 // Compile makes the plan. Its error is a Problems when the file is at fault.
@@ -78,7 +80,7 @@ func Expand(in Input) ([]byte, error) {
 }
 
 func expand(in Input, draft bool) (template.Output, error) {
-	input := template.Input{Path: in.Path, Files: in.Files, Parameters: in.Parameters, Variables: in.Variables, Draft: draft}
+	input := template.Input{Path: in.Path, Files: in.Files, Parameters: in.Parameters, Variables: in.Variables, Draft: draft, Pipeline: in.Pipeline}
 	if in.Repository != nil {
 		input.Repository = func(alias string, resources *yaml.Node) (template.Files, error) {
 			c := &compiler{in: in}

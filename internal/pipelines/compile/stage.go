@@ -117,7 +117,7 @@ func (c *compiler) resolveDependencies(what string, list []dependency) [][]strin
 		for _, n := range d.names {
 			j, ok := declared[strings.ToLower(n.name)]
 			switch {
-			case !ok && c.open():
+			case !ok && c.open() && !nearest.Misspelt(n.name, all):
 			case !ok:
 				c.problems.Add(n.at, "%s %s depends on %q, which is no %s here%s", what, d.name, n.name, what, nearest.Suggest(n.name, all))
 			case j == i:

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -15,9 +16,12 @@ type Unread struct {
 	At         slipway.Position
 }
 
-// IsTemplate reports whether a file looks as if others include it: besides parameters it has one list of stages, jobs, steps
-// or variables and nothing else.
-func IsTemplate(root *yaml.Node) bool {
+// isTemplate reports whether a file looks as if others include it: besides parameters it has one list of stages, jobs, steps
+// or variables and nothing else, and its name is not that of a pipeline.
+func isTemplate(file string, root *yaml.Node) bool {
+	if strings.HasPrefix(strings.ToLower(path.Base(file)), "azure-pipelines") {
+		return false
+	}
 	lists := 0
 	for _, p := range root.Pairs {
 		switch p.Key.Text {

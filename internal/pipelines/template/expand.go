@@ -26,6 +26,8 @@ type Input struct {
 	// Draft expands a file to check it, without a run: parameters of the root file without a value get one of their type, and
 	// templates of repositories that cannot be opened are left out and told in Output.Unread.
 	Draft bool
+	// Pipeline says that the root file is a pipeline's and no template, which a draft cannot always tell.
+	Pipeline bool
 }
 
 // Output is an expanded file.
@@ -106,7 +108,7 @@ func Expand(in Input) (Output, error) {
 	if root == nil {
 		return out, e.problems.Err()
 	}
-	e.template = in.Draft && IsTemplate(root)
+	e.template = in.Draft && !in.Pipeline && isTemplate(in.Path, root)
 	definitions, untyped := e.definitions(root.Get("parameters"))
 	e.untyped = untyped
 	if untyped && len(definitions) > 0 && !in.Draft {
