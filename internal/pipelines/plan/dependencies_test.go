@@ -19,9 +19,10 @@ var pure = map[string][]string{
 	"variable":   nil,
 	"plan":       nil,
 	"task":       {"nearest"},
-	"template":   {"expression", "nearest", "plan", "yaml"},
+	"schema":     {"variable"},
+	"template":   {"expression", "nearest", "plan", "schema", "yaml"},
 	"trigger":    {"plan"},
-	"compile":    {"expression", "nearest", "plan", "task", "template", "trigger", "yaml"},
+	"compile":    {"expression", "nearest", "plan", "schema", "task", "template", "trigger", "yaml"},
 	"schedule":   {"expression", "plan", "variable"},
 }
 
