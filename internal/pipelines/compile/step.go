@@ -85,11 +85,7 @@ func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
 		kind = own
 	}
 	if kind == nil {
-		hint := ""
-		if len(n.Pairs) > 0 {
-			hint = nearest.Suggest(n.Pairs[0].Key.Text, schema.StepMarks())
-		}
-		c.problems.Add(n.At, "a step has one of the keys %s%s", strings.Join(schema.StepMarks(), ", "), hint)
+		c.unknownStep(n)
 		return s, false
 	}
 	o, ok := c.object(n, kind)
@@ -117,6 +113,24 @@ func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bo
 		return c.download(o, s)
 	}
 	return c.task(o, s)
+}
+
+// unknownStep says which key a step without a kind most likely means, and what is wrong with the others then.
+func (c *compiler) unknownStep(n *yaml.Node) {
+	marks := schema.StepMarks()
+	at, hint := n.At, ""
+	for _, p := range n.Pairs {
+		kind := schema.StepObject(nearest.Find(p.Key.Text, marks))
+		if kind == nil || kind.Key(p.Key.Text) != nil {
+			continue
+		}
+		at, hint = p.Key.At, nearest.Suggest(p.Key.Text, marks)
+		others := *n
+		others.Pairs = slices.DeleteFunc(slices.Clone(n.Pairs), func(o yaml.Pair) bool { return o.Key == p.Key })
+		c.object(&others, kind)
+		break
+	}
+	c.problems.Add(at, "a step has one of the keys %s%s", strings.Join(marks, ", "), hint)
 }
 
 // stepOf reads what all steps share.

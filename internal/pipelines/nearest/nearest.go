@@ -18,6 +18,14 @@ func Misspelt(name string, candidates []string) bool {
 
 // Suggest is `, did you mean "x"?` with the candidate that is nearest to name, or "" if none is near.
 func Suggest(name string, candidates []string) string {
+	if best := Find(name, candidates); best != "" {
+		return fmt.Sprintf(", did you mean %q?", best)
+	}
+	return ""
+}
+
+// Find is the candidate that is nearest to name, "" if none is near.
+func Find(name string, candidates []string) string {
 	best, bestDistance := "", max(2, len(name)/3)+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < bestDistance {
@@ -27,7 +35,7 @@ func Suggest(name string, candidates []string) string {
 	if best == "" || bestDistance >= len(best) {
 		return ""
 	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return best
 }
 
 // distance counts the insertions, deletions, changes and swaps of neighbours between a and b.
