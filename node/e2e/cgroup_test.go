@@ -134,6 +134,7 @@ func (n *node) testSystemd(t *testing.T) {
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
 		t.Skip("systemd does not run here")
 	}
+	const limited = "/run/systemd/system/slipway-e2e-limited.service"
 	processes := func() []string {
 		var all []string
 		for _, id := range n.webContainers() {
@@ -141,10 +142,15 @@ func (n *node) testSystemd(t *testing.T) {
 		}
 		return all
 	}
+	if err := os.WriteFile(limited, []byte("[Service]\nType=oneshot\nExecStart=/bin/true\nMemoryMax=64M\nCPUQuota=50%\nTasksMax=8\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(limited) }) // for a failure before its turn
 	before := processes()
 	for _, command := range [][]string{
 		{"systemctl", "daemon-reload"},
-		{"systemd-run", "--quiet", "--wait", "--property=MemoryMax=64M", "--property=CPUQuota=50%", "--property=TasksMax=8", "true"},
+		{"systemctl", "start", filepath.Base(limited)},
+		{"rm", limited},
 		{"systemctl", "daemon-reload"},
 	} {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
