@@ -136,6 +136,16 @@ func (g *gitSource) git(args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
+func (g *gitSource) Branches(context.Context, slipway.RepositoryID) ([]pipelines.Branch, error) {
+	out, err := g.git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads")
+	var list []pipelines.Branch
+	for line := range strings.Lines(out) {
+		ref, commit, _ := strings.Cut(strings.TrimSpace(line), " ")
+		list = append(list, pipelines.Branch{Ref: ref, Commit: slipway.CommitID(commit)})
+	}
+	return list, err
+}
+
 func (g *gitSource) Resolve(_ context.Context, _ slipway.RepositoryID, ref string) (slipway.CommitID, error) {
 	out, err := g.git("rev-parse", ref)
 	return slipway.CommitID(out), err
