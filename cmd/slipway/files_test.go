@@ -67,7 +67,7 @@ func TestValidateSaysItByItsExitCode(t *testing.T) {
 	f(2, "absent.yml")
 	f(2, "good.yml", filepath.Join(dir, "absent.yml"))
 	f(0, "far.yml")
-	if out := f(1, "far.yml", "--repository", "far="+filepath.Join(dir, "other")); !strings.Contains(out, "t.yml@far:1:9: error: ") {
+	if out := f(1, "far.yml", "--repository", "far="+filepath.Join(dir, "other")); !strings.Contains(out, "t.yml@far:1:10: error: ") {
 		t.Errorf("the other repository's template: %s", out)
 	}
 	f(-1, "good.yml", "--format", "xml")
