@@ -2,6 +2,7 @@ package insights_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -123,7 +124,7 @@ func TestRestartsAndPodsThatNeverComeUpFire(t *testing.T) {
 	t.Parallel()
 	w := setup(t, dbtest.SQLite(t))
 	w.rules(t)
-	w.announce(t, 5, noon.Add(-10*time.Minute), time.Time{})
+	w.announce(t, 5, noon.Add(-time.Hour), noon.Add(-time.Hour))
 	crash := of(5, "shop")
 	for i := range 6 { // 75 s, a restart each time
 		c := container(crash, noon.Add(time.Duration(i*15)*time.Second), false, int64(i))
@@ -154,12 +155,57 @@ func TestRestartsAndPodsThatNeverComeUpFire(t *testing.T) {
 	}
 }
 
+// A deployment that is going on is its rollout's to judge, its restarts too when it succeeds in the end; the one before it
+// serves meanwhile and is watched on.
+func TestARolloutOpensNoAlert(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := setup(t, d)
+		w.rules(t)
+		w.announce(t, 5, noon.Add(-time.Hour), noon.Add(-time.Hour))
+		w.announce(t, 6, noon, time.Time{})
+		alerts := func() (got []string) { // the newest first
+			for _, e := range w.events(t, insights.EventAlertFired) {
+				var p insights.AlertPayload
+				if err := e.Decode(&p); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, fmt.Sprintf("%s of %d", p.RuleName, p.Deployment))
+			}
+			return got
+		}
+		for i := range 5 {
+			w.write(t, container(of(6, "shop"), noon.Add(time.Duration(i*15)*time.Second), false, int64(i)))
+		}
+		w.evaluate(t, noon.Add(61*time.Second))
+		if got := alerts(); len(got) > 0 {
+			t.Errorf("while it is going on: %q", got)
+		}
+		w.hundred(t, of(5, "shop"), noon, "GET /") // 10 % fail
+		w.evaluate(t, noon.Add(2*time.Minute))
+		if diff := cmp.Diff([]string{"Failed requests of 5"}, alerts()); diff != "" {
+			t.Errorf("the deployment before it fails (-want +got):\n%s", diff)
+		}
+		w.announce(t, 6, noon, noon.Add(2*time.Minute))
+		w.write(t, container(of(6, "shop"), noon.Add(121*time.Second), true, 4))
+		w.evaluate(t, noon.Add(122*time.Second))
+		if got := alerts(); len(got) != 1 {
+			t.Errorf("after it succeeded: %q", got)
+		}
+		w.write(t, container(of(6, "shop"), noon.Add(136*time.Second), true, 7))
+		w.evaluate(t, noon.Add(137*time.Second))
+		if diff := cmp.Diff([]string{"Restarts of 6", "Failed requests of 5"}, alerts()); diff != "" {
+			t.Errorf("when it crashes later (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // A stop of the node and its start is nobody's fault: containers start again, each of them, and are not up at once.
 func TestANodesRestartFiresNothing(t *testing.T) {
 	t.Parallel()
 	w := setup(t, dbtest.SQLite(t))
 	w.rules(t)
-	w.announce(t, 5, noon.Add(-10*time.Minute), time.Time{})
+	w.announce(t, 5, noon.Add(-time.Hour), noon.Add(-time.Hour))
 	names := []string{"web", "orders", "database"}
 	write := func(at time.Time, ready bool, restarts int64, sandbox time.Time) {
 		for _, name := range names {

@@ -102,11 +102,12 @@ func (s *Service) Before(ctx context.Context, d Deployment) (Deployment, error) 
 	return b, nil
 }
 
-// serving lists the newest deployment of every environment that is not known to have failed: those that the rules watch.
+// serving lists the newest deployment of every environment that succeeded: those that the rules watch. One that is still
+// going on is judged by whoever rolls it out, and what was there before it serves on.
 func (s *Service) serving(ctx context.Context) ([]Deployment, error) {
 	const query = `
 		SELECT ` + deploymentColumns + ` FROM insights_deployments
-		WHERE id IN (SELECT max(id) FROM insights_deployments WHERE completed = 0 OR succeeded = TRUE GROUP BY project_id, environment_id)
+		WHERE id IN (SELECT max(id) FROM insights_deployments WHERE completed > 0 AND succeeded = TRUE GROUP BY project_id, environment_id)
 		ORDER BY id DESC LIMIT 1000`
 	list, err := db.List(ctx, s.db, scanDeployment, query)
 	if err != nil {

@@ -71,6 +71,15 @@ func (s *Service) gather(ctx context.Context, d Deployment, window time.Duration
 	if got.health, err = s.Health(ctx, f); err != nil {
 		return got, err
 	}
+	if d.Completed.After(f.From) { // the restarts until then were the rollout's to judge
+		since := f
+		since.From = d.Completed
+		serving, err := s.Health(ctx, since)
+		if err != nil {
+			return got, err
+		}
+		got.health.Restarts = serving.Restarts
+	}
 	long := f
 	long.From = now.Add(-lookBack)
 	c := where(long)

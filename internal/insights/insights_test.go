@@ -71,7 +71,7 @@ func (w *world) write(t testing.TB, rows ...telemetry.Row) {
 func (w *world) announce(t testing.TB, id slipway.DeploymentID, started, completed time.Time) {
 	t.Helper()
 	err := w.Announce(context.Background(), insights.Deployment{ID: id, Project: "p", Environment: 1, EnvironmentName: "dev", Commit: slipway.CommitID(fmt.Sprintf("commit%d", id)),
-		Run: slipway.RunID(100 + id), Started: started, Completed: completed, Succeeded: true})
+		Run: slipway.RunID(100 + id), Started: started, Completed: completed, Succeeded: !completed.IsZero()})
 	if err != nil {
 		t.Fatal(err)
 	}
