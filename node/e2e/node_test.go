@@ -126,9 +126,13 @@ func TestNode(t *testing.T) {
 			t.Errorf("pods and containers changed from\n%s to\n%s", before, after)
 		}
 		n.testIngress(t)
-		if out := n.kubectl("exec", "writer", "--", "echo", "hello"); out != "hello\n" {
-			t.Errorf("exec says %q", out)
-		}
+		eventually(t, time.Minute, func() error { // the new kubelet reads its pods first
+			out, err := n.try("", "exec", "writer", "--", "echo", "hello")
+			if err == nil && out != "hello\n" {
+				err = fmt.Errorf("exec says %q", out)
+			}
+			return err
+		})
 	})
 	t.Run("a stop leaves nothing", func(t *testing.T) {
 		t.Logf("stop: %s", n.stop().Round(time.Millisecond))
@@ -151,12 +155,31 @@ func TestNode(t *testing.T) {
 			return err
 		})
 	})
-	t.Run("clean after kill -9 leaves nothing", func(t *testing.T) {
+	next := newNode(t, []string{archive}, nil)
+	t.Run("a node of the same name on another folder waits for its end", func(t *testing.T) {
+		out, err := exec.Command(next.program(), "run", "--config", next.config).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "belongs to the node that runs on "+n.state) {
+			t.Errorf("it says %q, %v", out, err)
+		}
+	})
+	t.Run("and takes its place after kill -9", func(t *testing.T) {
 		n.kill()
-		if out, err := exec.Command(n.program(), "clean", "--config", n.config).CombinedOutput(); err != nil {
+		t.Logf("start in its place: %s", next.start().Round(time.Millisecond))
+		for _, left := range n.residue() {
+			if strings.Contains(left, n.state) {
+				t.Errorf("left of the other: %s", left)
+			}
+		}
+		if out := next.kubectl("get", "pods"); out != "" {
+			t.Errorf("it has the pods\n%s", out)
+		}
+	})
+	t.Run("clean after kill -9 leaves nothing", func(t *testing.T) {
+		next.kill()
+		if out, err := exec.Command(next.program(), "clean", "--config", next.config).CombinedOutput(); err != nil {
 			t.Fatalf("clean: %v\n%s", err, out)
 		}
-		if left := n.residue(); len(left) > 0 {
+		if left := append(n.residue(), next.residue()...); len(left) > 0 {
 			t.Errorf("left on the host:\n%s", strings.Join(left, "\n"))
 		}
 	})

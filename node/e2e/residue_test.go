@@ -31,7 +31,8 @@ func (n *node) residue() []string {
 		n.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, n.state) || strings.Contains(line, "slipway-"+name) {
+		// A mount's root and its place (proc_pid_mountinfo(5)). Other nodes' folders may begin with the same name.
+		if fields := strings.Fields(line); len(fields) > 4 && slices.ContainsFunc(fields[3:5], n.owns) {
 			found("mount", line)
 		}
 	}
@@ -72,6 +73,11 @@ func (n *node) residue() []string {
 		}
 	}
 	return left
+}
+
+// owns tells whether the path is in the node's state folder or has the node's name as one of its elements.
+func (n *node) owns(path string) bool {
+	return strings.HasPrefix(path+"/", n.state+"/") || slices.Contains(strings.Split(path, "/"), "slipway-"+name)
 }
 
 // mustHaveResidue makes sure that the check above sees a running node.

@@ -31,6 +31,16 @@ type Node struct {
 	NodeAddress netip.Addr
 	PodCIDR     netip.Prefix
 	ServiceCIDR netip.Prefix
+	Owner       string // the state folder of the node; the host's link carries it as its alias
+}
+
+// FindOwner returns the Owner of the namespace that is there now, "" without one.
+func (n Node) FindOwner() string {
+	link, err := netlink.LinkByName(n.HostLink)
+	if err != nil {
+		return ""
+	}
+	return link.Attrs().Alias
 }
 
 // Ensure makes the namespace and its link, or takes what a killed predecessor left, and returns an open handle to it.
@@ -126,6 +136,9 @@ func (n Node) connect(ns netns.NsHandle) error {
 	if err := up(outside, n.HostLink, n.HostAddress); err != nil {
 		return err
 	}
+	if err := n.sign(outside); err != nil {
+		return err
+	}
 	if err := up(inside, n.NodeLink, n.NodeAddress); err != nil {
 		return err
 	}
@@ -159,6 +172,24 @@ func (n Node) pair(ns netns.NsHandle) error {
 	veth.Name = n.HostLink
 	if err := netlink.LinkAdd(veth); err != nil {
 		return fmt.Errorf("make link %s: %w", n.HostLink, err)
+	}
+	return nil
+}
+
+// maxAlias is the kernel's limit of a link's alias, in bytes (IFALIASZ less the final zero).
+const maxAlias = 255
+
+// sign notes the owner. A path that is too long for the kernel is not noted, and its node cannot be told from another.
+func (n Node) sign(outside *netlink.Handle) error {
+	if len(n.Owner) > maxAlias {
+		return nil
+	}
+	link, err := outside.LinkByName(n.HostLink)
+	if err != nil {
+		return fmt.Errorf("link %s: %w", n.HostLink, err)
+	}
+	if err := outside.LinkSetAlias(link, n.Owner); err != nil {
+		return fmt.Errorf("note the owner of link %s: %w", n.HostLink, err)
 	}
 	return nil
 }

@@ -36,7 +36,29 @@ func Clean(ctx context.Context, c *config.Config) error {
 
 func node(c *config.Config) network.Node {
 	return network.Node{Name: c.Namespace(), HostLink: c.HostLink(), NodeLink: c.NodeLink(),
-		HostAddress: c.HostAddress, NodeAddress: c.NodeAddress, PodCIDR: c.PodCIDR, ServiceCIDR: c.ServiceCIDR}
+		HostAddress: c.HostAddress, NodeAddress: c.NodeAddress, PodCIDR: c.PodCIDR, ServiceCIDR: c.ServiceCIDR, Owner: c.State}
+}
+
+// takePlace removes what is left of a node with the same name on another state folder, which was killed and will not come back
+// for it: its processes and links would stand in this one's way.
+func takePlace(ctx context.Context, c *config.Config) error {
+	owner := node(c).FindOwner()
+	if owner == "" || owner == c.State {
+		return nil
+	}
+	other := *c
+	other.State = owner
+	if _, err := os.Stat(other.Path("lock")); err == nil {
+		held, err := lock(&other)
+		if err != nil {
+			return fmt.Errorf("the name %s belongs to the node that runs on %s: stop that one, or give this one another name", c.Name, owner)
+		}
+		defer held.Close()
+	}
+	if err := remove(ctx, &other); err != nil {
+		return fmt.Errorf("remove what the node on %s left: %w", owner, err)
+	}
+	return nil
 }
 
 // remove is Clean for who holds the lock. Each step is tried, whatever became of the one before.

@@ -64,6 +64,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 	defer held.Close()
+	if err := takePlace(ctx, s.Config); err != nil {
+		return err
+	}
 	// The starter's thread must live until all children are gone.
 	threads, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
