@@ -24,6 +24,7 @@ type (
 	EnvironmentID int64
 	DeploymentID  int64
 	WorkItemID    int64
+	PullRequestID int64
 )
 
 func (id RunID) String() string        { return strconv.FormatInt(int64(id), 10) }
@@ -31,6 +32,8 @@ func (id JobID) String() string        { return strconv.FormatInt(int64(id), 10)
 func (id PipelineID) String() string   { return strconv.FormatInt(int64(id), 10) }
 func (id DeploymentID) String() string { return strconv.FormatInt(int64(id), 10) }
 func (id WorkItemID) String() string   { return strconv.FormatInt(int64(id), 10) }
+
+func (id PullRequestID) String() string { return strconv.FormatInt(int64(id), 10) }
 
 // CommitID is a git object name in lower-case hex: 40 digits (SHA-1) or 64 (SHA-256).
 type CommitID string

@@ -176,7 +176,7 @@ func (s *Server) awaitSample(ctx context.Context) error {
 	case <-s.narrator.Closed():
 		return nil
 	case <-s.narrator.Failed():
-		s.terminal.Say("    The sample's first run did not get round the loop; its page says why")
+		s.terminal.Say("    The sample's first run did not get round the loop. Mend what it complains of, then push again, or run it again on its page")
 		return nil
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {

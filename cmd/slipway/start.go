@@ -51,7 +51,7 @@ func (s *Server) start(ctx context.Context, group *errgroup.Group) error {
 		return err
 	}
 	s.run(running, group)
-	s.narrator = newNarrator(s.terminal, s.identity, s.config.URL)
+	s.narrator = newNarrator(s.terminal, s.identity, s.pipelines, s.config.URL)
 	group.Go(func() error { s.narrator.Run(running, s.events); return nil })
 	if err := s.importImages(ctx); err != nil {
 		return err
@@ -135,6 +135,7 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 
 func (s *Server) api() http.Handler {
 	a := api.New(s.identity, s.logger, s.config.URL)
+	a.AddGit(s.repos, s.boards)
 	a.AddPipelines(s.pipelines)
 	a.AddEnvironments(s.environments)
 	a.AddUsers()
@@ -147,7 +148,7 @@ func (s *Server) pages() http.Handler {
 	things := web.Things{Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments, Insights: s.insights, Boards: s.boards}
 	w.AddOverview(s.pipelines, s.environments)
 	w.AddBoards(s.boards, s.lineage, things)
-	w.AddRepos(s.repos)
+	w.AddRepos(s.repos, s.boards, s.pipelines)
 	w.AddPipelines(s.pipelines, things)
 	w.AddImages(s.registry, things)
 	w.AddEnvironments(s.environments, s.clusters, s.loop.Rollback, things)

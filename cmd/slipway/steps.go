@@ -23,9 +23,10 @@ import (
 
 // narrator tells on the terminal how a change goes round the loop, step by step, from the events of the log.
 type narrator struct {
-	terminal *Terminal
-	identity *identity.Service
-	url      string
+	terminal  *Terminal
+	identity  *identity.Service
+	pipelines *pipelines.Service
+	url       string
 
 	mu     sync.Mutex
 	last   time.Time // when the step before was complete
@@ -47,8 +48,8 @@ func (n *narrator) reached(what *bool) {
 	}
 }
 
-func newNarrator(t *Terminal, ident *identity.Service, url string) *narrator {
-	return &narrator{terminal: t, identity: ident, url: url, last: time.Now(), closed: make(chan struct{}), failed: make(chan struct{})}
+func newNarrator(t *Terminal, ident *identity.Service, p *pipelines.Service, url string) *narrator {
+	return &narrator{terminal: t, identity: ident, pipelines: p, url: url, last: time.Now(), closed: make(chan struct{}), failed: make(chan struct{})}
 }
 
 // Run tells until ctx ends.
@@ -173,6 +174,33 @@ func (n *narrator) job(ctx context.Context, e events.Event) {
 		what += " (" + j.Reason + ")"
 	}
 	n.step(3, e, what, n.link(ctx, e, fmt.Sprintf("_build/results?buildId=%d", j.Run)))
+	if j.Result == string(schedule.Failed) {
+		n.explain(ctx, j)
+	}
+}
+
+// explain shows how the failed step of a job ends.
+func (n *narrator) explain(ctx context.Context, j pipelines.JobPayload) {
+	const shown = 12 // lines
+	t, err := n.pipelines.Timeline(ctx, j.Run)
+	if err != nil {
+		return
+	}
+	for _, stage := range t.Stages {
+		for _, job := range stage.Jobs {
+			for _, step := range job.Steps {
+				if job.ID != j.JobID || step.Result != schedule.Failed {
+					continue
+				}
+				lines, err := n.pipelines.LastLines(ctx, job.ID, step.ID, shown)
+				if err != nil {
+					return
+				}
+				n.terminal.Block(append([]string{fmt.Sprintf("Its step %q failed:", step.DisplayName)}, lines...)...)
+				return // what fails after it fails because of it, more often than not
+			}
+		}
+	}
 }
 
 // jobTitle names a job; what the pipeline left unnamed it leaves out.

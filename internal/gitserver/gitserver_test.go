@@ -428,3 +428,27 @@ func TestRacingPushes(t *testing.T) {
 		}
 	})
 }
+
+// The trial merge of a pull request can be fetched; what is under refs/pull nobody pushes.
+func TestPullRequestRefs(t *testing.T) {
+	t.Parallel()
+	w := setup(t, dbtest.SQLite(t), gitserver.Options{})
+	dir := w.work(w.writer)
+	mustGit(t, dir, "push", "-q", "origin", "main")
+	mustGit(t, dir, "switch", "-q", "-c", "topic")
+	commit(t, dir, "topic", "x", "topic")
+	mustGit(t, dir, "push", "-q", "origin", "topic")
+	p, err := w.repos.CreatePullRequest(context.Background(), repos.NewPullRequest{Repository: w.repository.ID, Source: "topic", Actor: slipway.System})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustGit(t, dir, "fetch", "-q", "origin", p.MergeRef())
+	if got := mustGit(t, dir, "show", "FETCH_HEAD:topic"); got != "x" {
+		t.Errorf("the trial merge has %q", got)
+	}
+	for _, refspec := range []string{"topic:refs/pull/1/merge", "topic:refs/pull/2/merge", ":refs/pull/1/head"} {
+		if out, err := git(t, dir, "push", "-q", "origin", refspec); err == nil || !strings.Contains(out, "hidden ref") {
+			t.Errorf("push of %s: %v\n%s", refspec, err, out)
+		}
+	}
+}

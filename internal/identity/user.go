@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -75,6 +76,11 @@ func (s *Service) CreateUser(ctx context.Context, by slipway.Actor, n NewUser) (
 		return s.log.Append(ctx, tx, &events.Event{Kind: EventUserCreated, Actor: by, Subject: slipway.Ref(slipway.RefUser, u.ID)}, nil)
 	})
 	return u, err
+}
+
+// GitName is the user's name as git has it beside the address: without the characters that separate the two.
+func (u User) GitName() string {
+	return strings.NewReplacer("<", "", ">", "").Replace(cmp.Or(u.DisplayName, u.Name))
 }
 
 const userColumns = `id, name, display_name, email, administrator, disabled, must_change, created`

@@ -36,6 +36,7 @@ func Open(ctx context.Context, d *db.DB) (*Service, error) {
 // Events are the kinds of events that tell of edges: what Record is to be subscribed to.
 func Events() []events.Kind {
 	return []events.Kind{
+		"repos.pull_request_created", "repos.pull_request_updated", "repos.pull_request_completed",
 		"pipelines.run_queued", "pipelines.run_started", "pipelines.run_completed",
 		"registry.pushed",
 		"environments.deployment_started", "environments.deployment_completed",

@@ -13,18 +13,22 @@ import (
 
 var (
 	itemForm   = regexp.MustCompile(`^(?i:AB)?#([0-9]{1,18})$`)
+	pullForm   = regexp.MustCompile(`^(?:!|(?i:PR ?))([0-9]{1,18})$`) // Azure Repos writes !12
 	hexForm    = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
 	digestForm = regexp.MustCompile(`^(sha256|sha512):[0-9a-f]{6,128}$`)
 	podForm    = regexp.MustCompile(`^[a-z0-9-]+/[a-z0-9.-]+$`)
 )
 
-// Resolve reads a thing as people write it: `run:12`, `AB#12`, a commit or digest or their first digits, a trace id,
+// Resolve reads a thing as people write it: `run:12`, `AB#12`, `!12` of a pull request, a commit or digest or their first digits, a trace id,
 // `NAMESPACE/POD`. Where the beginning fits several things it returns all of them, at most ten; NotFound when none.
 func (s *Service) Resolve(ctx context.Context, project slipway.ProjectID, text string) ([]slipway.Reference, error) {
 	text = strings.TrimSpace(text)
 	lower := strings.ToLower(text)
 	if m := itemForm.FindStringSubmatch(text); m != nil {
 		return []slipway.Reference{slipway.Ref(slipway.RefWorkItem, m[1])}, nil
+	}
+	if m := pullForm.FindStringSubmatch(text); m != nil {
+		return []slipway.Reference{slipway.Ref(slipway.RefPullRequest, m[1])}, nil
 	}
 	var list []slipway.Reference
 	look := func(kind slipway.ReferenceKind, prefix string) error {
@@ -50,7 +54,7 @@ func (s *Service) Resolve(ctx context.Context, project slipway.ProjectID, text s
 	default:
 		r, parsing := slipway.ParseReference(text)
 		if parsing != nil {
-			return nil, slipway.Invalid("%.80q names nothing that can be traced: write AB#12, run:12, a commit, a digest, a trace id or NAMESPACE/POD", text)
+			return nil, slipway.Invalid("%.80q names nothing that can be traced: write AB#12, run:12, !12 for a pull request, a commit, a digest, a trace id or NAMESPACE/POD", text)
 		}
 		return []slipway.Reference{r}, nil
 	}

@@ -46,8 +46,13 @@ type Loop struct {
 func (l *Loop) Subscribe(log *events.Log) {
 	// 1, 2. A change is pushed; its messages may name work items.
 	log.Subscribe("boards.link_commits", l.linkCommits, repos.EventPushed)
+	// So may the pull request that it belongs to, which follows its branches.
+	log.Subscribe("repos.follow_push", l.followPush, repos.EventPushed)
+	log.Subscribe("boards.link_pull_request", l.linkPullRequest, repos.EventPullRequestCreated, repos.EventPullRequestUpdated, repos.EventPullRequestCompleted)
 	// 3. The push starts the pipelines whose triggers match.
 	log.Subscribe("pipelines.run_push", l.runPush, repos.EventPushed)
+	// So does a pull request, by what it would make of its target.
+	log.Subscribe("pipelines.run_pull_request", l.runPullRequest, repos.EventPullRequestCreated, repos.EventPullRequestUpdated)
 	// Its run, or a stage of it, may start those of other pipelines.
 	log.Subscribe("pipelines.run_followers", l.runFollowers, pipelines.EventRunCompleted, pipelines.EventJobCompleted)
 	// 4. The image is in the registry: lineage joins it to its run and commit, below.
@@ -83,6 +88,27 @@ func (l *Loop) runPush(ctx context.Context, e events.Event) error {
 	return err
 }
 
+// maxPulledPaths bounds the changed files of a pull request that path filters are asked about.
+const maxPulledPaths = 10_000
+
+func (l *Loop) runPullRequest(ctx context.Context, e events.Event) error {
+	id, err := strconv.ParseInt(e.Subject.ID, 10, 64)
+	if err != nil {
+		return fmt.Errorf("read the pull request of event %d: %w", e.ID, err)
+	}
+	p, err := l.Repos.PullRequest(ctx, slipway.PullRequestID(id)) // as it is now: the event may be late
+	if err != nil || p.Status != repos.PullRequestActive || p.MergeStatus != repos.MergeSucceeded {
+		return err
+	}
+	ask := pipelines.PullRequest{ID: p.ID, Repository: p.Repository, Title: p.Title, Source: p.Source, Target: p.Target, SourceCommit: p.SourceCommit,
+		MergeRef: p.MergeRef(), MergeCommit: p.MergeCommit, Draft: p.Draft, Actor: e.Actor}
+	if ask.Paths, ask.PathsUnknown, err = l.Repos.ChangedPaths(ctx, p.Repository, p.TargetCommit, p.MergeCommit, maxPulledPaths); err != nil {
+		return err
+	}
+	_, err = l.Pipelines.PullRequested(ctx, ask)
+	return err
+}
+
 // runFollowers starts the runs of pipelines that follow the event's.
 func (l *Loop) runFollowers(ctx context.Context, e events.Event) error {
 	id, err := strconv.ParseInt(e.Subject.ID, 10, 64)
@@ -111,6 +137,32 @@ func (l *Loop) linkCommits(ctx context.Context, e events.Event) error {
 		}
 	}
 	return nil
+}
+
+func (l *Loop) followPush(ctx context.Context, e events.Event) error {
+	var push repos.Pushed
+	if err := e.Decode(&push); err != nil {
+		return err
+	}
+	return l.Repos.FollowPush(ctx, e.Actor, push)
+}
+
+// linkPullRequest links the work items that a pull request's title and description name. Completed into the default branch it moves
+// those that it fixes.
+func (l *Loop) linkPullRequest(ctx context.Context, e events.Event) error {
+	var p repos.PullRequestPayload
+	if err := e.Decode(&p); err != nil {
+		return err
+	}
+	project, err := l.Identity.Project(ctx, e.Project)
+	if err != nil {
+		return err
+	}
+	link := boards.Link{To: e.Subject, Title: p.Title, By: e.Actor, Time: e.Time,
+		URL: fmt.Sprintf("/%s/_git/%s/pullrequest/%s", project.Name, p.Name, e.Subject.ID)}
+	_, err = l.Boards.LinkMentions(ctx, boards.Mentioned{Project: e.Project, By: e.Actor, Text: p.Title + "\n\n" + p.Description, Link: link,
+		Final: p.Status == repos.PullRequestCompleted && p.DefaultTarget})
+	return err
 }
 
 func firstLine(text string) string {
@@ -213,26 +265,34 @@ func (l *Loop) moveOn(ctx context.Context, e events.Event) error {
 // maxShipped bounds the commits of one deployment that are looked at for work items.
 const maxShipped = 1000
 
-// shipped are the commits that a deployment brings for the first time: those since the deployment before it.
+// shipped are the commits that a deployment brings for the first time, those since the deployment before it, and the pull requests
+// that were completed by them: a squashed one's own commits are not among them.
 func (l *Loop) shipped(ctx context.Context, p environments.DeploymentPayload) ([]slipway.Reference, error) {
-	refs := []slipway.Reference{slipway.Ref(slipway.RefCommit, p.Commit)}
-	if p.Previous == 0 {
-		return refs, nil
-	}
-	before, err := l.Environments.Deployment(ctx, p.Previous)
-	if err != nil {
-		return nil, err
-	}
 	run, err := l.Pipelines.Get(ctx, p.Run)
 	if err != nil {
 		return nil, err
 	}
-	commits, _, err := l.Repos.Commits(ctx, run.Repository, before.Commit, p.Commit, maxShipped)
-	if slipway.CodeOf(err) == slipway.CodeNotFound { // a commit is gone after a forced push
-		return refs, nil
+	ids := []slipway.CommitID{p.Commit}
+	if p.Previous != 0 {
+		before, err := l.Environments.Deployment(ctx, p.Previous)
+		if err != nil {
+			return nil, err
+		}
+		commits, _, err := l.Repos.Commits(ctx, run.Repository, before.Commit, p.Commit, maxShipped)
+		if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound { // a commit is gone after a forced push
+			return nil, err
+		}
+		for _, c := range commits {
+			ids = append(ids, c.ID)
+		}
 	}
-	for _, c := range commits {
-		refs = append(refs, slipway.Ref(slipway.RefCommit, c.ID))
+	var refs []slipway.Reference
+	for _, id := range ids {
+		refs = append(refs, slipway.Ref(slipway.RefCommit, id))
+	}
+	pulls, err := l.Repos.PullRequestsMerged(ctx, run.Repository, ids)
+	for _, p := range pulls {
+		refs = append(refs, slipway.Ref(slipway.RefPullRequest, p.ID))
 	}
 	return refs, err
 }

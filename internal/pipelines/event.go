@@ -57,12 +57,16 @@ type JobPayload struct {
 
 // announce appends an event about the run.
 func (s *Service) announce(ctx context.Context, tx *db.Tx, r *Run, kind events.Kind, by slipway.Actor, payload any) error {
-	return s.log.Append(ctx, tx, &events.Event{
+	e := events.Event{
 		Kind: kind, Project: r.Project, Actor: by, Subject: slipway.Ref(slipway.RefRun, r.ID),
 		References: []slipway.Reference{
 			slipway.Ref(slipway.RefCommit, r.Commit), slipway.Ref(slipway.RefPipeline, r.Pipeline), slipway.Ref(slipway.RefRepository, r.Repository),
 		},
-	}, payload)
+	}
+	if id, ok := r.PullRequest(); ok {
+		e.References = append(e.References, slipway.Ref(slipway.RefPullRequest, id))
+	}
+	return s.log.Append(ctx, tx, &e, payload)
 }
 
 func (r *Run) payload() RunPayload {

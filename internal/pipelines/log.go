@@ -3,6 +3,7 @@ package pipelines
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"slipway"
 	"slipway/internal/db"
@@ -121,6 +122,35 @@ func (s *Service) ReadLog(ctx context.Context, id slipway.JobID, step int, offse
 		}
 	}
 	return l, nil
+}
+
+// maxLastBytes bounds what LastLines reads, in bytes.
+const maxLastBytes = 32 << 10
+
+// LastLines are the last lines of a step's log, at most n, without their timestamps and the agent's own headings.
+func (s *Service) LastLines(ctx context.Context, id slipway.JobID, step, n int) ([]string, error) {
+	l, err := s.ReadLog(ctx, id, step, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	offset := max(0, l.Size-maxLastBytes)
+	if l, err = s.ReadLog(ctx, id, step, offset, maxLastBytes); err != nil {
+		return nil, err
+	}
+	text := strings.ToValidUTF8(string(l.Data), "\uFFFD")
+	if offset > 0 {
+		_, text, _ = strings.Cut(text, "\n") // a part of a line
+	}
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\r\n"); len(line) < LogTime {
+			continue
+		}
+		if line = line[LogTime:]; !strings.HasPrefix(line, "##[section]") {
+			lines = append(lines, line)
+		}
+	}
+	return lines[max(0, len(lines)-n):], nil
 }
 
 // LogTime is the length of a log line's timestamp with the space after it: 2026-03-01T12:00:00.0000000Z.

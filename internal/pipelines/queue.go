@@ -41,6 +41,8 @@ type QueueRequest struct {
 	schedule Schedule
 	// source is the run of another pipeline that starts the run.
 	source RunSource
+	// pullRequest is the one that starts the run; nil for another reason.
+	pullRequest *PullRequest
 	// claim is asked in the transaction that creates a run; claimed is told of it, or of the run of the same cause that is
 	// there already. Both may be nil.
 	claim   func(ctx context.Context, tx *db.Tx) error
@@ -90,7 +92,13 @@ func (s *Service) prepare(ctx context.Context, d *Definition, repo *Repository, 
 	run := Run{Project: d.Project, Pipeline: d.ID, PipelineName: d.Name, Reason: req.reason, Repository: d.Repository, Ref: req.Ref,
 		Commit: req.Commit, Actor: req.Actor, Parameters: req.Parameters, State: RunQueued, Title: title(req.message), Queued: s.clock.Now(),
 		Schedule: req.schedule.ID, ScheduleName: req.schedule.DisplayName}
-	return run, predefined(&run, repo, commit), nil
+	vars := predefined(&run, repo, commit)
+	if req.pullRequest != nil {
+		for name, text := range req.pullRequest.variables() {
+			vars.Put(name, variable.Value{Text: text, ReadOnly: true})
+		}
+	}
+	return run, vars, nil
 }
 
 func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Repository, req *QueueRequest, vars variable.Set) compile.Input {

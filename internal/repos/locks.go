@@ -1,15 +1,11 @@
 package repos
 
-import (
-	"sync"
+import "sync"
 
-	"slipway"
-)
-
-// locks gives each repository a mutex that exists only while somebody holds or awaits it.
-type locks struct {
+// locks gives each thing of a kind a mutex that exists only while somebody holds or awaits it.
+type locks[ID comparable] struct {
 	mu  sync.Mutex // guards all
-	all map[slipway.RepositoryID]*lock
+	all map[ID]*lock
 }
 
 type lock struct {
@@ -17,11 +13,11 @@ type lock struct {
 	users int
 }
 
-// lock waits for the repository's mutex and returns the function that frees it.
-func (l *locks) lock(id slipway.RepositoryID) func() {
+// lock waits for the thing's mutex and returns the function that frees it.
+func (l *locks[ID]) lock(id ID) func() {
 	l.mu.Lock()
 	if l.all == nil {
-		l.all = map[slipway.RepositoryID]*lock{}
+		l.all = map[ID]*lock{}
 	}
 	one := l.all[id]
 	if one == nil {

@@ -42,7 +42,7 @@ var settings = []string{
 	"safe.directory=*",
 	"core.fsync=all", "core.fsyncMethod=batch", // objects and refs are on disk before a push is acknowledged
 	"core.quotePath=false", "core.protectHFS=true", "core.protectNTFS=true",
-	"transfer.hideRefs=refs/slipway", "transfer.fsckObjects=true",
+	"transfer.hideRefs=refs/slipway", "receive.hideRefs=refs/pull", "transfer.fsckObjects=true",
 	// Histories older than these rules exist and are harmless; the large hosts accept them too.
 	"receive.fsck.badTimezone=ignore", "receive.fsck.missingSpaceBeforeDate=ignore", "receive.fsck.zeroPaddedFilemode=ignore",
 	"receive.autogc=false", "receive.advertiseAtomic=true", "receive.advertisePushOptions=false",
@@ -110,7 +110,7 @@ func tryHook(ctx context.Context, path string) error {
 	}
 }
 
-// checkVersion wants 2.36: the first with cat-file --batch-command and core.fsync.
+// checkVersion wants 2.38: the first with merge-tree --write-tree.
 func (p *program) checkVersion(ctx context.Context) error {
 	out, err := p.run(ctx, command{args: []string{"version"}})
 	if err != nil {
@@ -120,8 +120,8 @@ func (p *program) checkVersion(ctx context.Context) error {
 	if _, err := fmt.Sscanf(string(out), "git version %d.%d", &major, &minor); err != nil {
 		return fmt.Errorf("read git's version from %q: %w", out, err)
 	}
-	if major < 2 || major == 2 && minor < 36 {
-		return slipway.Unavailable("git is version %d.%d: 2.36 or later is needed", major, minor)
+	if major < 2 || major == 2 && minor < 38 {
+		return slipway.Unavailable("git is version %d.%d: 2.38 or later is needed", major, minor)
 	}
 	return nil
 }

@@ -180,6 +180,9 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, statement := range []string{
+			`DELETE FROM pull_request_votes WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM pull_request_iterations WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM pull_requests WHERE repository = $1`,
 			`DELETE FROM repository_pushes WHERE repository = $1`,
 			`DELETE FROM repository_refs WHERE repository = $1`,
 			`DELETE FROM repositories WHERE id = $1`,

@@ -28,11 +28,12 @@ type Service struct {
 	folder   string
 	git      *program
 	readers  *readers
-	announce locks
+	announce locks[slipway.RepositoryID]
+	pulls    locks[slipway.PullRequestID]
 	upkeep   chan slipway.RepositoryID
 }
 
-// Open migrates the tables, prepares the folder and looks for the git program, 2.36 or later. Close ends the
+// Open migrates the tables, prepares the folder and looks for the git program, 2.38 or later. Close ends the
 // processes that it keeps; Run publishes what a crash left unpublished and keeps the repositories tidy.
 func Open(ctx context.Context, d *db.DB, log *events.Log, c clock.Clock, folder string, logger *slog.Logger) (*Service, error) {
 	if err := d.Migrate(ctx, "repos", Migrations); err != nil {

@@ -12,7 +12,9 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"slipway"
+	"slipway/internal/boards"
 	"slipway/internal/identity"
+	"slipway/internal/pipelines"
 	"slipway/internal/repos"
 )
 
@@ -21,12 +23,19 @@ import (
 type codePages struct {
 	*Server
 	repos    *repos.Service
+	boards   *boards.Service
+	runs     runLister
 	markdown markdown
 }
 
-// AddRepos serves repositories: folders, files, history, differences, and editing a file as a commit.
-func (s *Server) AddRepos(r *repos.Service) {
-	p := codePages{s, r, newMarkdown()}
+// runLister is what these pages need of pipelines.
+type runLister interface {
+	List(ctx context.Context, f pipelines.RunFilter) ([]pipelines.Run, error)
+}
+
+// AddRepos serves repositories: folders, files, history, differences, editing a file as a commit, and pull requests.
+func (s *Server) AddRepos(r *repos.Service, b *boards.Service, runs runLister) {
+	p := codePages{s, r, b, runs, newMarkdown()}
 	s.Project("GET", "/_git", identity.Read, p.list)
 	s.Project("POST", "/_git", identity.Administer, p.create)
 	s.Project("GET", "/_git/{repo}", identity.Read, p.show)
@@ -37,6 +46,11 @@ func (s *Server) AddRepos(r *repos.Service) {
 	s.Project("GET", "/_git/{repo}/commit/{commit}", identity.Read, p.commit)
 	s.Project("GET", "/_git/{repo}/branches", identity.Read, p.branches)
 	s.Project("GET", "/_git/{repo}/tags", identity.Read, p.tags)
+	s.Project("GET", "/_git/{repo}/pullrequests", identity.Read, p.pulls)
+	s.Project("GET", "/_git/{repo}/pullrequestcreate", identity.Contribute, p.newPull)
+	s.Project("POST", "/_git/{repo}/pullrequestcreate", identity.Contribute, p.createPull)
+	s.Project("GET", "/_git/{repo}/pullrequest/{pull}", identity.Read, p.pull)
+	s.Project("POST", "/_git/{repo}/pullrequest/{pull}", identity.Contribute, p.changePull)
 }
 
 // codeView is what all pages of one repository know.
@@ -50,7 +64,7 @@ type codeView struct {
 	Shown    string // the branch, tag or commit in people's words
 	Commit   slipway.CommitID
 	Path     string
-	Tab      string // files, commits, branches, tags
+	Tab      string // files, commits, branches, tags, pullrequests
 	MayEdit  bool
 	Empty    bool // nothing has been pushed yet
 	id       slipway.RepositoryID

@@ -11,10 +11,12 @@ import (
 	"testing"
 
 	"slipway"
+	"slipway/internal/boards"
 	"slipway/internal/clock"
 	"slipway/internal/db/dbtest"
 	"slipway/internal/events"
 	"slipway/internal/identity"
+	"slipway/internal/pipelines"
 	"slipway/internal/repos"
 	"slipway/internal/web"
 )
@@ -61,11 +63,23 @@ func newCodeWorld(t *testing.T) *codeWorld {
 	}
 	w.writer, w.reader = token("Ada", identity.RoleContributor), token("Ben", identity.RoleReader)
 	pages := web.New(ident, log, logger, "http://slipway.test")
-	pages.AddRepos(w.repos)
+	items, err := boards.Open(ctx, d, log, clock.System{})
+	must(err)
+	pages.AddRepos(w.repos, items, fakeRuns{})
 	server := httptest.NewServer(pages.Handler())
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	return w
+}
+
+// fakeRuns has one run of the trial merge of pull request 1.
+type fakeRuns struct{}
+
+func (fakeRuns) List(_ context.Context, f pipelines.RunFilter) ([]pipelines.Run, error) {
+	if f.Ref != "refs/pull/1/merge" {
+		return nil, nil
+	}
+	return []pipelines.Run{{ID: 4, PipelineName: "tools", Number: "20260102.1", State: pipelines.RunCompleted, Result: "Succeeded"}}, nil
 }
 
 // do sends a request and follows redirects; it returns the last page.
@@ -184,5 +198,72 @@ func TestEditingOnThePage(t *testing.T) {
 	}
 	if status, body, _ := w.do(w.writer, "POST", repo+"/edit", url.Values{"path": {"/a.txt"}, "do": {"delete"}}); status != 200 || !strings.Contains(body, "deleted") {
 		t.Errorf("delete: %d\n%s", status, body)
+	}
+}
+
+func TestPullRequestPages(t *testing.T) {
+	t.Parallel()
+	w := newCodeWorld(t)
+	ctx := context.Background()
+	for branch, path := range map[string]string{"main": "README.md", "topic/hats": "hats.md"} {
+		_, err := w.repos.CommitFiles(ctx, repos.CommitRequest{Repository: w.id, Branch: branch, Changes: []repos.Change{{Path: path, Content: []byte("sell\n")}},
+			Message: "add " + path, Author: repos.Signature{Name: "Ada", Email: "ada@example.org"}, Actor: slipway.System})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const repo = "/tools/_git/My%20Shop"
+	w.shows(repo+"/pullrequests", "Nothing waits for a review")
+	status, body, _ := w.do(w.writer, "GET", repo+"/branches", nil)
+	if status != 200 || !strings.Contains(body, `href="`+repo+`/pullrequestcreate?sourceRef=topic%2Fhats"`) {
+		t.Errorf("the branch offers no pull request: %d\n%s", status, body)
+	}
+	status, body, _ = w.do(w.writer, "GET", repo+"/pullrequestcreate?sourceRef=topic%2Fhats", nil)
+	if status != 200 || !strings.Contains(body, `value="add hats.md"`) || !strings.Contains(body, "hats.md") {
+		t.Errorf("the form does not show what it would bring: %d\n%s", status, body)
+	}
+	form := url.Values{"sourceRef": {"topic/hats"}, "targetRef": {"main"}, "title": {"Sell <hats>"}, "description": {"fixes AB#7\r\n\r\n<script>alert(1)</script>"}}
+	if status, _, _ := w.do(w.reader, "POST", repo+"/pullrequestcreate", form); status != http.StatusForbidden {
+		t.Errorf("a reader opens a pull request: %d", status)
+	}
+	status, body, _ = w.do(w.writer, "POST", repo+"/pullrequestcreate", form)
+	if status != 200 || !strings.Contains(body, "Sell &lt;hats&gt;") || !strings.Contains(body, `<a href="/tools/_workitems/edit/7" rel="nofollow">AB#7</a>`) ||
+		strings.Contains(body, "<script>alert") || !strings.Contains(body, "merges without conflicts") || !strings.Contains(body, `buildId=4`) {
+		t.Errorf("the pull request's page: %d\n%s", status, body)
+	}
+	const pull = repo + "/pullrequest/1"
+	w.shows(repo+"/pullrequests", `href="`+pull+`"`, "topic/hats")
+	w.shows(pull+"?_a=files", "hats.md", `class="added"`)
+	w.shows(pull+"?_a=commits", "add hats.md")
+	if body := w.shows(pull); strings.Contains(body, `action="`+pull+`"`) {
+		t.Error("a reader is offered what only contributors may do")
+	}
+	if status, _, _ := w.do(w.reader, "POST", pull, url.Values{"do": {"vote"}, "vote": {"10"}}); status != http.StatusForbidden {
+		t.Errorf("a reader votes: %d", status)
+	}
+	do := func(want string, values url.Values) {
+		t.Helper()
+		status, body, _ := w.do(w.writer, "POST", pull, values)
+		if status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%v: %d, want %q in\n%s", values, status, want, body)
+		}
+	}
+	do("waiting for the author", url.Values{"do": {"vote"}, "vote": {"-5"}})
+	do("draft", url.Values{"do": {"draft"}})
+	do("Complete", url.Values{"do": {"publish"}})
+	do("abandoned", url.Values{"do": {"abandon"}})
+	do("merges without conflicts", url.Values{"do": {"reactivate"}})
+	do("Sell caps", url.Values{"do": {"edit"}, "title": {"Sell caps"}})
+	p, err := w.repos.PullRequest(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body, _ := w.do(w.writer, "POST", pull, url.Values{"do": {"complete"}, "expect": {string(p.TargetCommit)}}); status != http.StatusConflict || !strings.Contains(body, "somebody pushed") {
+		t.Errorf("completing what nobody looked at: %d\n%s", status, body)
+	}
+	do("squash: one commit", url.Values{"do": {"complete"}, "expect": {string(p.SourceCommit)}, "strategy": {"squash"}, "message": {"all hats\r\n\r\nand caps"}, "delete": {"on"}})
+	w.shows(repo, "hats.md", "all hats")
+	if status, _, _ := w.do(w.reader, "GET", repo+"/pullrequest/2", nil); status != http.StatusNotFound {
+		t.Errorf("a pull request that is not there: %d", status)
 	}
 }

@@ -157,9 +157,5 @@ func (p codePages) author(r *http.Request, v View) (repos.Signature, error) {
 	if err != nil {
 		return repos.Signature{}, err
 	}
-	name := u.DisplayName
-	if name == "" {
-		name = u.Name
-	}
-	return repos.Signature{Name: strings.NewReplacer("<", "", ">", "").Replace(name), Email: u.Email}, nil
+	return repos.Signature{Name: u.GitName(), Email: u.Email}, nil
 }

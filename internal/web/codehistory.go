@@ -85,17 +85,22 @@ type diffHunk struct {
 
 type diffLine struct{ Class, Old, New, Sign, Text string }
 
-type commitView struct {
-	codeView
-	Row                  commitRow
-	Full                 slipway.CommitID
-	Message              []messagePart
-	Committer            string // when it is not the author
-	Parents              []crumb
+// diffView is a difference as pages show it.
+type diffView struct {
 	Files                []diffFile
 	Additions, Deletions int
 	Truncated            bool
-	TraceURL             string
+}
+
+type commitView struct {
+	codeView
+	diffView
+	Row       commitRow
+	Full      slipway.CommitID
+	Message   []messagePart
+	Committer string // when it is not the author
+	Parents   []crumb
+	TraceURL  string
 }
 
 // messagePart is a piece of a commit's message; a work item mentioned in it is a link.
@@ -149,12 +154,13 @@ func (p codePages) commit(w http.ResponseWriter, r *http.Request, v View) error 
 	if err != nil {
 		return err
 	}
-	view.addDiff(d)
+	view.diffView = view.newDiff(d)
 	return p.Render(w, r, v.Titled(commit.Subject(), "repos"), codeCommitPage(view))
 }
 
-func (view *commitView) addDiff(d repos.Diff) {
-	view.Truncated = d.Truncated
+// newDiff shows a difference; its files are those of the view's version.
+func (c codeView) newDiff(d repos.Diff) diffView {
+	view := diffView{Truncated: d.Truncated}
 	lines := 0
 	for i, f := range d.Files {
 		file := diffFile{ID: fmt.Sprintf("file-%d", i+1), Path: f.Path(), Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions, Binary: f.Binary}
@@ -162,7 +168,7 @@ func (view *commitView) addDiff(d repos.Diff) {
 			file.Was = f.OldPath
 		}
 		if f.NewPath != "" {
-			file.URL = view.At("", f.NewPath)
+			file.URL = c.At("", f.NewPath)
 		}
 		view.Additions, view.Deletions = view.Additions+f.Additions, view.Deletions+f.Deletions
 		for _, h := range f.Hunks {
@@ -174,6 +180,7 @@ func (view *commitView) addDiff(d repos.Diff) {
 		}
 		view.Files = append(view.Files, file)
 	}
+	return view
 }
 
 func newDiffHunk(h repos.Hunk) diffHunk {
@@ -202,6 +209,7 @@ func newDiffHunk(h repos.Hunk) diffHunk {
 
 type refRow struct {
 	Name, URL, Commit, CommitURL, CommitsURL string
+	PullURL                                  string // of the form for a pull request of this branch, empty where none can be
 	Default                                  bool
 	Updated                                  time.Time
 }
@@ -239,6 +247,9 @@ func (p codePages) refs(w http.ResponseWriter, r *http.Request, v View, tab, kin
 		row := refRow{Name: ref.Name, URL: at.At("", ""), CommitsURL: at.At("commits", ""), Default: kind == "GB" && ref.Name == c.Default, Updated: ref.Updated}
 		if !ref.Commit.IsZero() {
 			row.Commit, row.CommitURL = ref.Commit.Short(), c.CommitURL(ref.Commit)
+		}
+		if kind == "GB" && !row.Default && c.MayEdit {
+			row.PullURL = c.newPullURL(ref.Name)
 		}
 		view.Rows = append(view.Rows, row)
 	}

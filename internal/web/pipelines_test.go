@@ -251,14 +251,15 @@ func TestVariableGroups(t *testing.T) {
 func TestTriggersOnPages(t *testing.T) {
 	t.Parallel()
 	s := newPipelineSite(t)
-	run := s.push("pr: [main]\ntrigger: {batch: true, branches: {include: [main]}}\nschedules:\n- {cron: 0 3 * * *, displayName: Nightly <build>, branches: {include: [main]}}\nsteps:\n- bash: x\n")
+	run := s.push("trigger: {batch: true, branches: {include: [main]}}\nschedules:\n- {cron: 0 3 * * *, displayName: Nightly <build>, branches: {include: [main]}}\n" +
+		"- {cron: 0 4 1 * *, always: true, batch: true, branches: {include: [main]}}\nsteps:\n- bash: x\n")
 	s.pushes++
 	if _, err := s.Pushed(context.Background(), pipelines.Push{Event: s.pushes, Repository: pipelinestest.RepositoryID, Ref: "refs/heads/main", After: pipelinestest.Commit, PathsUnknown: true}); err != nil {
 		t.Fatal(err)
 	}
 	s.get("/_build?definitionId=1", "Nightly &lt;build&gt;", "0 3 * * *", "if something changed", "A push to main waits", "03:00:00 UTC")
 	s.get("/_build", "scheduled")
-	s.get(fmt.Sprintf("/_build/results?buildId=%d", run), "1 warning of the pipeline", "azure-pipelines.yml:1:1", "pull requests are not there yet", "pushes together")
+	s.get(fmt.Sprintf("/_build/results?buildId=%d", run), "1 warning of the pipeline", "azure-pipelines.yml:4:3", "batch of the schedule has no effect", "pushes together")
 }
 
 func TestRunForm(t *testing.T) {

@@ -52,6 +52,8 @@ func (t Things) describe(ctx context.Context, v View, r slipway.Reference) thing
 	switch r.Kind {
 	case slipway.RefWorkItem:
 		ok = t.workItem(ctx, v, slipway.WorkItemID(number), &named)
+	case slipway.RefPullRequest:
+		ok = t.pullRequest(ctx, v, slipway.PullRequestID(number), &named)
 	case slipway.RefCommit:
 		ok = t.commit(ctx, v, slipway.CommitID(r.ID), &named)
 	case slipway.RefRun:
@@ -78,6 +80,20 @@ func (t Things) workItem(ctx context.Context, v View, id slipway.WorkItemID, to 
 	}
 	to.Label, to.Detail, to.State, to.When = fmt.Sprintf("%s %d", i.Type, i.ID), i.Title, string(i.State), i.Changed
 	to.URL = v.URL("_workitems", "edit", i.ID)
+	return true
+}
+
+func (t Things) pullRequest(ctx context.Context, v View, id slipway.PullRequestID, to *thing) bool {
+	p, err := t.Repos.PullRequest(ctx, id)
+	if err != nil || p.Project != v.Project.ID {
+		return false
+	}
+	repo, err := t.Repos.Get(ctx, p.Repository)
+	if err != nil {
+		return false
+	}
+	to.Label, to.Detail, to.State, to.When = fmt.Sprintf("pull request %d", id), p.Title, string(p.Status), p.Created
+	to.URL = v.URL("_git", repo.Name, "pullrequest", id)
 	return true
 }
 

@@ -51,6 +51,7 @@ func TestLoop(t *testing.T) {
 		{"everything hangs together", hangsTogether},
 		{"production waits for an approval", productionWaits},
 		{"a one-line change goes round by itself", changeGoesRound},
+		{"a pull request goes round with its work item", pullRequestGoesRound},
 		{"a killed server finishes its run", killedServerFinishes},
 		{"a bad deployment fails and is rolled back", badDeploymentFails},
 		{"bad telemetry opens a bug", badTelemetryOpensABug},
@@ -191,20 +192,26 @@ func hangsTogether(t *testing.T, i *installation) {
 	if len(runs.Value) == 0 {
 		t.Fatal("there is no run")
 	}
+	i.awaitNodes(t, "commit:"+runs.Value[0].SourceVersion, "workitem", "commit", "run", "image", "deployment", "pod", "trace")
+}
+
+// awaitNodes waits until the thing's graph has all of the kinds.
+func (i *installation) awaitNodes(t *testing.T, thing string, kinds ...string) {
+	t.Helper()
 	eventually(t, time.Minute, func() string {
 		var traces listOf[struct {
 			Nodes []struct{ Kind, ID string }
 		}]
-		i.api(t, http.MethodGet, "/sample/_apis/slipway/trace?thing=commit:"+runs.Value[0].SourceVersion, nil, &traces)
+		i.api(t, http.MethodGet, "/sample/_apis/slipway/trace?thing="+thing, nil, &traces)
 		found := map[string]bool{}
 		for _, trace := range traces.Value {
 			for _, n := range trace.Nodes {
 				found[n.Kind] = true
 			}
 		}
-		for _, kind := range []string{"workitem", "commit", "run", "image", "deployment", "pod", "trace"} {
+		for _, kind := range kinds {
 			if !found[kind] {
-				return "the commit is not joined with a " + kind
+				return thing + " is not joined with a " + kind
 			}
 		}
 		return ""
@@ -266,7 +273,7 @@ func greet(t *testing.T, dir, greeting string) {
 		t.Fatal(err)
 	}
 	run(t, dir, nil, "git", "commit", "-q", "-a", "-m", "web: greet with "+greeting+"\n\nfixes AB#3")
-	run(t, dir, nil, "git", "push", "-q", "origin", "main")
+	run(t, dir, nil, "git", "push", "-q", "origin", "HEAD")
 }
 
 func (i *installation) newestRun(t testing.TB) build {
@@ -298,6 +305,68 @@ func changeGoesRound(t *testing.T, i *installation) {
 	awaitGreeting(t, i, "Ahoy", 12*time.Minute)
 	t.Logf("from git push to the new pod's answer: %s", time.Since(start))
 	logTimes(t, i)
+}
+
+// pullRequest is one in the REST API.
+type pullRequest struct {
+	PullRequestID         int64     `json:"pullRequestId"`
+	Status                string    `json:"status"`
+	MergeStatus           string    `json:"mergeStatus"`
+	LastMergeSourceCommit commitRef `json:"lastMergeSourceCommit"`
+	LastMergeCommit       commitRef `json:"lastMergeCommit"`
+}
+
+type commitRef struct {
+	CommitID string `json:"commitId"`
+}
+
+// pullRequestGoesRound has a work item named by nothing but a pull request's description. A second pull request stays open for the pages.
+func pullRequestGoesRound(t *testing.T, i *installation) {
+	const item = 2
+	dir := i.clone(t, sample)
+	const pulls = "/sample/_apis/git/repositories/sample/pullrequests"
+	ask := func(branch, title, description string) pullRequest {
+		var p pullRequest
+		i.api(t, http.MethodPost, pulls+"?api-version=7.1", map[string]any{"sourceRefName": "refs/heads/" + branch, "targetRefName": "refs/heads/main",
+			"title": title, "description": description}, &p)
+		if p.Status != "active" || p.MergeStatus != "succeeded" {
+			t.Fatalf("the pull request is %+v", p)
+		}
+		return p
+	}
+	run(t, dir, nil, "git", "switch", "-q", "-c", "later")
+	if err := os.WriteFile(filepath.Join(dir, "NOTES.md"), []byte("# Notes\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, nil, "git", "add", "NOTES.md")
+	run(t, dir, nil, "git", "commit", "-q", "-m", "notes")
+	run(t, dir, nil, "git", "push", "-q", "origin", "later")
+	ask("later", "Keep notes", "Not now.")
+
+	run(t, dir, nil, "git", "switch", "-q", "-c", "greeting", "origin/main")
+	greet(t, dir, "Good day")
+	p := ask("greeting", "Greet politely", fmt.Sprintf("fixes AB#%d", item))
+	url := fmt.Sprintf("%s/%d", pulls, p.PullRequestID)
+	eventually(t, time.Minute, func() string {
+		var items listOf[struct {
+			ID string `json:"id"`
+		}]
+		i.api(t, http.MethodGet, url+"/workitems", nil, &items)
+		if len(items.Value) != 1 || items.Value[0].ID != fmt.Sprint(item) {
+			return fmt.Sprintf("the pull request's work items are %+v", items.Value)
+		}
+		return ""
+	})
+	i.api(t, http.MethodPatch, url, map[string]any{"status": "completed", "lastMergeSourceCommit": p.LastMergeSourceCommit,
+		"completionOptions": map[string]any{"mergeStrategy": "squash", "mergeCommitMessage": "web: greet politely", "deleteSourceBranch": true}}, &p)
+	if p.Status != "completed" {
+		t.Fatalf("the pull request is %+v", p)
+	}
+	if out := run(t, dir, nil, "git", "ls-remote", "--heads", "origin"); strings.Contains(out, "greeting") || !strings.Contains(out, p.LastMergeCommit.CommitID) {
+		t.Errorf("the branches are now\n%s", out)
+	}
+	awaitGreeting(t, i, "Good day", 12*time.Minute)
+	i.awaitNodes(t, fmt.Sprintf("workitem:%d", item), "pullrequest", "commit", "run", "image", "deployment", "pod")
 }
 
 // logTimes writes how long each part of the newest run took.

@@ -39,9 +39,6 @@ func warnings(p *plan.Plan) []plan.Warning {
 
 // triggers warns of what starts nothing, or not where it seems to.
 func (w *warner) triggers(t plan.Triggers) {
-	if t.PullRequest.Stated && !t.PullRequest.None {
-		w.add(t.PullRequest.At, "pr starts nothing: pull requests are not there yet; only pushes and schedules start runs")
-	}
 	for _, s := range t.Schedules {
 		if s.Branches.IsZero() {
 			w.add(s.At, "the schedule names no branches and so runs on the default branch alone: write branches, include")

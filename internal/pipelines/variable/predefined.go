@@ -67,6 +67,8 @@ const (
 	SystemPullRequestIsFork       = "System.PullRequest.IsFork"
 	SystemPullRequestSource       = "System.PullRequest.SourceBranch"
 	SystemPullRequestTarget       = "System.PullRequest.TargetBranch"
+	SystemPullRequestTargetName   = "System.PullRequest.TargetBranchName"
+	SystemPullRequestSourceCommit = "System.PullRequest.SourceCommitId"
 	SystemStageAttempt            = "System.StageAttempt"
 	SystemStageDisplayName        = "System.StageDisplayName"
 	SystemStageName               = "System.StageName"

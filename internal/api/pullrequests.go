@@ -1,0 +1,531 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"slipway"
+	"slipway/internal/boards"
+	"slipway/internal/httpx"
+	"slipway/internal/identity"
+	"slipway/internal/repos"
+)
+
+// maxPullRequestBody bounds the bodies about pull requests, in bytes.
+const maxPullRequestBody = 256 << 10
+
+type gitRoutes struct {
+	*Server
+	repos  *repos.Service
+	boards *boards.Service
+}
+
+// AddGit serves repositories and their pull requests as Azure DevOps does.
+func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
+	g := gitRoutes{s, r, b}
+	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
+	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
+	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways
+		s.project("GET", "/git/"+pulls, identity.Read, g.listPullRequests)
+		s.project("GET", "/git/"+pulls+"/{pull}", identity.Read, g.getPullRequest)
+		of := "/git/repositories/{repo}/" + pulls
+		s.project("GET", of, identity.Read, g.listPullRequests)
+		s.project("POST", of, identity.Contribute, g.createPullRequest)
+		s.project("GET", of+"/{pull}", identity.Read, g.getPullRequest)
+		s.project("PATCH", of+"/{pull}", identity.Contribute, g.updatePullRequest)
+		s.project("GET", of+"/{pull}/commits", identity.Read, g.listCommits)
+		s.project("GET", of+"/{pull}/iterations", identity.Read, g.listIterations)
+		s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
+		s.project("GET", of+"/{pull}/reviewers", identity.Read, g.listReviewers)
+		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.vote)
+	}
+}
+
+// GitProject is a project as other things name it.
+type GitProject struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	State string `json:"state"` // wellFormed
+}
+
+// GitRepository is Azure DevOps' GitRepository.
+type GitRepository struct {
+	ID            string     `json:"id"`
+	Name          string     `json:"name"`
+	URL           string     `json:"url"`
+	Project       GitProject `json:"project"`
+	DefaultBranch string     `json:"defaultBranch"`
+	Size          int64      `json:"size"`
+	RemoteURL     string     `json:"remoteUrl"`
+	WebURL        string     `json:"webUrl"`
+}
+
+func (g gitRoutes) repository(p identity.Project, r repos.Repository) GitRepository {
+	page := fmt.Sprintf("%s/%s/_git/%s", g.url, url.PathEscape(p.Name), url.PathEscape(r.Name))
+	return GitRepository{ID: string(r.ID), Name: r.Name, URL: fmt.Sprintf("%s/%s/_apis/git/repositories/%s", g.url, url.PathEscape(p.Name), r.ID),
+		Project: GitProject{string(p.ID), p.Name, "wellFormed"}, DefaultBranch: "refs/heads/" + r.DefaultBranch, Size: r.Size, RemoteURL: page, WebURL: page}
+}
+
+func (g gitRoutes) listRepositories(w http.ResponseWriter, r request) error {
+	all, err := g.repos.List(r.Context(), r.project.ID)
+	if err != nil {
+		return err
+	}
+	var out []GitRepository
+	for _, one := range all {
+		out = append(out, g.repository(r.project, one))
+	}
+	return list(w, out)
+}
+
+// find is the repository that the path names; zero when the path names none.
+func (g gitRoutes) find(r request) (repos.Repository, error) {
+	name := chi.URLParam(r.Request, "repo")
+	if name == "" {
+		return repos.Repository{}, nil
+	}
+	if decoded, err := url.PathUnescape(name); err == nil {
+		name = decoded
+	}
+	return g.repos.Find(r.Context(), r.project.ID, name)
+}
+
+func (g gitRoutes) getRepository(w http.ResponseWriter, r request) error {
+	repo, err := g.find(r)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, g.repository(r.project, repo))
+	return nil
+}
+
+// IdentityRef is Azure DevOps' short form of somebody.
+type IdentityRef struct {
+	ID          string `json:"id"`
+	DisplayName string `json:"displayName"`
+	UniqueName  string `json:"uniqueName"`
+}
+
+func identityRef(a slipway.Actor) *IdentityRef {
+	if a.ID == "" {
+		return nil
+	}
+	return &IdentityRef{ID: a.ID, DisplayName: a.Name, UniqueName: a.Name}
+}
+
+// GitReviewer is Azure DevOps' IdentityRefWithVote.
+type GitReviewer struct {
+	IdentityRef
+	Vote int `json:"vote"`
+}
+
+// GitCommitRef names a commit.
+type GitCommitRef struct {
+	CommitID  string       `json:"commitId"`
+	Author    *GitUserDate `json:"author,omitempty"`
+	Committer *GitUserDate `json:"committer,omitempty"`
+	Comment   string       `json:"comment,omitempty"`
+}
+
+// GitUserDate is who wrote a commit, and when.
+type GitUserDate struct {
+	Name  string    `json:"name"`
+	Email string    `json:"email"`
+	Date  time.Time `json:"date"`
+}
+
+func commitRef(c slipway.CommitID) *GitCommitRef {
+	if c.IsZero() {
+		return nil
+	}
+	return &GitCommitRef{CommitID: string(c)}
+}
+
+// GitCompletionOptions say how a pull request is completed.
+type GitCompletionOptions struct {
+	MergeStrategy      string `json:"mergeStrategy,omitempty"`
+	MergeCommitMessage string `json:"mergeCommitMessage,omitempty"`
+	DeleteSourceBranch bool   `json:"deleteSourceBranch,omitempty"`
+}
+
+// GitPullRequest is Azure DevOps' GitPullRequest.
+type GitPullRequest struct {
+	Repository            GitRepository         `json:"repository"`
+	PullRequestID         int64                 `json:"pullRequestId"`
+	Status                string                `json:"status"` // active, abandoned, completed
+	CreatedBy             *IdentityRef          `json:"createdBy"`
+	CreationDate          time.Time             `json:"creationDate"`
+	ClosedBy              *IdentityRef          `json:"closedBy,omitempty"`
+	ClosedDate            *time.Time            `json:"closedDate,omitempty"`
+	Title                 string                `json:"title"`
+	Description           string                `json:"description"`
+	SourceRefName         string                `json:"sourceRefName"`
+	TargetRefName         string                `json:"targetRefName"`
+	MergeStatus           string                `json:"mergeStatus"` // queued, succeeded, conflicts, failure
+	MergeFailureMessage   string                `json:"mergeFailureMessage,omitempty"`
+	IsDraft               bool                  `json:"isDraft"`
+	LastMergeSourceCommit *GitCommitRef         `json:"lastMergeSourceCommit,omitempty"`
+	LastMergeTargetCommit *GitCommitRef         `json:"lastMergeTargetCommit,omitempty"`
+	LastMergeCommit       *GitCommitRef         `json:"lastMergeCommit,omitempty"`
+	Reviewers             []GitReviewer         `json:"reviewers"`
+	URL                   string                `json:"url"`
+	CompletionOptions     *GitCompletionOptions `json:"completionOptions,omitempty"`
+	SupportsIterations    bool                  `json:"supportsIterations"`
+	Links                 Links                 `json:"_links"`
+}
+
+func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullRequest) (GitPullRequest, error) {
+	out := GitPullRequest{Repository: g.repository(r.project, repo), PullRequestID: int64(p.ID), Status: string(p.Status), CreatedBy: identityRef(p.CreatedBy),
+		CreationDate: p.Created, ClosedBy: identityRef(p.ClosedBy), ClosedDate: when(p.Closed), Title: p.Title, Description: p.Description,
+		SourceRefName: p.Source, TargetRefName: p.Target, MergeStatus: string(p.MergeStatus), MergeFailureMessage: p.MergeReason, IsDraft: p.Draft,
+		LastMergeSourceCommit: commitRef(p.SourceCommit), LastMergeTargetCommit: commitRef(p.TargetCommit), LastMergeCommit: commitRef(p.MergeCommit),
+		Reviewers: []GitReviewer{}, SupportsIterations: true}
+	if len(p.Conflicts) > 0 {
+		out.MergeFailureMessage = "conflicts in " + strings.Join(p.Conflicts, ", ")
+	}
+	if p.Status == repos.PullRequestCompleted && p.Completion.Strategy != "" {
+		out.CompletionOptions = &GitCompletionOptions{string(p.Completion.Strategy), p.Completion.Message, p.Completion.DeleteSource}
+	}
+	out.URL = fmt.Sprintf("%s/pullRequests/%d", out.Repository.URL, p.ID)
+	out.Links.Web.Href = fmt.Sprintf("%s/pullrequest/%d", out.Repository.WebURL, p.ID)
+	voters, err := g.repos.Reviewers(r.Context(), p.ID)
+	for _, v := range voters {
+		out.Reviewers = append(out.Reviewers, GitReviewer{*identityRef(v.Actor), int(v.Vote)})
+	}
+	return out, err
+}
+
+// statuses are Azure DevOps' names and numbers of the states that a list can be of; active when none is asked for.
+var statuses = map[string]repos.PullRequestStatus{
+	"": repos.PullRequestActive, "notset": repos.PullRequestActive, "0": repos.PullRequestActive, "active": repos.PullRequestActive, "1": repos.PullRequestActive,
+	"abandoned": repos.PullRequestAbandoned, "2": repos.PullRequestAbandoned, "completed": repos.PullRequestCompleted, "3": repos.PullRequestCompleted,
+	"all": "", "4": "",
+}
+
+func (g gitRoutes) listPullRequests(w http.ResponseWriter, r request) error {
+	repo, err := g.find(r)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	status, ok := statuses[strings.ToLower(q.Get("searchCriteria.status"))]
+	if !ok {
+		return at("searchCriteria.status", slipway.Invalid("use active, abandoned, completed or all, not %q", q.Get("searchCriteria.status")))
+	}
+	filter := repos.PullRequestFilter{Project: r.project.ID, Repository: repo.ID, Status: status, Source: q.Get("searchCriteria.sourceRefName"),
+		Target: q.Get("searchCriteria.targetRefName"), Creator: slipway.UserID(q.Get("searchCriteria.creatorId")), Limit: 100}
+	for name, into := range map[string]*int{"$top": &filter.Limit, "$skip": &filter.Skip} {
+		if text := q.Get(name); text != "" {
+			if *into, err = strconv.Atoi(text); err != nil || *into < 0 {
+				return at(name, slipway.Invalid("%q is no number of pull requests", text))
+			}
+		}
+	}
+	all, err := g.repos.PullRequests(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	var out []GitPullRequest
+	for _, p := range all {
+		if p.Repository != repo.ID {
+			if repo, err = g.repos.Get(r.Context(), p.Repository); err != nil {
+				return err
+			}
+		}
+		one, err := g.pullRequest(r, repo, p)
+		if err != nil {
+			return err
+		}
+		out = append(out, one)
+	}
+	return list(w, out)
+}
+
+// pull finds the pull request that the path names, in the path's repository where it has one.
+func (g gitRoutes) pull(r request) (repos.Repository, repos.PullRequest, error) {
+	repo, err := g.find(r)
+	if err != nil {
+		return repo, repos.PullRequest{}, err
+	}
+	id, err := r.number("pull")
+	if err != nil {
+		return repo, repos.PullRequest{}, err
+	}
+	p, err := g.repos.PullRequest(r.Context(), slipway.PullRequestID(id))
+	if err == nil && (p.Project != r.project.ID || repo.ID != "" && p.Repository != repo.ID) {
+		err = slipway.NotFound("there is no pull request %d here", id)
+	}
+	if err != nil {
+		return repo, p, err
+	}
+	repo, err = g.repos.Get(r.Context(), p.Repository)
+	return repo, p, err
+}
+
+func (g gitRoutes) show(w http.ResponseWriter, status int, r request, repo repos.Repository, p repos.PullRequest) error {
+	out, err := g.pullRequest(r, repo, p)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, status, out)
+	return nil
+}
+
+func (g gitRoutes) getPullRequest(w http.ResponseWriter, r request) error {
+	repo, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	return g.show(w, http.StatusOK, r, repo, p)
+}
+
+// name is a value of one of Azure DevOps' enumerations, which some clients send as its number.
+type name string
+
+// UnmarshalJSON takes a string or a number.
+func (n *name) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) != nil {
+		text = string(b)
+	}
+	*n = name(text)
+	return nil
+}
+
+// pullRequestBody is what of a GitPullRequest can be written. Clients send more of what they were given; the rest is theirs to keep.
+type pullRequestBody struct {
+	SourceRefName         string        `json:"sourceRefName"`
+	TargetRefName         string        `json:"targetRefName"`
+	Title                 *string       `json:"title"`
+	Description           *string       `json:"description"`
+	IsDraft               *bool         `json:"isDraft"`
+	Status                name          `json:"status"`
+	LastMergeSourceCommit *GitCommitRef `json:"lastMergeSourceCommit"`
+	CompletionOptions     struct {
+		MergeStrategy      name   `json:"mergeStrategy"`
+		SquashMerge        bool   `json:"squashMerge"` // from before mergeStrategy
+		MergeCommitMessage string `json:"mergeCommitMessage"`
+		DeleteSourceBranch bool   `json:"deleteSourceBranch"`
+	} `json:"completionOptions"`
+	Reviewers         []json.RawMessage `json:"reviewers"`
+	WorkItemRefs      []json.RawMessage `json:"workItemRefs"`
+	AutoCompleteSetBy json.RawMessage   `json:"autoCompleteSetBy"`
+	ForkSource        json.RawMessage   `json:"forkSource"`
+}
+
+// strategies are Azure DevOps' names and numbers of merge strategies.
+var strategies = map[string]repos.MergeStrategy{
+	"": "", "nofastforward": repos.NoFastForward, "1": repos.NoFastForward, "squash": repos.Squash, "2": repos.Squash,
+	"rebase": repos.Rebase, "3": repos.Rebase, "rebasemerge": repos.RebaseMerge, "4": repos.RebaseMerge,
+}
+
+func readPullRequest(w http.ResponseWriter, r request) (pullRequestBody, error) {
+	var body pullRequestBody
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
+		return body, slipway.Invalid("the request's body is not the JSON of a pull request: %v", err)
+	}
+	for field, given := range map[string]bool{"reviewers": len(body.Reviewers) > 0, "autoCompleteSetBy": len(body.AutoCompleteSetBy) > 0 && string(body.AutoCompleteSetBy) != "null",
+		"forkSource": len(body.ForkSource) > 0 && string(body.ForkSource) != "null"} {
+		if given {
+			return body, at(field, slipway.Unsupported("it is not there yet: leave it out"))
+		}
+	}
+	if len(body.WorkItemRefs) > 0 {
+		return body, at("workItemRefs", slipway.Unsupported("write AB# and the work item's number into title or description"))
+	}
+	return body, nil
+}
+
+func (g gitRoutes) createPullRequest(w http.ResponseWriter, r request) error {
+	repo, err := g.find(r)
+	if err != nil {
+		return err
+	}
+	body, err := readPullRequest(w, r)
+	if err != nil {
+		return err
+	}
+	ask := repos.NewPullRequest{Repository: repo.ID, Source: body.SourceRefName, Target: body.TargetRefName, Actor: r.caller.Actor}
+	if body.Title != nil {
+		ask.Title = *body.Title
+	}
+	if body.Description != nil {
+		ask.Description = *body.Description
+	}
+	ask.Draft = body.IsDraft != nil && *body.IsDraft
+	p, err := g.repos.CreatePullRequest(r.Context(), ask)
+	if err != nil {
+		return err
+	}
+	return g.show(w, http.StatusCreated, r, repo, p)
+}
+
+// updatePullRequest changes, completes, abandons or reactivates.
+func (g gitRoutes) updatePullRequest(w http.ResponseWriter, r request) error {
+	repo, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	body, err := readPullRequest(w, r)
+	if err != nil {
+		return err
+	}
+	change := repos.PullRequestChange{Title: body.Title, Description: body.Description, Draft: body.IsDraft}
+	status, ok := statuses[strings.ToLower(string(body.Status))]
+	switch {
+	case !ok || body.Status != "" && status == "":
+		return at("status", slipway.Invalid("use active, abandoned or completed, not %q", body.Status))
+	case body.Status != "" && status != repos.PullRequestCompleted:
+		change.Status = &status
+	}
+	if change != (repos.PullRequestChange{}) {
+		if p, err = g.repos.UpdatePullRequest(r.Context(), r.caller.Actor, p.ID, change); err != nil {
+			return err
+		}
+	}
+	if status == repos.PullRequestCompleted {
+		if p, err = g.complete(r, p, body); err != nil {
+			return err
+		}
+	}
+	return g.show(w, http.StatusOK, r, repo, p)
+}
+
+// complete wants to know what its caller looked at, as Azure DevOps does: somebody may have pushed since.
+func (g gitRoutes) complete(r request, p repos.PullRequest, body pullRequestBody) (repos.PullRequest, error) {
+	if body.LastMergeSourceCommit == nil || body.LastMergeSourceCommit.CommitID == "" {
+		return p, at("lastMergeSourceCommit", slipway.Invalid("name the commit of the source that you looked at: %s is the last", p.SourceCommit))
+	}
+	expect, err := slipway.ParseCommitID(body.LastMergeSourceCommit.CommitID)
+	if err != nil {
+		return p, at("lastMergeSourceCommit.commitId", err)
+	}
+	strategy, ok := strategies[strings.ToLower(string(body.CompletionOptions.MergeStrategy))]
+	if !ok {
+		return p, at("completionOptions.mergeStrategy", slipway.Invalid("use noFastForward, squash, rebase or rebaseMerge, not %q", body.CompletionOptions.MergeStrategy))
+	}
+	if strategy == "" && body.CompletionOptions.SquashMerge {
+		strategy = repos.Squash
+	}
+	if r.caller.Kind != slipway.ActorUser {
+		return p, slipway.Forbidden("only a user completes pull requests")
+	}
+	u, err := g.identity.User(r.Context(), slipway.UserID(r.caller.ID))
+	if err != nil {
+		return p, err
+	}
+	return g.repos.CompletePullRequest(r.Context(), p.ID, repos.CompleteRequest{Expect: expect, Actor: r.caller.Actor,
+		Committer:  repos.Signature{Name: u.GitName(), Email: u.Email},
+		Completion: repos.Completion{Strategy: strategy, Message: body.CompletionOptions.MergeCommitMessage, DeleteSource: body.CompletionOptions.DeleteSourceBranch}})
+}
+
+func (g gitRoutes) listCommits(w http.ResponseWriter, r request) error {
+	_, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	commits, _, err := g.repos.PullRequestCommits(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	var out []GitCommitRef
+	for _, c := range commits {
+		out = append(out, GitCommitRef{CommitID: string(c.ID), Comment: strings.TrimSpace(c.Message),
+			Author:    &GitUserDate{c.Author.Name, c.Author.Email, c.Author.Time},
+			Committer: &GitUserDate{c.Committer.Name, c.Committer.Email, c.Committer.Time}})
+	}
+	return list(w, out)
+}
+
+// GitIteration is Azure DevOps' GitPullRequestIteration.
+type GitIteration struct {
+	ID              int           `json:"id"`
+	Author          *IdentityRef  `json:"author"`
+	CreatedDate     time.Time     `json:"createdDate"`
+	SourceRefCommit *GitCommitRef `json:"sourceRefCommit"`
+	TargetRefCommit *GitCommitRef `json:"targetRefCommit"`
+	CommonRefCommit *GitCommitRef `json:"commonRefCommit,omitempty"`
+}
+
+func (g gitRoutes) listIterations(w http.ResponseWriter, r request) error {
+	_, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	all, err := g.repos.Iterations(r.Context(), p.ID)
+	if err != nil {
+		return err
+	}
+	var out []GitIteration
+	for _, i := range all {
+		out = append(out, GitIteration{i.Number, identityRef(i.CreatedBy), i.Created, commitRef(i.SourceCommit), commitRef(i.TargetCommit), commitRef(i.BaseCommit)})
+	}
+	return list(w, out)
+}
+
+// ResourceRef names a work item.
+type ResourceRef struct {
+	ID  string `json:"id"`
+	URL string `json:"url"`
+}
+
+func (g gitRoutes) listWorkItems(w http.ResponseWriter, r request) error {
+	_, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	items, err := g.boards.List(r.Context(), boards.Filter{Project: r.project.ID, Reference: slipway.Ref(slipway.RefPullRequest, p.ID)})
+	if err != nil {
+		return err
+	}
+	var out []ResourceRef
+	for _, i := range items {
+		out = append(out, ResourceRef{i.ID.String(), fmt.Sprintf("%s/%s/_workitems/edit/%d", g.url, url.PathEscape(r.project.Name), i.ID)})
+	}
+	return list(w, out)
+}
+
+func (g gitRoutes) listReviewers(w http.ResponseWriter, r request) error {
+	_, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	voters, err := g.repos.Reviewers(r.Context(), p.ID)
+	if err != nil {
+		return err
+	}
+	var out []GitReviewer
+	for _, v := range voters {
+		out = append(out, GitReviewer{*identityRef(v.Actor), int(v.Vote)})
+	}
+	return list(w, out)
+}
+
+// vote notes the caller's own vote.
+func (g gitRoutes) vote(w http.ResponseWriter, r request) error {
+	_, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	if reviewer := chi.URLParam(r.Request, "reviewer"); reviewer != r.caller.ID || r.caller.Kind != slipway.ActorUser {
+		return slipway.Forbidden("you can vote for yourself alone: your id is %s", r.caller.ID)
+	}
+	var body struct {
+		Vote int `json:"vote"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
+		return slipway.Invalid(`the request's body is not {"vote": 10}: %v`, err)
+	}
+	if err := g.repos.VotePullRequest(r.Context(), r.caller.Actor, p.ID, repos.Vote(body.Vote)); err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, GitReviewer{*identityRef(r.caller.Actor), body.Vote})
+	return nil
+}

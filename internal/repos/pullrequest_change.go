@@ -1,0 +1,278 @@
+package repos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/events"
+)
+
+// PullRequestChange is what people change of a pull request; what is nil stays.
+type PullRequestChange struct {
+	Title       *string
+	Description *string
+	Draft       *bool
+	// Status abandons an active pull request or makes an abandoned one active again. CompletePullRequest completes.
+	Status *PullRequestStatus
+}
+
+// errStale says that a pull request is not as it was read: another server changed it.
+var errStale = errors.New("the pull request was changed meanwhile")
+
+// UpdatePullRequest changes a pull request.
+func (s *Service) UpdatePullRequest(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, c PullRequestChange) (PullRequest, error) {
+	defer s.pulls.lock(id)()
+	p, err := s.PullRequest(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	r, err := s.Get(ctx, p.Repository)
+	if err != nil {
+		return p, err
+	}
+	kind := EventPullRequestUpdated
+	if c.Status != nil && *c.Status != p.Status {
+		if kind, err = s.setStatus(ctx, &p, *c.Status, by); err != nil {
+			return p, err
+		}
+	}
+	if c.Title != nil {
+		p.Title = *c.Title
+	}
+	if c.Description != nil {
+		p.Description = *c.Description
+	}
+	if c.Draft != nil {
+		p.Draft = *c.Draft
+	}
+	if err := p.check(); err != nil {
+		return p, err
+	}
+	if err := s.savePullRequest(ctx, r, p, kind, by, nil); err != nil {
+		return p, err
+	}
+	if c.Status != nil && p.Status == PullRequestActive {
+		if err := s.followLocked(ctx, p.ID, by); err != nil {
+			return p, err
+		}
+	}
+	return s.PullRequest(ctx, id)
+}
+
+// setStatus abandons or reactivates.
+func (s *Service) setStatus(ctx context.Context, p *PullRequest, status PullRequestStatus, by slipway.Actor) (events.Kind, error) {
+	switch {
+	case p.Status == PullRequestCompleted:
+		return "", slipway.Conflict("pull request %d is completed: open another one, or revert its commit", p.ID)
+	case status == PullRequestAbandoned:
+		p.Status, p.Closed, p.ClosedBy = PullRequestAbandoned, s.clock.Now(), by
+		return EventPullRequestAbandoned, nil
+	case status == PullRequestActive:
+		for _, name := range []string{p.Source, p.Target} {
+			if _, err := s.Resolve(ctx, p.Repository, name); err != nil {
+				return "", err
+			}
+		}
+		p.Status, p.Closed, p.ClosedBy = PullRequestActive, time.Time{}, slipway.Actor{}
+		p.MergeStatus = MergeQueued
+		return EventPullRequestUpdated, nil
+	}
+	return "", slipway.Invalid("a pull request is made active or abandoned, not %q; completing it is asked for by itself", status)
+}
+
+// savePullRequest writes the row and its event. A row that is not as it was read is errStale.
+func (s *Service) savePullRequest(ctx context.Context, r Repository, p PullRequest, kind events.Kind, by slipway.Actor, commits []slipway.CommitID,
+	also ...func(tx *db.Tx) error) error {
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := updatePullRequest(ctx, tx, p); err != nil {
+			return err
+		}
+		for _, f := range also {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
+		return s.tellPullRequest(ctx, tx, kind, r, p, by, commits)
+	})
+	if db.IsUniqueViolation(err) {
+		return slipway.Conflict("there is an active pull request from %s into %s already", p.SourceBranch(), p.TargetBranch())
+	}
+	if err != nil {
+		return fmt.Errorf("save pull request %d: %w", p.ID, err)
+	}
+	return nil
+}
+
+func updatePullRequest(ctx context.Context, q db.Querier, p PullRequest) error {
+	var closed int64
+	if !p.Closed.IsZero() {
+		closed = db.Micros(p.Closed)
+	}
+	closedBy, err := json.Marshal(p.ClosedBy)
+	if err != nil {
+		return fmt.Errorf("encode actor: %w", err)
+	}
+	conflicts, err := json.Marshal(p.Conflicts)
+	if err != nil {
+		return fmt.Errorf("encode conflicts: %w", err)
+	}
+	completion, err := json.Marshal(p.Completion)
+	if err != nil {
+		return fmt.Errorf("encode completion: %w", err)
+	}
+	const update = `
+		UPDATE pull_requests SET title = $2, description = $3, draft = $4, status = $5, closed = $6, closed_by = $7, source_commit = $8,
+			target_commit = $9, merge_status = $10, merge_commit = $11, merge_reason = $12, conflicts = $13, completion = $14, completing = $15,
+			revision = revision + 1
+		WHERE id = $1 AND revision = $16`
+	result, err := q.ExecContext(ctx, update, int64(p.ID), p.Title, p.Description, p.Draft, string(p.Status), closed, string(closedBy),
+		string(p.SourceCommit), string(p.TargetCommit), string(p.MergeStatus), string(p.MergeCommit), p.MergeReason, string(conflicts),
+		string(completion), string(p.completing), p.revision)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, errStale)
+	}
+	return nil
+}
+
+// Iteration is what the branches were after one push to the source.
+type Iteration struct {
+	Number       int
+	SourceCommit slipway.CommitID
+	TargetCommit slipway.CommitID
+	BaseCommit   slipway.CommitID // their merge base; zero when they have none
+	Created      time.Time
+	CreatedBy    slipway.Actor
+}
+
+func (s *Service) addIteration(ctx context.Context, tx *db.Tx, p PullRequest, base slipway.CommitID, by slipway.Actor) error {
+	actor, err := json.Marshal(by)
+	if err != nil {
+		return fmt.Errorf("encode actor: %w", err)
+	}
+	const insert = `
+		INSERT INTO pull_request_iterations (pull_request, number, source_commit, target_commit, base_commit, created, created_by)
+		SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6 FROM pull_request_iterations WHERE pull_request = $1`
+	_, err = tx.ExecContext(ctx, insert, int64(p.ID), string(p.SourceCommit), string(p.TargetCommit), string(base), db.Micros(s.clock.Now()), string(actor))
+	return err
+}
+
+// Iterations lists a pull request's iterations, oldest first.
+func (s *Service) Iterations(ctx context.Context, id slipway.PullRequestID) ([]Iteration, error) {
+	scan := func(row interface{ Scan(...any) error }, i *Iteration) error {
+		var created int64
+		var by string
+		err := row.Scan(&i.Number, (*string)(&i.SourceCommit), (*string)(&i.TargetCommit), (*string)(&i.BaseCommit), &created, &by)
+		if err != nil {
+			return err
+		}
+		i.Created = db.Time(created)
+		return json.Unmarshal([]byte(by), &i.CreatedBy)
+	}
+	const query = `
+		SELECT number, source_commit, target_commit, base_commit, created, created_by FROM pull_request_iterations
+		WHERE pull_request = $1 ORDER BY number LIMIT $2`
+	list, err := db.List(ctx, s.db, scan, query, int64(id), maxIterations)
+	if err != nil {
+		return nil, fmt.Errorf("list iterations of pull request %d: %w", id, err)
+	}
+	return list, nil
+}
+
+// Vote is a reviewer's opinion, in Azure Repos' numbers.
+type Vote int
+
+// The votes.
+const (
+	VoteApproved                Vote = 10
+	VoteApprovedWithSuggestions Vote = 5
+	VoteNone                    Vote = 0
+	VoteWaitingForAuthor        Vote = -5
+	VoteRejected                Vote = -10
+)
+
+// String is the vote in people's words.
+func (v Vote) String() string {
+	switch v {
+	case VoteApproved:
+		return "approved"
+	case VoteApprovedWithSuggestions:
+		return "approved with suggestions"
+	case VoteWaitingForAuthor:
+		return "waiting for the author"
+	case VoteRejected:
+		return "rejected"
+	}
+	return "no vote"
+}
+
+// Reviewer is somebody who looks at a pull request.
+type Reviewer struct {
+	Actor slipway.Actor
+	Vote  Vote
+	Voted time.Time
+}
+
+// VotePullRequest notes a vote on an active pull request, in place of the reviewer's earlier one.
+func (s *Service) VotePullRequest(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, v Vote) error {
+	switch v {
+	case VoteApproved, VoteApprovedWithSuggestions, VoteNone, VoteWaitingForAuthor, VoteRejected:
+	default:
+		bad := slipway.Invalid("a vote is 10 (approved), 5 (approved with suggestions), 0 (none), -5 (waiting for the author) or -10 (rejected), not %d", v)
+		bad.Field = "vote"
+		return bad
+	}
+	p, err := s.PullRequest(ctx, id)
+	if err != nil {
+		return err
+	}
+	if p.Status != PullRequestActive {
+		return slipway.Conflict("pull request %d is %s: nobody votes on it any more", id, p.Status)
+	}
+	r, err := s.Get(ctx, p.Repository)
+	if err != nil {
+		return err
+	}
+	actor, err := json.Marshal(by)
+	if err != nil {
+		return fmt.Errorf("encode actor: %w", err)
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		const upsert = `
+			INSERT INTO pull_request_votes (pull_request, reviewer, actor, vote, voted) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (pull_request, reviewer) DO UPDATE SET actor = excluded.actor, vote = excluded.vote, voted = excluded.voted`
+		if _, err := tx.ExecContext(ctx, upsert, int64(id), by.ID, string(actor), int64(v), db.Micros(s.clock.Now())); err != nil {
+			return err
+		}
+		return s.tellPullRequest(ctx, tx, EventPullRequestVoted, r, p, by, nil)
+	})
+	if err != nil {
+		return fmt.Errorf("vote on pull request %d: %w", id, err)
+	}
+	return nil
+}
+
+// Reviewers lists those who voted, in the order of their votes.
+func (s *Service) Reviewers(ctx context.Context, id slipway.PullRequestID) ([]Reviewer, error) {
+	scan := func(row interface{ Scan(...any) error }, r *Reviewer) error {
+		var actor string
+		var voted int64
+		if err := row.Scan(&actor, &r.Vote, &voted); err != nil {
+			return err
+		}
+		r.Voted = db.Time(voted)
+		return json.Unmarshal([]byte(actor), &r.Actor)
+	}
+	list, err := db.List(ctx, s.db, scan, `SELECT actor, vote, voted FROM pull_request_votes WHERE pull_request = $1 ORDER BY voted, reviewer LIMIT 1000`, int64(id))
+	if err != nil {
+		return nil, fmt.Errorf("list reviewers of pull request %d: %w", id, err)
+	}
+	return list, nil
+}

@@ -1,0 +1,324 @@
+package repos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"slipway"
+	"slipway/internal/db"
+)
+
+// Completion is how a pull request comes to its target.
+type Completion struct {
+	Strategy     MergeStrategy `json:"strategy"`      // empty for one whose commits somebody pushed to the target
+	Message      string        `json:"message"`       // of the merge or squash commit
+	DeleteSource bool          `json:"delete_source"` // the source branch goes
+}
+
+// CompleteRequest asks for a completion.
+type CompleteRequest struct {
+	Completion                  // NoFastForward, and a message of title and description, when empty
+	Expect     slipway.CommitID // when not zero: what the source must be at, else it is a Conflict
+	Committer  Signature        // of what is written; a zero time means now
+	Actor      slipway.Actor
+}
+
+// DefaultMessage is the message of the commit that completes a pull request, as Azure Repos writes it.
+func (p PullRequest) DefaultMessage() string {
+	message := fmt.Sprintf("Merged PR %d: %s", p.ID, p.Title)
+	if text := strings.TrimSpace(p.Description); text != "" {
+		message += "\n\n" + shorten(text, maxNewMessage/2)
+	}
+	return message
+}
+
+// CompletePullRequest brings the source's changes to the target. A merge with conflicts, a draft and a source that is not at
+// req.Expect are Conflicts.
+//
+// What the target gets is written down before it gets it: after a crash in between, following the push of the target
+// completes the pull request.
+func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullRequestID, req CompleteRequest) (PullRequest, error) {
+	defer s.pulls.lock(id)()
+	if err := s.followLocked(ctx, id, req.Actor); err != nil { // to what the branches are at now
+		return PullRequest{}, err
+	}
+	p, err := s.PullRequest(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	if err := req.check(p); err != nil {
+		return p, err
+	}
+	if req.Strategy == "" {
+		req.Strategy = NoFastForward
+	}
+	if strings.TrimSpace(req.Message) == "" {
+		req.Message = p.DefaultMessage()
+	}
+	if req.Committer.Time.IsZero() {
+		req.Committer.Time = s.clock.Now()
+	}
+	commit, err := s.completion(ctx, p, req)
+	if err != nil {
+		return p, err
+	}
+	p.completing, p.Completion, p.ClosedBy = commit, req.Completion, req.Actor
+	if err := updatePullRequest(ctx, s.db, p); err != nil {
+		return p, fmt.Errorf("complete pull request %d: %w", id, err)
+	}
+	p.revision++
+	moves := []refMove{{Ref: p.Target, Before: p.TargetCommit, After: commit}}
+	if req.DeleteSource {
+		moves = append(moves, refMove{Ref: p.Source, Before: p.SourceCommit})
+	}
+	lasting := context.WithoutCancel(ctx) // the rest does not hang on whether the caller waits
+	if err := s.moveRefs(lasting, p.Repository, moves...); err != nil {
+		p.completing, p.Completion, p.ClosedBy = "", Completion{}, slipway.Actor{}
+		return p, errors.Join(err, updatePullRequest(lasting, s.db, p))
+	}
+	if err := s.finish(lasting, p, commit); err != nil {
+		return p, err
+	}
+	if _, err := s.Announce(lasting, p.Repository, req.Actor, p.Target, p.Source); err != nil {
+		return p, err
+	}
+	return s.PullRequest(lasting, id)
+}
+
+func (r CompleteRequest) check(p PullRequest) error {
+	if len(r.Message) > maxNewMessage || strings.ContainsRune(r.Message, 0) {
+		return slipway.Invalid("the message of a commit has at most %d bytes", maxNewMessage)
+	}
+	if r.Committer.Name == "" || strings.ContainsAny(r.Committer.Name+r.Committer.Email, "<>\n\x00") {
+		return slipway.Invalid("a commit needs a committer with a name, without the characters < and >")
+	}
+	switch {
+	case p.Status != PullRequestActive:
+		return slipway.Conflict("pull request %d is %s already", p.ID, p.Status)
+	case p.Draft:
+		return slipway.Conflict("pull request %d is a draft: publish it first", p.ID)
+	case !r.Expect.IsZero() && r.Expect != p.SourceCommit:
+		return slipway.Conflict("branch %s is at %s, not at %s: somebody pushed; look at it again", p.SourceBranch(), p.SourceCommit.Short(), r.Expect.Short())
+	case p.MergeStatus == MergeConflicts:
+		return slipway.Conflict("branch %s conflicts with %s in %s: merge %s into it and push", p.SourceBranch(), p.TargetBranch(),
+			strings.Join(p.Conflicts, ", "), p.TargetBranch())
+	case p.MergeStatus != MergeSucceeded:
+		return slipway.Conflict("pull request %d cannot be merged: %s", p.ID, p.MergeReason)
+	}
+	return nil
+}
+
+// completion writes the commits that the target gets, and returns the last one.
+func (s *Service) completion(ctx context.Context, p PullRequest, req CompleteRequest) (slipway.CommitID, error) {
+	switch req.Strategy {
+	case NoFastForward, Squash:
+		trial, err := s.Commit(ctx, p.Repository, p.MergeCommit)
+		if err != nil {
+			return "", err
+		}
+		c := newCommit{tree: trial.Tree, parents: []slipway.CommitID{p.TargetCommit, p.SourceCommit}, message: req.Message, author: req.Committer, committer: req.Committer}
+		if req.Strategy == Squash {
+			c.parents = c.parents[:1]
+			if c.author, err = s.squashAuthor(ctx, p, req.Committer); err != nil {
+				return "", err
+			}
+		}
+		return s.writeCommit(ctx, p.Repository, c)
+	case Rebase, RebaseMerge:
+		top, err := s.rebase(ctx, p.Repository, p.SourceCommit, p.TargetCommit, req.Committer)
+		var conflict errRebaseConflict
+		if errors.As(err, &conflict) {
+			return "", slipway.Conflict("the pull request cannot be rebased: %s; merge it, or rebase the branch and push", conflict)
+		}
+		if err != nil || req.Strategy == Rebase {
+			return top, err
+		}
+		last, err := s.Commit(ctx, p.Repository, top)
+		if err != nil {
+			return "", err
+		}
+		return s.writeCommit(ctx, p.Repository, newCommit{tree: last.Tree, parents: []slipway.CommitID{p.TargetCommit, top}, message: req.Message,
+			author: req.Committer, committer: req.Committer})
+	}
+	bad := slipway.Invalid("merge strategy %q: use noFastForward, squash, rebase or rebaseMerge", req.Strategy)
+	bad.Field = "completionOptions.mergeStrategy"
+	return "", bad
+}
+
+// squashAuthor is who wrote the newest of the commits that become one.
+func (s *Service) squashAuthor(ctx context.Context, p PullRequest, committer Signature) (Signature, error) {
+	newest, err := s.Commit(ctx, p.Repository, p.SourceCommit)
+	if err != nil {
+		return Signature{}, err
+	}
+	author := newest.Author
+	author.Time = committer.Time
+	return author, nil
+}
+
+// finish makes a pull request completed whose target has the commit.
+func (s *Service) finish(ctx context.Context, p PullRequest, commit slipway.CommitID) error {
+	r, err := s.Get(ctx, p.Repository)
+	if err != nil {
+		return err
+	}
+	brings, err := s.brings(ctx, p)
+	if err != nil {
+		return err
+	}
+	p.Status, p.Closed, p.completing = PullRequestCompleted, s.clock.Now(), ""
+	p.MergeStatus, p.MergeCommit, p.MergeReason, p.Conflicts = MergeSucceeded, commit, "", []string{}
+	return s.savePullRequest(ctx, r, p, EventPullRequestCompleted, p.ClosedBy, append(brings, commit))
+}
+
+// FollowPush brings the active pull requests of a branch that moved up to date: what is new on a source is an iteration, and what
+// merges is tried anew. A target that has got all of the source completes it.
+func (s *Service) FollowPush(ctx context.Context, by slipway.Actor, push Pushed) error {
+	const query = `SELECT id FROM pull_requests WHERE repository = $1 AND status = 'active' AND (source = $2 OR target = $2) ORDER BY id`
+	ids, err := db.List(ctx, s.db, db.Value[int64], query, string(push.Repository), push.Ref)
+	if err != nil {
+		return fmt.Errorf("list pull requests of %s: %w", push.Ref, err)
+	}
+	for _, id := range ids {
+		if err := s.follow(ctx, slipway.PullRequestID(id), by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) follow(ctx context.Context, id slipway.PullRequestID, by slipway.Actor) error {
+	defer s.pulls.lock(id)()
+	return s.followLocked(ctx, id, by)
+}
+
+// followLocked compares a pull request with its branches. The caller holds its lock.
+func (s *Service) followLocked(ctx context.Context, id slipway.PullRequestID, by slipway.Actor) error {
+	p, err := s.PullRequest(ctx, id)
+	if err != nil || p.Status != PullRequestActive {
+		return err
+	}
+	source, sourceErr := s.Resolve(ctx, p.Repository, p.Source)
+	target, targetErr := s.Resolve(ctx, p.Repository, p.Target)
+	for _, err := range []error{sourceErr, targetErr} {
+		if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound {
+			return err
+		}
+	}
+	if targetErr == nil {
+		if done, err := s.completedByPush(ctx, p, target, by); done || err != nil {
+			return err
+		}
+	}
+	moved := p
+	switch {
+	case sourceErr != nil:
+		moved.setMerge("", nil, "branch "+p.SourceBranch()+" is gone")
+	case targetErr != nil:
+		moved.setMerge("", nil, "branch "+p.TargetBranch()+" is gone")
+	case source == p.SourceCommit && target == p.TargetCommit && (p.MergeStatus == MergeSucceeded || p.MergeStatus == MergeConflicts):
+		return nil
+	default:
+		moved.SourceCommit, moved.TargetCommit = source, target
+		if err := s.tryMerge(ctx, &moved); err != nil {
+			return err
+		}
+	}
+	if moved.MergeStatus == p.MergeStatus && moved.MergeReason == p.MergeReason && moved.MergeStatus == MergeFailure &&
+		moved.SourceCommit == p.SourceCommit && moved.TargetCommit == p.TargetCommit {
+		return nil
+	}
+	return s.saveMoved(ctx, p, moved, by)
+}
+
+// completedByPush completes a pull request whose commits are on the target: by a completion that a crash cut short, or
+// because somebody pushed them there.
+func (s *Service) completedByPush(ctx context.Context, p PullRequest, target slipway.CommitID, by slipway.Actor) (bool, error) {
+	if p.completing != "" {
+		done, err := s.isAncestor(ctx, p.Repository, p.completing, target)
+		if err != nil {
+			return false, err
+		}
+		if done {
+			return true, s.finish(ctx, p, p.completing)
+		}
+	}
+	had, err := s.isAncestor(ctx, p.Repository, p.SourceCommit, p.TargetCommit)
+	if err != nil || had { // a source that was set back to what the target had brings nothing
+		return false, err
+	}
+	done, err := s.isAncestor(ctx, p.Repository, p.SourceCommit, target)
+	if err != nil || !done {
+		return false, err
+	}
+	p.ClosedBy, p.Completion = by, Completion{}
+	return true, s.finish(ctx, p, target)
+}
+
+// setMerge notes the outcome of a trial: a commit, conflicts, or the reason why there is neither.
+func (p *PullRequest) setMerge(commit slipway.CommitID, conflicts []string, reason string) {
+	p.MergeCommit, p.Conflicts, p.MergeReason = commit, conflicts, reason
+	switch {
+	case reason != "":
+		p.MergeStatus = MergeFailure
+	case len(conflicts) > 0:
+		p.MergeStatus = MergeConflicts
+	default:
+		p.MergeStatus = MergeSucceeded
+	}
+	if p.Conflicts == nil {
+		p.Conflicts = []string{}
+	}
+}
+
+// tryMerge merges source and target beside the branches; the result is at MergeRef, the source at refs/pull/N/head, so that
+// it stays when its branch goes.
+func (s *Service) tryMerge(ctx context.Context, p *PullRequest) error {
+	nothing, err := s.isAncestor(ctx, p.Repository, p.SourceCommit, p.TargetCommit)
+	if err != nil {
+		return err
+	}
+	if nothing {
+		p.setMerge("", nil, fmt.Sprintf("branch %s has no commit that %s has not", p.SourceBranch(), p.TargetBranch()))
+		return nil
+	}
+	m, err := s.mergeTrees(ctx, p.Repository, p.TargetCommit, p.SourceCommit)
+	if err != nil {
+		return err
+	}
+	moves := []refMove{{Ref: fmt.Sprintf("%s%d/head", pullRequestPrefix, p.ID), After: p.SourceCommit, Anywhere: true}}
+	if len(m.conflicts) > 0 {
+		p.setMerge("", m.conflicts, "")
+		return s.moveRefs(ctx, p.Repository, moves...)
+	}
+	who := Signature{Name: slipway.System.Name, Email: slipway.System.ID + "@localhost", Time: s.clock.Now()}
+	commit, err := s.writeCommit(ctx, p.Repository, newCommit{tree: m.tree, parents: []slipway.CommitID{p.TargetCommit, p.SourceCommit},
+		message: fmt.Sprintf("Merge pull request %d from %s into %s", p.ID, p.SourceBranch(), p.TargetBranch()), author: who, committer: who})
+	if err != nil {
+		return err
+	}
+	p.setMerge(commit, nil, "")
+	return s.moveRefs(ctx, p.Repository, append(moves, refMove{Ref: p.MergeRef(), After: commit, Anywhere: true})...)
+}
+
+// saveMoved writes what following found out.
+func (s *Service) saveMoved(ctx context.Context, was, p PullRequest, by slipway.Actor) error {
+	r, err := s.Get(ctx, p.Repository)
+	if err != nil {
+		return err
+	}
+	if p.SourceCommit == was.SourceCommit {
+		return s.savePullRequest(ctx, r, p, EventPullRequestUpdated, by, nil)
+	}
+	base, err := s.MergeBase(ctx, p.Repository, p.TargetCommit, p.SourceCommit)
+	if err != nil {
+		return err
+	}
+	brings, err := s.brings(ctx, p)
+	if err != nil {
+		return err
+	}
+	return s.savePullRequest(ctx, r, p, EventPullRequestUpdated, by, brings, func(tx *db.Tx) error { return s.addIteration(ctx, tx, p, base, by) })
+}
