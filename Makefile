@@ -24,8 +24,8 @@ setup: ## install the Debian packages that building and running need
 .PHONY: build
 build: ## build the server, the agent and the jobs' docker into bin/
 	@mkdir -p $(BIN)
-	go build -o $(BIN)/slipway ./cmd/slipway
-	CGO_ENABLED=0 go build -ldflags='-s -w' -o $(BIN)/ ./cmd/slipway-agent ./cmd/slipway-docker
+	@tools/go-progress "the server" build -o $(BIN)/slipway ./cmd/slipway
+	@CGO_ENABLED=0 tools/go-progress "the agent and the jobs' docker" build -ldflags='-s -w' -o $(BIN)/ ./cmd/slipway-docker ./cmd/slipway-agent
 
 .PHONY: node
 node: ## build the Kubernetes node and the image builder into bin/ (ten minutes once, then cached)

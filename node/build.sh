@@ -54,26 +54,15 @@ for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 done
 stamp+=" -X github.com/containerd/containerd/v2/version.Version=$(go list -m -f '{{.Version}}' github.com/containerd/containerd/v2)"
 
-# step NAME COMMAND...: run, and say how long it took.
-step() {
-	local begin=$SECONDS name=$1
-	shift
-	echo "node: build $name" >&2
-	"$@"
-	echo "node: built $name in $((SECONDS - begin)) s" >&2
-}
-
 plugins=github.com/containernetworking/plugins/plugins
 export CGO_ENABLED=0
-step pause gcc -Os -static -s -o "$out/pause" cmd/pause/pause.c
+gcc -Os -static -s -o "$out/pause" cmd/pause/pause.c
 mkdir -p "$out/cni"
-step "network plugins" go build -ldflags "-s -w" -o "$out/cni/" $plugins/main/ptp $plugins/ipam/host-local $plugins/meta/portmap
-step containerd-shim-runc-v2 go build -ldflags "$stamp" -o "$out/containerd-shim-runc-v2" ./cmd/containerd-shim-runc-v2
+../tools/go-progress "the network plugins" build -ldflags "-s -w" -o "$out/cni/" $plugins/main/ptp $plugins/ipam/host-local $plugins/meta/portmap
+../tools/go-progress "the container runtime's shim" build -ldflags "$stamp" -o "$out/containerd-shim-runc-v2" ./cmd/containerd-shim-runc-v2
 # runc by its own go.mod: it is pinned and tested with those versions. Static, since the builder takes it into its pod.
-step runc env CGO_ENABLED=1 GOBIN="$out" go install -tags seccomp,netgo,osusergo -ldflags "-s -w -extldflags -static" "github.com/opencontainers/runc@$runc"
-if [ -d cmd/slipway-builder ]; then
-	step slipway-builder go build -ldflags "-s -w" -o "$out/slipway-builder" ./cmd/slipway-builder
-fi
-step "slipway-node (long when cold)" go build -ldflags "$stamp" -o "$out/slipway-node" ./cmd/slipway-node
+CGO_ENABLED=1 GOBIN="$out" ../tools/go-progress runc install -tags seccomp,netgo,osusergo -ldflags "-s -w -extldflags -static" "github.com/opencontainers/runc@$runc"
+../tools/go-progress "the image builder" build -ldflags "-s -w" -o "$out/slipway-builder" ./cmd/slipway-builder
+../tools/go-progress "the Kubernetes node" build -ldflags "$stamp" -o "$out/slipway-node" ./cmd/slipway-node
 
 echo "$want" >"$out/.digest"
