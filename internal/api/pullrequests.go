@@ -45,6 +45,7 @@ func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 		s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
 		s.project("GET", of+"/{pull}/reviewers", identity.Read, g.listReviewers)
 		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.vote)
+		g.addThreads(of + "/{pull}/threads")
 	}
 }
 

@@ -122,6 +122,28 @@ func TestPullRequests(t *testing.T) {
 	if len(iterations.Value) != 1 || iterations.Value[0].SourceRefCommit.CommitID != p.LastMergeSourceCommit.CommitID {
 		t.Errorf("iterations %+v", iterations)
 	}
+	// A thread about a line, an answer, and its end.
+	var thread api.GitThread
+	w.call(token, "POST", path+"/1/threads", `{"comments":[{"parentCommentId":0,"content":"Why?","commentType":1}],"status":1,
+		"threadContext":{"filePath":"/hats.md","rightFileStart":{"line":1,"offset":1},"rightFileEnd":{"line":1,"offset":2}}}`, http.StatusOK, &thread)
+	if thread.Status != "active" || thread.ThreadContext.FilePath != "/hats.md" || thread.ThreadContext.RightFileStart.Line != 1 || thread.Comments[0].Content != "Why?" {
+		t.Errorf("thread %+v", thread)
+	}
+	var comment api.GitComment
+	w.call(token, "POST", path+"/1/threads/1/comments", `{"content":"Winter.","parentCommentId":1,"commentType":"text"}`, http.StatusOK, &comment)
+	w.call(token, "PATCH", path+"/1/threads/1/comments/2", `{"content":"Winter is near."}`, http.StatusOK, &comment)
+	if comment.ID != 2 || comment.ParentCommentID != 1 || comment.Content != "Winter is near." || comment.Author.UniqueName != "ada" {
+		t.Errorf("comment %+v", comment)
+	}
+	w.call(token, "DELETE", path+"/1/threads/1/comments/1", ``, http.StatusOK, &comment)
+	w.call(token, "PATCH", path+"/1/threads/1", `{"status":"Fixed"}`, http.StatusOK, &thread)
+	var threads struct {
+		Value []api.GitThread `json:"value"`
+	}
+	w.call(token, "GET", path+"/1/threads", "", http.StatusOK, &threads)
+	if len(threads.Value) != 1 || threads.Value[0].Status != "fixed" || !threads.Value[0].Comments[0].IsDeleted || threads.Value[0].IsDeleted {
+		t.Errorf("threads %+v", threads)
+	}
 	// A client of the other sort sends numbers where names are meant.
 	w.call(token, "PATCH", path+"/1", `{"isDraft":false}`, http.StatusOK, nil)
 	w.call(token, "PATCH", path+"/1", `{"status":3,"lastMergeSourceCommit":{"commitId":"`+p.LastMergeSourceCommit.CommitID+`"},
@@ -148,6 +170,10 @@ func TestPullRequestMistakes(t *testing.T) {
 		{"GET", path + "/2", ``, 404, "pull request 2"},
 		{"GET", path + "/x", ``, 400, "not a number"},
 		{"GET", path + "?searchCriteria.status=open", ``, 400, "searchCriteria.status"},
+		{"POST", path + "/1/threads", `{"comments":[]}`, 400, "comments"},
+		{"POST", path + "/1/threads", `{"comments":[{"content":"x"}],"status":"done"}`, 400, "status"},
+		{"POST", path + "/1/threads", `{"comments":[{"content":"x"}],"threadContext":{"filePath":"/nowhere"}}`, 404, "nowhere"},
+		{"GET", path + "/1/threads/4", ``, 404, "no thread 4"},
 		{"PATCH", path + "/1", `{"status":"completed"}`, 400, "lastMergeSourceCommit"},
 		{"PATCH", path + "/1", `{"status":"merged"}`, 400, "status"},
 		{"PATCH", path + "/1", `{"status":"completed","lastMergeSourceCommit":{"commitId":"1111111111111111111111111111111111111111"}}`, 409, "somebody pushed"},

@@ -180,6 +180,8 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, statement := range []string{
+			`DELETE FROM pull_request_comments WHERE thread IN (SELECT t.id FROM pull_request_threads t JOIN pull_requests p ON t.pull_request = p.id WHERE p.repository = $1)`,
+			`DELETE FROM pull_request_threads WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_request_votes WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_request_iterations WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_requests WHERE repository = $1`,

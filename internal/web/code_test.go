@@ -248,6 +248,17 @@ func TestPullRequestPages(t *testing.T) {
 			t.Errorf("%v: %d, want %q in\n%s", values, status, want, body)
 		}
 	}
+	do("Why <strong>hats</strong>?", url.Values{"do": {"thread"}, "text": {"Why **hats**?\r\n<script>alert(2)</script>"}})
+	do(`<strong>caps</strong>`, url.Values{"do": {"thread"}, "path": {"hats.md"}, "side": {"right"}, "line": {"1"}, "text": {"and **caps**"}})
+	do("resolved", url.Values{"do": {"thread-status"}, "thread": {"2"}, "text": {"Later."}})
+	if body := w.shows(pull+"?_a=files", "hats.md", "thread-2", "Later."); strings.Contains(body, "Why") {
+		t.Error("a thread about the whole is shown below a line")
+	}
+	status, body, _ = w.do(w.writer, "GET", pull+"?_a=files&path=hats.md&side=right&line=1", nil)
+	if status != 200 || !strings.Contains(body, `id="comment"`) || !strings.Contains(body, `#comment" title="Comment on this line">1</a>`) {
+		t.Errorf("no form for a comment on the line: %d\n%s", status, body)
+	}
+	do("deleted", url.Values{"do": {"delete-comment"}, "thread": {"1"}, "comment": {"1"}})
 	do("waiting for the author", url.Values{"do": {"vote"}, "vote": {"-5"}})
 	do("draft", url.Values{"do": {"draft"}})
 	do("Complete", url.Values{"do": {"publish"}})

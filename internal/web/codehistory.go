@@ -83,7 +83,12 @@ type diffHunk struct {
 	Lines []diffLine
 }
 
-type diffLine struct{ Class, Old, New, Sign, Text string }
+type diffLine struct {
+	Class, Old, New, Sign, Text string
+	AskURL                      string // of the form for a comment on the line; empty where there is none
+	Ask                         *askView
+	Threads                     []threadView
+}
 
 // diffView is a difference as pages show it.
 type diffView struct {

@@ -212,6 +212,8 @@ type pullView struct {
 	Iterations  []iterationRow
 	Items       []pullItemRow
 	Runs        []pullRunRow // of the trial merge, newest first
+	Threads     []threadView
+	Ask         askView // a thread about the whole
 	Commits     []commitRow
 	MoreCommits bool
 	Diff        diffView
@@ -275,7 +277,7 @@ func (p codePages) addPullDiff(r *http.Request, view *pullView) error {
 	at := view.codeView
 	at.Version = "GC" + string(view.SourceCommit)
 	view.Diff = at.newDiff(d)
-	return nil
+	return p.addLineThreads(r, view)
 }
 
 func (p codePages) addPullCommits(r *http.Request, view *pullView) error {
@@ -314,6 +316,10 @@ func (p codePages) addPullOverview(r *http.Request, view *pullView) error {
 	if err != nil {
 		return err
 	}
+	if view.Threads, err = p.threads(ctx, view); err != nil {
+		return err
+	}
+	view.Ask = askView{Action: view.pullURL(view.ID)}
 	runs, err := p.runs.List(ctx, pipelines.RunFilter{Project: view.View.Project.ID, Ref: view.MergeRef(), Limit: 20})
 	if err != nil {
 		return err
@@ -362,6 +368,8 @@ func (p codePages) changePull(w http.ResponseWriter, r *http.Request, v View) er
 	switch do := r.FormValue("do"); do {
 	case "vote":
 		err = p.vote(r, v, pull.ID)
+	case "thread", "comment", "delete-comment", "thread-status":
+		return p.discuss(w, r, c, v, pull)
 	case "complete":
 		err = p.completePull(r, v, pull)
 	case "abandon":

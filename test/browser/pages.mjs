@@ -61,6 +61,12 @@ await page.getByRole('navigation', { name: 'Pull request' }).getByRole('link', {
 await page.waitForLoadState('load');
 if (!(await page.locator('main').innerText()).includes('NOTES.md')) problems.push('the pull request does not show its files');
 await shot('pull-request-files');
+await page.locator('tr.added td.line a').last().click();
+await page.fill('tr.comments textarea[name=text]', 'Which notes, for *AB#3*?');
+await page.getByRole('button', { name: 'Comment', exact: true }).click();
+await page.waitForLoadState('load');
+if (await page.locator('tr.comments article.thread', { hasText: 'Which notes' }).count() !== 1) problems.push('the comment is not shown below its line');
+await shot('pull-request-thread');
 await see('new-pull-request', '/sample/_git/sample/pullrequestcreate?sourceRef=later', 'notes', 'NOTES.md');
 await see('pipelines', '/sample/_build', 'sample');
 await see('run', '/sample/_build/results?buildId=1', 'Build', 'Dev', 'Production', 'Unit tests');
