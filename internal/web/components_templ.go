@@ -208,9 +208,9 @@ func Badge(state string) templ.Component {
 // badgeTone is the colour of a state's word: good, bad, busy, waiting or plain.
 func badgeTone(state string) string {
 	switch strings.ToLower(state) {
-	case "succeeded", "ready", "running pod", "closed", "resolved", "approved", "up", "healthy", "true":
+	case "succeeded", "completed", "ready", "running pod", "closed", "resolved", "approved", "up", "healthy", "true":
 		return "good"
-	case "failed", "rejected", "error", "down", "unhealthy", "firing", "crashloopbackoff", "imagepullbackoff":
+	case "failed", "conflicts", "rejected", "error", "down", "unhealthy", "firing", "crashloopbackoff", "imagepullbackoff":
 		return "bad"
 	case "running", "inprogress", "in progress", "starting", "active", "canceling":
 		return "busy"
