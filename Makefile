@@ -48,9 +48,8 @@ editor: build ## drive the language server with VS Code's client library (needs 
 	cd test/editor && npm install --silent --no-package-lock && node lsp.mjs ../../$(BIN)/slipway
 
 .PHONY: lint
-lint: ## check format, vet, lint and the import rules
+lint: ## check format, lint (go vet's analyses among it) and the import rules
 	@test -z "$$(gofmt -l *.go cmd internal test samples node | tee /dev/stderr)"
-	go vet ./...
 	$(GO_TOOL) golangci-lint run ./...
 
 .PHONY: generate

@@ -17,9 +17,12 @@ import (
 // the standard library compiled: the first build in a fresh container is then a minute of two processors shorter. The
 // go command uses what is compiled when GODEBUG has installgoroot=all, and as long as CGO_ENABLED is 0.
 // root is its folder, `go env GOROOT` when empty.
-func GoToolchain(root string) Layer { return toolchainLayer{root} }
+func GoToolchain(root string) Layer { return toolchainLayer{root, "std"} }
 
-type toolchainLayer struct{ folder string }
+type toolchainLayer struct {
+	folder  string
+	library string // the packages that are compiled
+}
 
 func (toolchainLayer) title() string { return "Go toolchain" }
 
@@ -49,7 +52,7 @@ func (l toolchainLayer) key(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read Go's program: %w", err)
 	}
-	return keyOf("go with compiled library", recipe, runtime.GOARCH, string(version), program), nil
+	return keyOf("go with compiled library", recipe, runtime.GOARCH, string(version), program, l.library), nil
 }
 
 func (l toolchainLayer) make(ctx context.Context, i *Importer) error {
@@ -73,7 +76,7 @@ func (l toolchainLayer) make(ctx context.Context, i *Importer) error {
 		return fmt.Errorf("make folder for Go's library: %w", err)
 	}
 	defer os.RemoveAll(work)
-	if err := i.compileLibrary(ctx, work, root); err != nil {
+	if err := i.compileLibrary(ctx, work, root, l.library); err != nil {
 		return err
 	}
 	if err := t.copyFolder("usr/local/go/pkg/"+goTarget(), filepath.Join(work, "go", "pkg", goTarget()), func(string, fs.DirEntry) bool { return false }); err != nil {
@@ -85,14 +88,14 @@ func (l toolchainLayer) make(ctx context.Context, i *Importer) error {
 // goTarget is where a toolchain keeps what is compiled for this machine.
 func goTarget() string { return "linux_" + runtime.GOARCH }
 
-// compileLibrary compiles the standard library in a copy of the toolchain: the machine's own stays as it is.
-func (i *Importer) compileLibrary(ctx context.Context, work, root string) error {
+// compileLibrary compiles packages of the standard library in a copy of the toolchain: the machine's own stays as it is.
+func (i *Importer) compileLibrary(ctx context.Context, work, root, packages string) error {
 	i.progress("Go toolchain: compiling the standard library")
 	if err := os.CopyFS(filepath.Join(work, "go"), os.DirFS(root)); err != nil {
 		return fmt.Errorf("copy %s: %w", root, err)
 	}
 	program := filepath.Join(work, "go", "bin", "go")
-	cmd := exec.CommandContext(ctx, program, "install", "std")
+	cmd := exec.CommandContext(ctx, program, "install", packages)
 	cmd.Dir = work
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + work, "GOROOT=" + filepath.Join(work, "go"), "GOCACHE=" + filepath.Join(work, "cache"),
 		"GOENV=off", "GOFLAGS=", "GOTOOLCHAIN=local", "CGO_ENABLED=0", installedLibrary}
