@@ -14,98 +14,11 @@ import (
 	"slipway"
 	"slipway/internal/boards"
 	"slipway/internal/httpx"
-	"slipway/internal/identity"
 	"slipway/internal/repos"
 )
 
 // maxPullRequestBody bounds the bodies about pull requests, in bytes.
 const maxPullRequestBody = 256 << 10
-
-type gitRoutes struct {
-	*Server
-	repos  *repos.Service
-	boards *boards.Service
-}
-
-// AddGit serves repositories and their pull requests as Azure DevOps does.
-func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
-	g := gitRoutes{s, r, b}
-	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
-	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
-	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways
-		s.project("GET", "/git/"+pulls, identity.Read, g.listPullRequests)
-		s.project("GET", "/git/"+pulls+"/{pull}", identity.Read, g.getPullRequest)
-		of := "/git/repositories/{repo}/" + pulls
-		s.project("GET", of, identity.Read, g.listPullRequests)
-		s.project("POST", of, identity.Contribute, g.createPullRequest)
-		s.project("GET", of+"/{pull}", identity.Read, g.getPullRequest)
-		s.project("PATCH", of+"/{pull}", identity.Contribute, g.updatePullRequest)
-		s.project("GET", of+"/{pull}/commits", identity.Read, g.listCommits)
-		s.project("GET", of+"/{pull}/iterations", identity.Read, g.listIterations)
-		s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
-		s.project("GET", of+"/{pull}/reviewers", identity.Read, g.listReviewers)
-		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.vote)
-		g.addThreads(of + "/{pull}/threads")
-	}
-}
-
-// GitProject is a project as other things name it.
-type GitProject struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	State string `json:"state"` // wellFormed
-}
-
-// GitRepository is Azure DevOps' GitRepository.
-type GitRepository struct {
-	ID            string     `json:"id"`
-	Name          string     `json:"name"`
-	URL           string     `json:"url"`
-	Project       GitProject `json:"project"`
-	DefaultBranch string     `json:"defaultBranch"`
-	Size          int64      `json:"size"`
-	RemoteURL     string     `json:"remoteUrl"`
-	WebURL        string     `json:"webUrl"`
-}
-
-func (g gitRoutes) repository(p identity.Project, r repos.Repository) GitRepository {
-	page := fmt.Sprintf("%s/%s/_git/%s", g.url, url.PathEscape(p.Name), url.PathEscape(r.Name))
-	return GitRepository{ID: string(r.ID), Name: r.Name, URL: fmt.Sprintf("%s/%s/_apis/git/repositories/%s", g.url, url.PathEscape(p.Name), r.ID),
-		Project: GitProject{string(p.ID), p.Name, "wellFormed"}, DefaultBranch: "refs/heads/" + r.DefaultBranch, Size: r.Size, RemoteURL: page, WebURL: page}
-}
-
-func (g gitRoutes) listRepositories(w http.ResponseWriter, r request) error {
-	all, err := g.repos.List(r.Context(), r.project.ID)
-	if err != nil {
-		return err
-	}
-	var out []GitRepository
-	for _, one := range all {
-		out = append(out, g.repository(r.project, one))
-	}
-	return list(w, out)
-}
-
-// find is the repository that the path names; zero when the path names none.
-func (g gitRoutes) find(r request) (repos.Repository, error) {
-	name := chi.URLParam(r.Request, "repo")
-	if name == "" {
-		return repos.Repository{}, nil
-	}
-	if decoded, err := url.PathUnescape(name); err == nil {
-		name = decoded
-	}
-	return g.repos.Find(r.Context(), r.project.ID, name)
-}
-
-func (g gitRoutes) getRepository(w http.ResponseWriter, r request) error {
-	repo, err := g.find(r)
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, g.repository(r.project, repo))
-	return nil
-}
 
 // IdentityRef is Azure DevOps' short form of somebody.
 type IdentityRef struct {
@@ -187,7 +100,7 @@ func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullReq
 		CreationDate: p.Created, ClosedBy: identityRef(p.ClosedBy), ClosedDate: when(p.Closed), Title: p.Title, Description: p.Description,
 		SourceRefName: p.Source, TargetRefName: p.Target, MergeStatus: string(p.MergeStatus), MergeFailureMessage: p.MergeReason, IsDraft: p.Draft,
 		LastMergeSourceCommit: commitRef(p.SourceCommit), LastMergeTargetCommit: commitRef(p.TargetCommit), LastMergeCommit: commitRef(p.MergeCommit),
-		Reviewers: []GitReviewer{}, SupportsIterations: true}
+		SupportsIterations: true}
 	if len(p.Conflicts) > 0 {
 		out.MergeFailureMessage = "conflicts in " + strings.Join(p.Conflicts, ", ")
 	}
@@ -196,9 +109,16 @@ func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullReq
 	}
 	out.URL = fmt.Sprintf("%s/pullRequests/%d", out.Repository.URL, p.ID)
 	out.Links.Web.Href = fmt.Sprintf("%s/pullrequest/%d", out.Repository.WebURL, p.ID)
+	var err error
+	out.Reviewers, err = g.reviewers(r, p)
+	return out, err
+}
+
+func (g gitRoutes) reviewers(r request, p repos.PullRequest) ([]GitReviewer, error) {
 	voters, err := g.repos.Reviewers(r.Context(), p.ID)
+	out := []GitReviewer{}
 	for _, v := range voters {
-		out.Reviewers = append(out.Reviewers, GitReviewer{*identityRef(v.Actor), int(v.Vote)})
+		out = append(out, GitReviewer{*identityRef(v.Actor), int(v.Vote)})
 	}
 	return out, err
 }
@@ -498,13 +418,9 @@ func (g gitRoutes) listReviewers(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	voters, err := g.repos.Reviewers(r.Context(), p.ID)
+	out, err := g.reviewers(r, p)
 	if err != nil {
 		return err
-	}
-	var out []GitReviewer
-	for _, v := range voters {
-		out = append(out, GitReviewer{*identityRef(v.Actor), int(v.Vote)})
 	}
 	return list(w, out)
 }

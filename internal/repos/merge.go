@@ -74,13 +74,21 @@ func (g Signature) environment(whose string) []string {
 		fmt.Sprintf("GIT_%s_DATE=%d %s", whose, max(g.Time.Unix(), 0), g.Time.Format("-0700"))}
 }
 
-// errRebaseConflict is a commit that does not fit on the new base.
-type errRebaseConflict struct {
+// check refuses what git could not write; who is "an author" or "a committer".
+func (g Signature) check(who string) error {
+	if g.Name == "" || strings.ContainsAny(g.Name+g.Email, "<>\n\x00") {
+		return slipway.Invalid("a commit needs %s with a name, without the characters < and >", who)
+	}
+	return nil
+}
+
+// rebaseConflict is a commit that does not fit on the new base.
+type rebaseConflict struct {
 	commit slipway.CommitID
 	paths  []string
 }
 
-func (e errRebaseConflict) Error() string {
+func (e rebaseConflict) Error() string {
 	return fmt.Sprintf("commit %s conflicts in %s", e.commit.Short(), strings.Join(e.paths, ", "))
 }
 
@@ -124,7 +132,7 @@ func (s *Service) pick(ctx context.Context, id slipway.RepositoryID, c Commit, o
 		return "", err
 	}
 	if len(m.conflicts) > 0 {
-		return "", errRebaseConflict{c.ID, m.conflicts}
+		return "", rebaseConflict{c.ID, m.conflicts}
 	}
 	if m.tree == top.Tree {
 		return onto, nil

@@ -91,8 +91,8 @@ func (r CompleteRequest) check(p PullRequest) error {
 	if len(r.Message) > maxNewMessage || strings.ContainsRune(r.Message, 0) {
 		return slipway.Invalid("the message of a commit has at most %d bytes", maxNewMessage)
 	}
-	if r.Committer.Name == "" || strings.ContainsAny(r.Committer.Name+r.Committer.Email, "<>\n\x00") {
-		return slipway.Invalid("a commit needs a committer with a name, without the characters < and >")
+	if err := r.Committer.check("a committer"); err != nil {
+		return err
 	}
 	switch {
 	case p.Status != PullRequestActive:
@@ -128,7 +128,7 @@ func (s *Service) completion(ctx context.Context, p PullRequest, req CompleteReq
 		return s.writeCommit(ctx, p.Repository, c)
 	case Rebase, RebaseMerge:
 		top, err := s.rebase(ctx, p.Repository, p.SourceCommit, p.TargetCommit, req.Committer)
-		var conflict errRebaseConflict
+		var conflict rebaseConflict
 		if errors.As(err, &conflict) {
 			return "", slipway.Conflict("the pull request cannot be rebased: %s; merge it, or rebase the branch and push", conflict)
 		}

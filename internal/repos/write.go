@@ -76,8 +76,8 @@ func (r CommitRequest) check() error {
 	if strings.TrimSpace(r.Message) == "" || len(r.Message) > maxNewMessage || strings.ContainsRune(r.Message, 0) {
 		return slipway.Invalid("a commit needs a message of at most %d bytes", maxNewMessage)
 	}
-	if r.Author.Name == "" || strings.ContainsAny(r.Author.Name+r.Author.Email, "<>\n\x00") {
-		return slipway.Invalid("a commit needs an author with a name, without the characters < and >")
+	if err := r.Author.check("an author"); err != nil {
+		return err
 	}
 	if len(r.Changes) == 0 || len(r.Changes) > maxChanges {
 		return slipway.Invalid("a commit needs 1 to %d changed files", maxChanges)
@@ -142,7 +142,15 @@ func (s *Service) makeCommit(ctx context.Context, req CommitRequest, parent slip
 			return "", slipway.Invalid("the commit would change nothing: branch %s has these files already", req.Branch)
 		}
 	}
-	return w.commit(ctx, req, parent, tree)
+	who := req.Author
+	if who.Time.IsZero() {
+		who.Time = s.clock.Now()
+	}
+	c := newCommit{tree: tree, message: req.Message, author: who, committer: who}
+	if !parent.IsZero() {
+		c.parents = []slipway.CommitID{parent}
+	}
+	return s.writeCommit(ctx, req.Repository, c)
 }
 
 // writer runs the steps of one commit.
@@ -216,21 +224,4 @@ func (w *writer) remove(ctx context.Context, path string, lines *bytes.Buffer) e
 		fmt.Fprintf(lines, "0 %s\t%s\n", zeroObject, name)
 	}
 	return nil
-}
-
-func (w *writer) commit(ctx context.Context, req CommitRequest, parent slipway.CommitID, tree string) (slipway.CommitID, error) {
-	when := req.Author.Time
-	if when.IsZero() {
-		when = w.s.clock.Now()
-	}
-	date := fmt.Sprintf("%d %s", when.Unix(), when.Format("-0700"))
-	w.env = append(w.env,
-		"GIT_AUTHOR_NAME="+req.Author.Name, "GIT_AUTHOR_EMAIL="+req.Author.Email, "GIT_AUTHOR_DATE="+date,
-		"GIT_COMMITTER_NAME="+req.Author.Name, "GIT_COMMITTER_EMAIL="+req.Author.Email, "GIT_COMMITTER_DATE="+date)
-	args := []string{"commit-tree", tree}
-	if !parent.IsZero() {
-		args = append(args, "-p", string(parent))
-	}
-	id, err := w.git(ctx, []byte(strings.TrimRight(req.Message, "\n")+"\n"), args...)
-	return slipway.CommitID(id), err
 }

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/go-chi/chi/v5"
+
+	"slipway/internal/boards"
+	"slipway/internal/httpx"
+	"slipway/internal/identity"
+	"slipway/internal/repos"
+)
+
+type gitRoutes struct {
+	*Server
+	repos  *repos.Service
+	boards *boards.Service
+}
+
+// AddGit serves repositories and their pull requests as Azure DevOps does.
+func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
+	g := gitRoutes{s, r, b}
+	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
+	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
+	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways
+		s.project("GET", "/git/"+pulls, identity.Read, g.listPullRequests)
+		s.project("GET", "/git/"+pulls+"/{pull}", identity.Read, g.getPullRequest)
+		of := "/git/repositories/{repo}/" + pulls
+		s.project("GET", of, identity.Read, g.listPullRequests)
+		s.project("POST", of, identity.Contribute, g.createPullRequest)
+		s.project("GET", of+"/{pull}", identity.Read, g.getPullRequest)
+		s.project("PATCH", of+"/{pull}", identity.Contribute, g.updatePullRequest)
+		s.project("GET", of+"/{pull}/commits", identity.Read, g.listCommits)
+		s.project("GET", of+"/{pull}/iterations", identity.Read, g.listIterations)
+		s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
+		s.project("GET", of+"/{pull}/reviewers", identity.Read, g.listReviewers)
+		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.vote)
+		g.addThreads(of + "/{pull}/threads")
+	}
+}
+
+// GitProject is a project as other things name it.
+type GitProject struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	State string `json:"state"` // wellFormed
+}
+
+// GitRepository is Azure DevOps' GitRepository.
+type GitRepository struct {
+	ID            string     `json:"id"`
+	Name          string     `json:"name"`
+	URL           string     `json:"url"`
+	Project       GitProject `json:"project"`
+	DefaultBranch string     `json:"defaultBranch"`
+	Size          int64      `json:"size"`
+	RemoteURL     string     `json:"remoteUrl"`
+	WebURL        string     `json:"webUrl"`
+}
+
+func (g gitRoutes) repository(p identity.Project, r repos.Repository) GitRepository {
+	page := fmt.Sprintf("%s/%s/_git/%s", g.url, url.PathEscape(p.Name), url.PathEscape(r.Name))
+	return GitRepository{ID: string(r.ID), Name: r.Name, URL: fmt.Sprintf("%s/%s/_apis/git/repositories/%s", g.url, url.PathEscape(p.Name), r.ID),
+		Project: GitProject{string(p.ID), p.Name, "wellFormed"}, DefaultBranch: "refs/heads/" + r.DefaultBranch, Size: r.Size, RemoteURL: page, WebURL: page}
+}
+
+func (g gitRoutes) listRepositories(w http.ResponseWriter, r request) error {
+	all, err := g.repos.List(r.Context(), r.project.ID)
+	if err != nil {
+		return err
+	}
+	var out []GitRepository
+	for _, one := range all {
+		out = append(out, g.repository(r.project, one))
+	}
+	return list(w, out)
+}
+
+// find is the repository that the path names; zero when the path names none.
+func (g gitRoutes) find(r request) (repos.Repository, error) {
+	name := chi.URLParam(r.Request, "repo")
+	if name == "" {
+		return repos.Repository{}, nil
+	}
+	if decoded, err := url.PathUnescape(name); err == nil {
+		name = decoded
+	}
+	return g.repos.Find(r.Context(), r.project.ID, name)
+}
+
+func (g gitRoutes) getRepository(w http.ResponseWriter, r request) error {
+	repo, err := g.find(r)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, g.repository(r.project, repo))
+	return nil
+}

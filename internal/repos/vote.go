@@ -1,0 +1,102 @@
+package repos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+)
+
+// Vote is a reviewer's opinion, in Azure Repos' numbers.
+type Vote int
+
+// The votes.
+const (
+	VoteApproved                Vote = 10
+	VoteApprovedWithSuggestions Vote = 5
+	VoteNone                    Vote = 0
+	VoteWaitingForAuthor        Vote = -5
+	VoteRejected                Vote = -10
+)
+
+// String is the vote in people's words.
+func (v Vote) String() string {
+	switch v {
+	case VoteApproved:
+		return "approved"
+	case VoteApprovedWithSuggestions:
+		return "approved with suggestions"
+	case VoteWaitingForAuthor:
+		return "waiting for the author"
+	case VoteRejected:
+		return "rejected"
+	}
+	return "no vote"
+}
+
+// Reviewer is somebody who looks at a pull request.
+type Reviewer struct {
+	Actor slipway.Actor
+	Vote  Vote
+	Voted time.Time
+}
+
+// VotePullRequest notes a vote on an active pull request, in place of the reviewer's earlier one.
+func (s *Service) VotePullRequest(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, v Vote) error {
+	switch v {
+	case VoteApproved, VoteApprovedWithSuggestions, VoteNone, VoteWaitingForAuthor, VoteRejected:
+	default:
+		bad := slipway.Invalid("a vote is 10 (approved), 5 (approved with suggestions), 0 (none), -5 (waiting for the author) or -10 (rejected), not %d", v)
+		bad.Field = "vote"
+		return bad
+	}
+	p, err := s.PullRequest(ctx, id)
+	if err != nil {
+		return err
+	}
+	if p.Status != PullRequestActive {
+		return slipway.Conflict("pull request %d is %s: nobody votes on it any more", id, p.Status)
+	}
+	r, err := s.Get(ctx, p.Repository)
+	if err != nil {
+		return err
+	}
+	actor, err := json.Marshal(by)
+	if err != nil {
+		return fmt.Errorf("encode actor: %w", err)
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		const upsert = `
+			INSERT INTO pull_request_votes (pull_request, reviewer, actor, vote, voted) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (pull_request, reviewer) DO UPDATE SET actor = excluded.actor, vote = excluded.vote, voted = excluded.voted`
+		if _, err := tx.ExecContext(ctx, upsert, int64(id), by.ID, string(actor), int64(v), db.Micros(s.clock.Now())); err != nil {
+			return err
+		}
+		return s.tellPullRequest(ctx, tx, EventPullRequestVoted, r, p, by, nil)
+	})
+	if err != nil {
+		return fmt.Errorf("vote on pull request %d: %w", id, err)
+	}
+	return nil
+}
+
+// Reviewers lists those who voted, in the order of their votes.
+func (s *Service) Reviewers(ctx context.Context, id slipway.PullRequestID) ([]Reviewer, error) {
+	scan := func(row interface{ Scan(...any) error }, r *Reviewer) error {
+		var actor string
+		var voted int64
+		if err := row.Scan(&actor, &r.Vote, &voted); err != nil {
+			return err
+		}
+		r.Voted = db.Time(voted)
+		return json.Unmarshal([]byte(actor), &r.Actor)
+	}
+	list, err := db.List(ctx, s.db, scan, `SELECT actor, vote, voted FROM pull_request_votes WHERE pull_request = $1 ORDER BY voted, reviewer LIMIT 1000`, int64(id))
+	if err != nil {
+		return nil, fmt.Errorf("list reviewers of pull request %d: %w", id, err)
+	}
+	return list, nil
+}
