@@ -15,7 +15,8 @@ func traceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "trace THING", GroupID: "loop", Short: "show everything that hangs together with a thing of the loop",
 		Long: `Show everything that hangs together with a thing of the loop. THING is KIND:ID, as run:12, workitem:3, deployment:7,
-pod:NAMESPACE/NAME, image:sha256:..., commit:4f0c..., trace:0af7...; or the bare commit, digest or trace id.`,
+pullrequest:5, pod:NAMESPACE/NAME, image:sha256:..., commit:4f0c..., trace:0af7...; or AB#3, !5 for a pull request, and the bare commit,
+digest or trace id.`,
 		Args: cobra.ExactArgs(1),
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)

@@ -34,8 +34,9 @@ type narrator struct {
 	failed chan struct{}
 	ending sync.Once // of closed or failed
 
-	item               string // the work item of the line before, if it was about one
-	deployed, measured bool   // what closes the ring: a deployment has succeeded, and telemetry has come
+	first              slipway.RunID // the run whose bad end ends the round; 0 before it
+	item               string        // the work item of the line before, if it was about one
+	deployed, measured bool          // what closes the ring: a deployment has succeeded, and telemetry has come
 }
 
 // reached notes one of the two and closes the ring when both are there.
@@ -69,7 +70,7 @@ func (n *narrator) Run(ctx context.Context, log *events.Log) {
 // Closed is closed when a change has gone round the whole ring once: a deployment has succeeded and sends telemetry.
 func (n *narrator) Closed() <-chan struct{} { return n.closed }
 
-// Failed is closed when a run ended badly before any change went round.
+// Failed is closed when the first run ended badly before any change went round.
 func (n *narrator) Failed() <-chan struct{} { return n.failed }
 
 // Begin starts the measuring of a round.
@@ -149,12 +150,15 @@ func (n *narrator) run(ctx context.Context, e events.Event) {
 	}
 	link := n.link(ctx, e, fmt.Sprintf("_build/results?buildId=%d", r.Run))
 	if e.Kind == pipelines.EventRunQueued {
+		if n.first == 0 {
+			n.first = r.Run
+		}
 		n.step(3, e, fmt.Sprintf("Run %s of pipeline %s started", r.Number, r.Name), link)
 		return
 	}
 	n.terminal.Done()
 	n.terminal.Say("     Run %s has ended: %s  %s", r.Number, r.Result, link)
-	if r.Result != string(schedule.Succeeded) && r.Result != string(schedule.SucceededWithIssues) {
+	if r.Run == n.first && r.Result != string(schedule.Succeeded) && r.Result != string(schedule.SucceededWithIssues) {
 		n.ending.Do(func() { close(n.failed) })
 	}
 }
