@@ -31,37 +31,25 @@ func (i inputs) list(name string) []string {
 	return list
 }
 
-// task runs a task that is more than a script.
+// tasks are the tasks that the agent runs, by NAME@MAJOR in lower case. Those that are another spelling of a keyword have
+// become that keyword's step already. The map is never changed.
+var tasks = map[string]func(*task, inputs) error{
+	"copyfiles@2":          (*task).copyFiles,
+	"docker@2":             func(t *task, in inputs) error { return docker{t, in}.do() },
+	"kubernetesmanifest@0": (*task).kubernetesManifest,
+	"kubernetesmanifest@1": (*task).kubernetesManifest,
+	"publishtestresults@2": (*task).publishTestResults,
+}
+
+// task runs a task.
 func (t *task) task(p *plan.Task) error {
+	run, ok := tasks[strings.ToLower(fmt.Sprintf("%s@%d", p.Name, p.Major))]
+	if !ok {
+		return fmt.Errorf("this agent cannot run the task %s@%d: use the agent image of the server's release", p.Name, p.Major)
+	}
 	in := inputs{t, map[string]string{}}
 	for name, text := range p.Inputs {
 		in.m[strings.ToLower(name)] = t.text(text)
 	}
-	switch strings.ToLower(fmt.Sprintf("%s@%d", p.Name, p.Major)) {
-	case "docker@2":
-		return docker{t, in}.do()
-	case "kubernetesmanifest@1", "kubernetesmanifest@0":
-		return t.kubernetesManifest(in)
-	case "publishtestresults@2":
-		return t.publishTestResults(in)
-	case "copyfiles@2":
-		return t.copyFiles(in)
-	case "publishpipelineartifact@1":
-		return t.publish(&plan.Publish{Path: in.text("targetPath"), Artifact: in.text("artifactName")})
-	case "publishbuildartifacts@1":
-		return t.publish(&plan.Publish{Path: in.text("PathtoPublish"), Artifact: in.text("ArtifactName")})
-	case "downloadpipelineartifact@2":
-		return t.download(&plan.Download{Source: in.text("buildType"), Artifact: in.text("artifactName"), Patterns: in.text("itemPattern"), Path: in.text("targetPath")})
-	case "bash@3":
-		s := &plan.Script{Shell: plan.ShellBash, Arguments: in.text("arguments"), WorkingDirectory: in.text("workingDirectory"), FailOnStderr: in.text("failOnStderr")}
-		if strings.EqualFold(in.text("targetType"), "inline") {
-			s.Text = in.m["script"]
-		} else {
-			s.FilePath = in.text("filePath")
-		}
-		return t.script(s)
-	case "cmdline@2":
-		return t.script(&plan.Script{Shell: plan.ShellDefault, Text: in.m["script"], WorkingDirectory: in.text("workingDirectory"), FailOnStderr: in.text("failOnStderr")})
-	}
-	return fmt.Errorf("this agent cannot run the task %s@%d", p.Name, p.Major)
+	return run(t, in)
 }

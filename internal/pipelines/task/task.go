@@ -95,16 +95,7 @@ func unknown(name string, major int) error {
 	if strings.Contains(name, ".") {
 		return fmt.Errorf("task %s@%d is an extension's, which is not there: %s", name, major, useScript)
 	}
-	return fmt.Errorf("unknown task %s@%d: %s, or use one of %s", name, major, useScript, strings.Join(All(), ", "))
-}
-
-// All are the tasks, as NAME@MAJOR.
-func All() []string {
-	list := make([]string, len(definitions))
-	for i := range definitions {
-		list[i] = definitions[i].String()
-	}
-	return list
+	return fmt.Errorf("unknown task %s@%d: %s", name, major, useScript)
 }
 
 // Definitions are the tasks.

@@ -31,8 +31,7 @@ func TestFind(t *testing.T) {
 	f("azurecli@2", "task AzureCLI@2 is not there yet: run az in a bash step, with its credentials in env")
 	f("SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5",
 		"task SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5 is an extension's, which is not there: write what it does as a script or bash step")
-	f("Frobnicate@1", "unknown task Frobnicate@1: write what it does as a script or bash step, or use one of Docker@2, KubernetesManifest@1, KubernetesManifest@0, PublishTestResults@2, "+
-		"PublishPipelineArtifact@1, DownloadPipelineArtifact@2, PublishBuildArtifacts@1, CopyFiles@2, Bash@3, CmdLine@2")
+	f("Frobnicate@1", "unknown task Frobnicate@1: write what it does as a script or bash step")
 }
 
 func TestResolve(t *testing.T) {

@@ -1,0 +1,51 @@
+package task
+
+// kubernetesTasks deploy to clusters.
+var kubernetesTasks = []Definition{
+	kubernetesManifest(1),
+	kubernetesManifest(0),
+}
+
+func kubernetesManifest(major int) Definition {
+	const applyFirst = "render it in a script step and deploy the manifests"
+	return Definition{Name: "KubernetesManifest", Major: major, Title: "KubernetesManifest", Doc: "Applies manifests to a cluster, with images put into them, and waits until they are rolled out.", Inputs: []Input{
+		{Name: "action", Doc: "What to do.", Default: "deploy", Options: []string{"bake", "createSecret", "delete", "deploy", "patch", "promote", "scale", "reject"},
+			Unsupported: map[string]string{"bake": applyFirst, "createSecret": "put the secret among the manifests", "delete": "leave it out of the manifests: a deployment removes what is no longer there",
+				"patch": "change the manifests", "promote": "use strategy: none", "scale": "set replicas in the manifests", "reject": "use strategy: none"}},
+		{Name: "connectionType", Doc: "How the cluster is reached.", Default: "kubernetesServiceConnection", Options: []string{"azureResourceManager", "kubernetesServiceConnection"},
+			Unsupported: map[string]string{"azureResourceManager": "name the cluster's connection with kubernetesServiceConnection, or the environment's resource"}},
+		{Name: "kubernetesServiceConnection", Doc: "The service connection to the cluster; the environment's resource without one.", Aliases: []string{"kubernetesServiceEndpoint"}},
+		{Name: "azureSubscriptionConnection", Doc: "A subscription of Azure.", Aliases: []string{"azureSubscriptionEndpoint"}, Unsupported: map[string]string{"": "name the cluster's connection with kubernetesServiceConnection"}},
+		{Name: "azureResourceGroup", Doc: "A resource group of Azure.", Unsupported: map[string]string{"": "name the cluster's connection with kubernetesServiceConnection"}},
+		{Name: "kubernetesCluster", Doc: "A cluster of Azure.", Unsupported: map[string]string{"": "name the cluster's connection with kubernetesServiceConnection"}},
+		{Name: "useClusterAdmin", Doc: "Whether the cluster's administrator is used.", Default: "false", Boolean: true, Unsupported: map[string]string{"true": "name the cluster's connection with kubernetesServiceConnection"}},
+		{Name: "namespace", Doc: "The namespace; the environment's resource says it too."},
+		{Name: "strategy", Doc: "How it is rolled out.", Default: "none", Options: []string{"none", "canary"}, Unsupported: map[string]string{"canary": "use strategy: none"}},
+		{Name: "trafficSplitMethod", Doc: "How traffic is split for a canary.", Options: []string{"pod", "smi"}},
+		{Name: "percentage", Doc: "The share of a canary."},
+		{Name: "baselineAndCanaryReplicas", Doc: "The replicas of a canary."},
+		{Name: "manifests", Doc: "The manifest files, one a line, with patterns.", NeededFor: "action", NeededForValues: []string{"deploy"}},
+		{Name: "containers", Doc: "Images that are put into the manifests, one a line: each replaces the image of the same repository."},
+		{Name: "imagePullSecrets", Doc: "Names of pull secrets that are added to pods, one a line."},
+		{Name: "renderType", Doc: "What bake renders.", Options: []string{"helm", "kompose", "kustomize"}},
+		{Name: "dockerComposeFile", Doc: "The Compose file that bake renders."},
+		{Name: "helmChart", Doc: "The chart that bake renders."},
+		{Name: "releaseName", Doc: "The release that bake renders."},
+		{Name: "overrideFiles", Doc: "Value files for bake."},
+		{Name: "overrides", Doc: "Values for bake."},
+		{Name: "kustomizationPath", Doc: "The folder that bake renders."},
+		{Name: "resourceToPatch", Doc: "What is patched.", Options: []string{"file", "name"}},
+		{Name: "resourceFileToPatch", Doc: "The file whose resource is patched."},
+		{Name: "kind", Doc: "The kind of the resource."},
+		{Name: "name", Doc: "The name of the resource."},
+		{Name: "replicas", Doc: "The number of replicas."},
+		{Name: "mergeStrategy", Doc: "How a patch is merged.", Options: []string{"json", "merge", "strategic"}},
+		{Name: "patch", Doc: "The patch."},
+		{Name: "arguments", Doc: "More arguments of the command."},
+		{Name: "secretType", Doc: "The type of the secret.", Options: []string{"dockerRegistry", "generic"}},
+		{Name: "secretName", Doc: "The name of the secret."},
+		{Name: "secretArguments", Doc: "What is in the secret."},
+		{Name: "dockerRegistryEndpoint", Doc: "The registry of the secret."},
+		{Name: "rolloutStatusTimeout", Doc: "How many seconds the rollout may take; 0 is without a limit of its own.", Default: "0"},
+	}}
+}

@@ -1,0 +1,19 @@
+package task
+
+// testTasks publish what tests found.
+var testTasks = []Definition{
+	{Name: "PublishTestResults", Major: 2, Title: "PublishTestResults", Doc: "Publishes the results of tests, which the run then shows.", Inputs: []Input{
+		{Name: "testResultsFormat", Doc: "The format of the files.", Aliases: []string{"testRunner"}, Default: "JUnit", Options: []string{"JUnit", "NUnit", "VSTest", "XUnit", "CTest"},
+			Unsupported: map[string]string{"NUnit": "write the results as JUnit", "VSTest": "write the results as JUnit", "XUnit": "write the results as JUnit", "CTest": "write the results as JUnit"}},
+		{Name: "testResultsFiles", Doc: "Patterns of the files, one a line.", Default: "**/TEST-*.xml"},
+		{Name: "searchFolder", Doc: "The folder in which files are looked for.", Default: "$(System.DefaultWorkingDirectory)"},
+		{Name: "mergeTestResults", Doc: "Whether all files are one test run.", Default: "false", Boolean: true},
+		{Name: "failTaskOnFailedTests", Doc: "Whether the step fails if a test has failed.", Default: "false", Boolean: true},
+		{Name: "failTaskOnFailureToPublishResults", Doc: "Whether the step fails if results cannot be published.", Default: "false", Boolean: true},
+		{Name: "failTaskOnMissingResultsFile", Doc: "Whether the step fails if no file is found.", Default: "false", Boolean: true},
+		{Name: "testRunTitle", Doc: "What the test run is called."},
+		{Name: "buildPlatform", Doc: "The platform of the test run.", Aliases: []string{"platform"}},
+		{Name: "buildConfiguration", Doc: "The configuration of the test run.", Aliases: []string{"configuration"}},
+		{Name: "publishRunAttachments", Doc: "Whether the files are kept with the results.", Default: "true", Boolean: true},
+	}},
+}
