@@ -203,6 +203,17 @@ func (n *node) kill() {
 	n.cmd = nil
 }
 
+// holdAddress keeps the ingress address busy for a while, as a process of a killed node that is slow to end does.
+func (n *node) holdAddress(d time.Duration) {
+	n.t.Helper()
+	var l net.Listener
+	eventually(n.t, 30*time.Second, func() (err error) {
+		l, err = net.Listen("tcp", n.ingress)
+		return err
+	})
+	time.AfterFunc(d, func() { l.Close() })
+}
+
 // ended waits for the process; its output is read to the end first, as os/exec wants it.
 func (n *node) ended() <-chan error {
 	result := make(chan error, 1)

@@ -120,7 +120,8 @@ func TestNode(t *testing.T) {
 	t.Run("after kill -9 the pods run on", func(t *testing.T) {
 		before := n.kubectl("get", "pods", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID} {end}")
 		n.kill()
-		t.Logf("start after kill -9: %s", n.start().Round(time.Millisecond))
+		n.holdAddress(2 * time.Second)
+		t.Logf("start after kill -9, with the address held for two seconds: %s", n.start().Round(time.Millisecond))
 		after := n.kubectl("get", "pods", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID} {end}")
 		if before != after {
 			t.Errorf("pods and containers changed from\n%s to\n%s", before, after)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,19 +54,39 @@ func preflight(c *config.Config, programs string) error {
 	return nil
 }
 
-// listen opens the ingress listener on the host; nil when there is none.
-func listen(c *config.Config) (*net.TCPListener, error) {
+// listen opens the ingress listener on the host, if there is one. After a kill the predecessor's processes may take a moment
+// to end, and have the listener until then: that is waited for.
+func (s *Supervisor) listen(ctx context.Context) error {
+	c := s.Config
 	if c.Ingress.Listen == "" {
-		return nil, nil
+		return nil
 	}
-	l, err := net.Listen("tcp", c.Ingress.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("address %s is in use: end the program that listens there or choose another ingress.listen", c.Ingress.Listen)
+	wait := time.Duration(0)
+	if node(c).FindOwner() == c.State {
+		wait = c.Patient(addressLimit)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("listen for ingress: %w", err)
+	end := time.Now().Add(wait)
+	for {
+		l, err := net.Listen("tcp", c.Ingress.Listen)
+		if err == nil {
+			defer l.Close() // the copy stays open
+			if s.ingress, err = l.(*net.TCPListener).File(); err != nil {
+				return fmt.Errorf("hand ingress listener on: %w", err)
+			}
+			return nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("listen for ingress: %w", err)
+		}
+		if !time.Now().Before(end) {
+			return fmt.Errorf("address %s is in use: end the program that listens there or choose another ingress.listen", c.Ingress.Listen)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	return l.(*net.TCPListener), nil
 }
 
 // lock makes sure that one supervisor works on a state folder. The kernel releases it, whatever ends this process.

@@ -31,6 +31,8 @@ const (
 	politeness = 5 * time.Second
 	// partLimit is how long a child process may take to end before it is killed, and containerd to answer during a stop.
 	partLimit = 5 * time.Second
+	// addressLimit is how long the processes of a killed node may take to let go of its address.
+	addressLimit = 15 * time.Second
 	// stopLimit bounds the polite part of a stop, before everything left is killed.
 	stopLimit = 25 * time.Second
 	// removeLimit bounds the removal of everything left.
@@ -65,6 +67,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	defer held.Close()
 	if err := takePlace(ctx, s.Config); err != nil {
+		return err
+	}
+	// Before anything is made: an error of it must not end the pods that a killed predecessor has left running.
+	if err := s.listen(ctx); err != nil {
 		return err
 	}
 	// The starter's thread must live until all children are gone.
@@ -139,16 +145,6 @@ func (s *Supervisor) prepare(threads context.Context) error {
 	for _, dir := range []string{c.Run(), c.Logs(), c.Logs("pods"), c.Path("images")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("make folder: %w", err)
-		}
-	}
-	l, err := listen(c)
-	if err != nil {
-		return err
-	}
-	if l != nil {
-		defer l.Close() // the copy stays open
-		if s.ingress, err = l.File(); err != nil {
-			return fmt.Errorf("hand ingress listener on: %w", err)
 		}
 	}
 	cluster := pki.Cluster{Dir: c.PKI(), NodeName: c.NodeName(), Node: net.IP(c.NodeAddress.AsSlice()), Service: net.IP(c.KubernetesService().AsSlice()),
