@@ -1,0 +1,6 @@
+// Package localrun runs a pipeline file on the machine where it lies: the same compiler, scheduler and agent as the
+// server's, with facts kept in memory and the agents' door served on the loopback interface.
+//
+// Steps run on the machine itself. What a run has checked out is the working tree as it is, with what is not committed
+// yet; neither the repository nor its index is changed. Deployment jobs are shown and skipped.
+package localrun

@@ -1,0 +1,281 @@
+package localrun
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"slipway"
+	"slipway/internal/httpx"
+	"slipway/internal/pipelines/job"
+)
+
+// door answers the agents of one run, as package jobserver does at a server.
+type door struct {
+	token  string
+	folder string // of the artifacts
+
+	mu        sync.Mutex
+	jobs      map[slipway.JobID]*work
+	artifacts map[string]slipway.JobID // by name: who published it
+}
+
+// work is one job with its agent, as far as the agent has told.
+type work struct {
+	instance   string
+	assignment job.Assignment
+	lines      func(step int, text string) // takes whole lines of the logs
+	canceled   chan struct{}               // closed when the job is to stop
+	end        chan job.Completion         // has room for one
+
+	mu      sync.Mutex
+	sizes   map[int]int64  // of the logs, by step
+	partial map[int][]byte // ends of logs without a line's end
+	steps   map[int]job.StepRecord
+	tests   []job.TestRun
+	begun   bool
+	over    bool
+}
+
+const (
+	maxBody   = 64 << 20 // of a report, in bytes
+	maxWait   = 25 * time.Second
+	maxTarget = 512 // bytes of an artifact's name
+)
+
+func (d *door) handler(logger *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request, *work) error{
+		"POST /_slipway/jobs/{job}/start":           d.start,
+		"POST /_slipway/jobs/{job}/logs/{step}":     d.appendLog,
+		"POST /_slipway/jobs/{job}/report":          d.report,
+		"GET /_slipway/jobs/{job}/control":          d.control,
+		"POST /_slipway/jobs/{job}/tests":           d.publishTests,
+		"POST /_slipway/jobs/{job}/summaries":       d.summary,
+		"PUT /_slipway/jobs/{job}/artifacts/{name}": d.putArtifact,
+		"GET /_slipway/jobs/{job}/artifacts":        d.listArtifacts,
+		"GET /_slipway/jobs/{job}/artifacts/{name}": d.getArtifact,
+		"POST /_slipway/jobs/{job}/complete":        d.complete,
+	} {
+		mux.Handle(pattern, httpx.JSON(logger, d.forJob(h)))
+	}
+	mux.Handle("/", httpx.JSON(logger, func(http.ResponseWriter, *http.Request) error {
+		return slipway.Unsupported("this needs a server: a run on this machine does not have it")
+	}))
+	return mux
+}
+
+func (d *door) forJob(h func(http.ResponseWriter, *http.Request, *work) error) httpx.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+d.token)) != 1 {
+			return slipway.Unauthenticated("send the job's token")
+		}
+		id, err := strconv.ParseInt(r.PathValue("job"), 10, 64)
+		if err != nil {
+			return slipway.NotFound("there is no job %q", r.PathValue("job"))
+		}
+		d.mu.Lock()
+		j := d.jobs[slipway.JobID(id)]
+		d.mu.Unlock()
+		if j == nil {
+			return slipway.NotFound("there is no job %d", id)
+		}
+		return h(w, r, j)
+	}
+}
+
+func (d *door) start(w http.ResponseWriter, _ *http.Request, j *work) error {
+	j.mu.Lock()
+	j.begun = true
+	j.mu.Unlock()
+	httpx.WriteJSON(w, http.StatusOK, j.assignment)
+	return nil
+}
+
+// appendLog takes what is new of a log, however often it is sent.
+func (d *door) appendLog(w http.ResponseWriter, r *http.Request, j *work) error {
+	step, err := strconv.Atoi(r.PathValue("step"))
+	if err != nil {
+		return slipway.Invalid("step %q is no number", r.PathValue("step"))
+	}
+	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	if err != nil || offset < 0 {
+		return slipway.Invalid("offset %q is no number", r.URL.Query().Get("offset"))
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, job.MaxLogChunk))
+	if err != nil {
+		return slipway.Unavailable("the log did not arrive whole").Because(err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	size := j.sizes[step]
+	if offset <= size && offset+int64(len(data)) > size {
+		fresh := append(j.partial[step], data[size-offset:]...)
+		size = offset + int64(len(data))
+		j.sizes[step] = size
+		end := lastLine(fresh)
+		j.partial[step] = slices.Clone(fresh[end:])
+		if end > 0 {
+			j.lines(step, string(fresh[:end]))
+		}
+	}
+	httpx.WriteJSON(w, http.StatusOK, job.LogPosition{Size: size})
+	return nil
+}
+
+// lastLine is the length of what consists of whole lines.
+func lastLine(text []byte) int {
+	for i := len(text); i > 0; i-- {
+		if text[i-1] == '\n' {
+			return i
+		}
+	}
+	return 0
+}
+
+func (d *door) report(w http.ResponseWriter, r *http.Request, j *work) error {
+	var report job.Report
+	if err := httpx.ReadJSON(w, r, maxBody, &report); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, st := range report.Steps {
+		j.steps[st.ID] = st
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// control answers when the job is to stop, and else after some seconds.
+func (d *door) control(w http.ResponseWriter, r *http.Request, j *work) error {
+	seconds, _ := strconv.Atoi(r.URL.Query().Get("seconds"))
+	ctx, cancel := context.WithTimeout(r.Context(), min(time.Duration(max(seconds, 0))*time.Second, maxWait))
+	defer cancel()
+	var news job.Control
+	select {
+	case <-j.canceled:
+		news.Cancel = true
+	case <-ctx.Done():
+	}
+	httpx.WriteJSON(w, http.StatusOK, news)
+	return nil
+}
+
+func (d *door) publishTests(w http.ResponseWriter, r *http.Request, j *work) error {
+	var tests job.TestRun
+	if err := httpx.ReadJSON(w, r, maxBody, &tests); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tests = slices.DeleteFunc(j.tests, func(old job.TestRun) bool { return old.Step == tests.Step && old.Title == tests.Title })
+	j.tests = append(j.tests, tests)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// summary is taken and not shown: the log says what the step did.
+func (d *door) summary(w http.ResponseWriter, r *http.Request, _ *work) error {
+	var s job.Summary
+	if err := httpx.ReadJSON(w, r, maxBody, &s); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (d *door) complete(w http.ResponseWriter, r *http.Request, j *work) error {
+	var end job.Completion
+	if err := httpx.ReadJSON(w, r, maxBody, &end); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.over {
+		j.over = true
+		j.end <- end
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// file is where an artifact lies, as the tar file that the agent sends.
+func (d *door) file(name string) string { return filepath.Join(d.folder, fmt.Sprintf("%x.tar", name)) }
+
+func (d *door) putArtifact(w http.ResponseWriter, r *http.Request, j *work) error {
+	name := r.PathValue("name")
+	if name == "" || len(name) > maxTarget/4 {
+		return slipway.Invalid("artifact name %q: use up to %d characters", name, maxTarget/4)
+	}
+	id := j.assignment.Job
+	d.mu.Lock()
+	owner, taken := d.artifacts[name]
+	d.mu.Unlock()
+	if taken && owner != id {
+		return slipway.Conflict("artifact %q exists already: another job of the run published it", name)
+	}
+	file, err := os.CreateTemp(d.folder, "upload-*")
+	if err != nil {
+		return fmt.Errorf("store artifact %q: %w", name, err)
+	}
+	size, err := io.Copy(file, http.MaxBytesReader(w, r.Body, job.MaxArtifact))
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), d.file(name))
+	}
+	if err != nil {
+		os.Remove(file.Name())
+		return slipway.Unavailable("artifact %q did not arrive whole", name).Because(err)
+	}
+	d.mu.Lock()
+	d.artifacts[name] = id
+	d.mu.Unlock()
+	httpx.WriteJSON(w, http.StatusCreated, job.Artifact{Name: name, Size: size})
+	return nil
+}
+
+// names are the artifacts, in order.
+func (d *door) names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names := make([]string, 0, len(d.artifacts))
+	for name := range d.artifacts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (d *door) listArtifacts(w http.ResponseWriter, _ *http.Request, _ *work) error {
+	list := []job.Artifact{}
+	for _, name := range d.names() {
+		list = append(list, job.Artifact{Name: name})
+	}
+	httpx.WriteJSON(w, http.StatusOK, list)
+	return nil
+}
+
+func (d *door) getArtifact(w http.ResponseWriter, r *http.Request, _ *work) error {
+	name := r.PathValue("name")
+	if !slices.Contains(d.names(), name) {
+		return slipway.NotFound("the run has no artifact %q", name)
+	}
+	file, err := os.Open(d.file(name))
+	if err != nil {
+		return fmt.Errorf("read artifact %q: %w", name, err)
+	}
+	defer file.Close()
+	w.Header().Set("Content-Type", "application/x-tar")
+	_, _ = io.Copy(w, file) // a client that went away asks again
+	return nil
+}
