@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway/internal/api"
+	"slipway/internal/pipelines/plan"
 )
 
 // projectFlag gives the commands about one project their --project flag.
@@ -85,7 +87,10 @@ func runsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "runs [NUMBER]", GroupID: "loop", Short: "list the runs of pipelines, or show the stages, jobs and steps of one", Args: cobra.MaximumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	cancel := cmd.Flags().Bool("cancel", false, "cancel the run")
-	retry := cmd.Flags().Bool("retry", false, "run its failed jobs again")
+	retry := cmd.Flags().Bool("retry", false, "run its failed jobs again, and what depends on them")
+	stage := cmd.Flags().String("stage", "", "with --retry: of this stage alone")
+	job := cmd.Flags().String("job", "", "with --retry: this job alone, as STAGE.JOB, whatever it came to, and what depends on it")
+	all := cmd.Flags().Bool("all", false, "with --retry and --stage: all jobs of the stage, whatever they came to")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := readAccess(*data)
 		if err != nil {
@@ -102,6 +107,10 @@ func runsCommand() *cobra.Command {
 		switch {
 		case *cancel:
 			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"status": "cancelling"}, nil)
+		case *retry && *job != "":
+			err = retryJob(cmd.Context(), a, path, *project, *job)
+		case *retry && *stage != "":
+			err = a.call(cmd.Context(), http.MethodPatch, path+"/stages/"+url.PathEscape(*stage), map[string]any{"state": "retry", "forceRetryAllJobs": *all}, nil)
 		case *retry:
 			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"retry": true}, nil)
 		}
@@ -111,6 +120,27 @@ func runsCommand() *cobra.Command {
 		return showRun(cmd, a, path)
 	}
 	return cmd
+}
+
+// retryJob finds the job of the run by its name and runs it again.
+func retryJob(ctx context.Context, a access, path, project, name string) error {
+	var timeline struct {
+		Records []api.TimelineRecord `json:"records"`
+	}
+	if err := a.call(ctx, http.MethodGet, path+"/timeline", nil, &timeline); err != nil {
+		return err
+	}
+	var names []string
+	for _, r := range timeline.Records {
+		if r.Type != "Job" {
+			continue
+		}
+		if strings.EqualFold(r.Identifier, name) || strings.EqualFold(strings.TrimPrefix(r.Identifier, plan.DefaultStage+"."), name) {
+			return a.call(ctx, http.MethodPost, fmt.Sprintf("/%s/_apis/slipway/jobs/%d/retry", url.PathEscape(project), r.Job), nil, nil)
+		}
+		names = append(names, strings.TrimPrefix(r.Identifier, plan.DefaultStage+"."))
+	}
+	return fmt.Errorf("the run has no job %q; it has: %s", name, strings.Join(names, ", "))
 }
 
 func listRuns(cmd *cobra.Command, a access, path string) error {
@@ -167,7 +197,7 @@ func logsCommand() *cobra.Command {
 			if r.Type == "Job" {
 				fmt.Printf("##[section]%s: %s\n", r.Identifier, firstOf(r.Result, r.State))
 			}
-			if r.Log == nil {
+			if r.Log == nil || r.Log.Size == 0 {
 				continue
 			}
 			fmt.Printf("##[group]%s: %s\n", r.Name, firstOf(r.Result, r.State))

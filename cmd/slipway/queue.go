@@ -232,7 +232,7 @@ func (f *follower) record(ctx context.Context, r api.TimelineRecord) error {
 		if r.Reason != "" {
 			state += ", " + r.Reason
 		}
-		if r.State != "" && f.states[r.ID] != state && r.Identifier != plan.DefaultStage {
+		if r.State != "pending" && f.states[r.ID] != state && r.Identifier != plan.DefaultStage {
 			f.states[r.ID] = state
 			fmt.Fprintf(f.out, "##[section]%s: %s\n", strings.TrimPrefix(r.Identifier, plan.DefaultStage+"."), state)
 		}

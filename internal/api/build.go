@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -29,15 +30,19 @@ func (s *Server) AddPipelines(p *pipelines.Service) {
 	s.project("POST", "/build/builds", identity.Contribute, b.queueBuild)
 	s.project("GET", "/build/builds/{build}", identity.Read, b.get)
 	s.project("PATCH", "/build/builds/{build}", identity.Contribute, b.update)
+	s.project("PATCH", "/build/builds/{build}/stages/{stage}", identity.Contribute, b.updateStage)
 	s.project("GET", "/build/builds/{build}/timeline", identity.Read, b.timeline)
-	s.project("GET", "/slipway/jobs/{job}/steps/{step}/log", identity.Read, b.log)
+	s.project("POST", "/slipway/jobs/{job}/retry", identity.Contribute, b.retryJob)
+	s.project("GET", "/build/builds/{build}/logs", identity.Read, b.logs)
+	s.project("GET", "/build/builds/{build}/logs/{log}", identity.Read, b.log)
+	s.project("GET", "/build/builds/{build}/artifacts", identity.Read, b.artifacts)
 }
 
 // Build is a run as `GET build/builds` shows it.
 type Build struct {
 	ID            int64      `json:"id"`
 	BuildNumber   string     `json:"buildNumber"`
-	Status        string     `json:"status"`           // notStarted, inProgress, completed
+	Status        string     `json:"status"`           // notStarted, inProgress, cancelling, completed
 	Result        string     `json:"result,omitempty"` // succeeded, partiallySucceeded, failed, canceled
 	QueueTime     *time.Time `json:"queueTime,omitempty"`
 	StartTime     *time.Time `json:"startTime,omitempty"`
@@ -71,6 +76,9 @@ func (b buildRoutes) build(p identity.Project, r pipelines.Run) Build {
 	out := Build{ID: int64(r.ID), BuildNumber: r.Number, Status: buildStatus(r.State), Result: buildResult(r.Result),
 		QueueTime: when(r.Queued), StartTime: when(r.Started), FinishTime: when(r.Finished),
 		SourceBranch: r.Ref, SourceVersion: string(r.Commit), Reason: r.Reason}
+	if r.Canceled && r.State != pipelines.RunCompleted {
+		out.Status = "cancelling"
+	}
 	out.Definition.ID, out.Definition.Name = int64(r.Pipeline), r.PipelineName
 	for _, problem := range r.Problems {
 		out.Problems = append(out.Problems, ValidationResult{"error", problem.String()})
@@ -184,101 +192,66 @@ func (b buildRoutes) update(w http.ResponseWriter, r request) error {
 	return b.get(w, r)
 }
 
-// TimelineRecord is a stage, job or step as `GET build/builds/{id}/timeline` shows it.
-type TimelineRecord struct {
-	ID         string     `json:"id"`
-	ParentID   string     `json:"parentId,omitempty"`
-	Type       string     `json:"type"` // Stage, Job, Task
-	Name       string     `json:"name"`
-	Identifier string     `json:"identifier,omitempty"`
-	State      string     `json:"state"`
-	Result     string     `json:"result,omitempty"`
-	Order      int        `json:"order"`
-	Attempt    int        `json:"attempt,omitempty"`
-	StartTime  *time.Time `json:"startTime,omitempty"`
-	FinishTime *time.Time `json:"finishTime,omitempty"`
-	Reason     string     `json:"currentOperation,omitempty"`
-	Log        *LogLink   `json:"log,omitempty"`
-}
-
-// LogLink says where a step's log is.
-type LogLink struct {
-	URL  string `json:"url"`
-	Size int64  `json:"size"`
-}
-
-func (b buildRoutes) timeline(w http.ResponseWriter, r request) error {
+// updateStage runs the failed jobs of a stage again ({"state":"retry"}), or all of them ({"forceRetryAllJobs":true} beside
+// it), or starts one that waits for a person ({"state":"run"}). Clients send the state by its name or number.
+func (b buildRoutes) updateStage(w http.ResponseWriter, r request) error {
 	run, err := b.run(r)
 	if err != nil {
 		return err
 	}
-	t, err := b.pipelines.Timeline(r.Context(), run.ID)
+	var body struct {
+		State             any  `json:"state"`
+		ForceRetryAllJobs bool `json:"forceRetryAllJobs"`
+	}
+	if err := httpx.ReadJSON(w, r.Request, 64<<10, &body); err != nil {
+		return err
+	}
+	stage := chi.URLParam(r.Request, "stage")
+	switch strings.ToLower(fmt.Sprint(body.State)) {
+	case "retry", "1":
+		err = b.pipelines.Retry(r.Context(), run.ID, schedule.Again{Stage: stage, All: body.ForceRetryAllJobs}, r.caller.Actor)
+	case "run", "2":
+		err = b.pipelines.StartStage(r.Context(), run.ID, stage)
+	case "cancel", "0":
+		err = slipway.Unsupported("a stage is not canceled by itself: cancel the run")
+	default:
+		err = slipway.Invalid(`send {"state":"retry"} to run the failed jobs of the stage again, or {"state":"run"} to start one that waits`)
+	}
 	if err != nil {
 		return err
 	}
-	records := []TimelineRecord{}
-	for i, stage := range t.Stages {
-		id := fmt.Sprintf("stage-%d-%s", run.ID, stage.Name)
-		records = append(records, TimelineRecord{ID: id, Type: "Stage", Name: stage.Title, Identifier: stage.Name, Order: i + 1,
-			State: string(stage.State), Result: string(stage.Result), Attempt: stage.Attempt,
-			StartTime: when(stage.Started), FinishTime: when(stage.Finished), Reason: stage.Reason})
-		for j, job := range stage.Jobs {
-			jobID := fmt.Sprintf("job-%d", job.ID)
-			records = append(records, TimelineRecord{ID: jobID, ParentID: id, Type: "Job", Name: job.Title, Identifier: stage.Name + "." + job.Name, Order: j + 1,
-				State: string(job.State), Result: string(job.Result), Attempt: job.Attempt,
-				StartTime: when(job.Started), FinishTime: when(job.Finished), Reason: job.Reason})
-			for _, step := range job.Steps {
-				records = append(records, TimelineRecord{ID: fmt.Sprintf("step-%d-%d", job.ID, step.ID), ParentID: jobID, Type: "Task", Name: step.DisplayName, Order: step.ID,
-					State: string(step.State), Result: string(step.Result), StartTime: when(micros(step.Started)), FinishTime: when(micros(step.Finished)),
-					Log: &LogLink{URL: fmt.Sprintf("%s/%s/_apis/slipway/jobs/%d/steps/%d/log", b.url, url.PathEscape(r.project.Name), job.ID, step.ID), Size: step.LogSize}})
-			}
-		}
+	return b.get(w, r)
+}
+
+// retryJob runs a job of a stage that is over again, whatever it came to, and what depends on it.
+func (b buildRoutes) retryJob(w http.ResponseWriter, r request) error {
+	job, run, err := b.job(r)
+	if err != nil {
+		return err
 	}
-	httpx.WriteJSON(w, http.StatusOK, map[string]any{"id": run.ID.String(), "records": records})
+	if err := b.pipelines.Retry(r.Context(), run.ID, schedule.Again{Stage: job.Stage, Job: job.Name}, r.caller.Actor); err != nil {
+		return err
+	}
+	if run, err = b.pipelines.Get(r.Context(), run.ID); err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, b.build(r.project, run))
 	return nil
 }
 
-// micros is a moment as agents report it: microseconds since 1970, 0 while not known.
-func micros(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(n).UTC()
-}
-
-// log answers with a step's log from ?offset= on as text; X-Log-Size and X-Log-Complete say whether there is more.
-func (b buildRoutes) log(w http.ResponseWriter, r request) error {
+// job finds the job and makes sure that it is of the authorized project.
+func (b buildRoutes) job(r request) (pipelines.Job, pipelines.Run, error) {
 	id, err := r.number("job")
 	if err != nil {
-		return err
-	}
-	step, err := strconv.Atoi(chi.URLParam(r.Request, "step"))
-	if err != nil {
-		return slipway.Invalid("step %q is not a number", chi.URLParam(r.Request, "step"))
+		return pipelines.Job{}, pipelines.Run{}, err
 	}
 	job, err := b.pipelines.Job(r.Context(), slipway.JobID(id))
 	if err != nil {
-		return err
+		return job, pipelines.Run{}, err
 	}
 	run, err := b.pipelines.Get(r.Context(), job.Run)
-	if err != nil {
-		return err
+	if err == nil && run.Project != r.project.ID {
+		err = slipway.NotFound("there is no job %d", id)
 	}
-	if run.Project != r.project.ID {
-		return slipway.NotFound("there is no job %d", id)
-	}
-	offset, err := strconv.ParseInt("0"+r.URL.Query().Get("offset"), 10, 64)
-	if err != nil {
-		return slipway.Invalid("offset %q is not a number", r.URL.Query().Get("offset"))
-	}
-	l, err := b.pipelines.ReadLog(r.Context(), job.ID, step, offset, 0)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("X-Log-Size", strconv.FormatInt(l.Size, 10))
-	w.Header().Set("X-Log-Complete", strconv.FormatBool(l.Complete))
-	_, err = w.Write(l.Data)
-	return err
+	return job, run, err
 }

@@ -30,6 +30,7 @@ func New(ident *identity.Service, logger *slog.Logger, externalURL string) *Serv
 	s.router.NotFound(httpx.JSON(logger, func(_ http.ResponseWriter, r *http.Request) error {
 		return slipway.NotFound("Slipway does not serve %s %s", r.Method, r.URL.Path)
 	}).ServeHTTP)
+	s.addLocations()
 	return s
 }
 

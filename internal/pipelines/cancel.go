@@ -70,7 +70,7 @@ func (s *Service) RetryFailed(ctx context.Context, id slipway.RunID, by slipway.
 			default:
 				continue
 			}
-			next, err := schedule.Retry(sit.plan, facts, name)
+			next, err := schedule.Retry(sit.plan, facts, schedule.Again{Stage: name})
 			if err != nil {
 				return err
 			}
@@ -80,6 +80,21 @@ func (s *Service) RetryFailed(ctx context.Context, id slipway.RunID, by slipway.
 		}
 		if len(reset.Stages) == 0 {
 			return slipway.Conflict("run %s has nothing that failed", sit.run.Number)
+		}
+		return s.applyReset(ctx, tx, sit, reset, by)
+	})
+}
+
+// Retry runs a stage that is over again, or jobs of it, each as its next attempt, and the stages that depend on it. Its
+// checks are asked for again. A stage that is not over is a conflict, as is one of a run that is being canceled.
+func (s *Service) Retry(ctx context.Context, id slipway.RunID, again schedule.Again, by slipway.Actor) error {
+	return s.change(ctx, id, func(tx *db.Tx, sit *situation) error {
+		if sit.run.Canceled && sit.run.State != RunCompleted {
+			return slipway.Conflict("run %s is being canceled: wait until it is over", sit.run.Number)
+		}
+		reset, err := schedule.Retry(sit.plan, sit.facts, again)
+		if err != nil {
+			return err
 		}
 		return s.applyReset(ctx, tx, sit, reset, by)
 	})
@@ -98,6 +113,9 @@ func (s *Service) applyReset(ctx context.Context, tx *db.Tx, sit *situation, res
 		if err := s.putJob(ctx, tx, j, nil); err != nil {
 			return err
 		}
+	}
+	if sit.run.State != RunCompleted {
+		return nil
 	}
 	const reopen = `UPDATE pipeline_runs SET state = $1, result = '', canceled = FALSE, canceled_by = '', finished = 0 WHERE id = $2`
 	if _, err := tx.ExecContext(ctx, reopen, string(RunRunning), int64(sit.run.ID)); err != nil {

@@ -377,6 +377,37 @@ func TestRejectRetryCancel(t *testing.T) {
 	})
 }
 
+func TestOneJobOfAStageRunsAgain(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := setup(t, d), context.Background()
+		id := w.push("jobs:\n- job: A\n  steps: [{bash: a}]\n- job: B\n  dependsOn: A\n  steps: [{bash: b}]\n- job: C\n  steps: [{bash: c}]\n")[0].ID
+		if err := w.Retry(ctx, id, schedule.Again{Stage: "__default", All: true}, slipway.System); slipway.CodeOf(err) != slipway.CodeConflict {
+			t.Errorf("a stage that runs: %v", err)
+		}
+		for _, name := range []string{"A", "B", "C"} {
+			w.do(id, "__default."+name, job.Completion{Result: schedule.Succeeded})
+		}
+		if got := w.result(id); got != schedule.Succeeded {
+			t.Fatalf("result %q", got)
+		}
+		if err := w.Retry(ctx, id, schedule.Again{Stage: "__default", Job: "B"}, slipway.System); err != nil {
+			t.Fatal(err)
+		}
+		timeline := w.timeline(id)
+		if b := timeline["__default.B"]; b.Attempt != 2 || b.State != schedule.Queued || len(b.Earlier) != 1 {
+			t.Errorf("B is %+v, want its second attempt queued", b)
+		}
+		if a := timeline["__default.A"]; a.Attempt != 1 || a.Result != schedule.Succeeded {
+			t.Errorf("A is %+v, want it as it was", a)
+		}
+		w.do(id, "__default.B", job.Completion{Result: schedule.Failed})
+		if got := w.result(id); got != schedule.Failed {
+			t.Errorf("after the second attempt of B the run is %q", got)
+		}
+	})
+}
+
 // Whatever pieces a log comes in, again and again, the log has each byte once.
 func TestLog(t *testing.T) {
 	t.Parallel()

@@ -67,7 +67,7 @@ func (s *Service) PutTests(ctx context.Context, id slipway.JobID, t job.TestRun)
 			}
 		}
 		tx.AfterCommit(func() { s.changed(j.Run) })
-		return nil
+		return s.noteFlaky(ctx, tx, &row, j.Run, t.Results)
 	})
 }
 

@@ -39,6 +39,7 @@ func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
 	s.Project("GET", "/_build/log/live", identity.Read, p.liveLog)
 	s.Project("GET", "/_build/artifact", identity.Read, p.artifact)
 	s.Project("GET", "/_build/tests", identity.Read, p.tests)
+	s.Project("GET", "/_build/test", identity.Read, p.test)
 	s.Project("GET", "/_library", identity.Read, p.groups)
 	s.Project("POST", "/_library", identity.Administer, p.changeGroup)
 }
@@ -274,6 +275,12 @@ func (p pipelinesPages) change(w http.ResponseWriter, r *http.Request, v View) e
 		err = p.pipelines.Cancel(r.Context(), t.Run.ID, v.Caller.Actor)
 	case "retry":
 		err = p.pipelines.RetryFailed(r.Context(), t.Run.ID, v.Caller.Actor)
+	case "retry-stage":
+		err = p.pipelines.Retry(r.Context(), t.Run.ID, schedule.Again{Stage: r.FormValue("stage")}, v.Caller.Actor)
+	case "rerun-stage":
+		err = p.pipelines.Retry(r.Context(), t.Run.ID, schedule.Again{Stage: r.FormValue("stage"), All: true}, v.Caller.Actor)
+	case "rerun-job":
+		err = p.pipelines.Retry(r.Context(), t.Run.ID, schedule.Again{Stage: r.FormValue("stage"), Job: r.FormValue("job")}, v.Caller.Actor)
 	case "start-stage":
 		err = p.pipelines.StartStage(r.Context(), t.Run.ID, r.FormValue("stage"))
 	default:

@@ -177,11 +177,16 @@ func TestRunPages(t *testing.T) {
 	if err := s.Complete(ctx, id, job.Completion{Result: schedule.Failed, Reason: "it broke"}); err != nil {
 		t.Fatal(err)
 	}
-	if body := s.get(page, "it broke", "Retry failed jobs", "skipped"); strings.Contains(body, "sse-connect") {
+	if body := s.get(page, "it broke", "Retry failed jobs", "skipped", `value="retry-stage"`, `value="rerun-job"`); strings.Contains(body, "sse-connect") {
 		t.Error("the page of a run that is over still waits for news")
 	}
 	s.post("/_build/results", url.Values{"buildId": {run.String()}, "do": {"retry"}})
 	s.get(page, "attempt 2", "Cancel")
+	if err := s.Complete(ctx, s.job(run, "Build.make"), job.Completion{Result: schedule.Failed}); err != nil {
+		t.Fatal(err)
+	}
+	s.post("/_build/results", url.Values{"buildId": {run.String()}, "do": {"rerun-job"}, "stage": {"Build"}, "job": {"make"}})
+	s.get(page, "attempt 3", "Cancel")
 	s.post("/_build/results", url.Values{"buildId": {run.String()}, "do": {"cancel"}})
 	s.get(page, "Canceled by", "ada")
 }

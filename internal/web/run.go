@@ -16,30 +16,30 @@ import (
 	"slipway"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
-	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 )
 
 type runView struct {
 	runRow
-	Form      string // where the buttons post to
-	ID        slipway.RunID
-	Trace     string
-	Live      string // "" once the run is over
-	Problems  []pipelines.FileProblem
-	Warnings  []plan.Warning
-	Sources   []sourceRow
-	Columns   [][]stageBox
-	Jobs      []jobRow
-	Tags      []string
-	By        string // who canceled
-	MayCancel bool
-	MayRetry  bool
-	Artifacts []artifactRow
-	Tests     []testRow
-	Summaries []summaryRow
-	Log       *logView
+	Form        string // where the buttons post to
+	ID          slipway.RunID
+	Trace       string
+	Live        string // "" once the run is over
+	Problems    []pipelines.FileProblem
+	Warnings    []plan.Warning
+	Sources     []sourceRow
+	Columns     [][]stageBox
+	Jobs        []jobRow
+	Tags        []string
+	By          string // who canceled
+	MayCancel   bool
+	MayRetry    bool
+	Artifacts   []artifactRow
+	Tests       []testRow
+	TestChanges testChanges
+	Summaries   []summaryRow
+	Log         *logView
 }
 
 // sourceRow is a run of another pipeline that the run takes artifacts from.
@@ -53,10 +53,13 @@ type stageBox struct {
 	Jobs, Done                       int
 	Attempt                          int
 	Waits                            bool // for a person to start it
+	MayRetry, MayRerun               bool // what failed of it; all of it
 }
 
 type jobRow struct {
 	Title, Stage, State, Reason, Took, Note string
+	InStage, Name                           string // of the rerun
+	MayRerun                                bool
 	Attempt                                 int
 	Steps                                   []stepRow
 }
@@ -82,12 +85,6 @@ type artifactFile struct {
 	Size      int64
 }
 
-type testRow struct {
-	Title, URL                     string
-	Total, Passed, Failed, Skipped int
-	Took                           string
-}
-
 type summaryRow struct {
 	Name string
 	Text templ.Component
@@ -110,7 +107,7 @@ func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) erro
 	if err != nil {
 		return err
 	}
-	if err := p.addExtras(r.Context(), v, &view, t.Run.ID); err != nil {
+	if err := p.addExtras(r.Context(), v, &view, &t.Run); err != nil {
 		return err
 	}
 	if view.Log, err = p.chosenLog(r, v, t); err != nil {
@@ -143,17 +140,21 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 		}
 		view.Sources = append(view.Sources, sourceRow{Alias: s.Alias, Run: other.PipelineName + " " + other.Number, URL: runURL(v, other.ID), Triggered: s.Triggered})
 	}
-	view.Columns = stageColumns(t.Stages, mayChange)
+	mayRerun := mayChange && (over || !run.Canceled)
+	view.Columns = stageColumns(t.Stages, mayChange, mayRerun)
 	for i := range t.Stages {
-		for k := range t.Stages[i].Jobs {
-			view.Jobs = append(view.Jobs, p.jobRow(v, &t.Stages[i], &t.Stages[i].Jobs[k], query))
+		st := &t.Stages[i]
+		for k := range st.Jobs {
+			row := p.jobRow(v, st, &st.Jobs[k], query)
+			row.MayRerun = mayRerun && st.State == schedule.Completed && len(row.Steps) > 0
+			view.Jobs = append(view.Jobs, row)
 		}
 	}
 	return view, nil
 }
 
 // stageColumns puts each stage one column behind those that it depends on.
-func stageColumns(stages []pipelines.TimelineStage, mayChange bool) [][]stageBox {
+func stageColumns(stages []pipelines.TimelineStage, mayChange, mayRerun bool) [][]stageBox {
 	depth := map[string]int{}
 	var columns [][]stageBox
 	for i := range stages {
@@ -169,6 +170,10 @@ func stageColumns(stages []pipelines.TimelineStage, mayChange bool) [][]stageBox
 		box := stageBox{Name: st.Name, Title: stageTitle(st), State: stateWord(string(st.State), string(st.Result)), Reason: st.Reason, Took: span(st.Started, st.Finished),
 			Jobs: len(st.Jobs), Attempt: st.Attempt}
 		box.Waits = mayChange && st.State == schedule.Pending && st.Waits
+		if mayRerun && st.State == schedule.Completed && !st.Unwanted {
+			failed := st.Result == schedule.Failed || st.Result == schedule.Canceled
+			box.MayRetry, box.MayRerun = failed, !failed && len(st.Jobs) > 0 && st.Result != schedule.Skipped
+		}
 		for _, j := range st.Jobs {
 			if j.State == schedule.Completed {
 				box.Done++
@@ -181,7 +186,7 @@ func stageColumns(stages []pipelines.TimelineStage, mayChange bool) [][]stageBox
 
 func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines.TimelineJob, query url.Values) jobRow {
 	row := jobRow{Title: j.Title, Stage: stageTitle(st), State: stateWord(string(j.State), string(j.Result)), Reason: j.Reason, Took: span(j.Started, j.Finished),
-		Note: j.PodNote, Attempt: j.Attempt}
+		Note: j.PodNote, Attempt: j.Attempt, InStage: st.Name, Name: j.Name}
 	for _, s := range j.Steps {
 		step := stepRow{Title: s.DisplayName, State: stateWord(string(s.State), string(s.Result)), Reason: s.Reason, Percent: s.Percent,
 			Took: span(time.UnixMicro(s.Started), time.UnixMicro(s.Finished))}
@@ -207,7 +212,8 @@ func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines
 const filesOnPage = 50
 
 // addExtras adds artifacts, test results and summaries.
-func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, id slipway.RunID) error {
+func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, run *pipelines.Run) error {
+	id := run.ID
 	artifacts, err := p.pipelines.Artifacts(ctx, id)
 	if err != nil {
 		return err
@@ -224,13 +230,8 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, id
 		}
 		view.Artifacts = append(view.Artifacts, row)
 	}
-	tests, err := p.pipelines.TestRuns(ctx, id)
-	if err != nil {
+	if err := p.addTests(ctx, v, view, run); err != nil {
 		return err
-	}
-	for _, t := range tests {
-		view.Tests = append(view.Tests, testRow{Title: t.Title, Total: t.Total, Passed: t.Passed, Failed: t.Failed, Skipped: t.Skipped, Took: Duration(t.Duration),
-			URL: fmt.Sprintf("%s?buildId=%d&testRun=%d", v.URL("_build", "tests"), id, t.ID)})
 	}
 	summaries, err := p.pipelines.Summaries(ctx, id)
 	if err != nil {
@@ -282,7 +283,7 @@ func (p pipelinesPages) liveRun(w http.ResponseWriter, r *http.Request, v View) 
 		}
 		view, err := p.runView(r, v, t)
 		if err == nil {
-			err = p.addExtras(r.Context(), v, &view, t.Run.ID)
+			err = p.addExtras(r.Context(), v, &view, &t.Run)
 		}
 		if err == nil {
 			err = sendEvent(r, w, runLive(view))
@@ -473,58 +474,4 @@ func (p pipelinesPages) artifact(w http.ResponseWriter, r *http.Request, v View)
 	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	_, _ = io.Copy(w, content)
 	return nil
-}
-
-type testsView struct {
-	Run, RunTitle, Title string
-	Results              []testResultRow
-}
-
-type testResultRow struct{ Suite, Name, State, Took, Message, Detail string }
-
-func (p pipelinesPages) tests(w http.ResponseWriter, r *http.Request, v View) error {
-	t, err := p.found(r, v)
-	if err != nil {
-		return err
-	}
-	id, _ := strconv.ParseInt(r.URL.Query().Get("testRun"), 10, 64)
-	runs, err := p.pipelines.TestRuns(r.Context(), t.Run.ID)
-	if err != nil {
-		return err
-	}
-	view := testsView{Run: runURL(v, t.Run.ID), RunTitle: t.Run.PipelineName + " " + t.Run.Number}
-	for _, one := range runs {
-		if one.ID == id {
-			view.Title = one.Title
-		}
-	}
-	if view.Title == "" {
-		return slipway.NotFound("this run has no such test results")
-	}
-	results, err := p.pipelines.TestResults(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	for _, one := range results {
-		view.Results = append(view.Results, testResultRow{Suite: one.Suite, Name: one.Name, State: testState(one.Outcome), Message: one.Message, Detail: one.Detail,
-			Took: Duration(time.Duration(one.Duration) * time.Microsecond)})
-	}
-	return p.Render(w, r, v.Titled(view.Title, "pipelines"), testsPage(view))
-}
-
-func testState(o job.TestOutcome) string {
-	if o == job.TestPassed {
-		return "succeeded"
-	}
-	return string(o)
-}
-
-// firstLine is the first line of the first text that has one.
-func firstLine(texts ...string) string {
-	for _, text := range texts {
-		if line, _, _ := strings.Cut(strings.TrimSpace(text), "\n"); line != "" {
-			return line
-		}
-	}
-	return "details"
 }

@@ -246,7 +246,7 @@ func TestEveryRetryEnds(t *testing.T) {
 			if len(failed) == 0 {
 				return
 			}
-			reset, err := Retry(p, facts, rapid.SampledFrom(failed).Draw(t, "retried"))
+			reset, err := Retry(p, facts, Again{Stage: rapid.SampledFrom(failed).Draw(t, "retried")})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,26 +15,44 @@ type Reset struct {
 	Jobs   map[string]int `json:"jobs"`
 }
 
-// Retry runs a stage that is over again: those of its jobs that did not succeed, and everything in the stages that depend on
-// it. Succeeded jobs keep their outcome and outputs; a deployment is retried from its first hook.
-func Retry(p *plan.Plan, facts Facts, stage string) (Reset, error) {
+// Again says what of a stage that is over runs again. The zero value but for Stage means its jobs that did not succeed.
+type Again struct {
+	Stage string
+	// All runs every job of the stage again, and works for one that succeeded too.
+	All bool
+	// Job, if set, runs this job alone again, whatever it came to, and the jobs of the stage that depend on it.
+	Job string
+}
+
+// Retry runs a stage that is over again, or some of its jobs, and everything in the stages that depend on it. Other jobs
+// keep their outcome and outputs; a deployment is retried from its first hook.
+func Retry(p *plan.Plan, facts Facts, again Again) (Reset, error) {
 	reset := Reset{Stages: map[string]int{}, Jobs: map[string]int{}}
-	s := p.Stage(stage)
+	s := p.Stage(again.Stage)
 	if s == nil {
-		return reset, slipway.NotFound("there is no stage %q in this run", stage)
+		return reset, slipway.NotFound("there is no stage %q in this run", again.Stage)
 	}
-	sf := facts.Stages[stage]
+	sf := facts.Stages[s.Name]
 	switch {
 	case sf.State != Completed:
 		return reset, slipway.Conflict("stage %s is not over yet", s.Title())
-	case sf.Result.good():
+	case again.Job != "" && s.Job(again.Job) == nil:
+		return reset, slipway.NotFound("there is no job %q in stage %s", again.Job, s.Title())
+	case sf.Result.good() && !again.All && again.Job == "":
 		return reset, slipway.Conflict("stage %s succeeded: there is nothing to retry", s.Title())
 	}
-	reset.Stages[stage] = attempt(sf.Attempt) + 1
-	for i := range s.Jobs {
-		resetJob(facts, s, &s.Jobs[i], false, reset)
+	reset.Stages[s.Name] = attempt(sf.Attempt) + 1
+	chosen := map[string]bool{}
+	if again.Job != "" {
+		chosen = dependentJobs(s, again.Job)
 	}
-	for _, d := range dependents(p, stage) {
+	for i := range s.Jobs {
+		j := &s.Jobs[i]
+		if again.Job == "" || chosen[j.Name] {
+			resetJob(facts, s, j, again.All || chosen[j.Name], reset)
+		}
+	}
+	for _, d := range dependents(p, s.Name) {
 		f := facts.Stages[d.Name]
 		if f.State == Pending && f.Attempt <= 1 {
 			continue
@@ -48,6 +66,21 @@ func Retry(p *plan.Plan, facts Facts, stage string) (Reset, error) {
 		}
 	}
 	return reset, nil
+}
+
+// dependentJobs are a job and those of its stage that depend on it, directly or not.
+func dependentJobs(s *plan.Stage, job string) map[string]bool {
+	reached := map[string]bool{job: true}
+	for grown := true; grown; {
+		grown = false
+		for i := range s.Jobs {
+			j := &s.Jobs[i]
+			if !reached[j.Name] && slices.ContainsFunc(j.DependsOn, func(name string) bool { return reached[name] }) {
+				reached[j.Name], grown = true, true
+			}
+		}
+	}
+	return reached
 }
 
 func resetJob(facts Facts, s *plan.Stage, j *plan.Job, all bool, reset Reset) {

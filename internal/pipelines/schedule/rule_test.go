@@ -445,10 +445,10 @@ stages:
   - job: J
     steps: [{script: x}]
 `).settle().end("A.Good", Succeeded, "s.x", "kept").end("A.Bad", Failed).result(Failed)
-	if _, err := Retry(w.plan, w.facts, "nowhere"); slipway.CodeOf(err) != slipway.CodeNotFound {
+	if _, err := Retry(w.plan, w.facts, Again{Stage: "nowhere"}); slipway.CodeOf(err) != slipway.CodeNotFound {
 		t.Errorf("retry of an unknown stage: %v", err)
 	}
-	reset, err := Retry(w.plan, w.facts, "A")
+	reset, err := Retry(w.plan, w.facts, Again{Stage: "A"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,7 +462,7 @@ stages:
 		t.Errorf("attempt %d", a)
 	}
 	w.end("A.Bad", Succeeded).isRunning("A.Next").end("A.Next", Succeeded).isRunning("B.J").end("B.J", Succeeded).result(Succeeded)
-	if _, err := Retry(w.plan, w.facts, "A"); slipway.CodeOf(err) != slipway.CodeConflict {
+	if _, err := Retry(w.plan, w.facts, Again{Stage: "A"}); slipway.CodeOf(err) != slipway.CodeConflict {
 		t.Errorf("retry of a stage that succeeded: %v", err)
 	}
 }
@@ -479,7 +479,7 @@ jobs:
   strategy: {runOnce: {preDeploy: {steps: [{script: x}]}, deploy: {steps: [{script: x}]}}}
 `).settle().check("__default", ChecksApproved).end("__default.M.a", Succeeded).end("__default.M.b", Failed).end("__default.D.preDeploy", Succeeded).
 		end("__default.D.deploy", Failed).result(Failed)
-	reset, err := Retry(w.plan, w.facts, "__default")
+	reset, err := Retry(w.plan, w.facts, Again{Stage: "__default"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -489,4 +489,51 @@ jobs:
 	}
 	w.facts = w.facts.Apply(reset)
 	w.settle().check("__default", ChecksApproved).isRunning("__default.D.preDeploy", "__default.M.b")
+}
+
+func TestOneJobRunsAgainWithWhatDependsOnIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+stages:
+- stage: A
+  jobs:
+  - job: One
+    steps: [{script: x}]
+  - job: Two
+    dependsOn: One
+    steps: [{script: x}]
+  - job: Other
+    steps: [{script: x}]
+- stage: B
+  jobs:
+  - job: J
+    steps: [{script: x}]
+- stage: Apart
+  dependsOn: []
+  jobs:
+  - job: J
+    steps: [{script: x}]
+`).settle().end("A.One", Succeeded).end("A.Other", Succeeded, "s.x", "kept").end("A.Two", Succeeded).end("Apart.J", Succeeded).end("B.J", Succeeded).result(Succeeded)
+	f := func(again Again, want Reset) {
+		t.Helper()
+		reset, err := Retry(w.plan, w.facts, again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, reset); diff != "" {
+			t.Errorf("%+v (-want +got)\n%s", again, diff)
+		}
+	}
+	f(Again{Stage: "A", Job: "Two"}, Reset{Stages: map[string]int{"A": 2, "B": 2}, Jobs: map[string]int{"A.Two": 2, "B.J": 2}})
+	f(Again{Stage: "A", Job: "One"}, Reset{Stages: map[string]int{"A": 2, "B": 2}, Jobs: map[string]int{"A.One": 2, "A.Two": 2, "B.J": 2}})
+	f(Again{Stage: "A", All: true}, Reset{Stages: map[string]int{"A": 2, "B": 2}, Jobs: map[string]int{"A.One": 2, "A.Two": 2, "A.Other": 2, "B.J": 2}})
+	if _, err := Retry(w.plan, w.facts, Again{Stage: "A", Job: "Three"}); slipway.CodeOf(err) != slipway.CodeNotFound {
+		t.Errorf("an unknown job: %v", err)
+	}
+	reset, err := Retry(w.plan, w.facts, Again{Stage: "A", Job: "One"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.facts = w.facts.Apply(reset)
+	w.settle().isRunning("A.One").end("A.One", Failed).job("A.Two", Skipped).job("A.Other", Succeeded).stage("A", Failed).stage("B", Skipped).result(Failed)
 }

@@ -98,6 +98,15 @@ func unknown(name string, major int) error {
 	return fmt.Errorf("unknown task %s@%d: %s", name, major, useScript)
 }
 
+// All are the tasks, as NAME@MAJOR.
+func All() []string {
+	list := make([]string, len(definitions))
+	for i := range definitions {
+		list[i] = definitions[i].String()
+	}
+	return list
+}
+
 // Definitions are the tasks.
 func Definitions() []Definition { return slices.Clone(definitions) }
 

@@ -1,0 +1,111 @@
+package pipelines_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+)
+
+// tested makes a run of main at a commit whose tests come to what is given; "+a" passed, "-a" failed.
+func (w *world) tested(at slipway.CommitID, outcomes ...string) slipway.RunID {
+	w.Helper()
+	ctx := context.Background()
+	w.pushes++
+	if w.source.files == nil {
+		w.source.files = map[slipway.CommitID]string{}
+	}
+	w.source.files[at] = "steps:\n- bash: test\n"
+	runs, err := w.Pushed(ctx, pipelines.Push{Event: w.pushes, Repository: "r", Ref: "refs/heads/main", After: at, PathsUnknown: true})
+	if err != nil || len(runs) != 1 {
+		w.Fatalf("%d runs, %v", len(runs), err)
+	}
+	w.publish(runs[0].ID, outcomes...)
+	return runs[0].ID
+}
+
+// publish starts the run's job, publishes its results and ends it.
+func (w *world) publish(run slipway.RunID, outcomes ...string) {
+	w.Helper()
+	ctx, id := context.Background(), w.timeline(run)["__default.Job"].ID
+	if _, err := w.Assign(ctx, id); err != nil {
+		w.Fatal(err)
+	}
+	t := job.TestRun{Step: 1, Title: "unit"}
+	end := job.Completion{Result: schedule.Succeeded}
+	for i, o := range outcomes {
+		r := job.TestResult{Suite: "s", Name: o[1:], Outcome: job.TestPassed, Duration: int64(i+1) * 1000}
+		if o[0] == '-' {
+			r.Outcome, end.Result = job.TestFailed, schedule.Failed
+		}
+		t.Results = append(t.Results, r)
+	}
+	if err := w.PutTests(ctx, id, t); err != nil {
+		w.Fatal(err)
+	}
+	if err := w.Complete(ctx, id, end); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func TestTestsAreComparedWithTheRunBefore(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := setup(t, d), context.Background()
+		compare := func(run slipway.RunID, want pipelines.TestChanges) {
+			t.Helper()
+			got, err := w.CompareTests(ctx, run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, cmp.Transformer("nil", func(l []pipelines.TestName) []pipelines.TestName { return append([]pipelines.TestName{}, l...) })); diff != "" {
+				t.Errorf("run %d (-want +got)\n%s", run, diff)
+			}
+		}
+		name := func(n string) []pipelines.TestName { return []pipelines.TestName{{Suite: "s", Name: n}} }
+		first := w.tested("1111111111111111111111111111111111111111", "+a", "-b", "+c")
+		compare(first, pipelines.TestChanges{})
+		second := w.tested("2222222222222222222222222222222222222222", "-a", "+b", "+c")
+		compare(second, pipelines.TestChanges{Baseline: first, New: name("a"), Fixed: name("b")})
+		// Nothing but chance lies between two attempts of one job: the test is flaky, and fails no longer.
+		if err := w.RetryFailed(ctx, second, slipway.System); err != nil {
+			t.Fatal(err)
+		}
+		w.publish(second, "+a", "+b", "+c")
+		compare(second, pipelines.TestChanges{Baseline: first, Fixed: name("b"), Flaky: name("a")})
+		// b does not run here, so nobody knows; a is still known to be flaky, c fails for another reason.
+		third := w.tested("3333333333333333333333333333333333333333", "+a", "-c")
+		compare(third, pipelines.TestChanges{Baseline: second, New: name("c"), Flaky: name("a")})
+
+		history, err := w.TestHistory(ctx, 1, name("a")[0], "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		type row struct {
+			Run     slipway.RunID
+			Attempt int
+			Outcome job.TestOutcome
+		}
+		var got []row
+		for _, o := range history {
+			got = append(got, row{o.Run, o.Attempt, o.Outcome})
+		}
+		if diff := cmp.Diff([]row{{third, 1, job.TestPassed}, {second, 2, job.TestPassed}, {second, 1, job.TestFailed}, {first, 1, job.TestPassed}}, got); diff != "" {
+			t.Errorf("history (-want +got)\n%s", diff)
+		}
+		if other, err := w.TestHistory(ctx, 1, name("a")[0], "refs/heads/other"); err != nil || len(other) != 0 {
+			t.Errorf("history of another branch: %v, %v", other, err)
+		}
+		slowest, err := w.SlowestTests(ctx, first, 2)
+		if err != nil || len(slowest) != 2 || slowest[0].Name != "c" || slowest[1].Name != "b" {
+			t.Errorf("slowest: %+v, %v", slowest, err)
+		}
+	})
+}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+)
+
+// testRow is a publication of test results on the page of its run.
+type testRow struct {
+	Title, URL                     string
+	Total, Passed, Failed, Skipped int
+	Took                           string
+}
+
+// testChanges are what the tests of a run came to beside those of the run before.
+type testChanges struct {
+	Baseline, BaselineURL string // "" without one
+	New, Fixed, Flaky     []testLink
+}
+
+func (c testChanges) empty() bool { return len(c.New)+len(c.Fixed)+len(c.Flaky) == 0 }
+
+type testLink struct{ Name, Suite, URL string }
+
+type testsView struct {
+	Run, RunTitle, Title string
+	Results              []testResultRow
+	Slowest              []testResultRow
+}
+
+type testResultRow struct {
+	Suite, Name, URL, State, Took, Message, Detail string
+	New, Flaky                                     bool
+}
+
+// addTests adds the test results of a run to its page.
+func (p pipelinesPages) addTests(ctx context.Context, v View, view *runView, run *pipelines.Run) error {
+	list, err := p.pipelines.TestRuns(ctx, run.ID)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	for _, t := range list {
+		view.Tests = append(view.Tests, testRow{Title: t.Title, Total: t.Total, Passed: t.Passed, Failed: t.Failed, Skipped: t.Skipped, Took: Duration(t.Duration),
+			URL: fmt.Sprintf("%s?buildId=%d&testRun=%d", v.URL("_build", "tests"), run.ID, t.ID)})
+	}
+	c, err := p.pipelines.CompareTests(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	if c.Baseline != 0 {
+		before, err := p.pipelines.Get(ctx, c.Baseline)
+		if err != nil {
+			return err
+		}
+		view.TestChanges.Baseline, view.TestChanges.BaselineURL = before.Number, runURL(v, before.ID)
+	}
+	for _, part := range []struct {
+		from []pipelines.TestName
+		to   *[]testLink
+	}{{c.New, &view.TestChanges.New}, {c.Fixed, &view.TestChanges.Fixed}, {c.Flaky, &view.TestChanges.Flaky}} {
+		for _, t := range part.from {
+			*part.to = append(*part.to, testLink{t.Name, t.Suite, testURL(v, run.Pipeline, t)})
+		}
+	}
+	return nil
+}
+
+// testURL is the page of a test's history.
+func testURL(v View, pipeline slipway.PipelineID, t pipelines.TestName) string {
+	return v.URL("_build", "test") + "?" + url.Values{"definitionId": {pipeline.String()}, "suite": {t.Suite}, "name": {t.Name}}.Encode()
+}
+
+const slowestOnPage = 10
+
+func (p pipelinesPages) tests(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	id, _ := strconv.ParseInt(r.URL.Query().Get("testRun"), 10, 64)
+	list, err := p.pipelines.TestRuns(r.Context(), t.Run.ID)
+	if err != nil {
+		return err
+	}
+	view := testsView{Run: runURL(v, t.Run.ID), RunTitle: t.Run.PipelineName + " " + t.Run.Number}
+	for _, one := range list {
+		if one.ID == id {
+			view.Title = one.Title
+		}
+	}
+	if view.Title == "" {
+		return slipway.NotFound("this run has no such test results")
+	}
+	results, err := p.pipelines.TestResults(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	slowest, err := p.pipelines.SlowestTests(r.Context(), t.Run.ID, slowestOnPage)
+	if err != nil {
+		return err
+	}
+	changes, err := p.pipelines.CompareTests(r.Context(), t.Run.ID)
+	if err != nil {
+		return err
+	}
+	marks := func(names []pipelines.TestName) map[pipelines.TestName]bool {
+		m := map[pipelines.TestName]bool{}
+		for _, name := range names {
+			m[name] = true
+		}
+		return m
+	}
+	fresh, flaky := marks(changes.New), marks(changes.Flaky)
+	row := func(one job.TestResult) testResultRow {
+		name := pipelines.TestName{Suite: one.Suite, Name: one.Name}
+		return testResultRow{Suite: one.Suite, Name: one.Name, URL: testURL(v, t.Run.Pipeline, name), State: testState(one.Outcome), Message: one.Message,
+			Detail: one.Detail, Took: Duration(time.Duration(one.Duration) * time.Microsecond), New: fresh[name], Flaky: flaky[name]}
+	}
+	for _, one := range results {
+		view.Results = append(view.Results, row(one))
+	}
+	for _, one := range slowest {
+		view.Slowest = append(view.Slowest, row(one))
+	}
+	return p.Render(w, r, v.Titled(view.Title, "pipelines"), testsPage(view))
+}
+
+func testState(o job.TestOutcome) string {
+	if o == job.TestPassed {
+		return "succeeded"
+	}
+	return string(o)
+}
+
+type testHistoryView struct {
+	Name, Suite, Pipeline string
+	Passed, Failed        int
+	Outcomes              []testOutcomeRow
+}
+
+type testOutcomeRow struct {
+	Run, URL, Branch, Commit, State, Took, Message string
+	Attempt                                        int
+	When                                           time.Time
+}
+
+// test shows what a test came to in the latest runs of its pipeline.
+func (p pipelinesPages) test(w http.ResponseWriter, r *http.Request, v View) error {
+	query := r.URL.Query()
+	id, err := strconv.ParseInt(query.Get("definitionId"), 10, 64)
+	if err != nil {
+		return slipway.Invalid("%q is no pipeline's number", query.Get("definitionId"))
+	}
+	d, err := p.pipelines.Definition(r.Context(), slipway.PipelineID(id))
+	if err == nil && d.Project != v.Project.ID {
+		err = slipway.NotFound("there is no pipeline %d in this project", id)
+	}
+	if err != nil {
+		return err
+	}
+	name := pipelines.TestName{Suite: query.Get("suite"), Name: query.Get("name")}
+	list, err := p.pipelines.TestHistory(r.Context(), d.ID, name, query.Get("branchName"))
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return slipway.NotFound("no run of pipeline %s has a test of this name", d.Name)
+	}
+	view := testHistoryView{Name: name.Name, Suite: name.Suite, Pipeline: d.Name}
+	for _, o := range list {
+		switch o.Outcome {
+		case job.TestPassed:
+			view.Passed++
+		case job.TestFailed:
+			view.Failed++
+		}
+		view.Outcomes = append(view.Outcomes, testOutcomeRow{Run: o.Number, URL: runURL(v, o.Run), Branch: strings.TrimPrefix(o.Ref, "refs/heads/"), Commit: o.Commit.Short(),
+			State: testState(o.Outcome), Took: Duration(o.Duration), Message: o.Message, Attempt: o.Attempt, When: o.Finished})
+	}
+	return p.Render(w, r, v.Titled(name.Name, "pipelines"), testHistoryPage(view))
+}
+
+// firstLine is the first line of the first text that has one.
+func firstLine(texts ...string) string {
+	for _, text := range texts {
+		if line, _, _ := strings.Cut(strings.TrimSpace(text), "\n"); line != "" {
+			return line
+		}
+	}
+	return "details"
+}
