@@ -1,7 +1,7 @@
 // Command slipway-agent runs one job in its pod: see package agent.
 //
 //	slipway-agent                 run the job that the environment names
-//	slipway-agent install FOLDER  copy this program, and docker if it lies beside it, into FOLDER (the pod's init container)
+//	slipway-agent install FOLDER  copy this program, and docker if it lies beside it (which is az too), into FOLDER (the pod's init container)
 //	slipway-agent version
 //
 // The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, and may give SLIPWAY_REGISTRY (the image registry's host),
@@ -86,7 +86,14 @@ func install(folder string) error {
 	if _, err := os.Stat(docker); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	return copyProgram(docker, filepath.Join(folder, "docker"))
+	if err := copyProgram(docker, filepath.Join(folder, "docker")); err != nil {
+		return err
+	}
+	// One file, two names: it does what it is called by.
+	if err := os.Symlink("docker", filepath.Join(folder, "az")); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("install: %w", err)
+	}
+	return nil
 }
 
 func copyProgram(from, to string) error {

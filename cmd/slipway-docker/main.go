@@ -1,6 +1,6 @@
 // Command slipway-docker is `docker` inside a job's pod. There is no engine: it builds and pushes
 // images at Slipway's builder, understands docker's own flags for that, and says of everything
-// else what to use instead.
+// else what to use instead. Called by the name az it is the program of package az, so that one static file is both.
 //
 // Environment: SLIPWAY_BUILDER_URL is the builder (unix:///PATH, or http(s)://SERVER/PATH of the
 // server's tunnel, which SLIPWAY_JOB_TOKEN opens); SLIPWAY_REGISTRY_HOST is the registry that
@@ -14,10 +14,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
 	"slipway"
+	"slipway/internal/az"
 	"slipway/internal/images"
 
 	"github.com/spf13/pflag"
@@ -27,7 +29,22 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := program{getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	if filepath.Base(os.Args[0]) == "az" {
+		os.Exit(p.az().Main(ctx, os.Args[1:]))
+	}
 	os.Exit(p.main(ctx, os.Args[1:]))
+}
+
+// az is the other program of this file, which builds with this one.
+func (p program) az() az.Program {
+	own, err := os.Executable()
+	if err != nil {
+		own = os.Args[0]
+	}
+	docker := func(ctx context.Context, stdin io.Reader, stdout io.Writer, args ...string) int {
+		return program{getenv: p.getenv, stdin: stdin, stdout: stdout, stderr: p.stderr}.main(ctx, args)
+	}
+	return az.Program{Getenv: p.getenv, Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, Docker: docker, Executable: own, Environ: os.Environ()}
 }
 
 // program is one call of docker with its surroundings.

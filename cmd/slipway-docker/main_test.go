@@ -216,7 +216,7 @@ func TestDependencies(t *testing.T) {
 	}
 	for dep := range strings.Lines(string(out)) {
 		dep = strings.TrimSpace(dep)
-		own := strings.HasPrefix(dep, "slipway/") && dep != "slipway/internal/images" && dep != "slipway/cmd/slipway-docker"
+		own := strings.HasPrefix(dep, "slipway/") && dep != "slipway/internal/images" && dep != "slipway/internal/az" && dep != "slipway/cmd/slipway-docker"
 		if own || dep == "database/sql" || dep == "testing" || strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "github.com/moby/buildkit/control") ||
 			strings.HasPrefix(dep, "github.com/moby/buildkit/executor/") || strings.HasPrefix(dep, "github.com/docker/cli") {
 			t.Errorf("docker depends on %s", dep)

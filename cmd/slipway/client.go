@@ -79,21 +79,25 @@ func (a access) call(ctx context.Context, method, path string, in, out any) erro
 }
 
 func (a access) raw(ctx context.Context, method, path string, in any) ([]byte, error) {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(b)
+	if in == nil {
+		return a.send(ctx, method, path, "", nil)
 	}
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return a.send(ctx, method, path, "application/json", bytes.NewReader(b))
+}
+
+// send sends a body as it is, and returns the answer's.
+func (a access) send(ctx context.Context, method, path, contentType string, body io.Reader) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.URL+path, body)
 	if err != nil {
 		return nil, err
 	}
 	r.SetBasicAuth("slipway", a.Token)
-	if in != nil {
-		r.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -38,11 +38,16 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 	if err != nil {
 		return err
 	}
+	networks, err := c.callNetworks()
+	if err != nil {
+		return err
+	}
 	s.pipelines, err = pipelines.Open(ctx, pipelines.Deps{
 		DB: s.db, Log: s.events, Blobs: s.blobs, Clock: clock.System{}, Secrets: s.box,
 		Source:       loop.Source{Repos: s.repos, Identity: s.identity, URL: c.ClusterURL},
 		Environments: loop.EnvironmentVariables{Environments: s.environments},
-		Tokens:       s.identity, Executor: executor, Logger: s.logger, URL: c.ClusterURL, Registry: c.Registry(),
+		Tokens:       s.identity, Executor: executor, Logger: s.logger, URL: c.ClusterURL, Registry: c.Registry(), ToolMirrors: c.ToolMirrors,
+		PublicURL: c.URL, Networks: networks,
 	})
 	if err != nil {
 		return err

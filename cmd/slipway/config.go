@@ -3,13 +3,17 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
+
+	"slipway/internal/pipelines/job"
 )
 
 // Config is everything that `slipway up` can be told; the zero value is never used, see defaults.
@@ -25,9 +29,13 @@ type Config struct {
 	Builder    string // unix:///SOCKET of a running builder, with Kubeconfig; empty for one in the cluster
 	// CacheStorageClass is the storage class of the volumes in which jobs keep their caches. The embedded node has one.
 	CacheStorageClass string
-	Node              NodeConfig
-	Sample            string // folder whose content becomes the first commit of the project "sample"
-	Verbose           bool
+	// ToolMirrors are the URLs from which jobs download tools, by the tool's name.
+	ToolMirrors map[string]string
+	Node        NodeConfig
+	// CallNetworks are the networks that pipelines' REST calls reach besides public addresses.
+	CallNetworks []string
+	Sample       string // folder whose content becomes the first commit of the project "sample"
+	Verbose      bool
 }
 
 // embeddedStorageClass is the embedded node's: folders of its state.
@@ -66,12 +74,14 @@ func (c *Config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.ClusterURL, "cluster-url", c.ClusterURL, "with --kubeconfig: URL by which the cluster's pods and nodes reach the server")
 	f.StringVar(&c.Builder, "builder", c.Builder, "with --kubeconfig: unix:///SOCKET of a slipway-builder (default: one that Slipway starts in the cluster)")
 	f.StringVar(&c.CacheStorageClass, "cache-storage-class", c.CacheStorageClass, "with --kubeconfig: storage class (ReadWriteMany) for volumes of jobs' caches (default none)")
+	f.StringToStringVar(&c.ToolMirrors, "tool-mirror", c.ToolMirrors, "TOOL=URL: where jobs download a tool from instead of its vendor ("+strings.Join(job.MirroredTools(), ", ")+"); may be given again")
 	f.StringVar(&c.Node.Name, "node-name", c.Node.Name, "name of the embedded node; nodes on one host need different ones")
 	f.StringVar(&c.Node.HostAddress, "node-host-address", c.Node.HostAddress, "host's end of the link to the embedded node")
 	f.StringVar(&c.Node.NodeAddress, "node-address", c.Node.NodeAddress, "node's end of the link")
 	f.StringVar(&c.Node.PodCIDR, "pod-cidr", c.Node.PodCIDR, "network of the embedded node's pods")
 	f.StringVar(&c.Node.ServiceCIDR, "service-cidr", c.Node.ServiceCIDR, "network of the embedded node's services")
 	f.StringVar(&c.Node.Ingress, "ingress-listen", c.Node.Ingress, "address on which the embedded node's ingresses are reached")
+	f.StringSliceVar(&c.CallNetworks, "call-network", c.CallNetworks, "network that InvokeRESTAPI in pipelines may call besides public addresses, as 10.0.0.0/8; may be repeated")
 	f.StringVar(&c.Sample, "sample", c.Sample, "create the project `sample` from this folder, once")
 	f.BoolVarP(&c.Verbose, "verbose", "v", c.Verbose, "log more")
 }
@@ -96,6 +106,12 @@ func (c *Config) complete() error {
 		c.URL = "http://" + net.JoinHostPort(host, port)
 	}
 	if c.URL, err = serverURL("--url", c.URL); err != nil {
+		return err
+	}
+	if err := checkToolMirrors(c.ToolMirrors); err != nil {
+		return err
+	}
+	if _, err := c.callNetworks(); err != nil {
 		return err
 	}
 	if c.Database == "" {
@@ -129,6 +145,19 @@ func (c *Config) completeExisting() (err error) {
 	return nil
 }
 
+// callNetworks reads CallNetworks.
+func (c *Config) callNetworks() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range c.CallNetworks {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("--call-network %q: write ADDRESS/BITS, as 10.0.0.0/8", text)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
+}
+
 // serverURL checks a URL by which this server is reached; it lies at the root of its host.
 func serverURL(flag, text string) (string, error) {
 	text = strings.TrimSuffix(text, "/")
@@ -137,6 +166,19 @@ func serverURL(flag, text string) (string, error) {
 		return "", fmt.Errorf("%s %q: write http://HOST:PORT or https://HOST", flag, text)
 	}
 	return text, nil
+}
+
+// checkToolMirrors refuses names of no tool and what is no URL.
+func checkToolMirrors(mirrors map[string]string) error {
+	for name, address := range mirrors {
+		if !slices.Contains(job.MirroredTools(), name) {
+			return fmt.Errorf("--tool-mirror %s: there is no such tool, write one of %s", name, strings.Join(job.MirroredTools(), ", "))
+		}
+		if u, err := url.Parse(address); err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return fmt.Errorf("--tool-mirror %s=%s: write TOOL=URL, as node=https://mirror.example/node", name, address)
+		}
+	}
+	return nil
 }
 
 // cacheAccessMode is how volumes of jobs' caches are mounted: jobs of a project run at the same time, on any node.

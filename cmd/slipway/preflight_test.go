@@ -105,6 +105,8 @@ func TestRefusals(t *testing.T) {
 		{"a kubeconfig that is none", existing(unreadable), []string{"the kubeconfig " + unreadable + " cannot be read", "--kubeconfig"}},
 		{"no cluster URL", []string{"--kubeconfig", away}, []string{"--cluster-url", "http://192.0.2.7:8080"}},
 		{"a cluster URL of the loopback", []string{"--kubeconfig", away, "--cluster-url", "http://localhost:8080"}, []string{"would reach themselves"}},
+		{"a mirror of no tool", existing(away, "--tool-mirror", "nodejs=https://mirror.example"), []string{"--tool-mirror nodejs: there is no such tool", "node, python"}},
+		{"a mirror without a URL", existing(away, "--tool-mirror", "node=mirror.example/node"), []string{"--tool-mirror node=mirror.example/node: write TOOL=URL"}},
 		{"a data folder that cannot be made", existing(away, "--data", "/proc/slipway"), []string{"/proc/slipway cannot be made", "--data"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

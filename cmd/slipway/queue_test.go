@@ -73,7 +73,7 @@ func TestQueueFollows(t *testing.T) {
 				t.Errorf("exit code %d, want %d", code, want)
 			}
 			for _, text := range []string{"run 1, ", "http://localhost:8080/sample/_build/results?buildId=1\n", "##[group]Make it\n2026-03-01T12:00:00.0000000Z one\n2026-03-01T12:00:00.0000000Z two\n",
-				"##[section]Build.make: ", "##[section]Ship: Skipped", "##[section]run 1: " + strings.ToLower(string(end))} {
+				"##[section]Build.make: ", "##[section]Ship: skipped", "##[section]run 1: " + strings.ToLower(string(end))} {
 				if !strings.Contains(out, text) {
 					t.Errorf("the output has no %q:\n%s", text, out)
 				}

@@ -111,6 +111,8 @@ func (n *narrator) tell(ctx context.Context, e events.Event) {
 		n.deployment(ctx, e)
 	case environments.ApprovalRequested:
 		n.approval(ctx, e)
+	case pipelines.EventValidationRequested:
+		n.validation(ctx, e)
 	case clusters.PodStarted:
 		pod, _ := e.Reference(slipway.RefPod)
 		n.step(7, e, "Container started in pod "+pod, n.link(ctx, e, "_environments"))
@@ -257,6 +259,15 @@ func (n *narrator) approval(ctx context.Context, e events.Event) {
 	}
 	n.terminal.Done()
 	n.terminal.Say("     %s waits for an approval: slipway approve %d, or %s", a.Environment, a.Approval, n.link(ctx, e, "_environments/"+url.PathEscape(a.Environment)))
+}
+
+func (n *narrator) validation(ctx context.Context, e events.Event) {
+	var v pipelines.ValidationPayload
+	if e.Decode(&v) != nil {
+		return
+	}
+	n.terminal.Done()
+	n.terminal.Say("     Run %s waits at %s: slipway resume %d, or %s", v.Number, v.Title, v.Run, n.link(ctx, e, fmt.Sprintf("_build/results?buildId=%d", v.Run)))
 }
 
 func firstLine(s string) string {

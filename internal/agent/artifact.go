@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,7 +122,14 @@ func (t *task) download(d *plan.Download) error {
 		return nil
 	}
 	run := t.work.Run
-	if source != "current" && source != "" {
+	if d.Run != "" {
+		number := strings.TrimSpace(t.text(d.Run))
+		id, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || id <= 0 {
+			return fmt.Errorf("artifacts are downloaded of a run by its number, not %q", number)
+		}
+		run = slipway.RunID(id)
+	} else if source != "current" && source != "" {
 		var ok bool
 		if run, ok = t.work.Runs[source]; !ok {
 			return fmt.Errorf("pipeline resource %q has no run whose artifacts could be downloaded", d.Source)
@@ -131,14 +139,28 @@ func (t *task) download(d *plan.Download) error {
 	if err != nil {
 		return err
 	}
+	if t.flag(d.Clean, false) {
+		if err := removeContents(t.absolute(t.text(d.Path))); err != nil {
+			return err
+		}
+	}
 	if len(names) == 0 {
 		t.log.Printf("The run has no artifacts.")
 	}
 	for i, name := range names {
 		t.log.Printf("Downloading artifact %s to %s", name, folders[i])
-		if err := t.fetchArtifact(name, run, folders[i], newPatterns(t.text(d.Patterns))); err != nil {
+		prefix := ""
+		if d.Folders {
+			prefix = name + "/"
+		}
+		if err := t.fetchArtifact(name, run, folders[i], prefix, newPatterns(t.text(d.Patterns))); err != nil {
 			return err
 		}
+	}
+	if d.Folders {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.runner.vars.PutText("BuildNumber", run.String()) // the task's output
 	}
 	return nil
 }
@@ -151,13 +173,16 @@ func (t *task) downloads(d *plan.Download, run slipway.RunID, source string) (na
 		base = filepath.Join(base, t.text(d.Source))
 	}
 	given := t.text(d.Path)
-	if given != "" {
+	switch {
+	case d.Folders:
+		base = t.absolute(given)
+	case given != "":
 		if base = given; !filepath.IsAbs(base) {
 			base = filepath.Join(t.folders.workspace, base)
 		}
 	}
 	if name := t.text(d.Artifact); name != "" {
-		if given != "" {
+		if given != "" && !d.Folders {
 			return []string{name}, []string{base}, nil
 		}
 		return []string{name}, []string{filepath.Join(base, name)}, nil
@@ -173,14 +198,15 @@ func (t *task) downloads(d *plan.Download, run slipway.RunID, source string) (na
 	return names, folders, nil
 }
 
-func (t *task) fetchArtifact(name string, run slipway.RunID, folder string, patterns patterns) error {
+// fetchArtifact writes the files of an artifact that the patterns choose, which see their names behind the prefix.
+func (t *task) fetchArtifact(name string, run slipway.RunID, folder, prefix string, patterns patterns) error {
 	err := t.client.again(t.ctx, func() error {
 		resp, err := t.client.send(t.ctx, "GET", artifactPath(name, run), "", nil)
 		if err != nil {
 			return err
 		}
 		defer resp.Body.Close()
-		n, err := readTar(resp.Body, folder, patterns)
+		n, err := readTar(resp.Body, folder, prefix, patterns)
 		if err == nil {
 			t.log.Printf("%d files", n)
 		}
@@ -193,7 +219,7 @@ func (t *task) fetchArtifact(name string, run slipway.RunID, folder string, patt
 }
 
 // readTar writes the files of a tar file that match below a folder. What breaks off while reading is tried again.
-func readTar(r io.Reader, folder string, patterns patterns) (int, error) {
+func readTar(r io.Reader, folder, prefix string, patterns patterns) (int, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return 0, err
 	}
@@ -211,7 +237,7 @@ func readTar(r io.Reader, folder string, patterns patterns) (int, error) {
 		if err != nil {
 			return n, errTemporary{err}
 		}
-		if h.Typeflag != tar.TypeReg || !patterns.match(path.Clean(h.Name)) {
+		if h.Typeflag != tar.TypeReg || !patterns.match(prefix+path.Clean(h.Name)) {
 			continue
 		}
 		if err := writeFile(root, filepath.FromSlash(path.Clean(h.Name)), fs.FileMode(h.Mode).Perm(), tr); err != nil {

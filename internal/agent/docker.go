@@ -1,7 +1,11 @@
 package agent
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,9 +17,22 @@ import (
 type docker struct {
 	*task
 	in inputs
+	// outputs are the files that hold what the commands wrote.
+	outputs *[]string
 }
 
+func newDocker(t *task, in inputs) docker { return docker{t, in, new([]string)} }
+
+// do runs the command and sets DockerOutput to the files of its output, one a line.
 func (d docker) do() error {
+	err := d.command()
+	if len(*d.outputs) > 0 {
+		d.setOutput("DockerOutput", strings.Join(*d.outputs, "\n"))
+	}
+	return err
+}
+
+func (d docker) command() error {
 	switch command := strings.ToLower(d.in.text("command")); command {
 	case "", "buildandpush":
 		if d.in.text("arguments") != "" {
@@ -27,9 +44,15 @@ func (d docker) do() error {
 	case "push":
 		return d.push()
 	case "login":
-		return d.login()
+		return d.login(d.host())
 	case "logout":
 		return d.exec("logout", d.host())
+	case "tag", "images", "version":
+		words, err := splitWords(d.in.text("arguments"))
+		if err != nil {
+			return err
+		}
+		return d.exec(append([]string{command}, words...)...)
 	default:
 		return fmt.Errorf("the command %q of Docker@2 is not one that Slipway runs", command)
 	}
@@ -46,11 +69,11 @@ func (d docker) host() string {
 var hostForm = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?$|^localhost(:[0-9]+)?$|^[A-Za-z0-9.-]+:[0-9]+$`)
 
 // login works for Slipway's own registry by the job's token, without a password; others need their own login in a script.
-func (d docker) login() error {
-	if d.host() != d.registry() {
-		return fmt.Errorf("log in to %s with `docker login` in a script step, with its password in env", d.host())
+func (d docker) login(host string) error {
+	if host != d.registry() {
+		return fmt.Errorf("log in to %s with `docker login` in a script step, with its password in env", host)
 	}
-	p := process{name: "docker", args: []string{"login", "--username", "job", "--password-stdin", d.host()}, stdin: strings.NewReader(d.config.Token)}
+	p := process{name: "docker", args: []string{"login", "--username", "job", "--password-stdin", host}, stdin: strings.NewReader(d.config.Token)}
 	d.log.Printf("##[command]docker %s", strings.Join(p.args, " "))
 	return d.run(p)
 }
@@ -65,15 +88,19 @@ func (d docker) images() ([]string, error) {
 	if len(tags) == 0 {
 		tags = []string{d.vars.Text(variable.BuildBuildID)}
 	}
-	// In Slipway's own registry an image belongs to a project, whose name is the first part.
-	if key := strings.ToLower(d.vars.Text(variable.SystemTeamProject)); d.host() == d.registry() && key != "" && !strings.HasPrefix(repository, key+"/") {
-		repository = key + "/" + repository
-	}
 	list := make([]string, len(tags))
 	for i, tag := range tags {
-		list[i] = d.host() + "/" + repository + ":" + tag
+		list[i] = d.full(d.host(), repository) + ":" + tag
 	}
 	return list, nil
+}
+
+// full is an image's name in a registry. In Slipway's own an image belongs to a project, whose name is the first part.
+func (d docker) full(host, repository string) string {
+	if key := strings.ToLower(d.vars.Text(variable.SystemTeamProject)); host == d.registry() && key != "" && !strings.HasPrefix(repository, key+"/") {
+		repository = key + "/" + repository
+	}
+	return host + "/" + repository
 }
 
 func (d docker) build(push bool) error {
@@ -86,8 +113,9 @@ func (d docker) build(push bool) error {
 		context = filepath.Dir(file)
 	}
 	args := []string{"build", "--file", file}
-	if d.in.flag("addPipelineData", true) {
-		args = append(args, d.labels()...)
+	args = append(args, d.labels(d.in.flag("addPipelineData", true))...)
+	if d.in.flag("addBaseImageData", true) {
+		args = append(args, baseLabels(file)...)
 	}
 	if push || d.in.text("repository") != "" {
 		images, err := d.images()
@@ -131,24 +159,29 @@ func (d docker) dockerfile() (string, error) {
 }
 
 // labels say in the image where it comes from, with the names that Azure's task gives and those of the OCI image specification
-// (annotations.md).
-func (d docker) labels() []string {
+// (annotations.md): the server and the commit always, the rest of the run when all are wanted.
+func (d docker) labels(all bool) []string {
 	v := d.vars.Text
-	var args []string
-	for _, label := range [][2]string{
+	list := [][2]string{
 		{"com.azure.dev.image.system.teamfoundationcollectionuri", v(variable.SystemCollectionURI)},
-		{"com.azure.dev.image.system.teamproject", v(variable.SystemTeamProject)},
-		{"com.azure.dev.image.build.repository.name", v(variable.BuildRepositoryName)},
 		{"com.azure.dev.image.build.sourceversion", v(variable.BuildSourceVersion)},
-		{"com.azure.dev.image.build.repository.uri", v(variable.BuildRepositoryURI)},
-		{"com.azure.dev.image.build.sourcebranchname", v(variable.BuildSourceBranchName)},
-		{"com.azure.dev.image.build.definitionname", v(variable.BuildDefinitionName)},
-		{"com.azure.dev.image.build.buildnumber", v(variable.BuildBuildNumber)},
-		{"com.azure.dev.image.build.builduri", v(variable.BuildBuildURI)},
-		{"com.azure.dev.image.build.requestedfor", v(variable.BuildRequestedFor)},
 		{"org.opencontainers.image.revision", v(variable.BuildSourceVersion)},
 		{"org.opencontainers.image.source", v(variable.BuildRepositoryURI)},
-	} {
+	}
+	if all {
+		list = append(list, [][2]string{
+			{"com.azure.dev.image.system.teamproject", v(variable.SystemTeamProject)},
+			{"com.azure.dev.image.build.repository.name", v(variable.BuildRepositoryName)},
+			{"com.azure.dev.image.build.repository.uri", v(variable.BuildRepositoryURI)},
+			{"com.azure.dev.image.build.sourcebranchname", v(variable.BuildSourceBranchName)},
+			{"com.azure.dev.image.build.definitionname", v(variable.BuildDefinitionName)},
+			{"com.azure.dev.image.build.buildnumber", v(variable.BuildBuildNumber)},
+			{"com.azure.dev.image.build.builduri", v(variable.BuildBuildURI)},
+			{"com.azure.dev.image.build.requestedfor", v(variable.BuildRequestedFor)},
+		}...)
+	}
+	var args []string
+	for _, label := range list {
 		if label[1] != "" {
 			args = append(args, "--label", label[0]+"="+label[1])
 		}
@@ -173,7 +206,107 @@ func (d docker) push() error {
 	return nil
 }
 
+// exec runs docker, shows what it writes, in which logging commands mean nothing since it comes from Dockerfiles of anybody,
+// and keeps it in a file.
 func (d docker) exec(args ...string) error {
+	_, err := d.output("", args...)
+	return err
+}
+
+// maxDockerOutput bounds how much of a command's output is kept; what an output file holds is the beginning.
+const maxDockerOutput = 16 << 20
+
+// output is exec in a folder; it gives what docker wrote to its standard output.
+func (d docker) output(dir string, args ...string) (string, error) {
 	d.log.Printf("##[command]docker %s", strings.Join(args, " "))
-	return d.run(process{name: "docker", args: args})
+	shown := &stepLog{spool: d.log.spool, mask: d.mask}
+	out, all := &limited{max: maxDockerOutput}, &limited{max: maxDockerOutput}
+	err := d.run(process{name: "docker", args: args, dir: dir, stdout: io.MultiWriter(shown, out, all), stderr: io.MultiWriter(shown, all)})
+	shown.Flush()
+	return out.String(), errors.Join(err, d.keep(args[0], all.Bytes()))
+}
+
+// limited keeps the beginning of what is written to it.
+type limited struct {
+	bytes.Buffer
+	max int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if room := l.max - l.Len(); room > 0 {
+		l.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+// keep writes a command's output to a file, with secrets masked as in the log.
+func (d docker) keep(command string, output []byte) error {
+	folder := filepath.Join(d.folders.temp, "task_outputs")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("keep docker's output: %w", err)
+	}
+	file, err := os.CreateTemp(folder, command+"_*.txt")
+	if err != nil {
+		return fmt.Errorf("keep docker's output: %w", err)
+	}
+	_, err = file.WriteString(d.mask.Mask(string(output)))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("keep docker's output: %w", err)
+	}
+	*d.outputs = append(*d.outputs, file.Name())
+	return nil
+}
+
+// setOutput sets a variable for the steps that follow, and if the step has a name an output of it.
+func (t *task) setOutput(name, text string) {
+	lines := t.setVariable(commandOf(name, text, false))
+	if t.step.Name != "" {
+		lines = append(lines, t.setVariable(commandOf(name, text, true))...)
+	}
+	for _, line := range lines {
+		t.log.Printf("%s", line)
+	}
+}
+
+func commandOf(name, text string, output bool) command {
+	properties := map[string]string{"variable": name}
+	if output {
+		properties["isoutput"] = "true"
+	}
+	return command{name: "task.setvariable", properties: properties, text: text}
+}
+
+// baseLabels name the image that the last stage of a Dockerfile begins with, and its digest if the file has it. An image that
+// an argument names is not known here.
+func baseLabels(dockerfile string) []string {
+	b, err := os.ReadFile(dockerfile)
+	if err != nil {
+		return nil // the build says so
+	}
+	base, stages := "", map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(strings.ToLower(line))
+		if len(fields) < 2 || fields[0] != "from" {
+			continue
+		}
+		fields = fields[1:]
+		for len(fields) > 1 && strings.HasPrefix(fields[0], "--") { // --platform=...
+			fields = fields[1:]
+		}
+		if base = fields[0]; stages[base] != "" {
+			base = stages[base]
+		}
+		if len(fields) == 3 && fields[1] == "as" {
+			stages[fields[2]] = base
+		}
+	}
+	if base == "" || base == "scratch" || strings.Contains(base, "$") {
+		return nil
+	}
+	name, digest, digested := strings.Cut(base, "@")
+	args := []string{"--label", "image.base.ref.name=" + name}
+	if digested {
+		args = append(args, "--label", "image.base.digest="+digest)
+	}
+	return args
 }

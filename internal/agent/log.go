@@ -6,7 +6,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"slipway/internal/pipelines/mask"
 )
+
+// masker keeps secrets out of logs and reports.
+type masker = mask.Masker
 
 // maxLine is the longest line; a longer one is broken.
 const maxLine = 256 << 10

@@ -3,6 +3,7 @@ package agent
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,9 @@ import (
 
 // obey does what a logging command asks for and returns the lines to show for it.
 func (t *task) obey(c command) []string {
+	if target := t.step.Target; target != nil && target.Restricted && !slices.Contains(restrictedCommands, c.name) {
+		return []string{"##[warning]" + c.name + " is not obeyed, since the step's target restricts its commands."}
+	}
 	switch c.name {
 	case "task.setvariable":
 		return t.setVariable(c)
@@ -60,6 +64,17 @@ func (t *task) obey(c command) []string {
 	return nil
 }
 
+// restrictedCommands are those that `commands: restricted` leaves.
+var restrictedCommands = []string{"task.complete", "task.debug", "task.logdetail", "task.logissue", "task.prependpath", "task.setprogress",
+	"task.setsecret", "task.settaskvariable", "task.setvariable", "telemetry.publish"}
+
+// settable reports whether the step may set a variable.
+func (t *task) settable(name string) bool {
+	target := t.step.Target
+	return target == nil || !target.LimitsVariables ||
+		slices.ContainsFunc(target.Settable, func(allowed string) bool { return strings.EqualFold(allowed, name) })
+}
+
 // fail makes the step fail though its program may end well.
 func (t *task) fail() {
 	t.mu.Lock()
@@ -71,6 +86,9 @@ func (t *task) setVariable(c command) []string {
 	name := strings.TrimSpace(c.properties["variable"])
 	if name == "" {
 		return []string{"##[warning]task.setvariable names no variable."}
+	}
+	if !t.settable(name) {
+		return []string{"##[warning]Variable " + name + " keeps its value, since it is not among settableVariables of the step's target."}
 	}
 	secret, output := c.flag("issecret"), c.flag("isoutput")
 	if secret {

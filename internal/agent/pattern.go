@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -11,16 +12,31 @@ import (
 )
 
 // patterns are globs, one a line; a later `!pattern` takes out what earlier ones let in. No pattern matches everything.
+// Of the extended globs, ?(a|b) and @(a|b) are known.
 type patterns []string
 
 func newPatterns(text string) patterns {
 	var list patterns
 	for _, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			list = append(list, line)
+			list = append(list, alternatives(line))
 		}
 	}
 	return list
+}
+
+// extended is ?(a|b), which is one of these or nothing, or @(a|b), which is one of these.
+var extended = regexp.MustCompile(`([?@])\(([^()]*)\)`)
+
+// alternatives writes the extended globs of minimatch as lists in braces.
+func alternatives(pattern string) string {
+	return extended.ReplaceAllStringFunc(pattern, func(one string) string {
+		list := strings.ReplaceAll(one[2:len(one)-1], "|", ",")
+		if one[0] == '?' {
+			list = "," + list
+		}
+		return "{" + list + "}"
+	})
 }
 
 // match says whether a path with slashes is chosen. As in Azure, case matters on Linux, and `**` alone means every file.
@@ -44,7 +60,16 @@ const maxFound = 1_000_000
 
 // find lists the files below a folder that the patterns choose, as absolute paths in order. A pattern may be absolute,
 // or relative to the folder. Folders named .git and node_modules are not searched unless a pattern names them.
-func find(folder string, list patterns) ([]string, error) {
+func find(folder string, list patterns) ([]string, error) { return search(folder, list, walk) }
+
+// findEverything is find in all folders, and through links to folders, as Azure's task library does.
+func findEverything(folder string, list patterns) ([]string, error) {
+	return search(folder, list, walkEverything)
+}
+
+type walkFunc func(folder string, list patterns) ([]string, error)
+
+func search(folder string, list patterns, walk walkFunc) ([]string, error) {
 	relative := make(patterns, 0, len(list))
 	for _, pattern := range list {
 		bare, exclude := strings.CutPrefix(pattern, "!")
@@ -55,7 +80,7 @@ func find(folder string, list patterns) ([]string, error) {
 			rel, err := filepath.Rel(folder, bare)
 			if err != nil || strings.HasPrefix(rel, "..") {
 				base, _ := doublestar.SplitPattern(filepath.ToSlash(bare))
-				return findOutside(base, bare, list)
+				return findOutside(base, bare, list, walk)
 			}
 			bare = rel
 		} else if info, err := os.Stat(filepath.Join(folder, bare)); err == nil && info.IsDir() {
@@ -71,7 +96,7 @@ func find(folder string, list patterns) ([]string, error) {
 }
 
 // findOutside serves an absolute pattern that leads out of the folder: all patterns are then read from its own base.
-func findOutside(base, pattern string, list patterns) ([]string, error) {
+func findOutside(base, pattern string, list patterns, walk walkFunc) ([]string, error) {
 	if len(list) == 1 {
 		rel, err := filepath.Rel(base, pattern)
 		if err != nil {
@@ -85,7 +110,7 @@ func findOutside(base, pattern string, list patterns) ([]string, error) {
 			continue
 		}
 		b, _ := doublestar.SplitPattern(filepath.ToSlash(one))
-		found, err := findOutside(b, one, patterns{one})
+		found, err := findOutside(b, one, patterns{one}, walk)
 		if err != nil {
 			return nil, err
 		}
@@ -124,6 +149,46 @@ func walk(folder string, list patterns) ([]string, error) {
 		}
 		return nil
 	})
+	slices.Sort(found)
+	return found, err
+}
+
+// walkEverything leaves out what is no file, and links that lead back to a folder on the way.
+func walkEverything(folder string, list patterns) ([]string, error) {
+	real, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	visited := 0
+	var visit func(from string, way []string) error
+	visit = func(from string, way []string) error {
+		return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return nil //nolint:nilerr // unreadable folders are no reason to fail
+			}
+			if visited++; visited > maxFound {
+				return fs.SkipAll
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				return nil //nolint:nilerr // a link that leads nowhere
+			}
+			if info.IsDir() {
+				to, err := filepath.EvalSymlinks(path)
+				if err != nil || slices.ContainsFunc(way, func(w string) bool { return w == to || strings.HasPrefix(w, to+"/") }) {
+					return nil //nolint:nilerr // as above
+				}
+				return visit(path+"/", append(slices.Clone(way), to))
+			}
+			rel, err := filepath.Rel(folder, path)
+			if err == nil && info.Mode().IsRegular() && list.match(filepath.ToSlash(rel)) {
+				found = append(found, path)
+			}
+			return err
+		})
+	}
+	err = visit(folder, []string{real})
 	slices.Sort(found)
 	return found, err
 }

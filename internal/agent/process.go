@@ -241,7 +241,7 @@ func (t *task) environment(more map[string]string) []string {
 	t.cache.environment(env)
 	// The docker program in the job works for the job alone, by its token.
 	env["SLIPWAY_URL"], env["SLIPWAY_BUILDER_URL"] = t.config.URL, t.config.URL+"/_slipway/builder"
-	env["SLIPWAY_REGISTRY_HOST"], env["SLIPWAY_JOB_TOKEN"] = t.registry(), t.config.Token
+	env["SLIPWAY_REGISTRY_HOST"], env["SLIPWAY_JOB_TOKEN"], env["SLIPWAY_JOB"] = t.registry(), t.config.Token, t.config.Job.String()
 	if t.record.ID != 0 {
 		env[variable.EnvironmentName(variable.AgentJobStatus)] = t.vars.Text(variable.AgentJobStatus)
 	}

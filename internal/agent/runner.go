@@ -38,7 +38,10 @@ type runner struct {
 	vars  variable.Set
 	path  []string // folders put before PATH, the last first
 	left  []int    // process groups that steps left behind
-	state struct{ failed, issues bool }
+	posts []postStep
+
+	secureFiles []string // paths of those that are to be deleted
+	state       struct{ failed, issues bool }
 }
 
 // folders are where a job finds its things.
@@ -71,7 +74,7 @@ func (r *runner) predefine() {
 		variable.AgentTempDirectory: f.temp, variable.AgentToolsDirectory: f.tools, variable.AgentWorkFolder: f.root, variable.SystemWorkFolder: f.root,
 		variable.PipelineWorkspace: f.workspace, variable.BuildSourcesDirectory: f.sources, variable.BuildRepositoryLocalPath: f.sources,
 		variable.SystemDefaultWorkingDirectory: f.sources, variable.BuildArtifactStagingDirectory: f.staging, variable.BuildStagingDirectory: f.staging,
-		variable.BuildBinariesDirectory: f.binaries, variable.CommonTestResultsDirectory: f.tests, variable.SystemArtifactsDirectory: f.workspace,
+		variable.BuildBinariesDirectory: f.binaries, variable.CommonTestResultsDirectory: f.tests, variable.SystemArtifactsDirectory: f.staging,
 		variable.AgentJobStatus: string(schedule.Succeeded),
 	} {
 		r.vars.Put(name, variable.Value{Text: text, ReadOnly: true})
@@ -107,11 +110,13 @@ func (r *runner) run() job.Completion {
 		end = job.Completion{Result: schedule.Failed, Reason: err.Error()}
 	} else {
 		for i := range r.work.Steps {
-			r.step(&r.work.Steps[i])
+			r.step(&r.work.Steps[i], (*task).do)
 		}
+		r.runPosts()
 		end = r.result()
 	}
 	r.endProcesses()
+	r.removeSecureFiles()
 	r.reports.mu.Lock()
 	end.Outputs = r.reports.outputs
 	r.reports.mu.Unlock()

@@ -14,14 +14,9 @@ import (
 // script runs text or a file in a shell. As in Azure, a line that fails does not end the script unless the script says
 // so (set -e): the exit code of the last one counts.
 func (t *task) script(s *plan.Script) error {
-	dir := t.text(s.WorkingDirectory)
-	if dir == "" {
-		dir = t.folders.sources
-	} else if !filepath.IsAbs(dir) {
-		dir = filepath.Join(t.folders.sources, dir)
-	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("the working directory %s does not exist", dir)
+	dir, err := t.workingDirectory(t.text(s.WorkingDirectory))
+	if err != nil {
+		return err
 	}
 	program, args, err := t.shell(s.Shell)
 	if err != nil {
@@ -31,7 +26,7 @@ func (t *task) script(s *plan.Script) error {
 	if file == "" {
 		text := t.text(s.Text)
 		t.log.Printf("Script contents:\n%s\n##[section]Output", strings.TrimRight(text, "\n"))
-		if file, err = t.scriptFile(s.Shell, text); err != nil {
+		if file, err = t.scriptFile(".sh", text); err != nil {
 			return err
 		}
 		defer os.Remove(file)
@@ -47,16 +42,32 @@ func (t *task) script(s *plan.Script) error {
 		args = append(args, words...)
 	}
 	p := process{name: program, args: args, dir: dir}
+	if value := t.text(s.BashEnv); value != "" {
+		p.env = map[string]string{"BASH_ENV": value}
+	}
+	return t.runScript(p, t.flag(s.FailOnStderr, false))
+}
+
+// workingDirectory is where a script runs: the sources, or a folder that is there, relative to them.
+func (t *task) workingDirectory(dir string) (string, error) {
+	dir = t.absolute(dir)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("the working directory %s does not exist", dir)
+	}
+	return dir, nil
+}
+
+// runScript runs a program of the user, which fails too if it writes to its standard error and failOnStderr says so.
+func (t *task) runScript(p process, failOnStderr bool) error {
 	var wrote atomic.Bool
-	failOnStderr := t.flag(s.FailOnStderr, false)
 	if failOnStderr {
 		p.stderr = notice{t.log, &wrote}
 	}
 	if err := t.run(p); err != nil {
 		return err
 	}
-	if failOnStderr && wrote.Load() {
-		return errors.New("the script wrote to its standard error, and failOnStderr is set")
+	if wrote.Load() {
+		return errors.New("the script wrote to its standard error, and the step is told to fail then")
 	}
 	return nil
 }
@@ -79,9 +90,9 @@ func (t *task) shell(s plan.Shell) (string, []string, error) {
 	case plan.ShellBash:
 		path, err := t.look("bash")
 		return path, bash, err
-	case plan.ShellPwsh:
-		path, err := t.look("pwsh")
-		return path, []string{"-NoLogo", "-NoProfile", "-NonInteractive", "-File"}, err
+	case plan.ShellDefault:
+	default:
+		return "", nil, fmt.Errorf("the shell %q is not known to this agent", s)
 	}
 	if path, err := t.look("bash"); err == nil {
 		return path, bash, nil
@@ -90,12 +101,8 @@ func (t *task) shell(s plan.Shell) (string, []string, error) {
 	return path, nil, err
 }
 
-func (t *task) scriptFile(s plan.Shell, text string) (string, error) {
-	suffix := ".sh"
-	if s == plan.ShellPwsh {
-		suffix = ".ps1"
-		text = "$ErrorActionPreference = 'stop'\n" + text + "\nif (Test-Path -LiteralPath variable:\\LASTEXITCODE) { exit $LASTEXITCODE }\n"
-	}
+// scriptFile writes a script into a file of its own, which the caller removes.
+func (t *task) scriptFile(suffix, text string) (string, error) {
 	file, err := os.CreateTemp(t.folders.temp, "script-*"+suffix)
 	if err != nil {
 		return "", fmt.Errorf("write the script: %w", err)
@@ -147,4 +154,38 @@ func splitWords(line string) ([]string, error) {
 		words = append(words, word.String())
 	}
 	return words, nil
+}
+
+// splitArguments splits arguments as Azure's task library does for a program: at blanks, but for those between double
+// quotes; a backslash before a quote inside of quotes makes it an ordinary character, and single quotes mean nothing.
+func splitArguments(line string) []string {
+	var words []string
+	var word strings.Builder
+	inWord, quoted := false, false
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quoted && c == '\\' && i+1 < len(line) && (line[i+1] == '"' || line[i+1] == '\\'):
+			i++
+			if line[i] == '\\' {
+				word.WriteByte('\\')
+			}
+			word.WriteByte(line[i])
+		case c == '"':
+			quoted, inWord = !quoted, true
+		case !quoted && strings.IndexByte(" \t\r\n", c) >= 0:
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+				inWord = false
+			}
+		default:
+			word.WriteByte(c)
+			inWord = true
+		}
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words
 }

@@ -18,6 +18,7 @@ import (
 type task struct {
 	*runner
 	step   *plan.Step
+	body   func(*task) error // what the step does
 	log    *stepLog
 	record *job.StepRecord
 	ctx    context.Context // its end stops the step
@@ -31,7 +32,7 @@ type task struct {
 var errStepTimeout = errors.New("the step ran longer than its timeoutInMinutes")
 
 // step decides whether a step runs, runs it, and records what became of it.
-func (r *runner) step(st *plan.Step) {
+func (r *runner) step(st *plan.Step, body func(*task) error) {
 	record := job.StepRecord{ID: st.ID, Name: st.Name, DisplayName: r.expand(st.DisplayName), State: schedule.Completed, Result: schedule.Skipped}
 	if r.hard.Err() != nil {
 		record.Reason = context.Cause(r.hard).Error()
@@ -51,7 +52,7 @@ func (r *runner) step(st *plan.Step) {
 	}
 	record.State, record.Result, record.Started = schedule.Running, "", time.Now().UnixMicro()
 	r.reports.put(record)
-	record.Result = r.runStep(st, &record, err)
+	record.Result = r.runStep(st, body, &record, err)
 	record.State, record.Finished = schedule.Completed, time.Now().UnixMicro()
 	r.reports.put(record)
 	r.mu.Lock()
@@ -62,20 +63,24 @@ func (r *runner) step(st *plan.Step) {
 	case schedule.SucceededWithIssues:
 		r.state.issues = true
 	}
-	status := schedule.Succeeded
+	r.vars.Put(variable.AgentJobStatus, variable.Value{Text: string(r.jobStatus()), ReadOnly: true})
+}
+
+// jobStatus is what the job has come to so far. The caller holds r.mu.
+func (r *runner) jobStatus() schedule.Result {
 	switch {
 	case r.soft.Err() != nil:
-		status = schedule.Canceled
+		return schedule.Canceled
 	case r.state.failed:
-		status = schedule.Failed
+		return schedule.Failed
 	case r.state.issues:
-		status = schedule.SucceededWithIssues
+		return schedule.SucceededWithIssues
 	}
-	r.vars.Put(variable.AgentJobStatus, variable.Value{Text: string(status), ReadOnly: true})
+	return schedule.Succeeded
 }
 
 // runStep runs a step, again after a failure as often as it asks for.
-func (r *runner) runStep(st *plan.Step, record *job.StepRecord, err error) schedule.Result {
+func (r *runner) runStep(st *plan.Step, body func(*task) error, record *job.StepRecord, err error) schedule.Result {
 	spool, openErr := r.reports.open(st.ID)
 	if openErr != nil {
 		record.Issues = append(record.Issues, job.Issue{Kind: job.IssueError, Message: openErr.Error()})
@@ -89,6 +94,7 @@ func (r *runner) runStep(st *plan.Step, record *job.StepRecord, err error) sched
 		var t *task
 		if err == nil {
 			t = r.newTask(st, record, log)
+			t.body = body
 			err = t.try()
 		}
 		log.Flush()
@@ -185,7 +191,7 @@ func (t *task) try() error {
 		defer timer.Stop()
 	}
 	t.ctx = ctx
-	err := t.do()
+	err := t.body(t)
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

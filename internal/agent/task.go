@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/variable"
 )
 
 // inputs are a task's inputs with macros expanded.
@@ -34,11 +35,80 @@ func (i inputs) list(name string) []string {
 // tasks are the tasks that the agent runs, by NAME@MAJOR in lower case. Those that are another spelling of a keyword have
 // become that keyword's step already. The map is never changed.
 var tasks = map[string]func(*task, inputs) error{
+	"archivefiles@2":       (*task).archiveFiles,
+	"cmdline@1":            (*task).cmdLine,
+	"copyfiles@1":          (*task).copyFiles,
 	"copyfiles@2":          (*task).copyFiles,
-	"docker@2":             func(t *task, in inputs) error { return docker{t, in}.do() },
+	"deletefiles@1":        (*task).deleteFiles,
+	"extractfiles@1":       (*task).extractFiles,
+	"filetransform@1":      (*task).fileTransform1,
+	"filetransform@2":      (*task).fileTransform2,
+	"azurecli@1":           func(t *task, in inputs) error { return azureCLI{t, in, 1}.do() },
+	"azurecli@2":           func(t *task, in inputs) error { return azureCLI{t, in, 2}.do() },
+	"azurecli@3":           func(t *task, in inputs) error { return azureCLI{t, in, 3}.do() },
+	"docker@0":             func(t *task, in inputs) error { return docker1{newDocker(t, in), 0}.do() },
+	"docker@1":             func(t *task, in inputs) error { return docker1{newDocker(t, in), 1}.do() },
+	"docker@2":             func(t *task, in inputs) error { return newDocker(t, in).do() },
+	"helmdeploy@0":         func(t *task, in inputs) error { return helm{t, in}.do() },
+	"helmdeploy@1":         func(t *task, in inputs) error { return helm{t, in}.do() },
+	"kubernetes@0":         func(t *task, in inputs) error { return kubernetes{t, in, 0}.do() },
+	"kubernetes@1":         func(t *task, in inputs) error { return kubernetes{t, in, 1}.do() },
+	"cache@2":              (*task).restoreCache,
+	"cachebeta@0":          (*task).restoreCache,
+	"cachebeta@1":          (*task).restoreCache,
+	"downloadsecurefile@1": (*task).downloadSecureFile,
 	"kubernetesmanifest@0": (*task).kubernetesManifest,
 	"kubernetesmanifest@1": (*task).kubernetesManifest,
+	"powershell@1":         (*task).powershell1,
+	"powershell@2":         (*task).powershell,
+	"publishtestresults@1": (*task).publishTestResults,
 	"publishtestresults@2": (*task).publishTestResults,
+	"ant@1":                (*task).ant,
+	"cmake@1":              (*task).cmake,
+	"dockerinstaller@0":    (*task).useDocker,
+	"dotnetcorecli@2":      func(t *task, in inputs) error { return dotnet{t, in}.do() },
+	"go@0":                 (*task).goCommand,
+	"gotool@0":             (*task).useGo,
+	"gradle@2":             (*task).gradle,
+	"gradle@3":             (*task).gradle,
+	"gradle@4":             (*task).gradle,
+	"helminstaller@0":      (*task).useOldHelm,
+	"helminstaller@1":      (*task).useHelm,
+	"javatoolinstaller@0":  (*task).useJava,
+	"javatoolinstaller@1":  (*task).useJava,
+	"kubectlinstaller@0":   (*task).useKubectl,
+	"maven@3":              (*task).maven,
+	"maven@4":              (*task).maven,
+	"nodetool@0":           (*task).nodeTool,
+	"npm@1":                (*task).npm,
+	"npmauthenticate@0":    (*task).npmAuthenticate,
+	"nugetauthenticate@0":  func(t *task, _ inputs) error { return t.noFeeds("dotnet", "NuGet.config") },
+	"nugetauthenticate@1":  func(t *task, _ inputs) error { return t.noFeeds("dotnet", "NuGet.config") },
+	"nugetcommand@2":       (*task).nuget,
+	"nugettoolinstaller@0": (*task).useNuGet,
+	"nugettoolinstaller@1": (*task).useNuGet,
+	"pipauthenticate@0":    func(t *task, _ inputs) error { return t.noFeeds("pip", "pip.conf") },
+	"pipauthenticate@1":    func(t *task, _ inputs) error { return t.noFeeds("pip", "pip.conf") },
+	"terraforminstaller@0": (*task).useTerraform,
+	"terraforminstaller@1": (*task).useTerraform,
+	"terraformtask@5":      (*task).terraform,
+	"terraformtaskv1@0":    (*task).terraform,
+	"terraformtaskv2@2":    (*task).terraform,
+	"terraformtaskv3@3":    (*task).terraform,
+	"terraformtaskv4@4":    (*task).terraform,
+	"twineauthenticate@1":  func(t *task, _ inputs) error { return t.noFeeds("twine", ".pypirc") },
+	"usedotnet@2":          (*task).useDotNet,
+	"usenode@1":            (*task).useNode,
+	"usepythonversion@0":   (*task).usePython,
+	"pythonscript@0":       (*task).pythonScript,
+	"replacetokens@3":      replaceTokens(3),
+	"replacetokens@4":      replaceTokens(4),
+	"replacetokens@5":      replaceTokens(5),
+	"replacetokens@6":      replaceTokens(6),
+	"shellscript@2":        (*task).shellScript,
+
+	"publishcodecoverageresults@1": (*task).publishCoverage1,
+	"publishcodecoverageresults@2": (*task).publishCoverage,
 }
 
 // task runs a task.
@@ -49,7 +119,22 @@ func (t *task) task(p *plan.Task) error {
 	}
 	in := inputs{t, map[string]string{}}
 	for name, text := range p.Inputs {
-		in.m[strings.ToLower(name)] = t.text(text)
+		in.m[strings.ToLower(name)] = t.input(text)
 	}
 	return run(t, in)
+}
+
+// input expands the macros of a task's input. What is no variable may be one of the environment, as in Azure: $(HOME).
+func (t *task) input(text string) string {
+	text = t.text(text)
+	if !strings.Contains(text, "$(") {
+		return text
+	}
+	var environment variable.Set
+	for _, pair := range t.environment(nil) {
+		if name, value, _ := strings.Cut(pair, "="); !strings.HasPrefix(name, "SLIPWAY_") && strings.Contains(text, "$("+name+")") {
+			environment.PutText(name, value)
+		}
+	}
+	return environment.Expand(text)
 }

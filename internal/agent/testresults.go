@@ -1,19 +1,20 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
-	"slipway/internal/agent/junit"
+	"slipway/internal/agent/testresult"
 	"slipway/internal/pipelines/job"
 )
 
 // maxResultFile bounds one file of test results, in bytes.
 const maxResultFile = 64 << 20
 
-// publishTestResults is the task PublishTestResults@2 for files in JUnit's format.
+// publishTestResults is the tasks PublishTestResults@1 and @2.
 func (t *task) publishTestResults(in inputs) error {
 	folder := t.absolute(in.text("searchFolder"))
 	list := newPatterns(in.m["testresultsfiles"])
@@ -62,10 +63,11 @@ func (t *task) readTests(in inputs, files []string) ([]job.TestRun, error) {
 	var runs []job.TestRun
 	var errs []error
 	title := in.text("testRunTitle")
+	format := testresult.Format(cmp.Or(in.text("testResultsFormat"), in.text("testRunner"), string(testresult.JUnit)))
 	merge := in.flag("mergeTestResults", false)
 	total := 0
 	for i, path := range files {
-		results, err := readTestFile(path)
+		results, err := readTestFile(format, path)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -98,7 +100,7 @@ func (t *task) maskTests(results []job.TestResult) {
 	}
 }
 
-func readTestFile(path string) ([]job.TestResult, error) {
+func readTestFile(format testresult.Format, path string) ([]job.TestResult, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -111,7 +113,7 @@ func readTestFile(path string) ([]job.TestResult, error) {
 		return nil, err
 	}
 	defer file.Close()
-	results, err := junit.Read(file)
+	results, err := testresult.Read(format, file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -26,6 +26,8 @@ type buildRoutes struct {
 func (s *Server) AddPipelines(p *pipelines.Service) {
 	b := buildRoutes{s, p}
 	b.addPipelineRoutes()
+	b.addCacheRoutes()
+	b.addSecureFileRoutes()
 	s.project("GET", "/build/builds", identity.Read, b.list)
 	s.project("POST", "/build/builds", identity.Contribute, b.queueBuild)
 	s.project("GET", "/build/builds/{build}", identity.Read, b.get)
@@ -36,6 +38,8 @@ func (s *Server) AddPipelines(p *pipelines.Service) {
 	s.project("GET", "/build/builds/{build}/logs", identity.Read, b.logs)
 	s.project("GET", "/build/builds/{build}/logs/{log}", identity.Read, b.log)
 	s.project("GET", "/build/builds/{build}/artifacts", identity.Read, b.artifacts)
+	b.addValidationRoutes()
+	s.project("GET", "/test/codecoverage", identity.Read, b.coverage)
 }
 
 // Build is a run as `GET build/builds` shows it.

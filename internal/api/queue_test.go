@@ -42,7 +42,13 @@ stages:
 // pipelineWorld is the API over pipelines with the pipeline 1 of the file choosing.
 func pipelineWorld(t *testing.T) (world, *pipelines.Service, string) {
 	t.Helper()
-	p := pipelinestest.Open(t, "Shop", choosing)
+	return pipelineWorldOf(t, choosing)
+}
+
+// pipelineWorldOf is pipelineWorld with another file.
+func pipelineWorldOf(t *testing.T, text string) (world, *pipelines.Service, string) {
+	t.Helper()
+	p := pipelinestest.Open(t, "Shop", text)
 	server := api.New(p.Identity, p.Logger, "http://localhost")
 	server.AddPipelines(p.Pipelines)
 	listener := httptest.NewServer(server.Handler())

@@ -22,6 +22,7 @@ import (
 // cluster is one Kubernetes API server with the clients that this package needs.
 type cluster struct {
 	name    string
+	config  *rest.Config
 	dynamic dynamic.Interface
 	typed   kubernetes.Interface
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
@@ -40,6 +41,9 @@ func connect(name string, config *rest.Config) (*cluster, error) {
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst, config.UserAgent = requestsPerSecond, requestBurst, userAgent
 	config.WarningHandler = rest.NoWarnings{}
+	if err := rest.LoadTLSFiles(config); err != nil { // what jobs' kubeconfigs hold must not name files
+		return nil, err
+	}
 	typed, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -48,7 +52,7 @@ func connect(name string, config *rest.Config) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{name: name, dynamic: dyn, typed: typed,
+	return &cluster{name: name, config: config, dynamic: dyn, typed: typed,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(typed.Discovery()))}, nil
 }
 

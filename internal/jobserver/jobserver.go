@@ -6,10 +6,16 @@
 //	GET  /_slipway/jobs/{job}/control?seconds    waits for a cancellation (job.Control)
 //	POST /_slipway/jobs/{job}/tests              test results (job.TestRun)
 //	POST /_slipway/jobs/{job}/summaries          a page (job.Summary)
+//	POST /_slipway/jobs/{job}/coverage           code coverage (job.Coverage)
 //	PUT  /_slipway/jobs/{job}/artifacts/{name}   an artifact as a tar file
 //	GET  /_slipway/jobs/{job}/artifacts?run      the artifacts of a run of the project
 //	GET  /_slipway/jobs/{job}/artifacts/{name}?run
+//	POST /_slipway/jobs/{job}/caches/find        a cache by its keys (job.CacheQuery, job.Cache)
+//	GET  /_slipway/jobs/{job}/caches/{cache}     its contents, a tar file compressed with zstd
+//	PUT  /_slipway/jobs/{job}/caches?key         saves one (job.Cache)
+//	GET  /_slipway/jobs/{job}/securefiles?name   a secure file that a step names (job.SecureFile)
 //	POST /_slipway/jobs/{job}/deploy             applies manifests; answers lines of job.Progress
+//	POST /_slipway/jobs/{job}/kubeconfig         access to the environment's namespace (job.ClusterAccess)
 //	POST /_slipway/jobs/{job}/complete           the end (job.Completion); the token is worth nothing afterwards
 //	     /_slipway/builder                       the tunnel to the image builder
 //
@@ -52,6 +58,8 @@ type Deployment struct {
 // until Deploy returns. Doing the same twice is the same as once.
 type Deployer interface {
 	Deploy(ctx context.Context, d Deployment, progress func(line string)) error
+	// Access lets a job that deploys into the namespace of its environment until it ends; d has no manifests.
+	Access(ctx context.Context, d Deployment) (job.ClusterAccess, error)
 }
 
 // Identity answers who calls; *identity.Service does.
@@ -73,8 +81,10 @@ type Deps struct {
 // limits of request bodies, in bytes.
 const (
 	maxReport     = 8 << 20
+	maxQuery      = 1 << 20
 	maxTests      = 256 << 20
 	maxSummary    = 4 << 20
+	maxCoverage   = 128 << 20
 	maxDeployment = 16 << 20
 )
 
@@ -91,10 +101,16 @@ func New(d Deps) http.Handler {
 		"GET /_slipway/jobs/{job}/control":          s.control,
 		"POST /_slipway/jobs/{job}/tests":           s.tests,
 		"POST /_slipway/jobs/{job}/summaries":       s.summaries,
+		"POST /_slipway/jobs/{job}/coverage":        s.coverage,
 		"PUT /_slipway/jobs/{job}/artifacts/{name}": s.putArtifact,
 		"GET /_slipway/jobs/{job}/artifacts":        s.artifacts,
 		"GET /_slipway/jobs/{job}/artifacts/{name}": s.getArtifact,
+		"POST /_slipway/jobs/{job}/caches/find":     s.findCache,
+		"GET /_slipway/jobs/{job}/caches/{cache}":   s.getCache,
+		"PUT /_slipway/jobs/{job}/caches":           s.putCache,
+		"GET /_slipway/jobs/{job}/securefiles":      s.secureFile,
 		"POST /_slipway/jobs/{job}/deploy":          s.deploy,
+		"POST /_slipway/jobs/{job}/kubeconfig":      s.kubeconfig,
 		"POST /_slipway/jobs/{job}/complete":        s.complete,
 	} {
 		mux.Handle(pattern, httpx.JSON(d.Logger, s.forJob(h)))
@@ -243,6 +259,18 @@ func (s *server) summaries(w http.ResponseWriter, r *http.Request, c call) error
 	return nil
 }
 
+func (s *server) coverage(w http.ResponseWriter, r *http.Request, c call) error {
+	var found job.Coverage
+	if err := httpx.ReadJSON(w, r, maxCoverage, &found); err != nil {
+		return err
+	}
+	if err := s.Pipelines.PutCoverage(r.Context(), c.id, found); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 func (s *server) putArtifact(w http.ResponseWriter, r *http.Request, c call) error {
 	a, err := s.Pipelines.PutArtifact(r.Context(), c.id, r.PathValue("name"), r.Body)
 	if err != nil {
@@ -302,6 +330,16 @@ func (s *server) getArtifact(w http.ResponseWriter, r *http.Request, c call) err
 	return nil
 }
 
+func (s *server) secureFile(w http.ResponseWriter, r *http.Request, c call) error {
+	f, err := s.Pipelines.FetchSecureFile(r.Context(), c.id, r.URL.Query().Get("name"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	httpx.WriteJSON(w, http.StatusOK, f)
+	return nil
+}
+
 func (s *server) complete(w http.ResponseWriter, r *http.Request, c call) error {
 	var end job.Completion
 	if err := httpx.ReadJSON(w, r, maxReport, &end); err != nil {
@@ -328,26 +366,50 @@ func bearer(r *http.Request) (string, bool) {
 	return "", false
 }
 
+// deployment is what a job asks for, with what the server knows of the job.
+func (s *server) deployment(ctx context.Context, c call, d job.Deployment) (Deployment, error) {
+	j, err := s.Pipelines.Job(ctx, c.id)
+	if err != nil {
+		return Deployment{}, err
+	}
+	run, err := s.Pipelines.Get(ctx, j.Run)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if s.Deployer == nil {
+		return Deployment{}, slipway.Unsupported("this server deploys to no cluster")
+	}
+	return Deployment{Deployment: d, Project: run.Project, Run: run.ID, Pipeline: run.Pipeline, JobID: j.ID, Instance: j.Instance, Commit: run.Commit,
+		Environment: j.Environment}, nil
+}
+
+// kubeconfig gives a deployment job, which has passed its environment's checks, access to the environment's namespace.
+func (s *server) kubeconfig(w http.ResponseWriter, r *http.Request, c call) error {
+	asked, err := s.deployment(r.Context(), c, job.Deployment{})
+	if err != nil {
+		return err
+	}
+	access, err := s.Deployer.Access(r.Context(), asked)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	httpx.WriteJSON(w, http.StatusOK, access)
+	return nil
+}
+
 // deploy streams the deployment's progress. Its failure is the last line, since the answer has begun by then.
 func (s *server) deploy(w http.ResponseWriter, r *http.Request, c call) error {
 	var d job.Deployment
 	if err := httpx.ReadJSON(w, r, maxDeployment, &d); err != nil {
 		return err
 	}
-	j, err := s.Pipelines.Job(r.Context(), c.id)
+	asked, err := s.deployment(r.Context(), c, d)
 	if err != nil {
 		return err
-	}
-	run, err := s.Pipelines.Get(r.Context(), j.Run)
-	if err != nil {
-		return err
-	}
-	if s.Deployer == nil {
-		return slipway.Unsupported("this server deploys to no cluster")
 	}
 	out := newProgress(w)
-	err = s.Deployer.Deploy(r.Context(), Deployment{Deployment: d, Project: run.Project, Run: run.ID, Pipeline: run.Pipeline, JobID: j.ID,
-		Instance: j.Instance, Commit: run.Commit, Environment: j.Environment}, func(line string) { out.write(job.Progress{Line: line}) })
+	err = s.Deployer.Deploy(r.Context(), asked, func(line string) { out.write(job.Progress{Line: line}) })
 	last := job.Progress{Done: true}
 	if err != nil {
 		if r.Context().Err() != nil {

@@ -102,6 +102,109 @@ func TestOutputsAndArtifacts(t *testing.T) {
 	}
 }
 
+// The older task puts each artifact into a folder of its name, and its patterns begin with that.
+func TestDownloadBuildArtifacts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.one(w.push(`
+jobs:
+- job: make
+  steps:
+  - bash: mkdir -p one/deep two && echo 1 > one/deep/a.txt && echo 1 > one/b.log && echo 2 > two/a.txt
+  - task: PublishBuildArtifacts@1
+    inputs: {PathtoPublish: one, ArtifactName: one}
+  - task: PublishPipelineArtifact@0
+    inputs: {targetPath: two, artifactName: two}
+- job: use
+  dependsOn: make
+  steps:
+  - checkout: none
+  - bash: mkdir -p $(System.ArtifactsDirectory) got && touch $(System.ArtifactsDirectory)/old got/old
+  - task: DownloadBuildArtifacts@0
+    inputs: {artifactName: one, cleanDestinationFolder: true}
+  - task: DownloadBuildArtifacts@1
+    inputs:
+      downloadType: specific
+      downloadPath: got
+      itemPattern: |
+        **/*.txt
+        !two/**
+  - task: DownloadPipelineArtifact@1
+    inputs: {artifactName: two, targetPath: direct}
+  - bash: |
+      cd $(System.ArtifactsDirectory) && find . -type f | sort
+      cd $(Build.SourcesDirectory) && find got -type f | sort
+      cd $(Pipeline.Workspace) && find direct -type f; echo of $(BuildNumber)
+    displayName: look
+`))
+	tl := w.completed(id)
+	if tl.Run.Result != schedule.Succeeded {
+		t.Fatalf("result %s:\n%s", tl.Run.Result, w.describe(tl))
+	}
+	tl2 := w.completed(w.one(w.push(fmt.Sprintf(`
+steps:
+- task: DownloadBuildArtifacts@0
+  inputs: {buildType: specific, project: $(System.TeamProject), pipeline: shop, buildVersionToDownload: specific, buildId: %d, artifactName: two, downloadPath: old}
+- bash: find old -type f; echo of $(BuildNumber)
+  displayName: look
+- task: DownloadPipelineArtifact@0
+  displayName: no run
+  inputs: {pipelineId: $(Build.SourceBranchName), targetPath: x}
+`, id))))
+	if log := w.log(w.job(tl2, "__default.Job"), "look"); !strings.Contains(log, fmt.Sprintf("\nold/two/a.txt\nof %d\n", id)) {
+		t.Errorf("log:\n%s\n%s", log, w.describe(tl2))
+	}
+	if log := w.log(w.job(tl2, "__default.Job"), "no run"); !strings.Contains(log, "##[error]Artifacts are downloaded of a run by its number, not \"main\".\n") {
+		t.Errorf("log:\n%s", log)
+	}
+	want := fmt.Sprintf("\n./one/b.log\n./one/deep/a.txt\ngot/old\ngot/one/deep/a.txt\ndirect/a.txt\nof %d\n", id)
+	if log := w.log(w.job(tl, "__default.use"), "look"); !strings.Contains(log, want) {
+		t.Errorf("log:\n%s, want\n%s", log, want)
+	}
+}
+
+// Results of another format than JUnit, and a file of one that does not fit.
+func TestPublishTestResults(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.one(w.push(`
+steps:
+- bash: |
+    echo '<test-run><test-suite><test-case fullname="shop.Cart.Adds" result="Passed"/><test-case fullname="shop.Cart.Pays" result="Failed"><failure><message>broke</message></failure></test-case></test-suite></test-run>' > TestResult.xml
+    echo '<assemblies><assembly><collection><test name="a" result="Pass"/></collection></assembly></assemblies>' > TEST-x.xml
+- task: PublishTestResults@2
+  displayName: NUnit
+  continueOnError: true
+  inputs: {testResultsFormat: NUnit, testResultsFiles: '**/TestResult.xml', testRunTitle: Shop, failTaskOnFailedTests: true}
+- task: PublishTestResults@1
+  displayName: XUnit
+  inputs: {testRunner: xUnit}
+- task: PublishTestResults@2
+  displayName: the wrong one
+  continueOnError: true
+  inputs: {failTaskOnFailureToPublishResults: true}
+`))
+	tl := w.completed(id)
+	if tl.Run.Result != schedule.SucceededWithIssues {
+		t.Fatalf("result %s:\n%s", tl.Run.Result, w.describe(tl))
+	}
+	j := w.job(tl, "__default.Job")
+	if log := w.log(j, "NUnit"); !strings.Contains(log, "Published 2 test results as Shop\n") || !strings.Contains(log, "##[error]1 tests failed.\n") {
+		t.Errorf("log of NUnit:\n%s", log)
+	}
+	if log := w.log(j, "the wrong one"); !strings.Contains(log, "TEST-x.xml: this is a file of XUnit, not of JUnit: its root is \"assemblies\"; set testResultsFormat to XUnit") {
+		t.Errorf("log of the wrong one:\n%s", log)
+	}
+	runs, err := w.TestRuns(context.Background(), id)
+	if err != nil || len(runs) != 2 || runs[0].Total != 2 || runs[0].Failed != 1 || runs[1].Total != 1 || runs[1].Title != "TEST-x.xml" {
+		t.Fatalf("test runs %+v, %v", runs, err)
+	}
+	results, err := w.TestResults(context.Background(), runs[0].ID)
+	if err != nil || results[0].Suite != "shop.Cart" || results[0].Name != "Pays" {
+		t.Errorf("test results %+v, %v", results, err)
+	}
+}
+
 func TestFailureAndRetry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -414,7 +517,7 @@ func TestToken(t *testing.T) {
 		{"a workload's", issue(identity.TokenWorkload, 7), http.StatusForbidden},
 		{"its own", issue(identity.TokenJob, 7), http.StatusNotFound}, // there is no job 7
 	} {
-		for _, path := range []string{"POST start", "POST report", "GET control", "POST complete", "GET artifacts", "PUT artifacts/a", "POST deploy", "POST logs/1?offset=0", "POST tests", "POST summaries"} {
+		for _, path := range []string{"POST start", "POST report", "GET control", "POST complete", "GET artifacts", "PUT artifacts/a", "POST deploy", "POST logs/1?offset=0", "POST caches/find", "GET caches/1", "PUT caches?key=a", "GET securefiles?name=a", "POST tests", "POST summaries"} {
 			method, rest, _ := strings.Cut(path, " ")
 			r, err := http.NewRequest(method, "http://"+w.address+"/_slipway/jobs/7/"+rest, strings.NewReader("{}"))
 			if err != nil {
@@ -431,6 +534,52 @@ func TestToken(t *testing.T) {
 			if want := c.want; resp.StatusCode != want && !(want == http.StatusNotFound && resp.StatusCode == http.StatusBadRequest) && !(c.name == "its own" && path == "GET artifacts") {
 				t.Errorf("%s with %s token: %d, want %d", path, c.name, resp.StatusCode, want)
 			}
+		}
+	}
+}
+
+// What `commands: restricted` leaves, and the warnings, are as the public documentation of targets says.
+func TestTargetsOfStepsLimitTheirCommands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tl := w.completed(w.one(w.push(`
+jobs:
+- job: J
+  steps:
+  - bash: |
+      echo "##vso[task.setvariable variable=sauce]crushed tomatoes"
+      echo "##vso[task.setvariable variable=secretSauce]garlic"
+      echo "##vso[build.addbuildtag]allowed"
+    displayName: some
+    target: {settableVariables: [Sauce]}
+  - bash: |
+      echo "##vso[build.addbuildtag]forbidden"
+      echo "##vso[task.setvariable variable=more]cheese"
+    displayName: restricted
+    target: {container: host, commands: restricted}
+  - bash: echo "##vso[task.setvariable variable=none]x"
+    displayName: none
+    target: {settableVariables: none}
+  - bash: echo "sauce=$SAUCE secret=[$SECRETSAUCE] more=$MORE none=[$NONE]"
+    displayName: look
+`)))
+	if tl.Run.Result != schedule.Succeeded {
+		t.Fatalf("result %s:\n%s", tl.Run.Result, w.describe(tl))
+	}
+	if diff := cmp.Diff([]string{"allowed"}, tl.Run.Tags); diff != "" {
+		t.Error(diff)
+	}
+	j := w.job(tl, "__default.J")
+	if log := w.log(j, "look"); !strings.Contains(log, "sauce=crushed tomatoes secret=[] more=cheese none=[]\n") {
+		t.Errorf("log of look:\n%s", log)
+	}
+	for step, want := range map[string]string{
+		"some":       "##[warning]Variable secretSauce keeps its value, since it is not among settableVariables of the step's target.",
+		"restricted": "##[warning]build.addbuildtag is not obeyed, since the step's target restricts its commands.",
+		"none":       "##[warning]Variable none keeps its value",
+	} {
+		if log := w.log(j, step); !strings.Contains(log, want) {
+			t.Errorf("log of %s:\n%s", step, log)
 		}
 	}
 }

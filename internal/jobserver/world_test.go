@@ -26,6 +26,7 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/jobserver"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/variable"
 	"slipway/internal/secret"
 )
@@ -189,6 +190,16 @@ func (d *deployer) Deploy(_ context.Context, one jobserver.Deployment, progress 
 		return slipway.Invalid("the quota of namespace full is used up")
 	}
 	return nil
+}
+
+// Access lets a job into a cluster that is not there.
+func (d *deployer) Access(_ context.Context, one jobserver.Deployment) (job.ClusterAccess, error) {
+	if one.Environment == nil {
+		return job.ClusterAccess{}, slipway.Unsupported("only a deployment job reaches the cluster")
+	}
+	token := fmt.Sprintf("token-of-job-%d", one.JobID)
+	return job.ClusterAccess{Server: "https://10.0.0.1:443", Namespace: "shop-" + one.Environment.Name, Token: token,
+		Kubeconfig: `{"apiVersion":"v1","kind":"Config","current-context":"dev","users":[{"name":"dev","user":{"token":"` + token + `"}}]}`}, nil
 }
 
 // world is a server that can be killed and started again, a repository, and an executor that outlives the server.

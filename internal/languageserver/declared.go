@@ -1,6 +1,9 @@
 package languageserver
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // declaration is a name that a file declares.
 type declaration struct {
@@ -44,7 +47,8 @@ func (o *outline) jobsAround(n *node) []declaration {
 }
 
 func jobsOf(n *node) []declaration {
-	return append(listed(n.get("jobs"), "job", "displayName"), listed(n.get("jobs"), "deployment", "displayName")...)
+	return slices.Concat(listed(n.get("jobs"), "job", "displayName"), listed(n.get("jobs"), "deployment", "displayName"),
+		listed(n.get("phases"), "phase", "displayName"))
 }
 
 // jobsOfStage are the jobs of a stage by its name.

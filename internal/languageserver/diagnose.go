@@ -89,7 +89,7 @@ func (d *document) isPipeline() bool {
 			return false
 		}
 	}
-	for _, key := range []string{"stages", "jobs", "steps"} {
+	for _, key := range []string{"stages", "jobs", "phases", "steps"} {
 		if len(root.get(key).items()) > 0 {
 			return true
 		}

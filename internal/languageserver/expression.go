@@ -61,7 +61,7 @@ func cutLast(s string) (before, after string, ok bool) {
 
 // names offers the values and functions of the kind of expression.
 func (c *completer) names(e embedded, n *node) {
-	roots := []string{"variables", "dependencies", "stageDependencies"}
+	roots := []string{"variables", "dependencies", "stageDependencies", "resources", "pipeline"}
 	if e.kind == "${{" {
 		roots = []string{"parameters", "variables"}
 		for p := n; p != nil; p = p.parent { // names of the repetitions around
@@ -94,6 +94,10 @@ func (c *completer) property(e embedded, n *node, root string) {
 	case len(parts) == 2 && first == "dependencies", len(parts) == 3 && first == "stagedependencies":
 		c.add("result", "result", kindProperty, "", "Succeeded, SucceededWithIssues, Failed, Canceled or Skipped.")
 		c.add("outputs", "outputs['", kindProperty, "", "The output variables: outputs['STEP.NAME'].")
+	case len(parts) == 1 && first == "pipeline":
+		c.add("startTime", "startTime", kindProperty, "", "When the run was queued; format('{0:yyyyMMdd}', pipeline.startTime) writes it.")
+	case len(parts) == 1 && first == "resources":
+		c.add("repositories", "repositories['", kindProperty, "", "The repositories of the file, and self.")
 	case len(parts) == 1 && first == "stagedependencies":
 		c.declarations(c.d.outline.stages(), kindModule)
 	case len(parts) == 2 && first == "stagedependencies":
@@ -117,6 +121,9 @@ func (c *completer) bracketed(n *node, root string) {
 		c.variables(n, "", false)
 	case first == "parameters" && len(parts) == 1:
 		c.declarations(c.d.outline.parameters(), kindVariable)
+	case first == "resources" && len(parts) == 2:
+		c.add("self", "self", kindModule, "", "The pipeline's own repository.")
+		c.declarations(c.d.outline.resources("repositories", "repository", "name"), kindModule)
 	case first == "dependencies" && len(parts) == 3:
 		if j := find(c.dependencies(n), parts[1]); j != nil {
 			c.outputs(j)

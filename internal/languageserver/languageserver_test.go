@@ -125,7 +125,7 @@ func TestDiagnosticsWhileTyping(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	// A template that is not open has its mistakes too.
-	want = []string{`[2,2,6,1] a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, task, did you mean "bash"?`}
+	want = []string{`[2,2,6,1] a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "bash"?`}
 	if diff := cmp.Diff(want, e.told("t.yml", 0)); diff != "" {
 		t.Errorf("template (-want +got)\n%s", diff)
 	}
@@ -219,6 +219,11 @@ func TestCompletion(t *testing.T) {
 	f("dependencies", "jobs:\n- job: A\n  steps:\n  - bash: x\n    name: set\n- job: B\n  condition: eq(dependencies.|, 1)\n", []string{"A"}, []string{"variables"})
 	f("outputs", "jobs:\n- job: A\n  steps:\n  - bash: x\n    name: set\n- job: B\n  variables:\n    v: $[ dependencies.A.outputs['|\n", []string{"set."}, nil)
 	f("jobs of a stage", "stages:\n- stage: S\n  jobs:\n  - job: A\n- stage: T\n  jobs:\n  - job: B\n    condition: stageDependencies.S.|\n", []string{"A"}, []string{"B"})
+	f("values of the run", "jobs:\n- job: A\n  variables:\n    v: $[ pipeline.|\n", []string{"startTime"}, []string{"eq"})
+	f("repositories of the run", "resources:\n  repositories:\n  - repository: tools\n    name: x\njobs:\n- job: A\n  variables:\n    v: $[ resources.repositories['|\n", []string{"self", "tools"}, nil)
+	f("a target", "steps:\n- bash: x\n  target:\n    |\n", []string{"container", "commands", "settableVariables"}, []string{"env"})
+	f("hooks of a canary", "jobs:\n- deployment: B\n  strategy:\n    canary:\n      |\n", []string{"increments", "deploy"}, nil)
+	f("phases to depend on", "phases:\n- phase: A\n- phase: B\n  dependsOn: |\n", []string{"A"}, nil)
 	f("a comment", "# |\n", nil, []string{"steps"})
 }
 
@@ -256,7 +261,7 @@ func TestHover(t *testing.T) {
 	f("steps:\n- bash: x\n  displ|ayName: y\n", "What people see.")
 	f("pool:\n  vmI|mage: x\n", "**vmImage**: The image")
 	f("steps:\n- task: Dock|er@2\n", "`repository`: The name of the image")
-	f("steps:\n- task: Azure|CLI@2\n", "is not there yet")
+	f("steps:\n- task: Azure|PowerShell@5\n", "is not there yet")
 	f("steps:\n- task: docker@2\n  inputs:\n    TA|GS: x\n", "**tags**, input of Docker@2: Tags of the image")
 	f("steps:\n- bash: echo $(Build.Build|Id)\n", "**Build.BuildId**: The number of the run")
 	f("variables:\n  own: text\nsteps:\n- bash: echo $(o|wn)\n", "**own**, variable: `text`")

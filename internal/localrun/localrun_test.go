@@ -171,6 +171,26 @@ stages:
 }
 
 // What runs is the working tree as it is, and it stays as it is.
+func TestWhatIsKnownWhenARunBegins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+variables: {limit: 7}
+jobs:
+- job: A
+  timeoutInMinutes: $[ variables.limit ]
+  variables:
+    year: $[ format('{0:yyyy}', pipeline.startTime) ]
+    commit: $[ resources.repositories['self'].version ]
+    n: $[ counter('a', 5) ]
+  steps:
+  - bash: echo "$(year) $(n)"; test $(commit) = $(Build.SourceVersion) && echo same
+`)
+	if got := results(w.run(t.Context()))["A"]; got != schedule.Succeeded {
+		t.Errorf("A is %s", got)
+	}
+	w.said(time.Now().UTC().Format("2006")+" 5", "same")
+}
+
 func TestTheWorkingTree(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, `

@@ -20,6 +20,7 @@ import (
 	"slipway"
 	"slipway/internal/agent"
 	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
@@ -158,7 +159,8 @@ func (r *Runner) predefined(snap snapshot, now time.Time) variable.Set {
 		variable.BuildRepositoryID: r.source.name, variable.BuildRepositoryName: r.source.name, variable.BuildRepositoryProvider: "TfsGit",
 		variable.BuildRepositoryURI: r.source.url(), variable.BuildRequestedFor: r.source.author, variable.BuildRequestedForEmail: r.source.email,
 		variable.SystemTeamProject: r.source.name, variable.SystemTeamProjectID: r.source.name, variable.SystemCollectionURI: "http://localhost/",
-		variable.SystemHostType: "build", variable.SystemCulture: "en-US", variable.TFBuild: "True",
+		variable.SystemPipelineStartTime: expression.Time(now).String(),
+		variable.SystemHostType:          "build", variable.SystemCulture: "en-US", variable.TFBuild: "True",
 	} {
 		set.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
@@ -214,8 +216,15 @@ func (e *execution) resolve(known variable.Set) error {
 		groups[name] = variable.Set{}
 		e.say("##[warning]The variable group %s is not here: give its variables with --variable or --secret.", name)
 	}
+	for alias, r := range e.repositories {
+		known.Put(plan.RepositoryVariable(alias, "url"), variable.Value{Text: r.URL, ReadOnly: true})
+		known.Put(plan.RepositoryVariable(alias, "version"), variable.Value{Text: string(r.Commit), ReadOnly: true})
+	}
 	set, err := schedule.ResolveRun(e.plan, known, e.options.Variables, groups, func(_ string, seed int) (int, error) { return seed + e.count - 1, nil })
 	if err != nil {
+		return err
+	}
+	if _, err := schedule.Settle(e.plan, set); err != nil {
 		return err
 	}
 	e.number, err = variable.Number(e.plan.Name, set, e.began, func(string, string) (int, error) { return e.count, nil })

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,11 +10,13 @@ import (
 	"slipway"
 	"slipway/internal/clusters"
 	"slipway/internal/environments"
+	"slipway/internal/events"
 	"slipway/internal/identity"
 	"slipway/internal/insights"
 	"slipway/internal/insights/telemetry"
 	"slipway/internal/jobserver"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/registry"
 )
@@ -61,6 +64,49 @@ func (l *Loop) Deploy(ctx context.Context, d jobserver.Deployment, progress func
 		err = updateErr
 	}
 	return err
+}
+
+// Access implements jobserver.Deployer: kubectl and helm in a deployment job reach its environment's namespace, until the job
+// ends.
+func (l *Loop) Access(ctx context.Context, d jobserver.Deployment) (job.ClusterAccess, error) {
+	if d.Environment == nil {
+		return job.ClusterAccess{}, slipway.Unsupported("only a deployment job reaches the cluster: give the job an environment (`- deployment:` in place of `- job:`)")
+	}
+	deployment, err := l.deployment(ctx, d.JobID)
+	if err != nil {
+		return job.ClusterAccess{}, err
+	}
+	target, err := l.target(ctx, deployment)
+	if err != nil {
+		return job.ClusterAccess{}, err
+	}
+	a, err := l.Clusters.GrantAccess(ctx, target, d.JobID)
+	if err != nil {
+		return job.ClusterAccess{}, err
+	}
+	// A job that ended meanwhile has been revoked what it did not have yet.
+	if j, err := l.Pipelines.Job(ctx, d.JobID); err != nil || j.State == schedule.Completed {
+		return job.ClusterAccess{}, errors.Join(slipway.Conflict("job %d is over", d.JobID), err,
+			l.Clusters.RevokeAccess(context.WithoutCancel(ctx), target.Cluster, target.Namespace, d.JobID))
+	}
+	return job.ClusterAccess{Server: a.Server, Namespace: a.Namespace, Token: a.Token, Kubeconfig: a.Kubeconfig}, nil
+}
+
+// revokeAccess ends what Access gave to a job, whatever ended the job.
+func (l *Loop) revokeAccess(ctx context.Context, e events.Event) error {
+	var j pipelines.JobPayload
+	if err := e.Decode(&j); err != nil || j.Environment == nil {
+		return err
+	}
+	d, err := l.deployment(ctx, j.JobID)
+	if err != nil {
+		return err
+	}
+	target, err := l.target(ctx, d)
+	if err != nil {
+		return err
+	}
+	return l.Clusters.RevokeAccess(ctx, target.Cluster, target.Namespace, j.JobID)
 }
 
 func update(r clusters.Result, failure error) environments.DeploymentUpdate {

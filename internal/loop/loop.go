@@ -63,6 +63,7 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("environments.start_deployment", l.startDeployment, pipelines.EventJobStarted)
 	// 6, 7. The job applies its manifests through Deploy; when it has ended, so has the deployment.
 	log.Subscribe("environments.complete_deployment", l.completeDeployment, pipelines.EventJobCompleted)
+	log.Subscribe("clusters.revoke_access", l.revokeAccess, pipelines.EventJobCompleted)
 	// 8. A project's telemetry is watched by rules from the beginning, for each deployment on its own.
 	log.Subscribe("insights.announce_deployment", l.announceDeployment, environments.DeploymentStarted, environments.DeploymentCompleted)
 	log.Subscribe("insights.default_rules", l.defaultRules, identity.EventProjectCreated)

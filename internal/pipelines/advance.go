@@ -144,7 +144,14 @@ func (s *Service) recordJob(ctx context.Context, tx *db.Tx, sit *situation, a sc
 	switch a.Kind {
 	case schedule.ActionStartJob:
 		j.State, j.Environment, j.Queued, j.pod = schedule.Queued, a.Environment, now, podWanted
-		return s.putJob(ctx, tx, j, &a.Variables)
+		if !sit.plan.Agentless(instance) {
+			return s.putJob(ctx, tx, j, &a.Variables)
+		}
+		j.pod = podServer
+		if err := s.putJob(ctx, tx, j, &a.Variables); err != nil {
+			return err
+		}
+		return insertAgentless(ctx, tx, j.ID)
 	case schedule.ActionExpandJob:
 		j.Legs = a.Legs
 		return s.putJob(ctx, tx, j, nil)

@@ -110,7 +110,7 @@ func (s *Service) mayPublish(ctx context.Context, q db.Querier, j *Job, name str
 
 // storeTar keeps a tar file and lists its files, refusing what is not plain files below its root.
 func (s *Service) storeTar(ctx context.Context, key string, r io.Reader) ([]ArtifactFile, error) {
-	limited := &limitedReader{r: r, left: job.MaxArtifact}
+	limited := &limitedReader{r: r, left: job.MaxArtifact, tooMuch: slipway.Limit("an artifact has at most %d bytes", int64(job.MaxArtifact))}
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
@@ -169,17 +169,18 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// limitedReader fails when there is more to read than is left.
 type limitedReader struct {
-	r    io.Reader
-	left int64
+	r       io.Reader
+	left    int64
+	tooMuch error
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, slipway.Limit("an artifact has at most %d bytes", int64(job.MaxArtifact))
+	n, err := l.r.Read(p[:min(int64(len(p)), l.left+1)])
+	if l.left -= int64(n); l.left < 0 {
+		return 0, l.tooMuch
 	}
-	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
-	l.left -= int64(n)
 	return n, err
 }
 

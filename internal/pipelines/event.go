@@ -9,7 +9,8 @@ import (
 	"slipway/internal/pipelines/plan"
 )
 
-// The events of this package. The subject of all is the run; they refer to the pipeline, the repository and the commit.
+// The events of this package. The subject of all but those of secure files is the run; they refer to the pipeline, the repository
+// and the commit. The subject of a secure file's is the project.
 const (
 	EventRunQueued    events.Kind = "pipelines.run_queued"    // RunPayload
 	EventRunStarted   events.Kind = "pipelines.run_started"   // RunPayload
@@ -17,6 +18,12 @@ const (
 	EventStageWaiting events.Kind = "pipelines.stage_waiting" // StagePayload: answer with ChecksCompleted
 	EventJobStarted   events.Kind = "pipelines.job_started"   // JobPayload
 	EventJobCompleted events.Kind = "pipelines.job_completed" // JobPayload
+
+	EventSecureFileCreated   events.Kind = "pipelines.secure_file_created"  // SecureFilePayload
+	EventSecureFileDeleted   events.Kind = "pipelines.secure_file_deleted"  // SecureFilePayload
+	EventSecureFileFetched   events.Kind = "pipelines.secure_file_fetched"  // SecureFilePayload, by a job
+	EventValidationRequested events.Kind = "pipelines.validation_requested" // ValidationPayload
+	EventValidationDecided   events.Kind = "pipelines.validation_decided"   // ValidationPayload; the actor decided
 )
 
 // RunPayload is the payload of a run's events.
@@ -53,6 +60,16 @@ type JobPayload struct {
 	Result      string                     `json:"result,omitempty"`
 	Reason      string                     `json:"reason,omitempty"`
 	Environment *plan.EnvironmentReference `json:"environment,omitempty"`
+}
+
+// ValidationPayload is the payload of a manual validation's events.
+type ValidationPayload struct {
+	Run        slipway.RunID `json:"run"`
+	Number     string        `json:"number"`
+	Validation int64         `json:"validation"`
+	Title      string        `json:"title"`
+	State      string        `json:"state"`
+	Comment    string        `json:"comment,omitempty"`
 }
 
 // announce appends an event about the run.

@@ -47,6 +47,7 @@ const (
 	podStarted  podState = 2
 	podUnwanted podState = 3
 	podRemoved  podState = 4
+	podServer   podState = 5 // no pod: the server runs the job
 )
 
 // PodName is the name of the job's pod.

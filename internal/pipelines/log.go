@@ -38,16 +38,8 @@ func (s *Service) AppendLog(ctx context.Context, id slipway.JobID, step int, off
 		if j.State == schedule.Completed {
 			return slipway.Conflict("job %d is over", id)
 		}
-		fresh := data[size-offset:]
-		if size+int64(len(fresh)) > job.MaxLog {
-			return slipway.Limit("the log of a step has at most %d bytes", job.MaxLog)
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO pipeline_logs (job, step, start, data) VALUES ($1, $2, $3, $4)`, int64(id), step, size, fresh); err != nil {
-			return fmt.Errorf("append log: %w", err)
-		}
-		size += int64(len(fresh))
-		if _, err := tx.ExecContext(ctx, `UPDATE pipeline_steps SET log_size = $1 WHERE job = $2 AND step = $3`, size, int64(id), step); err != nil {
-			return fmt.Errorf("append log: %w", err)
+		if size, err = extendLog(ctx, tx, id, step, size, data[size-offset:]); err != nil {
+			return err
 		}
 		tx.AfterCommit(func() { s.changed(j.Run) })
 		return nil
@@ -66,6 +58,21 @@ func lockLog(ctx context.Context, tx *db.Tx, id slipway.JobID, step int) (int64,
 	err := tx.QueryRowContext(ctx, `UPDATE pipeline_steps SET log_size = log_size WHERE job = $1 AND step = $2 RETURNING log_size`, int64(id), step).Scan(&size)
 	if err != nil {
 		return 0, fmt.Errorf("open log: %w", err)
+	}
+	return size, nil
+}
+
+// extendLog adds to a locked log of a size and returns its new one.
+func extendLog(ctx context.Context, tx *db.Tx, id slipway.JobID, step int, size int64, fresh []byte) (int64, error) {
+	if size+int64(len(fresh)) > job.MaxLog {
+		return size, slipway.Limit("the log of a step has at most %d bytes", job.MaxLog)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO pipeline_logs (job, step, start, data) VALUES ($1, $2, $3, $4)`, int64(id), step, size, fresh); err != nil {
+		return size, fmt.Errorf("append log: %w", err)
+	}
+	size += int64(len(fresh))
+	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_steps SET log_size = $1 WHERE job = $2 AND step = $3`, size, int64(id), step); err != nil {
+		return size, fmt.Errorf("append log: %w", err)
 	}
 	return size, nil
 }

@@ -138,7 +138,18 @@ type world struct {
 	source  *source
 	cluster *cluster
 	log     *events.Log
+	people  *identity.Service
+	deps    pipelines.Deps
 	pushes  int64
+}
+
+// restart puts a new service over the same records, as after a server was killed.
+func (w *world) restart() {
+	w.Helper()
+	var err error
+	if w.Service, err = pipelines.Open(context.Background(), w.deps); err != nil {
+		w.Fatal(err)
+	}
 }
 
 func setup(t *testing.T, d *db.DB) *world {
@@ -167,11 +178,10 @@ func setupAt(t *testing.T, d *db.DB, now clock.Clock) *world {
 		t.Fatal(err)
 	}
 	w := &world{T: t, source: &source{}, log: log, cluster: &cluster{pods: map[string]pipelines.Pod{}, status: map[string]pipelines.PodStatus{}, began: make(chan string, 10)}}
-	w.Service, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: now, Secrets: box, Source: w.source, Environments: noEnvironments{},
-		Tokens: id, Executor: w.cluster, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.people = id
+	w.deps = pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: now, Secrets: box, Source: w.source, Environments: noEnvironments{},
+		Tokens: id, Executor: w.cluster, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"}
+	w.restart()
 	return w
 }
 

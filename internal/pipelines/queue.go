@@ -11,6 +11,7 @@ import (
 	"slipway"
 	"slipway/internal/db"
 	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/pipelines/variable"
@@ -65,7 +66,37 @@ func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Ru
 			return Run{}, err
 		}
 	}
+	if p != nil && p.PlainName {
+		run.Title = run.PipelineName // in place of the commit's message
+	}
+	if p != nil && p.ReadsResources() {
+		if err := s.pinRepositories(ctx, &d, p, &vars); err != nil {
+			return Run{}, err
+		}
+	}
 	return run, s.create(ctx, &run, p, vars, req)
+}
+
+// pinRepositories makes known what other repositories are when the run is queued: resources.repositories of expressions
+// reads these variables. A repository that is not there has none.
+func (s *Service) pinRepositories(ctx context.Context, d *Definition, p *plan.Plan, vars *variable.Set) error {
+	for _, r := range p.Resources.Repositories {
+		other, err := s.Source.FindRepository(ctx, d.Project, r.Name)
+		var commit slipway.CommitID
+		if err == nil {
+			commit, err = s.Source.Resolve(ctx, other.ID, r.Ref)
+		}
+		if slipway.CodeOf(err) == slipway.CodeNotFound {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read repository %s: %w", r.Name, err)
+		}
+		for key, text := range map[string]string{"id": string(other.ID), "url": other.URL, "version": string(commit)} {
+			vars.Put(plan.RepositoryVariable(r.Alias, key), variable.Value{Text: text, ReadOnly: true})
+		}
+	}
+	return nil
 }
 
 // prepare fills in what the request leaves open, and makes the run and its predefined variables.
@@ -307,6 +338,7 @@ func (s *Service) number(ctx context.Context, tx *db.Tx, run *Run, format string
 func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, vars variable.Set, req QueueRequest) error {
 	for name, text := range map[string]string{
 		variable.BuildBuildID: run.ID.String(), variable.BuildBuildURI: "vstfs:///Build/Build/" + run.ID.String(), variable.SystemCollectionURI: s.URL + "/",
+		variable.SystemPipelineStartTime: expression.Time(run.Queued).String(),
 	} {
 		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}

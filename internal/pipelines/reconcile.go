@@ -29,19 +29,25 @@ const (
 	stopGrace = 2 * time.Minute
 )
 
-// Run reconciles jobs with pods, and starts the runs that are owed to schedules and to pushes that waited, until ctx ends.
+// Run reconciles jobs with pods, goes on with agentless jobs, starts the runs that are owed to schedules and to pushes that
+// waited, and deletes caches that nothing uses, until ctx ends.
 // One process runs it at a time for each installation; with several, the names of pods and the rows of runs keep it harmless.
 func (s *Service) Run(ctx context.Context) error {
 	var group sync.WaitGroup
-	group.Go(func() { s.repeat(ctx, s.wakeRuns, "start runs", s.startOwed) })
-	group.Go(func() { s.repeat(ctx, s.wake, "reconcile jobs with pods", s.reconcile) })
+	group.Go(func() { s.repeat(ctx, reconcileInterval, s.wakeRuns, "start runs", s.startOwed) })
+	group.Go(func() { s.repeat(ctx, reconcileInterval, s.wake, "reconcile jobs with pods", s.reconcile) })
+	group.Go(func() { s.repeat(ctx, cacheInterval, nil, "trim caches", s.trimCaches) })
+	group.Go(func() {
+		s.repeat(ctx, reconcileInterval, s.wakeAgentless, "go on with agentless jobs", s.goOnAgentless)
+		s.calls.wait()
+	})
 	group.Wait()
 	return nil
 }
 
 // repeat does something again and again, at once when it is woken.
-func (s *Service) repeat(ctx context.Context, wake <-chan struct{}, what string, do func(context.Context) error) {
-	ticker := time.NewTicker(reconcileInterval)
+func (s *Service) repeat(ctx context.Context, interval time.Duration, wake <-chan struct{}, what string, do func(context.Context) error) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
@@ -154,25 +160,33 @@ func (s *Service) pod(ctx context.Context, j *Job) (Pod, error) {
 		return Pod{}, err
 	}
 	if i.Job.Container != nil {
-		for name, value := range p.ContainerOf(*i.Job.Container, vars.Expand).Env {
+		c := p.ContainerOf(*i.Job.Container, vars.Expand)
+		pod.User = c.User
+		for name, value := range c.Env {
 			pod.Env[name] = value
 		}
 	}
 	for _, c := range i.Job.Services {
 		c = p.ContainerOf(c, vars.Expand)
-		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: c.Image, Env: c.Env})
+		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: c.Image, Env: c.Env, User: c.User})
 	}
 	pod.Deadline = time.Duration(timeoutOf(i.Job)+max(i.Job.CancelTimeoutInMinutes, 1))*time.Minute + startPatience + stopGrace
 	pod.Env["SLIPWAY_URL"], pod.Env["SLIPWAY_JOB"], pod.Env["SLIPWAY_REGISTRY"] = s.URL, j.ID.String(), s.Registry
-	pod.Token, err = s.Tokens.IssueToken(ctx, identity.TokenRequest{
-		Kind: identity.TokenJob, Project: run.Project, Life: pod.Deadline,
-		Actor:   slipway.Actor{Kind: slipway.ActorJob, ID: j.ID.String(), Name: run.PipelineName + " " + run.Number + ", " + i.Title()},
-		Binding: identity.Binding{Run: run.ID, Job: j.ID, Commit: run.Commit},
+	pod.Token, err = s.jobToken(ctx, &run, &i, j.ID, pod.Deadline)
+	return pod, err
+}
+
+// jobToken issues the token of one attempt of a job.
+func (s *Service) jobToken(ctx context.Context, run *Run, i *plan.Instance, id slipway.JobID, life time.Duration) (string, error) {
+	token, err := s.Tokens.IssueToken(ctx, identity.TokenRequest{
+		Kind: identity.TokenJob, Project: run.Project, Life: life,
+		Actor:   slipway.Actor{Kind: slipway.ActorJob, ID: id.String(), Name: run.PipelineName + " " + run.Number + ", " + i.Title()},
+		Binding: identity.Binding{Run: run.ID, Job: id, Commit: run.Commit},
 	})
 	if err != nil {
-		return Pod{}, fmt.Errorf("issue the job's token: %w", err)
+		return "", fmt.Errorf("issue the job's token: %w", err)
 	}
-	return pod, nil
+	return token, nil
 }
 
 // image chooses the image of a job: its container, else what its pool maps to.

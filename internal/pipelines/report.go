@@ -32,6 +32,9 @@ func (s *Service) Assign(ctx context.Context, id slipway.JobID) (job.Assignment,
 	if j.State == schedule.Completed {
 		return job.Assignment{}, slipway.Conflict("job %d is over", id)
 	}
+	if err := j.ofAgent(); err != nil {
+		return job.Assignment{}, err
+	}
 	if j.State != schedule.Running {
 		err = s.change(ctx, j.Run, func(tx *db.Tx, sit *situation) error {
 			now := s.clock.Now()
@@ -74,7 +77,7 @@ func (s *Service) assignment(ctx context.Context, j *Job) (job.Assignment, error
 		Version: job.Version, Project: run.Project, Run: run.ID, Job: j.ID, Pipeline: run.Pipeline, Instance: j.Instance, Title: i.Title(),
 		Attempt: j.Attempt, Steps: i.Steps(), Variables: vars, Repositories: map[string]job.Repository{}, Workspace: i.Job.Workspace,
 		TimeoutInMinutes: timeoutOf(i.Job), CancelTimeoutInMinutes: max(i.Job.CancelTimeoutInMinutes, 1),
-		Environment: j.Environment, Registry: s.Registry,
+		Environment: j.Environment, Registry: s.Registry, ToolMirrors: s.ToolMirrors,
 	}
 	return a, s.addResources(ctx, &a, &run, p)
 }
@@ -220,6 +223,9 @@ func (s *Service) Report(ctx context.Context, id slipway.JobID, r job.Report) er
 		if j.State == schedule.Completed {
 			return slipway.Conflict("job %d is over", id)
 		}
+		if err := j.ofAgent(); err != nil {
+			return err
+		}
 		j.Heard = s.clock.Now()
 		if r.Outputs != nil {
 			j.Outputs = r.Outputs
@@ -337,6 +343,9 @@ func (s *Service) Complete(ctx context.Context, id slipway.JobID, c job.Completi
 	if err != nil || j.State == schedule.Completed {
 		return err
 	}
+	if err := j.ofAgent(); err != nil {
+		return err
+	}
 	return s.finish(ctx, &j, c)
 }
 
@@ -357,6 +366,9 @@ func (s *Service) finish(ctx context.Context, j *Job, c job.Completion) error {
 		}
 		if current.pod == podWanted || current.pod == podStarted {
 			current.pod = podUnwanted
+		}
+		if current.pod == podServer {
+			current.pod = podNone
 		}
 		if err := updateJob(ctx, tx, current); err != nil {
 			return err

@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"context"
+	"fmt"
 
 	"slipway"
 	"slipway/internal/db"
@@ -10,8 +11,8 @@ import (
 	"slipway/internal/pipelines/variable"
 )
 
-// resolve makes the run's variables: those known before, the root's, and those given when it was queued. A mistake of the
-// file is a slipway.Problem.
+// resolve makes the run's variables: those known before, the root's, and those given when it was queued, and settles what of
+// the plan depends on them. A mistake of the file is a slipway.Problem.
 func (s *Service) resolve(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, known variable.Set, given variable.Set) (variable.Set, error) {
 	groups, err := s.groupSets(ctx, tx, run.Project, p.Groups())
 	if err != nil {
@@ -28,6 +29,17 @@ func (s *Service) resolve(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan
 	}
 	if err != nil {
 		return known, slipway.Invalid("%v", err)
+	}
+	changed, err := schedule.Settle(p, set)
+	if err != nil || !changed {
+		return set, err
+	}
+	text, err := p.Encode()
+	if err != nil {
+		return set, err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET plan = $1 WHERE id = $2`, string(text), int64(run.ID)); err != nil {
+		return set, fmt.Errorf("store the plan of run %d: %w", run.ID, err)
 	}
 	return set, nil
 }

@@ -42,7 +42,7 @@ type Run struct {
 	Problems   []FileProblem
 	Tags       []string
 	State      RunState
-	Waiting    bool // for the checks of a stage, while no other stage runs
+	Waiting    bool // for the checks of a stage, or for a person, while nothing else runs
 	Result     schedule.Result
 	Canceled   bool
 	CanceledBy string
@@ -63,8 +63,11 @@ func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
 const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
 	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished,
 	r.schedule, r.schedule_name,
-	r.state = 'running' AND EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
-		AND NOT EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'running')`
+	r.state = 'running' AND (EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
+		AND NOT EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'running')
+		OR EXISTS (SELECT 1 FROM pipeline_validations v WHERE v.run = r.id AND v.state = 'pending')
+		AND NOT EXISTS (SELECT 1 FROM pipeline_jobs j WHERE j.run = r.id AND j.state IN ('queued', 'running')
+			AND j.id NOT IN (SELECT v.job FROM pipeline_validations v WHERE v.run = r.id AND v.state = 'pending')))`
 
 const runTables = ` FROM pipeline_runs r JOIN pipeline_definitions d ON d.id = r.pipeline `
 

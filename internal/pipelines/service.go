@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/events"
+	"slipway/internal/httpx"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/secret"
 )
@@ -22,7 +24,7 @@ import (
 //go:embed migrations
 var Migrations embed.FS
 
-// Deps is what the service needs. All fields but Images and Limit must be set.
+// Deps is what the service needs. All fields but PublicURL, ToolMirrors, Images, Limit, Caches and Networks must be set.
 type Deps struct {
 	DB           *db.DB
 	Log          *events.Log
@@ -37,13 +39,21 @@ type Deps struct {
 
 	// URL is the server's address as pods see it, without a slash at its end.
 	URL string
+	// PublicURL is the server's address for whom agentless jobs call; "" is URL.
+	PublicURL string
 	// Registry is the host name of the registry in image references.
 	Registry string
+	// ToolMirrors are the URLs from which jobs download tools, by the names of job.MirroredTools.
+	ToolMirrors map[string]string
 	// Images maps lower-case vmImage names, or pools' names, to job images. An ubuntu-* that is not in it gets
 	// REGISTRY/slipway/job:latest.
 	Images map[string]string
-	// Limit is the number of jobs that run at once, 0 for 10.
+	// Limit is the number of jobs that run at once, 0 for 10. Agentless jobs do not count.
 	Limit int
+	// Caches bound what caches of jobs take.
+	Caches CacheLimits
+	// Networks are those that InvokeRESTAPI may call besides public addresses.
+	Networks []netip.Prefix
 }
 
 // Service is the pipelines of one installation. It is safe for concurrent use.
@@ -55,6 +65,9 @@ type Service struct {
 	watchers watchers
 	wake     chan struct{} // jobs and pods
 	wakeRuns chan struct{} // runs that are to be started
+
+	wakeAgentless chan struct{}
+	calls         calls // of InvokeRESTAPI
 
 	mu    sync.Mutex
 	plans map[slipway.RunID]*plan.Plan // of late, at most maxPlans
@@ -73,13 +86,14 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	}
 	return &Service{
 		Deps: d, db: d.DB, log: d.Log, clock: d.Clock,
-		wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), plans: map[slipway.RunID]*plan.Plan{},
+		wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), wakeAgentless: make(chan struct{}, 1),
+		calls: calls{client: httpx.Outbound(d.Networks), busy: map[slipway.JobID]context.CancelFunc{}}, plans: map[slipway.RunID]*plan.Plan{},
 	}, nil
 }
 
 // Wake makes Run look at once. It never blocks.
 func (s *Service) Wake() {
-	for _, c := range []chan struct{}{s.wake, s.wakeRuns} {
+	for _, c := range []chan struct{}{s.wake, s.wakeRuns, s.wakeAgentless} {
 		select {
 		case c <- struct{}{}:
 		default:

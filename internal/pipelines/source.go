@@ -51,6 +51,7 @@ type Environments interface {
 // Tokens issues the tokens of jobs; *identity.Service does.
 type Tokens interface {
 	IssueToken(ctx context.Context, r identity.TokenRequest) (string, error)
+	RevokeSecret(ctx context.Context, secret string) error
 }
 
 // Pod is what an executor starts for one attempt of one job.
@@ -62,8 +63,10 @@ type Pod struct {
 	Job     slipway.JobID
 	Title   string
 	// Image is the job's container image.
-	Image    string
-	Env      map[string]string
+	Image string
+	Env   map[string]string
+	// User is the number of the user that the job runs as; nil leaves it to the image.
+	User     *int64
 	Services []PodService
 	// Token is the job's token, which the agent gets as SLIPWAY_JOB_TOKEN.
 	Token string
@@ -76,6 +79,7 @@ type PodService struct {
 	Name  string
 	Image string
 	Env   map[string]string
+	User  *int64 // as Pod.User
 }
 
 // PodPhase is how far a pod is.

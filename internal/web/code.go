@@ -15,6 +15,7 @@ import (
 	"slipway/internal/boards"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/coverage"
 	"slipway/internal/repos"
 )
 
@@ -31,6 +32,7 @@ type codePages struct {
 // runLister is what these pages need of pipelines.
 type runLister interface {
 	List(ctx context.Context, f pipelines.RunFilter) ([]pipelines.Run, error)
+	CoverageLines(ctx context.Context, run slipway.RunID, path string) ([]coverage.Line, error)
 }
 
 // AddRepos serves repositories: folders, files, history, differences, editing a file as a commit, and pull requests.

@@ -17,6 +17,7 @@ import (
 	"slipway/internal/events"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/coverage"
 	"slipway/internal/repos"
 	"slipway/internal/web"
 )
@@ -27,6 +28,7 @@ type codeWorld struct {
 	repos          *repos.Service
 	id             slipway.RepositoryID
 	url            string
+	runs           fakeRuns
 	writer, reader string // tokens
 }
 
@@ -65,21 +67,31 @@ func newCodeWorld(t *testing.T) *codeWorld {
 	pages := web.New(ident, log, logger, "http://slipway.test")
 	items, err := boards.Open(ctx, d, log, clock.System{})
 	must(err)
-	pages.AddRepos(w.repos, items, fakeRuns{})
+	pages.AddRepos(w.repos, items, &w.runs)
 	server := httptest.NewServer(pages.Handler())
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	return w
 }
 
-// fakeRuns has one run of the trial merge of pull request 1.
-type fakeRuns struct{}
+// fakeRuns has one run of the trial merge of pull request 1, which covered lines of hats.md.
+type fakeRuns struct {
+	commit  slipway.CommitID
+	covered []coverage.Line
+}
 
-func (fakeRuns) List(_ context.Context, f pipelines.RunFilter) ([]pipelines.Run, error) {
+func (r *fakeRuns) CoverageLines(_ context.Context, run slipway.RunID, path string) ([]coverage.Line, error) {
+	if run != 4 || path != "hats.md" || r.covered == nil {
+		return nil, slipway.NotFound("there is none")
+	}
+	return r.covered, nil
+}
+
+func (r *fakeRuns) List(_ context.Context, f pipelines.RunFilter) ([]pipelines.Run, error) {
 	if f.Ref != "refs/pull/1/merge" {
 		return nil, nil
 	}
-	return []pipelines.Run{{ID: 4, PipelineName: "tools", Number: "20260102.1", State: pipelines.RunCompleted, Result: "Succeeded"}}, nil
+	return []pipelines.Run{{ID: 4, Commit: r.commit, PipelineName: "tools", Number: "20260102.1", State: pipelines.RunCompleted, Result: "Succeeded"}}, nil
 }
 
 // do sends a request and follows redirects; it returns the last page.
@@ -233,7 +245,19 @@ func TestPullRequestPages(t *testing.T) {
 	}
 	const pull = repo + "/pullrequest/1"
 	w.shows(repo+"/pullrequests", `href="`+pull+`"`, "topic/hats")
-	w.shows(pull+"?_a=files", "hats.md", `class="added"`)
+	if body := w.shows(pull+"?_a=files", "hats.md", `class="added"`); strings.Contains(body, "can be covered") {
+		t.Error("coverage is shown that no run has")
+	}
+	merge, err := w.repos.Resolve(ctx, w.id, "refs/pull/1/merge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.runs = fakeRuns{commit: merge, covered: []coverage.Line{{Number: 1, Hits: 1, Branches: 2, Taken: 1}, {Number: 2}}}
+	w.shows(pull+"?_a=files", `class="line partly" title="partly, 1 of 2 branches"`, "buildId=4", "100.0 % (1 of 1)")
+	w.runs.commit = "1111111111111111111111111111111111111111" // a trial merge that is gone
+	if body := w.shows(pull + "?_a=files"); strings.Contains(body, "can be covered") {
+		t.Error("coverage of another file's lines is shown")
+	}
 	w.shows(pull+"?_a=commits", "add hats.md")
 	if body := w.shows(pull); strings.Contains(body, `action="`+pull+`"`) {
 		t.Error("a reader is offered what only contributors may do")

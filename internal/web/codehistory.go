@@ -85,6 +85,7 @@ type diffHunk struct {
 
 type diffLine struct {
 	Class, Old, New, Sign, Text string
+	Covered, CoveredNote        string // how a run of a pull request covers the line: a class, and in words
 	AskURL                      string // of the form for a comment on the line; empty where there is none
 	Ask                         *askView
 	Threads                     []threadView
@@ -95,6 +96,8 @@ type diffView struct {
 	Files                []diffFile
 	Additions, Deletions int
 	Truncated            bool
+	Coverage             string // of the added lines, in words; empty when it is not known
+	CoverageURL          string
 }
 
 type commitView struct {

@@ -47,10 +47,17 @@ type overviewApproval struct {
 	When                         time.Time
 }
 
+// overviewValidation is a run that waits at a manual validation.
+type overviewValidation struct {
+	Title, Run, URL string
+	When            time.Time
+}
+
 type overviewView struct {
 	Environments []overviewEnvironment
 	Runs         []overviewRun
 	Approvals    []overviewApproval
+	Validations  []overviewValidation
 	Live         string
 }
 
@@ -110,6 +117,14 @@ func (o overviewPages) view(ctx context.Context, v View) (overviewView, error) {
 	for _, a := range pending {
 		view.Approvals = append(view.Approvals, overviewApproval{Environment: a.EnvironmentName, URL: v.URL("_environments", a.EnvironmentName),
 			Stage: a.Stage, Run: a.Run.String(), When: a.Created})
+	}
+	validations, err := o.pipelines.PendingValidations(ctx, v.Project.ID)
+	if err != nil {
+		return view, err
+	}
+	for i := range validations {
+		one := &validations[i]
+		view.Validations = append(view.Validations, overviewValidation{Title: one.Title, Run: one.Run.String(), URL: runURL(v, one.Run), When: one.Created})
 	}
 	return view, nil
 }

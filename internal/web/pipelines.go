@@ -40,6 +40,9 @@ func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
 	s.Project("GET", "/_build/artifact", identity.Read, p.artifact)
 	s.Project("GET", "/_build/tests", identity.Read, p.tests)
 	s.Project("GET", "/_build/test", identity.Read, p.test)
+	p.addCachePages()
+	p.addSecureFilePages()
+	s.Project("GET", "/_build/coverage", identity.Read, p.coverage)
 	s.Project("GET", "/_library", identity.Read, p.groups)
 	s.Project("POST", "/_library", identity.Administer, p.changeGroup)
 }
@@ -74,7 +77,8 @@ type pipelinesView struct {
 	Runs      []runRow
 	Schedules []scheduleRow // of the chosen one
 	Waiting   []waitingRow
-	Older     string // URL of older runs, if there are any
+	Caches    cachesView // of the chosen one
+	Older     string     // URL of older runs, if there are any
 	Library   string
 	QueueURL  string
 	MayQueue  bool
@@ -137,6 +141,9 @@ func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) err
 	}
 	if view.Chosen != nil {
 		if err := p.addTriggers(r.Context(), &view); err != nil {
+			return err
+		}
+		if err := p.addCaches(r.Context(), v, &view); err != nil {
 			return err
 		}
 	}
@@ -283,6 +290,8 @@ func (p pipelinesPages) change(w http.ResponseWriter, r *http.Request, v View) e
 		err = p.pipelines.Retry(r.Context(), t.Run.ID, schedule.Again{Stage: r.FormValue("stage"), Job: r.FormValue("job")}, v.Caller.Actor)
 	case "start-stage":
 		err = p.pipelines.StartStage(r.Context(), t.Run.ID, r.FormValue("stage"))
+	case "resume", "reject":
+		err = p.validate(r, v, t.Run.ID, do == "resume")
 	default:
 		err = slipway.Invalid("%q is nothing that can be done with a run", do)
 	}
@@ -290,6 +299,31 @@ func (p pipelinesPages) change(w http.ResponseWriter, r *http.Request, v View) e
 		return err
 	}
 	return p.Redirect(w, r, runURL(v, t.Run.ID))
+}
+
+// validate resumes or rejects a run that waits at a manual validation.
+func (p pipelinesPages) validate(r *http.Request, v View, run slipway.RunID, resume bool) error {
+	id, err := strconv.ParseInt(r.FormValue("validation"), 10, 64)
+	if err != nil {
+		return slipway.Invalid("%q is no validation's number", r.FormValue("validation"))
+	}
+	known, err := p.pipelines.Validation(r.Context(), id)
+	if err == nil && known.Run != run {
+		err = slipway.NotFound("there is no validation %d in this run", id)
+	}
+	if err != nil {
+		return err
+	}
+	by := pipelines.Decider{Actor: v.Caller.Actor}
+	if by.Kind == slipway.ActorUser {
+		user, err := p.identity.User(r.Context(), slipway.UserID(by.ID))
+		if err != nil {
+			return err
+		}
+		by.Email = user.Email
+	}
+	_, err = p.pipelines.Validate(r.Context(), by, id, resume, r.FormValue("comment"))
+	return err
 }
 
 type groupsView struct {

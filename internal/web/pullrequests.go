@@ -277,6 +277,9 @@ func (p codePages) addPullDiff(r *http.Request, view *pullView) error {
 	at := view.codeView
 	at.Version = "GC" + string(view.SourceCommit)
 	view.Diff = at.newDiff(d)
+	if err := p.addLineCoverage(r.Context(), view); err != nil {
+		return err
+	}
 	return p.addLineThreads(r, view)
 }
 

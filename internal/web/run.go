@@ -31,6 +31,7 @@ type runView struct {
 	Sources     []sourceRow
 	Columns     [][]stageBox
 	Jobs        []jobRow
+	Waiting     []validationRow
 	Tags        []string
 	By          string // who canceled
 	MayCancel   bool
@@ -38,6 +39,7 @@ type runView struct {
 	Artifacts   []artifactRow
 	Tests       []testRow
 	TestChanges testChanges
+	Coverage    *coverageView // nil without any
 	Summaries   []summaryRow
 	Log         *logView
 }
@@ -85,6 +87,18 @@ type artifactFile struct {
 	Size      int64
 }
 
+// validationRow is a manual validation that waits.
+type validationRow struct {
+	ID           int64
+	Title        string
+	Instructions templ.Component // nil without any
+	Notify       string
+	Approvers    string
+	Then         string // what happens when nobody decides
+	Expires      time.Time
+	MayDecide    bool
+}
+
 type summaryRow struct {
 	Name string
 	Text templ.Component
@@ -129,6 +143,15 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 	if !over {
 		view.Live = v.URL("_build", "results", "live") + "?" + query.Encode()
 	}
+	validations, err := p.pipelines.Validations(r.Context(), run.ID)
+	if err != nil {
+		return view, err
+	}
+	for i := range validations {
+		if v := &validations[i]; v.State == pipelines.ValidationPending && !over && !run.Canceled {
+			view.Waiting = append(view.Waiting, p.validationRow(v, mayChange))
+		}
+	}
 	sources, err := p.pipelines.Sources(r.Context(), run.ID)
 	if err != nil {
 		return view, err
@@ -151,6 +174,18 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 		}
 	}
 	return view, nil
+}
+
+func (p pipelinesPages) validationRow(v *pipelines.Validation, mayDecide bool) validationRow {
+	row := validationRow{ID: v.ID, Title: v.Title, Notify: strings.Join(v.Notify, ", "), Approvers: strings.Join(v.Approvers, ", "), Then: "rejected",
+		Expires: v.Expires, MayDecide: mayDecide}
+	if v.Resume {
+		row.Then = "resumed"
+	}
+	if v.Instructions != "" {
+		row.Instructions = p.markdown.render(v.Instructions)
+	}
+	return row
 }
 
 // stageColumns puts each stage one column behind those that it depends on.
@@ -231,6 +266,9 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, ru
 		view.Artifacts = append(view.Artifacts, row)
 	}
 	if err := p.addTests(ctx, v, view, run); err != nil {
+		return err
+	}
+	if view.Coverage, err = p.coverageOf(ctx, v, id); err != nil {
 		return err
 	}
 	summaries, err := p.pipelines.Summaries(ctx, id)

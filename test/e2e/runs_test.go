@@ -26,6 +26,7 @@ func TestRuns(t *testing.T) {
 		{"runs are canceled", runsAreCanceled},
 		{"failed jobs are retried", failedJobsAreRetried},
 		{"mistakes are named", mistakesAreNamed},
+		{"tasks work in a pod", tasksWork},
 	})
 }
 
@@ -228,5 +229,83 @@ steps:
 		if !strings.Contains(said, want) {
 			t.Errorf("slipway runs lacks %q:\n%s", want, said)
 		}
+	}
+}
+
+// tasksWork runs tasks that need more than a shell: a cache that the second run finds, archives, az with the job's own rights,
+// a validation that a person answers, and access to the cluster for a deployment job, within its environment alone.
+func tasksWork(t *testing.T, i *installation) {
+	work := i.clone(t, drill)
+	const pipeline = `
+trigger: [main]
+stages:
+  - stage: Work
+    jobs:
+      - job: tasks
+        steps:
+          - task: Cache@2
+            inputs: {key: stuff | lock.txt, path: $(Pipeline.Workspace)/stuff, cacheHitVar: HIT}
+          - bash: |
+              echo "found: $(HIT) $(cat $(Pipeline.Workspace)/stuff/made 2>/dev/null)"
+              mkdir -p $(Pipeline.Workspace)/stuff
+              echo "by run $(Build.BuildId)" > $(Pipeline.Workspace)/stuff/made
+          - task: ArchiveFiles@2
+            inputs: {rootFolderOrFile: lock.txt, includeRootFolder: false, archiveType: zip, archiveFile: $(Agent.TempDirectory)/a.zip}
+          - task: ExtractFiles@1
+            inputs: {archiveFilePatterns: $(Agent.TempDirectory)/a.zip, destinationFolder: $(Agent.TempDirectory)/out}
+          - bash: echo "unpacked $(cat $(Agent.TempDirectory)/out/lock.txt)"
+          - task: AzureCLI@2
+            inputs:
+              azureSubscription: none
+              scriptType: bash
+              scriptLocation: inlineScript
+              inlineScript: |
+                az acr repository list --name slipway -o tsv | grep ^library/
+                az vm list || echo "az vm list ended with $?"
+  - stage: Ask
+    jobs:
+      - job: ask
+        pool: server
+        steps:
+          - task: ManualValidation@1
+            inputs: {notifyUsers: '', instructions: Look at it}
+  - stage: Ship
+    jobs:
+      - deployment: access
+        environment: dev
+        strategy:
+          runOnce:
+            deploy:
+              steps:
+                - bash: |
+                    az aks get-credentials --resource-group any --name local --file kubeconfig
+                    value() { sed -n "s/^ *$1: //p" kubeconfig; }
+                    ask() { curl -sk -o /dev/null -w "$1: %{http_code}\\n" -H "Authorization: Bearer $(value token)" "$(value server)$2"; }
+                    ask own /api/v1/namespaces/$(value namespace)/pods
+                    ask others /api/v1/namespaces/slipway-jobs/secrets
+                    ask nodes /api/v1/nodes
+`
+	if err := os.WriteFile(filepath.Join(work, "lock.txt"), []byte("locked\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	first := pushPipeline(t, i, work, pipeline)
+	awaitLine(t, i, first, "Waits for somebody", time.Minute)
+	if said := i.slipway(t, drill, "resume", fmt.Sprint(first), "--comment", "fine"); !strings.Contains(said, "resumed") {
+		t.Errorf("slipway resume said %q", said)
+	}
+	awaitResult(t, i, first, "succeeded", time.Minute)
+	log := withoutTimes(i.slipway(t, drill, "logs", fmt.Sprint(first)))
+	for _, line := range []string{"found: false ", "unpacked locked", "library/debian", "az vm list ended with 2", "admin resumed the run: fine", "own: 200", "others: 403", "nodes: 403"} {
+		if !strings.Contains(log, "\n"+line+"\n") {
+			t.Errorf("the log has no line %q:\n%s", line, log)
+		}
+	}
+	second := pushPipeline(t, i, work, pipeline+"# again\n")
+	awaitLine(t, i, second, fmt.Sprintf("found: true by run %d", first), time.Minute)
+	awaitLine(t, i, second, "Waits for somebody", time.Minute)
+	i.slipway(t, drill, "reject", fmt.Sprint(second))
+	awaitResult(t, i, second, "failed", time.Minute)
+	if log := i.slipway(t, drill, "logs", fmt.Sprint(second)); strings.Contains(log, "own: ") {
+		t.Errorf("a rejected run went on:\n%s", log)
 	}
 }

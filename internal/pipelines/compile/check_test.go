@@ -66,9 +66,9 @@ stages:
 	f("but a slip is one", "stages:\n- stage: Build\n  jobs: [{job: J, steps: [{script: x}]}]\n- stage: B\n  dependsOn: Biuld\n  jobs: [{job: J, steps: [{script: x}]}]\n",
 		`p.yml:5:14: stage B depends on "Biuld", which is no stage here, did you mean "Build"?`)
 	f("a step of a misspelt kind", "steps:\n- displayName: a\n  scrpt: x\n  conditoin: y\n- foo: x\n",
-		`p.yml:3:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, task, did you mean "script"?
+		`p.yml:3:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "script"?
 p.yml:4:3: unknown key "conditoin" of a script step, did you mean "condition"?
-p.yml:5:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, task`)
+p.yml:5:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task`)
 	f("a template of variables", "parameters:\n  a: ''\nvariables:\n- name: x\n  value: ${{ parameters.a }}\n", "")
 	f("a template in another repository", `
 resources:
@@ -149,25 +149,4 @@ func TestCheckReadsOtherRepositories(t *testing.T) {
 	if len(r.Problems) != 1 || r.Problems[0].Position.String() != "s.yml@shared:2:3" {
 		t.Errorf("%v", r.Problems)
 	}
-}
-
-func FuzzCheck(f *testing.F) {
-	f.Add(typical, "steps:\n- script: ${{ parameters.x }}\n")
-	f.Add("parameters: [{name: a, type: object}]\nstages:\n- ${{ each s in parameters.a }}:\n  - template: t.yml\n", "stages:\n- stage: A\n  jobs:\n  - deployment: D\n    environment: e\n    strategy: {runOnce: {deploy: {steps: [{task: Docker@2}]}}}\n")
-	f.Add("extends: {template: t.yml, parameters: {a: 1}}\nvariables: [{group: g}]", "parameters: {a: ''}\njobs:\n- job: x\n  strategy: {matrix: {a: {b: c}}, maxParallel: 2}\n  steps: [{checkout: none}, {task: Bash@3, inputs: {script: x, targetType: inline}}]\n")
-	f.Add("resources: {pipelines: [{pipeline: p, source: q, trigger: {branches: [a]}}], containers: [{container: c, image: i}]}\njobs: [{job: a, container: c, services: {d: c}, steps: [{template: t.yml}]}]", "steps: [{publish: x, artifact: y}, {download: current}]")
-	f.Fuzz(func(t *testing.T, root, other string) {
-		in := Input{Path: "p.yml", Files: archive{"p.yml": root, "t.yml": other}}
-		r := Check(in)
-		for _, p := range r.Problems {
-			if p.Position == nil || p.Position.Line < 1 || p.Position.Column < 1 || p.Message == "" {
-				t.Errorf("a problem without a place: %+v", p)
-			}
-		}
-		if r.Plan != nil {
-			if _, err := r.Plan.Encode(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
 }

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -58,6 +59,9 @@ func (c *compiler) compile() *plan.Plan {
 	out, err := expand(in, c.draft)
 	c.problems.Append(slipway.Position{File: in.Path, Line: 1, Column: 1}, err)
 	c.sources, c.unread, c.template, c.drafted = out.Sources, out.Unread, out.Template, out.Drafted
+	for _, w := range out.Warnings {
+		c.warn(w.At, w.Message)
+	}
 	if out.Root == nil {
 		return nil
 	}
@@ -120,18 +124,25 @@ func Parameters(path string, data []byte) ([]plan.Parameter, error) {
 type compiler struct {
 	in Input
 	// draft checks a file without a run.
-	draft      bool
-	sources    []string
-	unread     []template.Unread
-	template   bool // a draft of a file that others include
-	drafted    bool // parameters got values of their type
-	problems   yaml.Problems
-	warnings   []plan.Warning
-	containers map[string]plan.Container // by lower-case alias
-	resources  plan.Resources
+	draft        bool
+	sources      []string
+	unread       []template.Unread
+	template     bool // a draft of a file that others include
+	drafted      bool // parameters got values of their type
+	problems     yaml.Problems
+	warnings     []plan.Warning
+	containers   map[string]plan.Container // by lower-case alias
+	resources    plan.Resources
+	checkoutSelf plan.Checkout // what the old list of resources says of it
+	builds       []string      // aliases of resources.builds, in lower case
+	known        names         // variables of the root, and of the stage that is read
+
+	noPowerShell      *plan.Job // the last job that was warned of
+	windowsPowerShell bool      // it was warned of
 }
 
 func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
+	n = c.modern(n)
 	o, ok := c.object(n, schema.File)
 	if !ok {
 		return
@@ -143,6 +154,8 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	p.Resources = c.readResources(n.Get("resources"))
 	c.resources = p.Resources
 	p.Variables = c.variables(n.Get("variables"), rootScope)
+	c.known = c.known.with(p.Variables)
+	c.known.list = append(c.known.list, slices.Sorted(maps.Keys(c.in.Variables))...)
 	pool := c.pool(n.Get("pool"))
 
 	shapes := 0
@@ -174,6 +187,11 @@ func (c *compiler) warn(at slipway.Position, message string) {
 	if w := (plan.Warning{Message: message, At: at}); len(c.warnings) < 100 && !slices.Contains(c.warnings, w) {
 		c.warnings = append(c.warnings, w)
 	}
+}
+
+// warnOf is warn with a format.
+func (c *compiler) warnOf(at slipway.Position, format string, args ...any) {
+	c.warn(at, fmt.Sprintf(format, args...))
 }
 
 // whole reports whether everything was read and nothing is wrong yet: otherwise what is missing may follow from that.

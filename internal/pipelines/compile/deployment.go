@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"slipway/internal/pipelines/plan"
@@ -15,7 +17,7 @@ func (c *compiler) deployment(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, d
 		return plan.Job{}, dependency{}
 	}
 	j := c.jobOf(o, "deployment", pool, i)
-	j.Kind = plan.JobDeployment
+	j.Kind = plan.JobDeployment // agentless hooks are told by their pools
 	j.Deployment = &plan.Deployment{Strategy: "runOnce"}
 	if e := o.get("environment"); e == nil || e.IsNull() {
 		c.problems.Add(o.at("environment"), "deployment job %s needs an environment", j.Name)
@@ -79,19 +81,28 @@ func (c *compiler) hooks(o object, j *plan.Job) {
 	if !ok {
 		return
 	}
-	once := s.get("runOnce")
-	if once == nil || once.IsNull() {
-		if c.whole() {
-			c.problems.Add(n.At, "strategy of a deployment job is runOnce")
+	once, canary := s.get("runOnce"), s.get("canary")
+	switch {
+	case once != nil && canary != nil:
+		c.problems.Add(s.at("canary"), "a deployment job has one strategy, runOnce or canary")
+	case canary != nil && !canary.IsNull():
+		if r, ok := s.object("canary"); ok {
+			j.Deployment.Strategy = "canary"
+			j.Deployment.Hooks = c.canary(r, c.strategyHooks(r, j))
 		}
-		return
+	case once != nil && !once.IsNull():
+		if r, ok := s.object("runOnce"); ok {
+			j.Deployment.Hooks = c.strategyHooks(r, j)
+		}
+	case c.whole():
+		c.problems.Add(n.At, "strategy of a deployment job is runOnce or canary")
 	}
-	r, ok := s.object("runOnce")
-	if !ok {
-		return
-	}
+}
+
+// strategyHooks reads the hooks of a strategy, in the order in which they run.
+func (c *compiler) strategyHooks(r object, j *plan.Job) (list []plan.Hook) {
 	if r.get("deploy") == nil {
-		c.problems.Add(once.At, "runOnce needs deploy with its steps")
+		c.problems.Add(r.n.At, "%s needs deploy with its steps", r.what)
 	}
 	on, ends := r.object("on")
 	for _, name := range plan.HookOrder {
@@ -103,9 +114,60 @@ func (c *compiler) hooks(o object, j *plan.Job) {
 			around = on
 		}
 		if h, ok := c.hook(around, name, j); ok {
-			j.Deployment.Hooks = append(j.Deployment.Hooks, h)
+			list = append(list, h)
 		}
 	}
+	return list
+}
+
+// maxIncrements bounds the increments of a canary.
+const maxIncrements = 20
+
+// canary repeats the hooks that deploy and route traffic for each increment, and then for the whole.
+func (c *compiler) canary(o object, hooks []plan.Hook) (list []plan.Hook) {
+	shares := c.increments(o)
+	for i, h := range hooks {
+		switch h.Name {
+		case plan.HookDeploy:
+			repeated := slices.DeleteFunc(slices.Clone(hooks[i:]), func(h plan.Hook) bool { return h.Name == plan.HookSuccess || h.Name == plan.HookFailure })
+			for _, share := range shares {
+				for _, again := range repeated {
+					again.Increment = share
+					list = append(list, again)
+				}
+			}
+		case plan.HookRouteTraffic, plan.HookPostRouteTraffic: // with deploy
+		default:
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// increments are the shares of a canary, 100 the last.
+func (c *compiler) increments(o object) []int {
+	var shares []int
+	last := 0
+	for _, item := range c.items(o.get("increments"), "increments of canary") {
+		share, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(item.Text), "%"))
+		switch {
+		case item.Kind != yaml.Scalar || err != nil || share < 1 || share > 100:
+			c.problems.Add(item.At, "an increment of canary is a whole number from 1 to 100, not %s", describe(item))
+			continue
+		case share <= last:
+			c.problems.Add(item.At, "increments of canary grow: %d comes after %d", share, last)
+			continue
+		}
+		shares, last = append(shares, share), share
+	}
+	if len(shares) > maxIncrements {
+		c.problems.Limit(o.at("increments"), "canary has %d increments, more than the %d allowed", len(shares), maxIncrements)
+		return nil
+	}
+	if last != 100 {
+		shares = append(shares, 100)
+	}
+	return shares
 }
 
 func (c *compiler) hook(around object, name plan.HookName, j *plan.Job) (h plan.Hook, ok bool) {
@@ -117,7 +179,7 @@ func (c *compiler) hook(around object, name plan.HookName, j *plan.Job) (h plan.
 	if own := c.pool(o.get("pool")); own != nil {
 		h.Pool = *own
 	}
-	h.Steps = c.steps(o.get("steps"), j, name)
+	h.Steps = c.steps(o.get("steps"), j, h.Pool, name)
 	if len(c.items(o.get("steps"), "steps of "+string(name))) == 0 && c.whole() {
 		c.problems.Add(o.at("steps"), "%s has no steps", name)
 	}

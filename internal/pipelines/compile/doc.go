@@ -6,8 +6,11 @@
 // allowed and most likely a mistake (plan.Warning).
 //
 // What the language has and Slipway does not do yet is refused where it is written, with what to write instead, and never
-// ignored: agentless jobs (pool: server), rolling and canary deployments, virtual machines in environments, step targets,
-// getPackage, downloadBuild and reviewApp steps, builds, packages and webhooks under resources, container triggers, types,
-// volumes and options, repositories of other hosts, `$[ ]` in numbers and booleans, counter() outside of the root's variables,
-// the resources and pipeline values of run-time expressions, and tasks that package task does not describe.
+// ignored: rolling deployments, virtual machines in environments, targets of steps outside of
+// the job's container, getPackage and reviewApp steps, types and volumes of containers and options but --env and --user,
+// repositories of other hosts, `$[ ]` in booleans of steps and in parallel, counters that read dependencies, other values of resources
+// and pipeline in run-time expressions than repositories and startTime, and tasks that package task does not describe.
+//
+// What can only have no effect here is checked and warned of: builds, packages and webhooks under resources, triggers of
+// repositories and containers, demands, and keys of pools that others manage.
 package compile

@@ -51,7 +51,7 @@ func (c *compiler) job(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, dependen
 	}
 	j := c.jobOf(o, "job", pool, i)
 	c.strategy(&j, o.get("strategy"))
-	j.Steps = c.steps(o.get("steps"), &j, "")
+	j.Steps = c.steps(o.get("steps"), &j, j.Pool, "")
 	if len(j.Steps) == 0 && c.whole() {
 		c.problems.Add(o.at("steps"), "job %s has no steps", j.Name)
 	}
@@ -64,7 +64,7 @@ func (c *compiler) soleJob(root object, pool *plan.Pool) plan.Job {
 	j := c.jobOf(o, "job", pool, 0)
 	j.Name = plan.DefaultJob
 	c.strategy(&j, o.get("strategy"))
-	j.Steps = c.steps(o.get("steps"), &j, "")
+	j.Steps = c.steps(o.get("steps"), &j, j.Pool, "")
 	if len(c.items(o.get("steps"), "steps")) == 0 && c.whole() {
 		c.problems.Add(o.at("steps"), "the pipeline has no steps")
 	}
@@ -75,21 +75,26 @@ func (c *compiler) soleJob(root object, pool *plan.Pool) plan.Job {
 func (c *compiler) jobOf(o object, key string, around *plan.Pool, i int) plan.Job {
 	j := plan.Job{
 		Name: c.nameOr(o, key, "Job", i), DisplayName: o.text("displayName"), Kind: plan.JobAgent, Condition: o.condition(conditionScope),
-		TimeoutInMinutes:       o.integer("timeoutInMinutes", defaultTimeout),
-		CancelTimeoutInMinutes: o.integer("cancelTimeoutInMinutes", defaultCancelTimeout),
-		ContinueOnError:        o.boolean("continueOnError", false), Workspace: c.workspace(o), At: o.n.At,
+		TimeoutInMinutes: defaultTimeout, CancelTimeoutInMinutes: defaultCancelTimeout, Workspace: c.workspace(o), At: o.n.At,
+	}
+	if !o.later("timeoutInMinutes", &j.Open) {
+		j.TimeoutInMinutes = o.integer("timeoutInMinutes", defaultTimeout)
+	}
+	if !o.later("cancelTimeoutInMinutes", &j.Open) {
+		j.CancelTimeoutInMinutes = o.integer("cancelTimeoutInMinutes", defaultCancelTimeout)
+	}
+	if !o.later("continueOnError", &j.Open) {
+		j.ContinueOnError = o.boolean("continueOnError", false)
 	}
 	if o.what != "a pipeline" {
 		j.Variables = c.variables(o.get("variables"), variableScope)
 	}
 	pool := c.poolOr(o.get("pool"), around)
 	j.Pool = poolValue(pool)
-	if strings.EqualFold(j.Pool.Name, "server") {
-		c.problems.Unsupported(j.Pool.At, "agentless jobs (pool: server) are not there yet: put approvals on the environment, run other work in a job with steps")
-	}
 	j.Container = c.container(o.get("container"), schema.JobContainer)
 	j.Services = c.services(o.get("services"))
 	c.uses(&j, o)
+	c.agentless(&j, o)
 	return j
 }
 
@@ -134,7 +139,10 @@ func (c *compiler) strategy(j *plan.Job, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	s := &plan.Strategy{MaxParallel: o.integer("maxParallel", 0)}
+	s := &plan.Strategy{}
+	if !o.later("maxParallel", &j.Open) {
+		s.MaxParallel = o.integer("maxParallel", 0)
+	}
 	switch {
 	case o.get("matrix") != nil && o.get("parallel") != nil:
 		c.problems.Add(o.at("parallel"), "a job has matrix or parallel, not both")
@@ -156,7 +164,7 @@ func (c *compiler) strategy(j *plan.Job, n *yaml.Node) {
 
 func (c *compiler) matrix(s *plan.Strategy, n *yaml.Node) {
 	if n.Kind == yaml.Scalar && isRuntime(n.Text) {
-		s.MatrixExpression = c.runtime(n, variableScope)
+		s.MatrixExpression = c.runtime(n, valueScope)
 		return
 	}
 	if n.Kind == yaml.Map && len(n.Pairs) == 0 {

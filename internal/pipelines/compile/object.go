@@ -42,6 +42,32 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 	return o, true
 }
 
+// check checks the values of a map that is read no further.
+func (o object) check() {
+	for _, k := range o.keys.Keys {
+		n := o.get(k.Name)
+		switch {
+		case k.Required:
+			o.needed(k.Name)
+			if len(k.Value.Options) > 0 {
+				o.option(k.Name, "")
+			}
+		case n == nil || k.Value.Any:
+		case k.Value.Boolean && !isNone(n):
+			o.boolean(k.Name, false)
+		case k.Value.Boolean:
+		case k.Value.List != nil:
+			for _, item := range o.c.items(n, k.Name+" of "+o.what) {
+				if inner, ok := o.c.object(item, k.Value.List.Maps[0]); ok {
+					inner.check()
+				}
+			}
+		default:
+			o.text(k.Name)
+		}
+	}
+}
+
 // object reads the map under a key; ok is false without one and after a problem.
 func (o object) object(key string) (inner object, ok bool) {
 	n := o.get(key)
@@ -101,6 +127,29 @@ func (o object) boolean(key string, otherwise bool) bool {
 	}
 	o.c.problems.Add(n.At, "%s of %s is true or false, not %s", key, o.what, describe(n))
 	return otherwise
+}
+
+// later reads a number or boolean that is known when the run is queued and not before, one $[ ] or one macro, and keeps its
+// expression. It is false for other values.
+func (o object) later(key string, open *map[string]string) bool {
+	n := o.get(key)
+	if n == nil || n.Kind != yaml.Scalar {
+		return false
+	}
+	text := strings.TrimSpace(n.Text)
+	inside := ""
+	if isRuntime(text) {
+		inside = o.c.runtime(n, queueScope)
+	} else if m := macroPattern.FindStringSubmatch(text); m != nil && m[0] == text {
+		inside = "variables['" + m[1] + "']"
+	} else {
+		return false
+	}
+	if *open == nil {
+		*open = map[string]string{}
+	}
+	(*open)[key] = inside
+	return true
 }
 
 // flag is a boolean as text that may be a macro: "true", "false" or the macro, "" if absent.

@@ -15,10 +15,12 @@ func (c *compiler) pool(n *yaml.Node) *plan.Pool {
 	}
 	p := &plan.Pool{At: n.At}
 	if n.Kind == yaml.Scalar {
-		p.Name = n.Text
+		p.Name, p.Server = n.Text, strings.EqualFold(n.Text, "server")
 		if isImage(n.Text) {
 			c.problems.Add(n.At, "pool: %s names a pool: write pool: {vmImage: %s}", n.Text, n.Text)
+			return p
 		}
+		c.checkHosted(n, n.Text)
 		return p
 	}
 	o, ok := c.object(n, schema.Pool.Maps[0])
@@ -26,8 +28,54 @@ func (c *compiler) pool(n *yaml.Node) *plan.Pool {
 		return nil
 	}
 	p.Name, p.Image, p.Demands = o.text("name"), o.text("vmImage"), o.texts("demands")
-	c.checkImage(o.get("vmImage"), p.Image)
+	key := "vmImage"
+	if p.Image == "" && o.get("vmImageName") != nil {
+		key, p.Image = "vmImageName", o.text("vmImageName")
+	}
+	switch {
+	case !c.checkSystem(o): // the image is of that system too
+	case p.Image != "":
+		c.checkImage(o.get(key), p.Image)
+	case o.text("image") != "":
+		p.Image = o.text("image")
+		c.checkManagedImage(o.get("image"), p.Image)
+	default:
+		c.checkHosted(o.get("name"), p.Name)
+	}
+	c.poolWithoutEffect(o)
 	return p
+}
+
+// checkSystem refuses pools that say that they are of another system than Linux.
+func (c *compiler) checkSystem(o object) bool {
+	for _, key := range []string{"os", "type"} {
+		text := o.text(key)
+		switch lower := strings.ToLower(text); {
+		case text == "" || strings.Contains(text, "$("):
+		case strings.HasPrefix(lower, "win"):
+			c.problems.Unsupported(o.get(key).At, "%s: %s of a pool: jobs run in Linux containers, there is no Windows; write linux", key, text)
+			return false
+		case lower == "macos", lower == "mac", lower == "osx", lower == "darwin":
+			c.problems.Unsupported(o.get(key).At, "%s: %s of a pool: jobs run in Linux containers, there is no macOS; write linux", key, text)
+			return false
+		case key == "os" && !strings.HasPrefix(lower, "linux"):
+			c.problems.Add(o.get(key).At, "os of a pool is linux, windows or macOS, not %q", text)
+		case key == "type" && lower != "linux" && lower != "docker":
+			c.warnOf(o.at(key), "type: %s of a pool has no effect: every job runs in a Linux pod", text)
+		}
+	}
+	return true
+}
+
+// poolWithoutEffect warns of what a pool says and a pod cannot follow.
+func (c *compiler) poolWithoutEffect(o object) {
+	if text := o.text("hostArchitecture"); text != "" && !strings.EqualFold(text, "amd64") {
+		c.warnOf(o.at("hostArchitecture"), "hostArchitecture has no effect: jobs run on the processor of the cluster's nodes")
+	}
+	if o.get("timeoutInMinutes") != nil {
+		c.warnOf(o.at("timeoutInMinutes"), "timeoutInMinutes of a pool has no effect: write it in the job")
+	}
+	o.boolean("isCustom", false)
 }
 
 func isImage(name string) bool {
@@ -40,19 +88,52 @@ func isImage(name string) bool {
 	return false
 }
 
-// checkImage refuses images that no machine here has. A macro is not known yet.
-func (c *compiler) checkImage(n *yaml.Node, image string) {
-	lower := strings.ToLower(image)
+// system is the system of an image or a hosted pool by its name, as far as that is not Linux.
+func system(name string) string {
+	lower := strings.ToLower(name)
 	switch {
-	case image == "" || strings.Contains(image, "$(") || strings.HasPrefix(lower, "ubuntu-") || c.in.Images != nil && c.in.Images(image):
+	case strings.Contains(lower, "macos"), strings.HasPrefix(lower, "xcode"):
+		return "macOS"
+	case strings.HasPrefix(lower, "vs20"), strings.HasPrefix(lower, "win"), strings.Contains(lower, "windows"), strings.Contains(lower, "win1"):
+		return "Windows"
+	}
+	return ""
+}
+
+// mapped reports an image or a pool that needs no check: the installation has one for it, or it is a macro, known later.
+func (c *compiler) mapped(name string) bool {
+	return name == "" || strings.Contains(name, "$(") || c.in.Images != nil && c.in.Images(name)
+}
+
+// checkImage refuses images that no machine here has.
+func (c *compiler) checkImage(n *yaml.Node, image string) {
+	switch other := system(image); {
+	case c.mapped(image) || strings.HasPrefix(strings.ToLower(image), "ubuntu-"):
 	case isRuntime(image):
 		c.problems.Unsupported(n.At, "vmImage must be known when the job starts: write an image or a macro, not %q", image)
-	case strings.HasPrefix(lower, "windows-"), strings.HasPrefix(lower, "vs20"), strings.HasPrefix(lower, "win"), strings.Contains(lower, "win1"):
-		c.problems.Unsupported(n.At, "vmImage %s: jobs run in Linux containers, there is no Windows; write ubuntu-latest", image)
-	case strings.HasPrefix(lower, "macos"), strings.HasPrefix(lower, "xcode"):
-		c.problems.Unsupported(n.At, "vmImage %s: jobs run in Linux containers, there is no macOS; write ubuntu-latest", image)
+	case other != "":
+		c.problems.Unsupported(n.At, "vmImage %s: jobs run in Linux containers, there is no %s; write ubuntu-latest", image, other)
 	default:
 		c.problems.Unsupported(n.At, "there is no vmImage %q: write ubuntu-latest, or an image under container", image)
+	}
+}
+
+// checkManagedImage judges `image` of a managed pool, whose names everybody chooses for themselves.
+func (c *compiler) checkManagedImage(n *yaml.Node, image string) {
+	switch other := system(image); {
+	case c.mapped(image) || strings.HasPrefix(strings.ToLower(image), "ubuntu-"):
+	case other != "":
+		c.problems.Unsupported(n.At, "image %s of a pool: jobs run in Linux containers, there is no %s; name an image of Linux", image, other)
+	default:
+		c.warnOf(n.At, "image %s of a pool is not there: the job runs in the image of ubuntu-latest; write container for another", image)
+	}
+}
+
+// checkHosted refuses the old hosted pools of other systems, such as Hosted VS2017.
+func (c *compiler) checkHosted(n *yaml.Node, name string) {
+	rest, hosted := strings.CutPrefix(strings.ToLower(name), "hosted ")
+	if other := system(rest); hosted && other != "" && !c.mapped(name) {
+		c.problems.Unsupported(n.At, "pool %s: jobs run in Linux containers, there is no %s; write vmImage: ubuntu-latest", name, other)
 	}
 }
 

@@ -56,7 +56,7 @@ p.yml:6:3: unknown key "dispalyName" of a stage, did you mean "displayName"?
 p.yml:9:23: timeoutInMinutes of a job is a whole number from 0 to 525600, not "soon"
 p.yml:10:21: vmImage windows-latest: jobs run in Linux containers, there is no Windows; write ubuntu-latest
 p.yml:12:7: the script step has no script
-p.yml:13:7: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, task, did you mean "bash"?
+p.yml:13:7: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "bash"?
 p.yml:15:7: unknown key "conditon" of a script step, did you mean "condition"?
 p.yml:17:33: the language has no operator ==: write eq(a, b)
 p.yml:18:13: unknown task Dokcer@2, did you mean "Docker"?
@@ -73,37 +73,65 @@ func TestRefusedLanguage(t *testing.T) {
 		refused(t, name, text, want)
 	}
 	job := func(s string) string { return "jobs:\n- job: A\n  steps: [{script: x}]\n" + s }
-	f("queue", "queue: x\nsteps: [{script: x}]\n", "p.yml:1:1: queue of a pipeline is not there yet: write pool")
-	f("phases", "phases:\n- phase: x\n", "p.yml:1:1: phases of a pipeline is not there yet: write jobs")
 	f("nothing", "trigger: none\n", "p.yml:1:1: the pipeline has nothing to do: it needs stages, jobs or steps")
 	f("two shapes", "steps: [{script: x}]\njobs: [{job: A, steps: [{script: x}]}]\n", "p.yml:1:1: a pipeline has one of stages, jobs and steps, not several")
 	f("macos", "pool: {vmImage: macOS-14}\nsteps: [{script: x}]\n", "p.yml:1:17: vmImage macOS-14: jobs run in Linux containers, there is no macOS; write ubuntu-latest")
 	f("unknown image", "pool: {vmImage: solaris}\nsteps: [{script: x}]\n", "p.yml:1:17: there is no vmImage \"solaris\": write ubuntu-latest, or an image under container")
 	f("image as a pool", "pool: ubuntu-latest\nsteps: [{script: x}]\n", "p.yml:1:7: pool: ubuntu-latest names a pool: write pool: {vmImage: ubuntu-latest}")
-	f("agentless", job("  pool: server\n"), "p.yml:4:9: agentless jobs (pool: server) are not there yet: put approvals on the environment, run other work in a job with steps")
-	f("pwsh", "steps:\n- pwsh: x\n", "p.yml:2:3: the pool's image has no PowerShell: write bash, or give the job a container that has it")
-	f("target", "steps:\n- script: x\n  target: host\n", "p.yml:3:3: target of a script step is not there yet: every step runs in the job's container")
+	f("pwsh", "steps:\n- pwsh: x\n  errorActionPreference: explode\n",
+		"p.yml:3:3: input \"errorActionPreference\" of task PowerShell@2 may be default, stop, continue, silentlyContinue, not \"explode\"")
+	const others = "an agentless job (pool: server) has no agent for this step: it takes the tasks ManualValidation@1, ManualValidation@0, Delay@1, InvokeRESTAPI@1 alone, put others into a job with another pool"
+	f("script without an agent", job("  pool: server\n"), "p.yml:3:11: "+others)
+	f("checkout without an agent", "pool: server\nsteps: [{checkout: self}]\n", "p.yml:2:9: "+others)
+	f("task of the server on an agent", "steps: [{task: Delay@1}]\n", "p.yml:1:9: task Delay@1 runs on the server: put it into a job of its own with pool: server")
+	f("pool with the name server", "pool: {name: server}\nsteps: [{task: Delay@1}]\n", "p.yml:2:9: task Delay@1 runs on the server: put it into a job of its own with pool: server")
+	f("agentless in a container", "pool: server\ncontainer: a\nsteps: [{task: Delay@1}]\n", "p.yml:2:1: an agentless job (pool: server) runs on no machine: leave out container")
+	f("agentless for longer than a month", "pool: server\ntimeoutInMinutes: 43201\nsteps: [{task: Delay@1}]\n", "p.yml:2:1: an agentless job takes at most 43200 minutes, 30 days")
+	f("agentless and again", "pool: server\nsteps:\n- task: Delay@1\n  retryCountOnTaskFailure: 1\n", "p.yml:4:28: tasks of agentless jobs are not tried again: leave out retryCountOnTaskFailure")
+	server := func(task, inputs string) string {
+		return "pool: server\nsteps:\n- task: " + task + "\n  inputs: {" + inputs + "}\n"
+	}
+	f("delay", server("Delay@1", "delayForMinutes: 1.5"), "p.yml:4:12: input delayForMinutes: \"1.5\" is no whole number of minutes from 0 to 86400")
+	f("long delay", server("Delay@1", "delayForMinutes: 86401"), "p.yml:4:12: input delayForMinutes: \"86401\" is no whole number of minutes from 0 to 86400")
+	f("groups", server("ManualValidation@1", "notifyUsers: '', approvers: '[Shop]\\Owners'"), "p.yml:4:29: input approvers: groups like \"[Shop]\\\\Owners\" are not there yet: name people")
+	f("service connection", server("InvokeRESTAPI@1", "serviceConnection: hooks"), "p.yml:4:12: input serviceConnection: there are no service connections like \"hooks\" yet: write the URL itself, as https://example.com/api")
+	f("subscription", server("InvokeRESTAPI@1", "connectionType: connectedServiceNameARM"), "p.yml:4:12: input connectionType: connectedServiceNameARM of task InvokeRESTAPI@1 is not there yet: give a URL with serviceConnection, and its token in headers")
+	f("another host", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', urlSuffix: '.evil.test'"), "p.yml:4:49: input urlSuffix: \".evil.test\" would go on with the host's name: begin it with / or ?")
+	f("headers", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', headers: x"), "p.yml:4:49: input headers: it is no JSON object of names and texts: invalid character 'x' looking for beginning of value")
+	f("criteria", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', successCriteria: \"eq(answer.a, 1)\""),
+		"p.yml:4:49: input successCriteria: unknown value \"answer\": here are root; text stands in single quotes")
+	f("criteria of a callback", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', waitForCompletion: true, successCriteria: \"eq(root.a, 1)\""),
+		"p.yml:4:74: input successCriteria: it is about the answer, and with waitForCompletion: true the answer does not count: leave one of them out")
+	f("another task of the server", "pool: server\nsteps: [{task: AzureFunction@1}]\n",
+		"p.yml:2:16: task AzureFunction@1 is not there yet: call its REST API with InvokeRESTAPI@1 in a job with pool: server, or with curl in a script step")
 	f("getPackage", "steps:\n- getPackage: x\n", "p.yml:2:3: getPackage steps are not there yet: fetch the package in a script step")
 	f("two steps in one", "steps:\n- script: x\n  bash: y\n", "p.yml:3:3: a step is one thing, this is both script and bash")
 	f("retries", "steps:\n- script: x\n  retryCountOnTaskFailure: 11\n", "p.yml:3:28: retryCountOnTaskFailure of a script step is a whole number from 0 to 10, not \"11\"")
-	f("canary", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    canary: {}\n", "p.yml:5:5: canary of strategy of a deployment job is not there yet: write runOnce")
+	f("canary", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    canary: {}\n", "p.yml:5:13: canary needs deploy with its steps")
+	f("rolling", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    rolling: {}\n",
+		"p.yml:5:5: rolling of strategy of a deployment job is not there yet: it deploys to one virtual machine after the other, and environments have none: write runOnce or canary")
 	f("no environment", "jobs:\n- deployment: D\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n", "p.yml:2:3: deployment job D needs an environment")
 	f("machines", "jobs:\n- deployment: D\n  environment: {name: e, resourceType: VirtualMachine}\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n",
 		"p.yml:3:40: environments have no virtual machines: deploy to Kubernetes")
 	f("github repository", "resources:\n  repositories:\n  - repository: a\n    type: github\n    name: x/y\n    endpoint: e\nsteps: [{script: x}]\n",
 		"p.yml:4:11: repositories of type github are not there yet: mirror it here and write type: git\np.yml:6:5: endpoint of a repository is not there yet: repositories of this server need none")
-	f("webhooks", "resources:\n  webhooks: []\nsteps: [{script: x}]\n", "p.yml:2:3: webhooks of resources is not there yet: start the run over the API")
 	f("pipeline of another project", "resources:\n  pipelines:\n  - pipeline: p\n    source: q\n    project: o\nsteps: [{script: x}]\n",
 		"p.yml:5:5: project of a pipeline resource is not there yet: it is a pipeline of the same project, leave it out")
 	f("pipeline that is not declared", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: q\n",
 		"p.yml:5:5: pipeline \"q\" is not declared under resources.pipelines: declare it there, which also says which run is taken")
 	f("run of a pipeline", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: $(x)\n    runVersion: specific\n",
-		"p.yml:4:5: buildType must be known when the run is made: write current or specific, not \"$(x)\"\np.yml:5:5: input runVersion: specific of task DownloadPipelineArtifact@2 is not there yet: write version under resources.pipelines")
+		"p.yml:4:5: buildType must be known when the run is made: write current or specific, not \"$(x)\"")
+	pipeline := "resources:\n  pipelines:\n  - {pipeline: p, source: q}\nsteps:\n"
+	f("no number of a run", pipeline+"- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: q\n    runVersion: specific\n",
+		"p.yml:9:5: the number of the run is missing: give runId")
+	f("another branch", pipeline+"- task: DownloadBuildArtifacts@0\n  inputs:\n    buildType: specific\n    pipeline: q\n    buildVersionToDownload: latestFromBranch\n    downloadType: specific\n",
+		"p.yml:9:5: which run of the pipeline is taken is not chosen here: write branch under resources.pipelines, and $(resources.pipeline.ALIAS.sourceBranch) here")
 	f("container volumes", job("  container: {image: x, volumes: [a]}\n"), "p.yml:4:25: volumes of container of a job is not there yet: jobs are pods, share files through the workspace")
 	f("other checkout", "steps:\n- checkout: git://a/b\n", "p.yml:2:13: checkout of \"git://a/b\": declare the repository under resources.repositories and give its alias")
 	f("checkout of nothing known", "steps:\n- checkout: slef\n", "p.yml:2:13: checkout is self, none or a repository declared under resources.repositories, not \"slef\", did you mean \"self\"?")
 	f("checkout path", "steps:\n- checkout: self\n  path: ../x\n", "p.yml:3:9: path of checkout is below $(Pipeline.Workspace), not \"../x\"")
-	f("AzureCLI", "steps:\n- task: AzureCLI@2\n", "p.yml:2:9: task AzureCLI@2 is not there yet: run az in a bash step, with its credentials in env")
+	f("AzurePowerShell", "steps:\n- task: AzurePowerShell@5\n", "p.yml:2:9: task AzurePowerShell@5 is not there yet: run az in a bash step, with its credentials in env")
+	f("batch", "steps:\n- task: AzureCLI@2\n  inputs: {azureSubscription: a, scriptType: batch, scriptPath: a.bat}\n", "p.yml:3:34: input scriptType: batch of task AzureCLI@2 is not there yet: jobs run on Linux, write a script of type bash or pscore")
 	f("bake", "steps:\n- task: KubernetesManifest@1\n  inputs: {action: bake}\n",
 		"p.yml:3:12: input action: bake of task KubernetesManifest@1 is not there yet: render it in a script step and deploy the manifests")
 	f("missing input", "steps:\n- task: KubernetesManifest@1\n", "p.yml:2:9: task KubernetesManifest@1 needs the input \"manifests\" when action is deploy")
@@ -117,9 +145,9 @@ func TestRule4RuntimeExpressionsHaveTheirPlaces(t *testing.T) {
 	refused(t, "in a variable", "variables:\n  a: $[ succeeded() ]\nsteps: [{script: x}]\n",
 		"p.yml:2:9: succeeded() is only known when a stage, job or step is about to start: use it in a condition")
 	refused(t, "dependencies at the root", "variables:\n  a: $[dependencies.A.result]\nsteps: [{script: x}]\n",
-		`p.yml:2:8: unknown value "dependencies": here are variables; text stands in single quotes`)
+		`p.yml:2:8: unknown value "dependencies": here are variables, resources, pipeline; text stands in single quotes`)
 	refused(t, "counter outside of a variable", "steps:\n- script: x\n  condition: counter('a')\n",
-		"p.yml:3:14: counter() stands only in a variable of the pipeline, as $[counter(...)]")
+		"p.yml:3:14: counter() stands only in a variable, as $[counter(...)]")
 	p := compiled(t, "steps:\n- script: echo $[variables.x]\n  env: {A: '$[variables.y]'}\n")
 	s := p.Stages[0].Jobs[0].Steps[1]
 	if s.Script.Text != "echo $[variables.x]" || s.Env["A"] != "$[variables.y]" {

@@ -39,10 +39,36 @@ func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
 			r.Pipelines = append(r.Pipelines, pipeline)
 		}
 	}
+	c.foreignResources(o)
 	return r
 }
 
-// legacyResources accepts the old list form, in which only `repo: self` was of use, and says nothing.
+// foreignResources checks resources of other systems and says what does not happen here.
+func (c *compiler) foreignResources(o object) {
+	for _, kind := range []struct {
+		key, mark, instead string
+		keys               *schema.Object
+	}{
+		{"builds", "build", "starts no run and has no files to download: fetch them in a script step, and start runs over the API", schema.BuildResource},
+		{"packages", "package", "starts no run and is not downloaded: fetch it in a script step, and start runs over the API", schema.PackageResource},
+		{"webhooks", "webhook", "starts no run: start runs over the API", schema.WebhookResource},
+	} {
+		for _, item := range c.items(o.get(kind.key), kind.key) {
+			r, ok := c.object(item, kind.keys)
+			if !ok {
+				continue
+			}
+			r.check()
+			alias := r.text(kind.mark)
+			if kind.mark == "build" {
+				c.builds = append(c.builds, strings.ToLower(alias))
+			}
+			c.warnOf(item.At, "%s %s %s", kind.mark, alias, kind.instead)
+		}
+	}
+}
+
+// legacyResources accepts the old list form, in which only `repo: self` was of use: it says how all jobs fetch it.
 func (c *compiler) legacyResources(n *yaml.Node) {
 	for _, item := range n.Items {
 		o, ok := c.object(item, schema.LegacyResource)
@@ -52,17 +78,19 @@ func (c *compiler) legacyResources(n *yaml.Node) {
 		if repo := o.text("repo"); !strings.EqualFold(repo, "self") {
 			c.problems.Unsupported(item.At, "the old list form of resources knows only repo: self: declare others under resources.repositories")
 		}
-		for _, key := range []string{"clean", "fetchDepth", "lfs", "submodules"} {
-			if o.get(key) != nil {
-				c.problems.Unsupported(o.at(key), "%s in the old list of resources is not there yet: write it in a checkout step", key)
-			}
-		}
+		c.checkoutSelf = plan.Checkout{Clean: o.flag("clean"), FetchDepth: o.text("fetchDepth"), LFS: o.flag("lfs"), Submodules: c.submodules(o)}
 	}
 }
 
 func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
 	o, ok := c.object(n, schema.RepositoryResource)
 	if !ok {
+		return r, false
+	}
+	if strings.EqualFold(o.text("repository"), "self") {
+		if o.text("ref") != "" {
+			c.warnOf(o.at("ref"), "ref of repository self has no effect: a run is of the commit that it is queued for")
+		}
 		return r, false
 	}
 	r = plan.Repository{Alias: o.needed("repository"), Type: strings.ToLower(o.needed("type")), Name: o.needed("name"), Ref: o.text("ref"), At: n.At}
@@ -83,7 +111,10 @@ func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
 		c.problems.Unsupported(o.at("endpoint"), "endpoint of a repository is not there yet: repositories of this server need none")
 	}
 	if t := o.get("trigger"); t != nil && !isNone(t) {
-		c.problems.Unsupported(o.at("trigger"), "trigger of a repository is not there yet: only pushes to the pipeline's own repository start it")
+		if _, flag := yaml.Bool(t.Text); !flag {
+			c.push(t) // what is wrong with it is said
+		}
+		c.warnOf(o.at("trigger"), "trigger of repository %s starts no run: only pushes to the pipeline's own repository do", r.Alias)
 	}
 	return r, r.Alias != "" && r.Name != ""
 }
@@ -94,7 +125,7 @@ func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {
 		return r, false
 	}
 	if t := o.get("trigger"); t != nil && !isNone(t) {
-		c.problems.Unsupported(o.at("trigger"), "trigger of a container is not there yet: leave it out")
+		c.warnOf(o.at("trigger"), "trigger of container %s starts no run: new images are not watched", o.text("container"))
 	}
 	if kind := o.text("type"); kind != "" {
 		c.problems.Unsupported(o.at("type"), "type %s of a container is not there yet: give the whole image name", kind)
@@ -105,7 +136,23 @@ func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {
 }
 
 func (c *compiler) containerOf(o object) plan.Container {
-	return plan.Container{Image: o.needed("image"), Endpoint: o.text("endpoint"), Env: o.textMap("env"), Ports: o.texts("ports"), At: o.n.At}
+	r := plan.Container{Image: o.needed("image"), Endpoint: o.text("endpoint"), Env: o.textMap("env"), Ports: o.texts("ports"), At: o.n.At}
+	for _, port := range r.Ports {
+		if host, inner, ok := strings.Cut(port, ":"); ok && host != inner {
+			c.warnOf(o.at("ports"), "port %s: a job and its services share one network, so the port is %s", port, inner)
+		}
+	}
+	c.containerOptions(o, &r)
+	if o.boolean("mapDockerSocket", false) {
+		c.warnOf(o.at("mapDockerSocket"), "mapDockerSocket has no effect: jobs are pods without a Docker daemon, build images with Docker@2")
+	}
+	if inner, ok := o.object("mountReadOnly"); ok {
+		for _, key := range inner.keys.Names() {
+			inner.boolean(key, false)
+		}
+		c.warnOf(o.at("mountReadOnly"), "mountReadOnly has no effect: the agent's files are read-only, the workspace is not")
+	}
+	return r
 }
 
 // container is a job's or a service's container: an alias, an image, or a map.
@@ -149,8 +196,8 @@ func (c *compiler) container(n *yaml.Node, keys *schema.Object) *plan.Container 
 
 // runtimeContainer reads $[ variables['x'] ], which is the macro $(x): the variable is an image or an alias.
 func (c *compiler) runtimeContainer(n *yaml.Node, what string) *plan.Container {
-	inside := c.runtime(n, variableScope)
-	e, err := expression.Parse(inside, variableScope)
+	inside := c.runtime(n, valueScope)
+	e, err := expression.Parse(inside, valueScope)
 	if err != nil {
 		return nil // reported already
 	}

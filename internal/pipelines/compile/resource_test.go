@@ -33,6 +33,13 @@ stages:
       artifact: a
     - task: DownloadPipelineArtifact@2
       inputs: {source: specific, project: $(System.TeamProject), pipeline: library ci, runVersion: latest, preferTriggeringPipeline: true, artifact: b, path: p}
+    - task: DownloadBuildArtifacts@0
+      inputs: {buildType: specific, project: $(resources.pipeline.Lib.projectID), pipeline: $(resources.pipeline.Lib.pipelineName), buildVersionToDownload: specific,
+        allowPartiallySucceededBuilds: true, buildId: $(resources.pipeline.lib.runID), artifactName: c, downloadPath: p}
+    - task: DownloadPipelineArtifact@1
+      inputs: {buildType: specific, project: $(System.TeamProjectId), pipeline: lib, buildVersionToDownload: latestFromBranch, branchName: $(resources.pipeline.Lib.sourceBranch)}
+    - task: DownloadPipelineArtifact@0
+      inputs: {pipelineId: $(resources.pipeline.Lib.runID), targetPath: p}
   - deployment: D
     environment: e
     strategy: {runOnce: {deploy: {steps: [{script: x}]}}}
@@ -51,6 +58,8 @@ stages:
 		}
 	}
 	downloads := []plan.Download{{Source: "Lib", Artifact: "a"}, {Source: "Lib", Artifact: "b", Patterns: "**", Path: "p"},
+		{Source: "Lib", Artifact: "c", Patterns: "**", Path: "p", Folders: true, Clean: "false"}, {Source: "Lib", Patterns: "**", Path: "$(System.ArtifactsDirectory)"},
+		{Source: "Lib", Artifact: "drop", Path: "p"},
 		{Source: "current", Implicit: true}, {Source: "Lib", Implicit: true}} // a deployment job fetches everything first
 	if diff := cmp.Diff(downloads, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

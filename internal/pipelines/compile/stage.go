@@ -25,7 +25,10 @@ func (c *compiler) stages(n *yaml.Node, pool *plan.Pool) []plan.Stage {
 			Unskippable: !o.boolean("isSkippable", true), At: item.At,
 		}
 		s.Variables = c.variables(o.get("variables"), variableScope)
+		around := c.known
+		c.known = around.with(s.Variables)
 		s.Jobs = c.jobs(o.get("jobs"), c.poolOr(o.get("pool"), pool))
+		c.known = around
 		if len(s.Jobs) == 0 && c.whole() {
 			c.problems.Add(o.at("jobs"), "stage %s has no jobs", s.Name)
 		}

@@ -1,18 +1,23 @@
 package compile
 
 import (
+	"cmp"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"slipway"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schema"
+	"slipway/internal/pipelines/task"
 	"slipway/internal/pipelines/yaml"
 )
 
 // steps reads the steps of a job or hook and adds those that the language implies.
-func (c *compiler) steps(n *yaml.Node, j *plan.Job, hook plan.HookName) []plan.Step {
+func (c *compiler) steps(n *yaml.Node, j *plan.Job, pool plan.Pool, hook plan.HookName) []plan.Step {
 	var list []plan.Step
 	checkout, download := false, false
 	names := map[string]int{}
@@ -28,8 +33,9 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, hook plan.HookName) []plan.S
 		if !ok {
 			continue
 		}
+		c.place(item, &s, j, pool)
 		checkout = checkout || s.Kind == plan.StepCheckout
-		download = download || s.Kind == plan.StepDownload && item.Get("download") != nil
+		download = download || s.Kind == plan.StepDownload && (item.Get("download") != nil || item.Get("downloadBuild") != nil)
 		if s.Kind == plan.StepCheckout && s.Checkout.Repository == "none" || s.Kind == plan.StepDownload && s.Download.Source == "none" {
 			continue
 		}
@@ -41,7 +47,8 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, hook plan.HookName) []plan.S
 		}
 		list = append(list, s)
 	}
-	if len(list) > 0 || checkout || download {
+	c.macros(c.items(n, "steps"), j, hook)
+	if (len(list) > 0 || checkout || download) && !pool.Server {
 		list = append(c.implied(j, hook, checkout, download), list...)
 	}
 	for i := range list {
@@ -55,7 +62,9 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, hook plan.HookName) []plan.S
 func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download bool) []plan.Step {
 	switch {
 	case hook == "" && !checkout:
-		return []plan.Step{{DisplayName: "Checkout self", Kind: plan.StepCheckout, At: j.At, Checkout: &plan.Checkout{Repository: "self", Implicit: true}}}
+		self := c.checkoutSelf
+		self.Repository, self.Implicit = "self", true
+		return []plan.Step{{DisplayName: "Checkout self", Kind: plan.StepCheckout, At: j.At, Checkout: &self}}
 	case hook == plan.HookDeploy && !download:
 		list := []plan.Step{{DisplayName: "Download artifacts", Kind: plan.StepDownload, At: j.At, Download: &plan.Download{Source: "current", Implicit: true}}}
 		for _, p := range c.resources.Pipelines {
@@ -93,6 +102,7 @@ func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
 		return s, false
 	}
 	s = c.stepOf(o)
+	s.Target = c.target(o, j)
 	ok = c.stepPart(kind.Mark, o, &s, j)
 	return s, ok
 }
@@ -109,10 +119,14 @@ func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bo
 		return c.checkout(o, s)
 	case "publish", "upload":
 		return c.publish(o, s, kind)
-	case "download":
-		return c.download(o, s)
+	case "download", "downloadBuild":
+		return c.download(o, s, kind)
 	}
-	return c.task(o, s)
+	ok := c.task(o, s)
+	if s.Task != nil && s.Task.Name == "PowerShell" {
+		c.warnPowerShell(o.at("task"), s.Task, j)
+	}
+	return ok
 }
 
 // unknownStep says which key a step without a kind most likely means, and what is wrong with the others then.
@@ -137,11 +151,67 @@ func (c *compiler) unknownStep(n *yaml.Node) {
 func (c *compiler) stepOf(o object) plan.Step {
 	s := plan.Step{
 		DisplayName: strings.TrimSpace(o.text("displayName")), Condition: o.condition(stepScope), ContinueOnError: o.boolean("continueOnError", false),
-		Disabled: !o.boolean("enabled", true), Env: o.textMap("env"), TimeoutInMinutes: o.integer("timeoutInMinutes", 0),
-		Retries: o.integer("retryCountOnTaskFailure", 0), At: o.n.At,
+		Disabled: !o.boolean("enabled", true), Env: o.textMap("env"), At: o.n.At,
+	}
+	if !o.later("timeoutInMinutes", &s.Open) {
+		s.TimeoutInMinutes = o.integer("timeoutInMinutes", 0)
+	}
+	if !o.later("retryCountOnTaskFailure", &s.Open) {
+		s.Retries = o.integer("retryCountOnTaskFailure", 0)
 	}
 	s.Name = c.stepName(o.get("name"))
 	return s
+}
+
+// target reads where a step runs, and what it may do. All steps of a job run in one place, its pod's container.
+func (c *compiler) target(o object, j *plan.Job) *plan.Target {
+	n := o.get("target")
+	if n == nil || n.IsNull() {
+		return nil
+	}
+	if n.Kind == yaml.Scalar {
+		c.checkTarget(n, j)
+		return nil
+	}
+	inner, ok := o.object("target")
+	if !ok {
+		return nil
+	}
+	if at := inner.get("container"); at != nil && inner.text("container") != "" {
+		c.checkTarget(at, j)
+	}
+	t := &plan.Target{Restricted: inner.option("commands", "any") == "restricted"}
+	if settable := inner.get("settableVariables"); settable != nil && !settable.IsNull() {
+		t.LimitsVariables = true
+		if !isNone(settable) {
+			t.Settable = c.texts(settable, "settableVariables of a target")
+		}
+	}
+	if !t.Restricted && !t.LimitsVariables {
+		return nil
+	}
+	return t
+}
+
+func (c *compiler) checkTarget(n *yaml.Node, j *plan.Job) {
+	name := n.Text
+	inside := j.Container != nil
+	switch {
+	case strings.EqualFold(name, "host"):
+		if inside {
+			c.problems.Unsupported(n.At, "target: host: a job is a pod, and all of its steps run in the job's container; put the step into a job without container")
+		}
+	case inside && (strings.EqualFold(j.Container.Alias, name) || j.Container.Image == name):
+	case c.template: // the file that includes this one declares the container and has the job
+	case c.containers[strings.ToLower(name)].Alias == "":
+		aliases := []string{"host"}
+		for _, r := range c.resources.Containers {
+			aliases = append(aliases, r.Alias)
+		}
+		c.problems.Add(n.At, "target is host or a container declared under resources.containers, not %q%s", name, nearest.Suggest(name, aliases))
+	default:
+		c.problems.Unsupported(n.At, "target: %s: a job is a pod, and all of its steps run in one container; write container: %s in the job, or put the step into a job of its own", name, name)
+	}
 }
 
 var stepIdentifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
@@ -176,17 +246,42 @@ func (c *compiler) title(s *plan.Step, title string) {
 	}
 }
 
+// powershell reads the steps that are another spelling of the task PowerShell@2.
 func (c *compiler) powershell(o object, s *plan.Step, key string, j *plan.Job) bool {
-	if j.Container == nil {
-		c.problems.Unsupported(o.at(key), "the pool's image has no PowerShell: write bash, or give the job a container that has it")
+	if !c.script(o, s, key, "", "PowerShell") {
 		return false
 	}
-	for _, k := range []string{"errorActionPreference", "ignoreLASTEXITCODE"} {
-		if o.get(k) != nil {
-			c.problems.Unsupported(o.at(k), "%s is not there yet: set it in the script", k)
-		}
+	given := map[string]string{"targetType": "inline", "script": s.Script.Text, "pwsh": strconv.FormatBool(key == "pwsh"), "failOnStderr": s.Script.FailOnStderr,
+		"workingDirectory": s.Script.WorkingDirectory, "errorActionPreference": o.text("errorActionPreference"), "ignoreLASTEXITCODE": o.flag("ignoreLASTEXITCODE")}
+	d, err := task.Find("PowerShell@2")
+	if err != nil {
+		c.problems.Add(o.at(key), "%v", err)
+		return false
 	}
-	return c.script(o, s, key, plan.ShellPwsh, "PowerShell")
+	maps.DeleteFunc(given, func(_, text string) bool { return text == "" })
+	inputs, mistakes := d.Resolve(given)
+	for _, m := range mistakes {
+		c.problems.Add(o.at(m.Input), "%s", m.Message)
+	}
+	s.Kind, s.Script = plan.StepTask, nil
+	s.Task = &plan.Task{Name: d.Name, Major: d.Major, Inputs: inputs, Given: slices.Sorted(maps.Keys(given))}
+	c.warnPowerShell(o.at(key), s.Task, j)
+	return true
+}
+
+// warnPowerShell says once for each job that its image has no PowerShell if it is the pool's own, and once for the file
+// that there is no Windows PowerShell.
+func (c *compiler) warnPowerShell(at slipway.Position, t *plan.Task, j *plan.Job) {
+	image := j.Pool.Image
+	own := j.Container == nil && !strings.Contains(image, "$(") && (c.in.Images == nil || !c.in.Images(image))
+	if own && c.noPowerShell != j {
+		c.noPowerShell = j
+		c.warn(at, "the pool's image has no PowerShell, so the step will fail: give the job a container that has it, such as mcr.microsoft.com/powershell, or write bash")
+	}
+	if !strings.EqualFold(t.Inputs["pwsh"], "true") && !c.windowsPowerShell {
+		c.windowsPowerShell = true
+		c.warn(at, "jobs run on Linux, where PowerShell is pwsh: there is no Windows PowerShell")
+	}
 }
 
 func (c *compiler) checkout(o object, s *plan.Step) bool {
@@ -226,6 +321,11 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 		Repository: repository, FetchDepth: c.depth(o), FetchFilter: o.text("fetchFilter"), FetchTags: o.flag("fetchTags"), Clean: o.flag("clean"),
 		LFS: o.flag("lfs"), PersistCredentials: o.flag("persistCredentials"), Path: c.checkoutPath(o), Submodules: c.submodules(o),
 		SparseDirectories: o.text("sparseCheckoutDirectories"), SparsePatterns: o.text("sparseCheckoutPatterns"),
+	}
+	if repository == "self" {
+		s.Checkout.Clean, s.Checkout.LFS = cmp.Or(s.Checkout.Clean, c.checkoutSelf.Clean), cmp.Or(s.Checkout.LFS, c.checkoutSelf.LFS)
+		s.Checkout.FetchDepth = cmp.Or(s.Checkout.FetchDepth, c.checkoutSelf.FetchDepth)
+		s.Checkout.Submodules = cmp.Or(s.Checkout.Submodules, c.checkoutSelf.Submodules)
 	}
 	c.title(s, "Checkout "+repository)
 	return true
@@ -285,8 +385,8 @@ func (c *compiler) checkArtifact(n *yaml.Node) {
 	}
 }
 
-func (c *compiler) download(o object, s *plan.Step) bool {
-	source := o.needed("download")
+func (c *compiler) download(o object, s *plan.Step, key string) bool {
+	source := o.needed(key)
 	switch {
 	case strings.EqualFold(source, "current"), strings.EqualFold(source, "none"):
 		source = strings.ToLower(source)
@@ -297,8 +397,12 @@ func (c *compiler) download(o object, s *plan.Step) bool {
 		for _, p := range c.resources.Pipelines {
 			known = append(known, p.Alias)
 		}
+		if slices.Contains(c.builds, strings.ToLower(source)) {
+			c.problems.Unsupported(o.get(key).At, "build %s is of another system, from which nothing can be downloaded: fetch its files in a script step", source)
+			return false
+		}
 		if !slices.Contains(known, source) && !c.template {
-			c.problems.Add(o.get("download").At, "download is current, none or a pipeline declared under resources.pipelines, not %q%s", source, nearest.Suggest(source, known))
+			c.problems.Add(o.get(key).At, "%s is current, none or a pipeline declared under resources.pipelines, not %q%s", key, source, nearest.Suggest(source, known))
 			return false
 		}
 	}

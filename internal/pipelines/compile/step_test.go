@@ -70,6 +70,30 @@ func TestSteps(t *testing.T) {
 		plan.Step{DisplayName: "Download artifact drop", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Artifact: "drop", Patterns: "**/*.js"}})
 	f("DownloadPipelineArtifact@2", "- task: DownloadPipelineArtifact@2\n  inputs: {source: current, artifact: a, path: p}\n",
 		plan.Step{DisplayName: "DownloadPipelineArtifact", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Artifact: "a", Patterns: "**", Path: "p"}})
+	f("PublishPipelineArtifact@0", "- task: PublishPipelineArtifact@0\n  inputs: {targetPath: out}\n",
+		plan.Step{DisplayName: "PublishPipelineArtifact", Kind: plan.StepPublish, Publish: &plan.Publish{Path: "out", Artifact: "drop"}})
+	f("DownloadPipelineArtifact@1", "- task: DownloadPipelineArtifact@1\n  inputs: {artifactName: a}\n",
+		plan.Step{DisplayName: "DownloadPipelineArtifact", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Artifact: "a", Patterns: "**", Path: "$(System.ArtifactsDirectory)"}})
+	f("DownloadPipelineArtifact@0", "- task: DownloadPipelineArtifact@0\n  inputs: {targetPath: p}\n",
+		plan.Step{DisplayName: "DownloadPipelineArtifact", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Artifact: "drop", Path: "p"}})
+	f("DownloadBuildArtifacts@0", "- task: DownloadBuildArtifacts@0\n  inputs: {artifactName: a, cleanDestinationFolder: True}\n",
+		plan.Step{DisplayName: "DownloadBuildArtifacts", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Artifact: "a", Patterns: "**",
+			Path: "$(System.ArtifactsDirectory)", Folders: true, Clean: "true"}})
+	f("DownloadBuildArtifacts@1 of all", "- task: DownloadBuildArtifacts@1\n  inputs: {downloadType: specific, artifactName: ignored, itemPattern: a/**, downloadPath: p}\n",
+		plan.Step{DisplayName: "DownloadBuildArtifacts", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Patterns: "a/**", Path: "p", Folders: true, Clean: "false"}})
+	f("DownloadPipelineArtifact@2 of a run by its number", "- task: DownloadPipelineArtifact@2\n  inputs: {source: specific, pipeline: q, runVersion: specific, runId: $(x), artifact: a, path: p}\n",
+		plan.Step{DisplayName: "DownloadPipelineArtifact", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Run: "$(x)", Artifact: "a", Patterns: "**", Path: "p"}})
+	f("DownloadPipelineArtifact@0 of a run by its number", "- task: DownloadPipelineArtifact@0\n  inputs: {pipelineId: 7, targetPath: p}\n",
+		plan.Step{DisplayName: "DownloadPipelineArtifact", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Run: "7", Artifact: "drop", Path: "p"}})
+	powershell := func(pwsh string) map[string]string {
+		return map[string]string{"targetType": "inline", "script": "x", "pwsh": pwsh, "errorActionPreference": "continue", "ignoreLASTEXITCODE": "true", "workingDirectory": "w",
+			"warningPreference": "default", "informationPreference": "default", "verbosePreference": "default", "debugPreference": "default",
+			"progressPreference": "silentlyContinue", "failOnStderr": "$(strict)", "showWarnings": "false", "runScriptInSeparateScope": "false"}
+	}
+	const keys = "  errorActionPreference: continue\n  ignoreLASTEXITCODE: yes\n  failOnStderr: $(strict)\n  workingDirectory: w\n"
+	given := []string{"errorActionPreference", "failOnStderr", "ignoreLASTEXITCODE", "pwsh", "script", "targetType", "workingDirectory"}
+	f("pwsh", "- pwsh: x\n"+keys, plan.Step{DisplayName: "PowerShell", Kind: plan.StepTask, Task: &plan.Task{Name: "PowerShell", Major: 2, Given: given, Inputs: powershell("true")}})
+	f("powershell", "- powershell: x\n"+keys, plan.Step{DisplayName: "PowerShell", Kind: plan.StepTask, Task: &plan.Task{Name: "PowerShell", Major: 2, Given: given, Inputs: powershell("false")}})
 	f("checkout", "- checkout: self\n  fetchDepth: 0\n  clean: true\n  submodules: recursive\n  path: s/x\n  lfs: no\n  persistCredentials: true\n  fetchTags: false\n",
 		plan.Step{DisplayName: "Checkout self", Kind: plan.StepCheckout, Checkout: &plan.Checkout{Repository: "self", FetchDepth: "0", Clean: "true",
 			Submodules: "recursive", Path: "s/x", LFS: "false", PersistCredentials: "true", FetchTags: "false"}})
@@ -196,7 +220,7 @@ jobs:
 	if len(a.Services) != 2 || a.Services[0].Alias != "database" || a.Services[0].Image != "postgres:17" || a.Services[1].Image != "redis:8" {
 		t.Errorf("%+v", a.Services)
 	}
-	if b.Container.Image != "debian" || b.Container.Endpoint != "reg" || b.Steps[1].Script.Shell != plan.ShellPwsh {
+	if b.Container.Image != "debian" || b.Container.Endpoint != "reg" || b.Steps[1].Task == nil {
 		t.Errorf("%+v", b)
 	}
 	// The variable may be an image or an alias.
@@ -363,34 +387,6 @@ func TestImagesThatAreMapped(t *testing.T) {
 	if _, err := Compile(in); err != nil {
 		t.Error(err)
 	}
-}
-
-func FuzzCompile(f *testing.F) {
-	f.Add(strings.TrimPrefix(typical, "\n"))
-	f.Add("jobs:\n- deployment: D\n  environment: e\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n")
-	f.Add("resources: {containers: [{container: a, image: b}]}\nsteps: [{task: Docker@2, inputs: {command: build}}]\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		p, err := Compile(Input{Path: "p.yml", Files: archive{"p.yml": text}})
-		if err == nil {
-			data, err := p.Encode()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := plan.Decode(data); err != nil {
-				t.Fatal(err)
-			}
-			return
-		}
-		problems, ok := err.(Problems)
-		if !ok || len(problems) == 0 {
-			t.Fatalf("not problems: %v", err)
-		}
-		for _, q := range problems {
-			if q.Position == nil || q.Position.File == "" || q.Position.Line < 1 || q.Position.Column < 1 {
-				t.Fatalf("no place: %v", q)
-			}
-		}
-	})
 }
 
 // BenchmarkCompile compiles a file of 20 stages that each include a template of jobs and steps.

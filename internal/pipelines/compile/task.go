@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -34,6 +35,9 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 			c.problems.Add(at, "%s", m.Message)
 		}
 	}
+	if len(mistakes) == 0 {
+		c.serverInputs(o, d, given, inputs)
+	}
 	c.title(s, d.Title)
 	switch d.String() {
 	case "CmdLine@2":
@@ -41,21 +45,29 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 		s.Script = &plan.Script{Shell: plan.ShellDefault, Text: inputs["script"], WorkingDirectory: inputs["workingDirectory"], FailOnStderr: lower(inputs["failOnStderr"])}
 	case "Bash@3":
 		s.Kind = plan.StepScript
-		s.Script = &plan.Script{Shell: plan.ShellBash, WorkingDirectory: inputs["workingDirectory"], FailOnStderr: lower(inputs["failOnStderr"])}
+		s.Script = &plan.Script{Shell: plan.ShellBash, WorkingDirectory: inputs["workingDirectory"], FailOnStderr: lower(inputs["failOnStderr"]), BashEnv: inputs["bashEnvValue"]}
 		if strings.EqualFold(inputs["targetType"], "inline") {
 			s.Script.Text = inputs["script"]
 		} else {
 			s.Script.FilePath, s.Script.Arguments = inputs["filePath"], inputs["arguments"]
 		}
-	case "PublishPipelineArtifact@1":
+	case "PublishPipelineArtifact@0", "PublishPipelineArtifact@1":
 		s.Kind = plan.StepPublish
 		s.Publish = &plan.Publish{Path: inputs["targetPath"], Artifact: inputs["artifactName"], Properties: inputs["properties"]}
 	case "PublishBuildArtifacts@1":
 		s.Kind = plan.StepPublish
 		s.Publish = &plan.Publish{Path: inputs["PathtoPublish"], Artifact: inputs["ArtifactName"]}
-	case "DownloadPipelineArtifact@2":
+	case "DownloadPipelineArtifact@0", "DownloadPipelineArtifact@1", "DownloadPipelineArtifact@2":
 		s.Kind = plan.StepDownload
-		s.Download = &plan.Download{Source: c.downloadSource(o, inputs), Artifact: inputs["artifactName"], Patterns: inputs["itemPattern"], Path: inputs["targetPath"]}
+		s.Download = c.downloadSource(o, inputs)
+		s.Download.Artifact, s.Download.Patterns, s.Download.Path = inputs["artifactName"], inputs["itemPattern"], inputs["targetPath"]
+	case "DownloadBuildArtifacts@0", "DownloadBuildArtifacts@1":
+		s.Kind = plan.StepDownload
+		s.Download = c.downloadSource(o, inputs)
+		s.Download.Patterns, s.Download.Path, s.Download.Folders, s.Download.Clean = inputs["itemPattern"], inputs["downloadPath"], true, lower(inputs["cleanDestinationFolder"])
+		if strings.EqualFold(inputs["downloadType"], "single") {
+			s.Download.Artifact = inputs["artifactName"]
+		}
 	default:
 		s.Kind = plan.StepTask
 		s.Task = &plan.Task{Name: d.Name, Major: d.Major, Inputs: inputs}
@@ -69,8 +81,22 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 	return true
 }
 
-// downloadSource is the alias of the pipeline whose artifacts the task DownloadPipelineArtifact fetches, or "current".
-func (c *compiler) downloadSource(o object, inputs map[string]string) string {
+// resourceMacro is a macro that names something of a pipeline's run: $(resources.pipeline.ALIAS.NAME).
+var resourceMacro = regexp.MustCompile(`(?i)^\$\(resources\.pipeline\.([^.]+)\.([a-z]+)\)$`)
+
+// ofResource is the alias whose value of one of the names the text is, "" for other texts.
+func ofResource(text string, names ...string) string {
+	m := resourceMacro.FindStringSubmatch(strings.TrimSpace(text))
+	if m == nil || !slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, m[2]) }) {
+		return ""
+	}
+	return m[1]
+}
+
+// downloadSource is whose artifacts a download task fetches: those of this run, of a run by its number, or of a pipeline
+// under resources. Which run of the pipeline that is was settled when this one was queued, so that a branch here can only
+// say the same.
+func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Download {
 	place := func(names ...string) slipway.Position {
 		for _, name := range names {
 			if at := c.inputPlace(o, name); at != o.get("task").At {
@@ -79,26 +105,47 @@ func (c *compiler) downloadSource(o object, inputs map[string]string) string {
 		}
 		return o.get("task").At
 	}
-	switch kind := inputs["buildType"]; {
+	current := &plan.Download{Source: "current"}
+	kind, runID, version := inputs["buildType"], inputs["pipelineId"], inputs["buildVersionToDownload"]
+	switch {
+	case kind == "" && runID != "": // DownloadPipelineArtifact@0
+		version = "specific"
 	case strings.Contains(kind, "$("):
 		c.problems.Unsupported(place("buildType", "source"), "buildType must be known when the run is made: write current or specific, not %q", kind)
-		return "current"
+		return current
 	case !strings.EqualFold(kind, "specific"):
-		return "current"
+		return current
 	}
-	if project := inputs["project"]; project != "" && !strings.HasPrefix(strings.ToLower(project), "$(system.teamproject") {
+	if project := inputs["project"]; project != "" && !strings.HasPrefix(strings.ToLower(project), "$(system.teamproject") && ofResource(project, "projectID", "projectName") == "" {
 		c.problems.Unsupported(place("project"), "project %s is not there yet: the pipeline is one of the same project, write $(System.TeamProject)", project)
 	}
 	name := inputs["definition"]
+	if alias := ofResource(name, "pipelineName", "pipelineID"); alias != "" {
+		name = alias
+	}
+	switch {
+	case strings.EqualFold(version, "specific"):
+		alias := ofResource(runID, "runID")
+		if alias == "" {
+			if runID == "" {
+				c.problems.Add(place("buildVersionToDownload", "runVersion"), "the number of the run is missing: give runId")
+			}
+			return &plan.Download{Source: "current", Run: runID}
+		}
+		name = alias
+	case strings.EqualFold(version, "latestFromBranch") && ofResource(inputs["branchName"], "sourceBranch") == "":
+		c.problems.Unsupported(place("branchName", "runBranch", "buildVersionToDownload", "runVersion"),
+			"which run of the pipeline is taken is not chosen here: write branch under resources.pipelines, and $(resources.pipeline.ALIAS.sourceBranch) here")
+	}
 	for _, p := range c.resources.Pipelines {
 		if strings.EqualFold(p.Source, name) || strings.EqualFold(p.Alias, name) {
-			return p.Alias
+			return &plan.Download{Source: p.Alias}
 		}
 	}
 	if name != "" && !c.template {
-		c.problems.Unsupported(place("definition", "pipeline"), "pipeline %q is not declared under resources.pipelines: declare it there, which also says which run is taken", name)
+		c.problems.Unsupported(place("definition", "pipeline", "pipelineId"), "pipeline %q is not declared under resources.pipelines: declare it there, which also says which run is taken", name)
 	}
-	return name
+	return &plan.Download{Source: name}
 }
 
 // lower writes a boolean as plans do; a macro stays as it is.

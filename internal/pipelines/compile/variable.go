@@ -2,9 +2,12 @@ package compile
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
+	"slipway"
 	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
@@ -12,11 +15,15 @@ import (
 
 // The named values of expressions that the server evaluates.
 var (
-	rootScope      = expression.Scope{Names: []string{"variables"}, Counter: true}
-	variableScope  = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}}
-	conditionScope = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}, Status: true}
+	rootScope      = expression.Scope{Names: []string{"variables", "resources", "pipeline"}, Counter: true}
+	queueScope     = expression.Scope{Names: []string{"variables", "resources", "pipeline"}}
+	variableScope  = expression.Scope{Names: runNames, Counter: true}
+	valueScope     = expression.Scope{Names: runNames}
+	conditionScope = expression.Scope{Names: runNames, Status: true}
 	stepScope      = expression.Scope{Names: []string{"variables"}, Status: true}
 )
+
+var runNames = []string{"variables", "dependencies", "stageDependencies", "resources", "pipeline"}
 
 // variables reads a `variables` section in either form; scope is what its `$[ ]` see.
 func (c *compiler) variables(n *yaml.Node, scope expression.Scope) []plan.Variable {
@@ -85,6 +92,7 @@ func (c *compiler) variable(name string, value *yaml.Node, scope expression.Scop
 	case value.IsNull():
 	case isRuntime(value.Text):
 		v.Expression = c.runtime(value, scope)
+		c.checkCounter(v, value)
 	default:
 		v.Value = value.Text
 	}
@@ -100,10 +108,54 @@ func (c *compiler) runtime(n *yaml.Node, scope expression.Scope) string {
 }
 
 func (c *compiler) checkExpression(text string, n *yaml.Node, offset int, scope expression.Scope) {
-	_, err := expression.Parse(text, scope)
+	e, err := expression.Parse(text, scope)
 	var mistake *expression.Error
 	if errors.As(err, &mistake) {
 		c.problems.Add(n.Locate(offset+mistake.Offset), "%s", mistake.Message)
+	}
+	if err != nil {
+		return
+	}
+	for _, p := range e.Paths() {
+		c.checkPath(p.Parts, n.Locate(offset+p.Offset))
+	}
+}
+
+// checkPath refuses paths below resources and pipeline that are always null.
+func (c *compiler) checkPath(parts []string, at slipway.Position) {
+	part := func(i int) string {
+		if i < len(parts) {
+			return strings.ToLower(parts[i])
+		}
+		return ""
+	}
+	switch {
+	case part(0) == "pipeline" && part(1) != "starttime":
+		c.problems.Unsupported(at, "pipeline in expressions has startTime alone: other values are variables, such as variables['Build.BuildId']")
+	case part(0) != "resources":
+	case part(1) == "pipelines" || part(1) == "pipeline":
+		c.problems.Unsupported(at, "resources in expressions has repositories alone: write variables['resources.pipeline.ALIAS.runID']")
+	case part(1) != "repositories":
+		c.problems.Unsupported(at, "resources in expressions has repositories alone: resources.repositories['self'].ref")
+	case len(parts) > 2 && part(2) != "self" && c.alias(parts[2]) == nil && !c.open():
+		aliases := []string{"self"}
+		for _, r := range c.resources.Repositories {
+			aliases = append(aliases, r.Alias)
+		}
+		c.problems.Add(at, "no repository %q is declared under resources.repositories%s", parts[2], nearest.Suggest(parts[2], aliases))
+	case len(parts) > 3 && !slices.Contains(repositoryKeys, part(3)):
+		c.problems.Add(at, "a repository in expressions has %s, not %q", strings.Join(repositoryKeys, ", "), parts[3])
+	}
+}
+
+// repositoryKeys are what resources.repositories['ALIAS'] of expressions has.
+var repositoryKeys = []string{"name", "ref", "type", "id", "url", "version"}
+
+// checkCounter refuses counters that would have to wait for other jobs: they count once, when the run is queued.
+func (c *compiler) checkCounter(v plan.Variable, n *yaml.Node) {
+	e, err := expression.Parse(v.Expression, variableScope)
+	if err == nil && e.Uses("counter") && (e.Names("dependencies") || e.Names("stageDependencies")) {
+		c.problems.Unsupported(n.At, "the counter of variable %q is counted when the run is queued, so it cannot read dependencies: let a variable of its own read them", v.Name)
 	}
 }
 

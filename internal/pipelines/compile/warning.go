@@ -85,6 +85,7 @@ func (w *warner) stage(s *plan.Stage) {
 		}
 	}
 	check(paths(s.Condition, conditionScope), s.At)
+	w.cascade("stage "+s.Name, s.Condition, s.DependsOn, func(name string) string { return w.plan.Stage(name).Condition }, s.At)
 	for _, v := range s.Variables {
 		check(paths(v.Expression, variableScope), v.At)
 	}
@@ -136,11 +137,12 @@ func (w *warner) job(s *plan.Stage, j *plan.Job) {
 		}
 	}
 	check(paths(j.Condition, conditionScope), j.At)
+	w.cascade("job "+j.Name, j.Condition, j.DependsOn, func(name string) string { return s.Job(name).Condition }, j.At)
 	for _, v := range j.Variables {
 		check(paths(v.Expression, variableScope), v.At)
 	}
 	if j.Strategy != nil {
-		check(paths(j.Strategy.MatrixExpression, variableScope), j.At)
+		check(paths(j.Strategy.MatrixExpression, valueScope), j.At)
 	}
 }
 
@@ -175,6 +177,11 @@ func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Posit
 		}
 		prefixes := []string{""}
 		switch {
+		case j.Deployment != nil && j.Deployment.Strategy == "canary":
+			prefixes = nil
+			for k := range j.Deployment.Hooks {
+				prefixes = append(prefixes, j.Deployment.Hooks[k].Part()+".")
+			}
 		case j.Deployment != nil:
 			prefixes = []string{j.Name + ".", j.Name + "_" + j.Deployment.Environment.Resource + ".", "Deploy_" + j.Deployment.Environment.Resource + "."}
 		case j.Strategy != nil && j.Strategy.MatrixExpression != "":
@@ -202,6 +209,31 @@ func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Posit
 		return
 	}
 	w.add(at, "%s reads job %s of stage %s, which is not there, so the value is always null", who, job, s.Name)
+}
+
+// cascade warns of a condition with succeeded() beside several dependencies of which one has a condition of its own: if that
+// one is skipped, so is this, although the others have succeeded.
+func (w *warner) cascade(who, condition string, dependsOn []string, conditionOf func(name string) string, at slipway.Position) {
+	if condition == "" || len(dependsOn) < 2 {
+		return
+	}
+	e, err := expression.Parse(condition, conditionScope)
+	if err != nil || !e.Uses("succeeded") || e.Uses("or", "not", "always", "failed", "succeededorfailed") {
+		return
+	}
+	for _, p := range e.Paths() {
+		if strings.EqualFold(p.Parts[0], "dependencies") {
+			return // it looks at results itself
+		}
+	}
+	for _, name := range dependsOn {
+		own := conditionOf(name)
+		d, err := expression.Parse(own, conditionScope)
+		if err != nil || own == condition || !d.Uses("eq", "ne", "in", "notin", "contains", "startswith", "endswith", "gt", "ge", "lt", "le") {
+			continue
+		}
+		w.add(at, "%s is skipped whenever %s is skipped by its condition, since succeeded() is false then: if it should run nevertheless, write in(dependencies.%s.result, 'Succeeded', 'SucceededWithIssues', 'Skipped') in place of succeeded()", who, name, name)
+	}
 }
 
 func stepNames(j *plan.Job) []string {

@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"slipway"
+	"slipway/internal/pipelines/plan"
 )
 
 func TestRule25WarnsOfOutputsThatAreAlwaysNull(t *testing.T) {
@@ -92,4 +95,57 @@ func TestRule34WarnsOfTriggersThatStartNothing(t *testing.T) {
 	f("schedules:\n- cron: 0 0 * * *", "p.yml:2:3: the schedule names no branches and so runs on the default branch alone: write branches, include")
 	f("schedules:\n- {cron: 0 0 * * *, branches: {exclude: [x]}, always: true, batch: true}",
 		"p.yml:2:3: batch of the schedule has no effect beside always: true, which starts a run each time")
+}
+
+func TestWarnsOfPowerShellThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	in := input(`
+jobs:
+- job: A
+  steps: [{pwsh: x}, {powershell: x}, {task: PowerShell@2, inputs: {targetType: inline, script: x}}]
+- job: B
+  container: mcr.microsoft.com/powershell
+  steps: [{powershell: x}, {pwsh: x}]
+- job: C
+  pool: {vmImage: with-pwsh}
+  steps: [{pwsh: x}]
+- job: D
+  pool: {vmImage: $(image)}
+  steps: [{pwsh: x}]
+- job: E
+  steps: [{task: PowerShell@1, inputs: {scriptName: x.ps1}}]
+`)
+	in.Images = func(image string) bool { return image == "with-pwsh" }
+	p, err := Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range p.Warnings {
+		got = append(got, w.At.String()+": "+w.Message)
+	}
+	const own = "the pool's image has no PowerShell, so the step will fail: give the job a container that has it, such as mcr.microsoft.com/powershell, or write bash"
+	want := []string{
+		"p.yml:3:12: " + own,
+		"p.yml:3:23: jobs run on Linux, where PowerShell is pwsh: there is no Windows PowerShell",
+		"p.yml:14:12: " + own,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWarnsOfAgentlessSteps(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, "pool: server\nsteps:\n- task: ManualValidation@0\n  timeoutInMinutes: 1440\n  env: {a: b}\n- task: Delay@1\n  timeoutInMinutes: 60\n")
+	want := []plan.Warning{
+		{Message: "the job ends after 60 minutes, before the step's time is over: give the job timeoutInMinutes", At: slipway.Position{File: "p.yml", Line: 4, Column: 21}},
+		{Message: "env has no effect in an agentless job: use variables", At: slipway.Position{File: "p.yml", Line: 5, Column: 8}},
+	}
+	if diff := cmp.Diff(want, p.Warnings); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if j := p.Stages[0].Jobs[0]; j.Kind != plan.JobServer || len(j.Steps) != 2 || j.Steps[0].ID != 1 {
+		t.Errorf("job %+v", j)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -24,13 +25,14 @@ func world() (Scope, Environment) {
 			"parameters": object("flag", Bool(true), "n", Num(3), "list", List(Str("x"), Str("y")),
 				"people", List(object("name", Str("ann"), "age", Num(3)), object("name", Str("bob")), Num(5)),
 				"map", object("k1", Str("v1"), "k2", List(Num(1), Value{}, Bool(false)))),
+			"pipeline": object("startTime", Time(time.Date(2026, 3, 4, 6, 6, 7, 0, time.FixedZone("", 3600)))),
 		},
 		Status: func(f string, names []string) (bool, error) {
 			return f == "always" || f == "succeeded" && len(names) == 0, nil
 		},
 		Counter: func(prefix string, seed int) (int, error) { return seed + len(prefix), nil },
 	}
-	return Scope{Names: []string{"variables", "parameters"}, Status: true, Counter: true}, env
+	return Scope{Names: []string{"variables", "parameters", "pipeline"}, Status: true, Counter: true}, env
 }
 
 func evaluate(in string) (Value, error) {
@@ -147,6 +149,105 @@ func TestEvaluate(t *testing.T) {
 	f("convertToJson('a\"b')", `'"a\"b"'`)
 	f("convertToJson(parameters.map)", "'{\n  \"k1\": \"v1\",\n  \"k2\": [\n    1,\n    null,\n    false\n  ]\n}'")
 	f("and(succeeded(), not(failed()))", "True")
+
+	// pipeline.startTime, with the specifiers that the reference lists.
+	f("pipeline.startTime", "'2026-03-04 05:06:07+00:00'")
+	f("format('{0:yyyyMMdd}-{1}', pipeline.startTime, 'x')", "'20260304-x'")
+	f("format('{0:yy.M.d HH:mm:ss}', pipeline.startTime)", "'26.3.4 05:06:07'")
+	f("format('[{0:yyyy}]', variables.nothing)", "'[]'")
+}
+
+// The rows are those of the table "Type casting" in Microsoft's "Expressions" reference: what a value of one type is as
+// another, seen by comparing, which converts the right side to the type of the left.
+func TestConversions(t *testing.T) {
+	t.Parallel()
+	f := func(in, want string) {
+		t.Helper()
+		v, err := evaluate(in)
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			return
+		}
+		if got := v.shown(); got != want {
+			t.Errorf("%s is %s, want %s", in, got, want)
+		}
+	}
+	// From boolean.
+	f("eq(0, false)", "True")
+	f("eq(1, true)", "True")
+	f("eq('False', false)", "True")
+	f("eq('True', true)", "True")
+	f("eq(1.0.0, true)", "False")
+	// From null.
+	f("eq(false, null)", "True")
+	f("eq(0, null)", "True")
+	f("eq('', null)", "True")
+	f("eq(0.0.0, null)", "False")
+	// From number.
+	f("eq(false, 0)", "True")
+	f("eq(true, 7)", "True")
+	f("eq(true, -0.5)", "True")
+	f("eq('1.5', 1.5)", "True")
+	f("eq('-3', -3)", "True")
+	f("eq('1.2', 1.2)", "True")
+	f("eq(1.2.0, 1.2)", "False")
+	f("ge(1.2.0, 1.2)", "True")
+	// From string.
+	f("eq(false, '')", "True")
+	f("eq(true, 'false')", "True")
+	f("eq(null, '')", "True")
+	f("eq(null, 'null')", "False")
+	f("eq(0, '')", "True")
+	f("eq(1234, '1,234')", "True")
+	f("eq(1.5, ' 1.5 ')", "True")
+	f("eq(1, '1e0')", "False")
+	f("eq(1.2.3, '1.2.3')", "True")
+	f("eq(1.2.3, '1')", "False")
+	// From version.
+	f("eq(true, 1.2.3)", "True")
+	f("eq('1.2.3.4', 1.2.3.4)", "True")
+	f("eq(1.2, 1.2.3)", "False")
+}
+
+// The calls are the examples that the same reference gives of its functions.
+func TestExamplesOfFunctions(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"and(eq('ABCDE', 'abcde'), true)":           "True",
+		"coalesce('', null, 'fallback')":            "'fallback'",
+		"contains('ABCDE', 'BCD')":                  "True",
+		"endsWith('ABCDE', 'DE')":                   "True",
+		"eq('ABCDE', 'BCD')":                        "False",
+		"format('Hello {0} {1}', 'John', 'Doe')":    "'Hello John Doe'",
+		"format('{{0}} is {0}', 'a')":               "'{0} is a'",
+		"ge(5, 5)":                                  "True",
+		"gt(5, 5)":                                  "False",
+		"iif(eq('red', 'RED'), 'same', 'other')":    "'same'",
+		"in('B', 'A', 'B', 'C')":                    "True",
+		"le(5, 5)":                                  "True",
+		"length('fabrikam')":                        "8",
+		"lower('FOO')":                              "'foo'",
+		"lt(5, 5)":                                  "False",
+		"ne('A', 'B')":                              "True",
+		"not(eq('ABCDE', 'BCD'))":                   "True",
+		"notIn('D', 'A', 'B', 'C')":                 "True",
+		"or(eq(1, 1), eq(2, 3))":                    "True",
+		"startsWith('ABCDE', 'AB')":                 "True",
+		"trim('  variable  ')":                      "'variable'",
+		"upper('bah')":                              "'BAH'",
+		"xor(true, false)":                          "True",
+		"join(';', split('prod1,prod2', ','))":      "'prod1;prod2'",
+		"containsValue(parameters.list, 'x')":       "True",
+		"eq(variables['nothing'], null)":            "True",
+		"and(not(or(false, false)), ne(null, 'x'))": "True",
+		"iif(false, 'a', iif(true, 'b', 'c'))":      "'b'",
+		"in(variables['Build.SourceBranch'], 'a', 'refs/heads/main')": "True",
+	} {
+		v, err := evaluate(in)
+		if err != nil || v.shown() != want {
+			t.Errorf("%s is %s (%v), want %s", in, v.shown(), err, want)
+		}
+	}
 }
 
 func TestNumbersKeepTheirSpelling(t *testing.T) {
@@ -178,7 +279,7 @@ func TestMistakes(t *testing.T) {
 	f("eq(1)", 0, "eq takes 2 arguments, not 1")
 	f("always(1)", 0, "always takes no argument, not 1")
 	f("a == b", 2, "the language has no operator ==: write eq(a, b)")
-	f("eq(a, b)", 3, `unknown value "a": here are variables, parameters; text stands in single quotes`)
+	f("eq(a, b)", 3, `unknown value "a": here are variables, parameters, pipeline; text stands in single quotes`)
 	f("variables.a == 'b'", 12, "the language has no operator ==: write eq(a, b)")
 	f("variables.a && true", 12, "the language has no operator &&: write and(a, b)")
 	f(`eq(variables.a, "b")`, 16, `text stands in single quotes: 'text', not "text"`)
@@ -193,6 +294,7 @@ func TestMistakes(t *testing.T) {
 	f("1.2.x", 0, `"1.2.x" is no version: write two to four numbers with points between`)
 	f("gt(1, 'x')", 0, "gt: cannot compare a number with string 'x'")
 	f("format('{1}', 'a')", 0, "format: {1} has no argument, there are 1")
+	f("format('{0:yyyy}', 'text')", 0, "format: {…:yyyy} is for times such as pipeline.startTime, not for a string")
 	f("format('}')", 0, "format: a single } in '}': write }}")
 	f("counter('a', 'x')", 0, "counter: the seed 'x' is no whole number")
 	f(strings.Repeat("not(", 60)+"1"+strings.Repeat(")", 60), 200, "the expression nests more than 50 levels deep")

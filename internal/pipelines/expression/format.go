@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"slipway/internal/pipelines/variable"
 )
 
 // rawJSON is what convertToJson writes without quotes if it was written so.
@@ -35,7 +37,7 @@ func callFormat(a []Value) (Value, error) {
 		if end < 0 {
 			return Value{}, fmt.Errorf("format: a { without } in %s: write {{ for a brace", a[0].shown())
 		}
-		hole := pattern[i+1 : i+end]
+		hole, form, formed := strings.Cut(pattern[i+1:i+end], ":")
 		n, err := strconv.Atoi(hole)
 		if err != nil || n < 0 {
 			return Value{}, fmt.Errorf("format: {%s} is no number of an argument", hole)
@@ -43,7 +45,11 @@ func callFormat(a []Value) (Value, error) {
 		if n >= len(a)-1 {
 			return Value{}, fmt.Errorf("format: {%d} has no argument, there are %d", n, len(a)-1)
 		}
-		b.WriteString(a[1+n].String())
+		text, err := formatted(a[1+n], form, formed)
+		if err != nil {
+			return Value{}, err
+		}
+		b.WriteString(text)
 		secret = secret || a[1+n].secret
 		if b.Len() > MaxResult {
 			return Value{}, fmt.Errorf("format makes more than %d bytes", MaxResult)
@@ -53,6 +59,17 @@ func callFormat(a []Value) (Value, error) {
 	v := Str(b.String())
 	v.secret = secret
 	return v, nil
+}
+
+// formatted is an argument of format, in the form that its hole asks for: {0:yyyyMMdd} of a time.
+func formatted(v Value, form string, formed bool) (string, error) {
+	switch {
+	case !formed || v.kind == Null:
+		return v.String(), nil
+	case v.when == nil:
+		return "", fmt.Errorf("format: {…:%s} is for times such as pipeline.startTime, not for a %s", form, v.kind)
+	}
+	return variable.FormatTime(*v.when, form), nil
 }
 
 func callConvertToJSON(a []Value) (Value, error) {

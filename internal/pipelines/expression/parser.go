@@ -309,7 +309,7 @@ func (p *parser) call(n node, depth int) (node, error) {
 		return n, &Error{n.offset, fmt.Sprintf("%s() is only known when a stage, job or step is about to start: use it in a condition", n.name)}
 	}
 	if f.counter && !p.scope.Counter {
-		return n, &Error{n.offset, "counter() stands only in a variable of the pipeline, as $[counter(...)]"}
+		return n, &Error{n.offset, "counter() stands only in a variable, as $[counter(...)]"}
 	}
 	n.fn = f
 	if err := p.advance(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind is the type of a value.
@@ -39,6 +40,8 @@ type Value struct {
 	version [4]int // parts that are absent are -1
 	list    []Value
 	object  *Fields
+	// when is set for a string that stands for a point in time.
+	when *time.Time
 
 	// Origin is what the value was made of, if its maker wants it back. The language does not see it.
 	Origin any
@@ -65,6 +68,21 @@ func Raw(s string) Value { return Value{kind: String, text: s, raw: true} }
 
 // Secret makes a string that explanations do not show.
 func Secret(s string) Value { return Value{kind: String, text: s, secret: true} }
+
+// Time makes the string of a point in time, which format can write in another form: {0:yyyyMMdd}.
+func Time(t time.Time) Value {
+	t = t.UTC()
+	return Value{kind: String, text: t.Format(timeText), when: &t}
+}
+
+// timeText is how times are written as text.
+const timeText = "2006-01-02 15:04:05-07:00"
+
+// ParseTime reads what Time writes; ok is false for other text.
+func ParseTime(text string) (v Value, ok bool) {
+	t, err := time.Parse(timeText, text)
+	return Time(t), err == nil
+}
 
 // List makes an array.
 func List(items ...Value) Value { return Value{kind: Array, list: items} }

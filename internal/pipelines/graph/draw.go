@@ -139,7 +139,7 @@ func details(j Job) []string {
 		return append(list, count(j.Steps, "step"))
 	}
 	for _, h := range j.Hooks {
-		list = append(list, string(h.Name)+" "+count(h.Steps, "step"))
+		list = append(list, h.Name+" "+count(h.Steps, "step"))
 	}
 	return list
 }

@@ -51,8 +51,8 @@ type Job struct {
 
 // Hook is a phase of a deployment.
 type Hook struct {
-	Name  plan.HookName `json:"name"`
-	Steps int           `json:"steps"`
+	Name  string `json:"name"`
+	Steps int    `json:"steps"`
 }
 
 // Of is the graph of a plan.
@@ -89,7 +89,7 @@ func jobOf(j *plan.Job) Job {
 			job.Environment += "." + d.Environment.Resource
 		}
 		for _, h := range d.Hooks {
-			job.Hooks = append(job.Hooks, Hook{h.Name, stated(h.Steps)})
+			job.Hooks = append(job.Hooks, Hook{h.Title(), stated(h.Steps)})
 			job.Steps += stated(h.Steps)
 		}
 	}

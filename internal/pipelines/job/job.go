@@ -7,6 +7,7 @@ package job
 
 import (
 	"slipway"
+	"slipway/internal/pipelines/coverage"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/pipelines/variable"
@@ -45,6 +46,13 @@ type Assignment struct {
 	Environment *plan.EnvironmentReference `json:"environment,omitempty"`
 	// Registry is the host name under which images are pushed and pulled.
 	Registry string `json:"registry"`
+	// ToolMirrors are the URLs from which tools are downloaded, by their names (MirroredTools); others come from their vendors.
+	ToolMirrors map[string]string `json:"toolMirrors,omitempty"`
+}
+
+// MirroredTools are the names of tools that can have a mirror. goproxy is a proxy of Go's modules, which has Go too.
+func MirroredTools() []string {
+	return []string{"dotnet", "go", "goproxy", "helm", "java", "kubectl", "node", "python", "terraform"}
 }
 
 // Repository is where a checkout step gets its files.
@@ -91,9 +99,13 @@ const (
 	MaxSummary      = 1 << 20   // bytes of one summary
 	MaxTestResults  = 50_000    // of one publication
 	MaxArtifact     = 20 << 30  // bytes of one artifact
+	MaxCache        = 10 << 30  // bytes of one cache, compressed
+	MaxCacheKey     = 1 << 10   // bytes of a cache's key
+	MaxRestoreKeys  = 100
 )
 
-// StepRecord is all that is known of one step. Step 0 is the job's own start, and the number after the last step its end.
+// StepRecord is all that is known of one step. Step 0 is the job's own start; the numbers after the last step are those of
+// post-job steps, in the order in which they run.
 type StepRecord struct {
 	ID          int             `json:"id"`
 	Name        string          `json:"name,omitempty"`
@@ -141,6 +153,28 @@ type Artifact struct {
 	Files int    `json:"files"`
 }
 
+// CacheQuery asks for a cache: the one of the key, else the newest whose key begins with the parts of a restore key, which are
+// tried in order. A key is its parts, joined by bars.
+type CacheQuery struct {
+	Key         string   `json:"key"`
+	RestoreKeys []string `json:"restoreKeys,omitempty"`
+}
+
+// Cache answers a CacheQuery. ID is 0 when there is none.
+type Cache struct {
+	ID  int64  `json:"id"`
+	Key string `json:"key,omitempty"`
+	Ref string `json:"ref,omitempty"` // of the run that saved it
+	// Size is that of its compressed tar file, in bytes.
+	Size int64 `json:"size,omitempty"`
+}
+
+// SecureFile is a secure file that a step of the job names.
+type SecureFile struct {
+	Name    string `json:"name"`
+	Content []byte `json:"content"`
+}
+
 // TestOutcome says how one test ended.
 type TestOutcome string
 
@@ -170,6 +204,13 @@ type TestResult struct {
 	Detail   string `json:"detail,omitempty"` // stack trace or output
 }
 
+// Coverage is the code coverage that a step publishes: publishing it again replaces it.
+type Coverage struct {
+	Step  int             `json:"step"`
+	Tool  string          `json:"tool"` // that the reports are of
+	Files []coverage.File `json:"files"`
+}
+
 // Summary is a page in Markdown that a step attaches to the run.
 type Summary struct {
 	Step int    `json:"step"`
@@ -193,6 +234,15 @@ type Deployment struct {
 	Arguments string `json:"arguments,omitempty"`
 	// TimeoutInSeconds bounds the wait for readiness, 0 is the server's own bound.
 	TimeoutInSeconds int `json:"timeoutInSeconds,omitempty"`
+}
+
+// ClusterAccess lets a deployment job into the namespace of its environment, and nowhere else, until it ends.
+type ClusterAccess struct {
+	Server    string `json:"server"` // the address of the API server, as pods reach it
+	Namespace string `json:"namespace"`
+	Token     string `json:"token"`
+	// Kubeconfig is a file with all of it for kubectl and helm.
+	Kubeconfig string `json:"kubeconfig"`
 }
 
 // Manifest is the text of one file of manifests.

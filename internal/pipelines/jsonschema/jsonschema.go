@@ -24,6 +24,8 @@ const (
 	directive = `^\s*\$\{\{`
 	// macro matches text that is known when the step runs.
 	macro = `\$\(|\$\{\{`
+	// runtime matches text that is known when the run is queued.
+	runtime = `\$\(|\$\[|\$\{\{`
 )
 
 // Generate is the schema as JSON, the same bytes each time.
@@ -34,7 +36,7 @@ func Generate() ([]byte, error) {
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["title"] = "Azure Pipelines, as Slipway runs them"
 	root["description"] = schema.File.Doc
-	root["anyOf"] = []any{required("stages"), required("jobs"), required("steps"), required("extends"), required("variables"), hasDirective()}
+	root["anyOf"] = []any{required("stages"), required("jobs"), required("phases"), required("steps"), required("extends"), required("variables"), hasDirective()}
 	root["definitions"] = g.definitions
 	b, err := json.MarshalIndent(root, "", " ")
 	if err != nil {
@@ -112,8 +114,11 @@ func (g *generator) value(v schema.Value) node {
 	}
 	shapes := []any{node{"type": "null"}}
 	pattern := expression
-	if v.Macro {
+	switch {
+	case v.Macro:
 		pattern = macro
+	case v.Runtime:
+		pattern = runtime
 	}
 	if !v.Text {
 		shapes = append(shapes, node{"type": "string", "pattern": pattern})
@@ -174,6 +179,6 @@ func anyCase(words ...string) string {
 
 func taskName() node {
 	return node{"description": schema.StepObject("task").Doc, "anyOf": []any{
-		node{"enum": task.All()}, node{"type": "string", "pattern": anyCase(task.All()...)}, node{"type": "string", "pattern": expression},
+		node{"enum": task.All()}, node{"type": "string", "pattern": anyCase(append(task.All(), task.Qualified()...)...)}, node{"type": "string", "pattern": expression},
 	}}
 }

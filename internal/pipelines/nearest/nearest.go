@@ -16,6 +16,34 @@ func Misspelt(name string, candidates []string) bool {
 	return false
 }
 
+// Slip is the candidate that name is most likely a slip of: one slip away, or two in a name of eight letters or more, with the
+// same digits in it. It is "" for a candidate itself, in any case, and without one so near.
+func Slip(name string, candidates []string) string {
+	allowed := 1
+	if len(name) >= 8 {
+		allowed = 2
+	}
+	found := ""
+	for _, c := range candidates {
+		switch d := distance(strings.ToLower(name), strings.ToLower(c)); {
+		case d == 0:
+			return ""
+		case d <= allowed && len(c) > 4 && digits(name) == digits(c):
+			found, allowed = c, d
+		}
+	}
+	return found
+}
+
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
+}
+
 // Suggest is `, did you mean "x"?` with the candidate that is nearest to name, or "" if none is near.
 func Suggest(name string, candidates []string) string {
 	if best := Find(name, candidates); best != "" {

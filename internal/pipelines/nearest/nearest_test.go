@@ -14,3 +14,20 @@ func TestSuggest(t *testing.T) {
 	f("DependsOn", `, did you mean "dependsOn"?`)
 	f("banana", "")
 }
+
+func TestSlip(t *testing.T) {
+	t.Parallel()
+	f := func(name, want string) {
+		t.Helper()
+		if got := Slip(name, []string{"imageName", "tag", "version1", "registry"}); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	f("imageNmae", "imageName")
+	f("imgName", "") // two slips in seven letters
+	f("IMAGENAME", "")
+	f("tags", "") // too short to tell
+	f("version2", "")
+	f("verson1", "version1")
+	f("registri", "registry")
+}

@@ -15,15 +15,17 @@ import (
 var pure = map[string][]string{
 	"nearest":    nil,
 	"yaml":       {"go.yaml.in/yaml/v4"},
-	"expression": {"nearest"},
+	"expression": {"nearest", "variable"},
 	"variable":   nil,
 	"plan":       nil,
-	"task":       {"nearest"},
+	"task":       {"expression", "nearest"},
 	"schema":     {"variable"},
 	"template":   {"expression", "nearest", "plan", "schema", "yaml"},
 	"trigger":    {"plan"},
 	"compile":    {"expression", "nearest", "plan", "schema", "task", "template", "trigger", "yaml"},
 	"schedule":   {"expression", "plan", "variable"},
+	"coverage":   nil,
+	"agentless":  {"expression", "plan", "schedule", "variable"},
 }
 
 // forbidden are packages of the standard library that reach outside; io/fs is only its errors.

@@ -33,6 +33,25 @@ func SplitInstanceID(id string) (stage, job, part string) {
 	return stage, job, part
 }
 
+// Agentless reports whether the server itself runs the steps of the instance with that ID.
+func (p *Plan) Agentless(id string) bool {
+	stage, job, part := SplitInstanceID(id)
+	s := p.Stage(stage)
+	if s == nil {
+		return false
+	}
+	j := s.Job(job)
+	if j == nil || j.Deployment == nil {
+		return j != nil && j.Pool.Server
+	}
+	for i := range j.Deployment.Hooks {
+		if h := &j.Deployment.Hooks[i]; string(h.Name) == part {
+			return h.Pool.Server
+		}
+	}
+	return false
+}
+
 // Steps are what the agent runs.
 func (i Instance) Steps() []Step {
 	if i.Hook != nil {
@@ -55,7 +74,7 @@ func (i Instance) Title() string {
 	case i.Leg != nil:
 		return i.Job.Title() + " " + cmp.Or(i.Leg.Title, i.Leg.Name)
 	case i.Hook != nil && len(i.Job.Deployment.Hooks) > 1:
-		return i.Job.Title() + " " + string(i.Hook.Name)
+		return i.Job.Title() + " " + i.Hook.Title()
 	}
 	return i.Job.Title()
 }
@@ -67,7 +86,7 @@ func Instances(s *Stage, j *Job, legs []Leg) []Instance {
 		list := make([]Instance, 0, len(j.Deployment.Hooks))
 		for k := range j.Deployment.Hooks {
 			h := &j.Deployment.Hooks[k]
-			list = append(list, Instance{ID: InstanceID(s.Name, j.Name, string(h.Name)), Stage: s, Job: j, Hook: h, Position: 1, Total: 1})
+			list = append(list, Instance{ID: InstanceID(s.Name, j.Name, h.Part()), Stage: s, Job: j, Hook: h, Position: 1, Total: 1})
 		}
 		return list
 	}

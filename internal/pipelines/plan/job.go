@@ -1,6 +1,10 @@
 package plan
 
-import "slipway"
+import (
+	"strconv"
+
+	"slipway"
+)
 
 // JobKind says where a job runs.
 type JobKind string
@@ -35,6 +39,9 @@ type Job struct {
 	// CancelTimeoutInMinutes is the time that remains after a cancel, 5 if the file does not say.
 	CancelTimeoutInMinutes int  `json:"cancelTimeoutInMinutes"`
 	ContinueOnError        bool `json:"continueOnError,omitempty"`
+	// Open are expressions of what is known when the run is queued, by the file's key: timeoutInMinutes,
+	// cancelTimeoutInMinutes, continueOnError, maxParallel. The plan of a run has none, see schedule.Settle.
+	Open map[string]string `json:"open,omitempty"`
 	// UsesRepositories are aliases under `uses`, which the job token may read.
 	UsesRepositories []string `json:"usesRepositories,omitempty"`
 
@@ -57,10 +64,12 @@ func (j *Job) Title() string {
 
 // Pool says what machine is wanted. Name and Image may hold macros.
 type Pool struct {
-	Name    string           `json:"name,omitempty"`
-	Image   string           `json:"vmImage,omitempty"`
-	Demands []string         `json:"demands,omitempty"`
-	At      slipway.Position `json:"at"`
+	Name    string   `json:"name,omitempty"`
+	Image   string   `json:"vmImage,omitempty"`
+	Demands []string `json:"demands,omitempty"`
+	// Server is `pool: server`: no machine, the steps are tasks that the server runs itself.
+	Server bool             `json:"server,omitempty"`
+	At     slipway.Position `json:"at"`
 }
 
 // Strategy runs a job several times.
@@ -87,10 +96,10 @@ type Leg struct {
 // Deployment is what a deployment job adds to a job.
 type Deployment struct {
 	Environment EnvironmentReference `json:"environment"`
-	// Strategy is runOnce; rolling and canary are refused at compile time.
+	// Strategy is runOnce or canary; rolling is refused at compile time.
 	Strategy string `json:"strategy"`
 	// Hooks in their order, only those that have steps, deploy always: preDeploy, deploy, routeTraffic,
-	// postRouteTraffic, success, failure.
+	// postRouteTraffic, success, failure. A canary has deploy, routeTraffic and postRouteTraffic once for each increment.
 	Hooks []Hook `json:"hooks"`
 }
 
@@ -123,8 +132,40 @@ var HookOrder = [...]HookName{HookPreDeploy, HookDeploy, HookRouteTraffic, HookP
 // Hook is one phase of a deployment: a job on an agent of its own.
 type Hook struct {
 	Name HookName `json:"name"`
+	// Increment is the share in percent that a canary deploys with this hook, 100 the last time; 0 for other hooks.
+	Increment int `json:"increment,omitempty"`
 	// Pool is the hook's own or the job's.
 	Pool  Pool             `json:"pool"`
 	Steps []Step           `json:"steps"`
 	At    slipway.Position `json:"at"`
+}
+
+// Part is the hook's part of its instance's ID, and the key of its outputs in a canary: deploy, or deploy_10.
+func (h *Hook) Part() string {
+	if h.Increment == 0 {
+		return string(h.Name)
+	}
+	return string(h.Name) + "_" + strconv.Itoa(h.Increment)
+}
+
+// Title is the name for people.
+func (h *Hook) Title() string {
+	if h.Increment == 0 {
+		return string(h.Name)
+	}
+	return string(h.Name) + " " + strconv.Itoa(h.Increment) + " %"
+}
+
+// Action is what a canary does in the hook with the cluster: deploy an increment, promote the whole, or reject it; "" in
+// hooks that do neither.
+func (h *Hook) Action() string {
+	switch {
+	case h.Name == HookFailure:
+		return "reject"
+	case h.Increment == 100:
+		return "promote"
+	case h.Increment > 0:
+		return "deploy"
+	}
+	return ""
 }

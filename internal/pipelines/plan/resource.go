@@ -24,6 +24,36 @@ type Repository struct {
 	At   slipway.Position `json:"at"`
 }
 
+// RepositoryVariable is the name of the variable that holds what is known of a repository when a run is queued: its id, url
+// and version. Together with name, ref and type they are resources.repositories of expressions.
+func RepositoryVariable(alias, key string) string {
+	return "resources.repositories." + alias + "." + key
+}
+
+// ReadsResources reports whether an expression that the server evaluates reads resources.
+func (p *Plan) ReadsResources() bool {
+	found := false
+	look := func(text string) { found = found || strings.Contains(strings.ToLower(text), "resources") }
+	all := func(list []Variable) {
+		for _, v := range list {
+			look(v.Expression)
+		}
+	}
+	all(p.Variables)
+	for _, s := range p.Stages {
+		all(s.Variables)
+		look(s.Condition)
+		for _, j := range s.Jobs {
+			all(j.Variables)
+			look(j.Condition)
+			if j.Strategy != nil {
+				look(j.Strategy.MatrixExpression)
+			}
+		}
+	}
+	return found
+}
+
 // Pipeline is another pipeline whose artifacts are used, or whose completion starts a run.
 type Pipeline struct {
 	Alias   string `json:"alias"`
@@ -80,6 +110,8 @@ type Container struct {
 	Env      map[string]string `json:"env,omitempty"`
 	// Ports are HOST:CONTAINER or CONTAINER.
 	Ports []string `json:"ports,omitempty"`
+	// User is the number of the user that the container's program runs as; nil leaves it to the image.
+	User *int64 `json:"user,omitempty"`
 	// At is where the container is written.
 	At slipway.Position `json:"at"`
 }

@@ -34,6 +34,10 @@ type Step struct {
 	// Retries is how often a failed step is tried again, at most 10.
 	Retries int               `json:"retries,omitempty"`
 	Env     map[string]string `json:"env,omitempty"`
+	// Open are as those of a job: timeoutInMinutes and retryCountOnTaskFailure.
+	Open map[string]string `json:"open,omitempty"`
+	// Target limits what the step's output may do; nil is no limit.
+	Target *Target `json:"target,omitempty"`
 
 	Script   *Script   `json:"script,omitempty"`
 	Checkout *Checkout `json:"checkout,omitempty"`
@@ -44,6 +48,15 @@ type Step struct {
 	At slipway.Position `json:"at"`
 }
 
+// Target is what `target` of a step says of its logging commands.
+type Target struct {
+	// Restricted allows only commands that concern the step itself (commands: restricted).
+	Restricted bool `json:"restricted,omitempty"`
+	// Settable are the only variables that the step may set, in any case, if LimitsVariables is set.
+	LimitsVariables bool     `json:"limitsVariables,omitempty"`
+	Settable        []string `json:"settable,omitempty"`
+}
+
 // Shell says which program reads a script.
 type Shell string
 
@@ -51,10 +64,9 @@ type Shell string
 const (
 	ShellDefault Shell = "sh"   // `script`, CmdLine@2: bash if there is one, else sh
 	ShellBash    Shell = "bash" // `bash`, Bash@3
-	ShellPwsh    Shell = "pwsh" // `pwsh`, PowerShell@2 with pwsh: true
 )
 
-// Script runs text in a shell. It stands for script, bash and pwsh steps and for the tasks CmdLine@2 and Bash@3.
+// Script runs text in a shell. It stands for script and bash steps and for the tasks CmdLine@2 and Bash@3.
 type Script struct {
 	Shell Shell `json:"shell"`
 	// Text is the script; "" when FilePath is set.
@@ -66,6 +78,8 @@ type Script struct {
 	WorkingDirectory string `json:"workingDirectory,omitempty"`
 	// FailOnStderr is a boolean as text, since it may be a macro: "true" fails the step if it writes to standard error.
 	FailOnStderr string `json:"failOnStderr,omitempty"`
+	// BashEnv is the value of BASH_ENV, "" to leave it as it is.
+	BashEnv string `json:"bashEnv,omitempty"`
 }
 
 // Checkout fetches a repository into the workspace.
@@ -93,7 +107,7 @@ type Checkout struct {
 }
 
 // Publish stores a file or folder as an artifact of the run. It stands for publish and upload steps and the tasks
-// PublishPipelineArtifact@1 and PublishBuildArtifacts@1.
+// PublishPipelineArtifact and PublishBuildArtifacts@1.
 type Publish struct {
 	Path string `json:"path"`
 	// Artifact is the name, unique in a run; "" leaves the choice to the agent, which takes the job's name.
@@ -102,16 +116,24 @@ type Publish struct {
 	Properties string `json:"properties,omitempty"`
 }
 
-// Download fetches artifacts. It stands for download steps and the task DownloadPipelineArtifact@2.
+// Download fetches artifacts. It stands for download steps and the tasks DownloadPipelineArtifact and DownloadBuildArtifacts.
 type Download struct {
 	// Source is "current" or an alias of Resources.Pipelines. A download of none is no step.
 	Source string `json:"source"`
+	// Run is the number of the run whose artifacts are fetched, as text since it may be a macro; "" is the one that Source
+	// means. It is one of the same project.
+	Run string `json:"run,omitempty"`
 	// Artifact is the name; "" is all of them, each into its own folder.
 	Artifact string `json:"artifact,omitempty"`
 	// Patterns are globs, one a line; "" is everything.
 	Patterns string `json:"patterns,omitempty"`
 	// Path is the folder; "" is $(Pipeline.Workspace)/ARTIFACT.
 	Path string `json:"path,omitempty"`
+	// Folders says that each artifact, a named one too, goes into a folder of its name below Path, and that Patterns
+	// begin with the name: the habits of DownloadBuildArtifacts.
+	Folders bool `json:"folders,omitempty"`
+	// Clean is a boolean as text: "true" empties Path first.
+	Clean string `json:"clean,omitempty"`
 	// Implicit says that the file does not state this step: a deployment job downloads everything first.
 	Implicit bool `json:"implicit,omitempty"`
 }

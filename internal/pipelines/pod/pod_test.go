@@ -66,6 +66,33 @@ func TestSpec(t *testing.T) {
 	}
 }
 
+func TestUsersOfContainers(t *testing.T) {
+	t.Parallel()
+	e, err := NewForClient(fake.NewClientset(), Options{AgentImage: "registry.test/slipway/agent:latest"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, other := int64(0), int64(999)
+	p := example()
+	p.User, p.Services[0].User = &root, &other
+	made, err := e.options.spec(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		container corev1.Container
+		want      int64
+	}{{made.Spec.Containers[0], root}, {made.Spec.InitContainers[1], other}} {
+		if s := c.container.SecurityContext; s == nil || s.RunAsUser == nil || *s.RunAsUser != c.want {
+			t.Errorf("%s runs with %+v, want user %d", c.container.Name, s, c.want)
+		}
+	}
+	made, err = e.options.spec(example())
+	if err != nil || made.Spec.Containers[0].SecurityContext != nil {
+		t.Errorf("a job without a user: %+v, %v", made.Spec.Containers[0].SecurityContext, err)
+	}
+}
+
 func TestStartTwiceAndStop(t *testing.T) {
 	t.Parallel()
 	ctx, client := context.Background(), fake.NewClientset()

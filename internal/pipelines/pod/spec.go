@@ -61,7 +61,8 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 			Containers: []corev1.Container{{
 				Name: jobContainer, Image: p.Image, Command: []string{agentFolder + "/slipway-agent"}, WorkingDir: workFolder,
 				Env: o.environment(p), Resources: resources, TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-				VolumeMounts: []corev1.VolumeMount{readOnly, {Name: "workspace", MountPath: workFolder}},
+				VolumeMounts:    []corev1.VolumeMount{readOnly, {Name: "workspace", MountPath: workFolder}},
+				SecurityContext: asUser(p.User),
 			}},
 			Volumes: []corev1.Volume{
 				{Name: "agent", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
@@ -82,6 +83,14 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 		pod.Spec.HostAliases = append(pod.Spec.HostAliases, corev1.HostAlias{IP: ip, Hostnames: o.HostAliases[ip]})
 	}
 	return pod, addServices(pod, p.Services)
+}
+
+// asUser runs a container as the user of that number; nil leaves it to the image.
+func asUser(user *int64) *corev1.SecurityContext {
+	if user == nil {
+		return nil
+	}
+	return &corev1.SecurityContext{RunAsUser: user}
 }
 
 func (o *Options) environment(p pipelines.Pod) []corev1.EnvVar {
@@ -116,7 +125,7 @@ func addServices(pod *corev1.Pod, services []pipelines.PodService) error {
 		}
 		names = append(names, s.Name)
 		pod.Spec.InitContainers = append(pod.Spec.InitContainers, corev1.Container{
-			Name: fmt.Sprintf("service-%d", i+1), Image: s.Image, Env: sortedEnv(s.Env), RestartPolicy: &always,
+			Name: fmt.Sprintf("service-%d", i+1), Image: s.Image, Env: sortedEnv(s.Env), RestartPolicy: &always, SecurityContext: asUser(s.User),
 		})
 	}
 	if len(names) > 0 {

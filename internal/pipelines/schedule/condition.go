@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"slipway/internal/pipelines/expression"
@@ -10,9 +11,12 @@ import (
 )
 
 var (
-	variableScope  = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}}
-	conditionScope = expression.Scope{Names: []string{"variables", "dependencies", "stageDependencies"}, Status: true}
+	variableScope  = expression.Scope{Names: runNames, Counter: true}
+	conditionScope = expression.Scope{Names: runNames, Status: true}
 )
+
+// runNames are the named values of expressions of stages and jobs.
+var runNames = []string{"variables", "dependencies", "stageDependencies", "resources", "pipeline"}
 
 // decide evaluates a condition, "" being succeeded(). why says how the answer came about. spared says that the cancel of the
 // run does not count but for canceled().
@@ -91,7 +95,8 @@ func (r *run) stageNames(s *plan.Stage) map[string]expression.Value {
 		dependencies.Put(name, expression.Obj(&stage))
 		stageDependencies.Put(name, expression.Obj(&jobs))
 	}
-	names := map[string]expression.Value{"dependencies": expression.Obj(&dependencies), "stagedependencies": expression.Obj(&stageDependencies)}
+	names := r.outerNames()
+	names["dependencies"], names["stagedependencies"] = expression.Obj(&dependencies), expression.Obj(&stageDependencies)
 	r.names[s.Name] = names
 	return names
 }
@@ -102,7 +107,17 @@ func (r *run) jobNames(s *plan.Stage, j *plan.Job) map[string]expression.Value {
 	for _, name := range j.DependsOn {
 		dependencies.Put(name, expression.Obj(r.jobFields(s, s.Job(name))))
 	}
-	return map[string]expression.Value{"dependencies": expression.Obj(&dependencies), "stagedependencies": r.stageNames(s)["stagedependencies"]}
+	names := r.outerNames()
+	names["dependencies"], names["stagedependencies"] = expression.Obj(&dependencies), r.stageNames(s)["stagedependencies"]
+	return names
+}
+
+// outerNames are the named values that are the same for the whole run.
+func (r *run) outerNames() map[string]expression.Value {
+	if r.outer == nil {
+		r.outer = runValues(r.plan, r.facts.Variables)
+	}
+	return maps.Clone(r.outer)
 }
 
 // jobFields are `result` and `outputs` of a job.
@@ -123,13 +138,8 @@ func (r *run) stageVariables(s *plan.Stage) (variable.Set, error) {
 	if v, ok := r.variables[s.Name]; ok {
 		return v.set, v.err
 	}
-	set := r.facts.Variables.Clone()
-	var err error
-	for _, v := range s.Variables {
-		if err = addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: r.stageNames(s)}); err != nil {
-			break
-		}
-	}
+	set := withoutCounters(r.facts.Variables)
+	err := r.addVariables(&set, s.Variables, s.Name, "", r.stageNames(s))
 	set.PutText(variable.SystemStageName, s.Name)
 	set.PutText(variable.SystemStageDisplayName, set.Expand(s.Title()))
 	set.PutText(variable.SystemStageAttempt, itoa(attempt(r.facts.Stages[s.Name].Attempt)))
@@ -146,11 +156,8 @@ func (r *run) jobVariables(in plan.Instance) (variable.Set, error) {
 	}
 	set := outer.Clone()
 	addLeg(&set, in.Leg)
-	names := r.jobNames(s, j)
-	for _, v := range j.Variables {
-		if err := addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: names}); err != nil {
-			return set, err
-		}
+	if err := r.addVariables(&set, j.Variables, s.Name, j.Name, r.jobNames(s, j)); err != nil {
+		return set, err
 	}
 	addLeg(&set, in.Leg)
 	part := ""
@@ -177,6 +184,12 @@ func (r *run) jobVariables(in plan.Instance) (variable.Set, error) {
 		set.PutText(variable.EnvironmentResourceName, set.Expand(d.Environment.Resource))
 		set.PutText(variable.StrategyName, d.Strategy)
 		set.PutText(variable.StrategyCycleName, string(in.Hook.Name))
+		if action := in.Hook.Action(); d.Strategy == "canary" && action != "" {
+			set.PutText(variable.StrategyAction, action)
+		}
+		if in.Hook.Increment > 0 {
+			set.PutText(variable.StrategyIncrement, itoa(in.Hook.Increment))
+		}
 	}
 	return set, nil
 }
@@ -195,10 +208,11 @@ func addLeg(set *variable.Set, leg *plan.Leg) {
 func (r *run) environment(s *plan.Stage, j *plan.Job) plan.EnvironmentReference {
 	outer, _ := r.stageVariables(s)
 	set := outer.Clone()
-	names := map[string]expression.Value{"stagedependencies": r.stageNames(s)["stagedependencies"]}
-	for _, v := range j.Variables {
+	names := r.outerNames()
+	names["stagedependencies"] = r.stageNames(s)["stagedependencies"]
+	for i := range j.Variables {
 		// A variable that cannot be evaluated yet leaves its macro as it is written.
-		_ = addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: names})
+		_ = r.addVariable(&set, j.Variables[i], counterKey(s.Name, j.Name, i), names)
 	}
 	return environmentOf(j.Deployment.Environment, set)
 }

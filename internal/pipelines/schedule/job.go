@@ -43,10 +43,8 @@ func (r *run) jobCondition(s *plan.Stage, j *plan.Job) (holds bool, why string, 
 	}
 	set = set.Clone()
 	names := r.jobNames(s, j)
-	for _, v := range j.Variables {
-		if err := addVariable(&set, v, r.facts.Groups, variableScope, expression.Environment{Names: names}); err != nil {
-			return false, "", err
-		}
+	if err := r.addVariables(&set, j.Variables, s.Name, j.Name, names); err != nil {
+		return false, "", err
 	}
 	return decide(j.Condition, dependencies, r.facts.Canceled, r.facts.Stages[s.Name].AfterCancel, withVariables(names, set))
 }

@@ -33,6 +33,7 @@ type run struct {
 	actions   []Action
 	names     map[string]map[string]expression.Value // by stage
 	variables map[string]resolved                    // by stage
+	outer     map[string]expression.Value            // of the whole run
 }
 
 type resolved struct {

@@ -43,6 +43,14 @@ func anyPlan(t *rapid.T) *plan.Plan {
 			case 1:
 				j.Kind = plan.JobDeployment
 				j.Deployment = &plan.Deployment{Strategy: "runOnce", Environment: plan.EnvironmentReference{Name: "e"}}
+				if rapid.Bool().Draw(t, "canary") {
+					j.Deployment.Strategy = "canary"
+					for _, share := range []int{10, 100} {
+						j.Deployment.Hooks = append(j.Deployment.Hooks, plan.Hook{Name: plan.HookDeploy, Increment: share}, plan.Hook{Name: plan.HookRouteTraffic, Increment: share})
+					}
+					j.Deployment.Hooks = append(j.Deployment.Hooks, plan.Hook{Name: plan.HookSuccess}, plan.Hook{Name: plan.HookFailure})
+					break
+				}
 				for _, h := range plan.HookOrder {
 					if h == plan.HookDeploy || rapid.Bool().Draw(t, "hook") {
 						j.Deployment.Hooks = append(j.Deployment.Hooks, plan.Hook{Name: h})

@@ -12,7 +12,8 @@ import (
 // ResolveRun makes the variables of a run when it is created: known are the predefined ones and those of the pipeline's
 // settings, then come the root's of the file, and queued, those that were set when the run was queued, win over both.
 // counter gives the next value of a counter of the pipeline: seed the first time a prefix is used, then one more each time.
-// A failing counter is a mistake of the variable. It is called for each `$[counter(...)]`; a run must be resolved only once.
+// A failing counter is a mistake of the variable. It is called for each `$[counter(...)]`, of stages and jobs too, whose values
+// the set keeps for them; a run must be resolved only once.
 func ResolveRun(p *plan.Plan, known, queued variable.Set, groups map[string]variable.Set, counter func(prefix string, seed int) (int, error)) (variable.Set, error) {
 	set := known.Clone()
 	set.Add(queued)
@@ -24,16 +25,17 @@ func ResolveRun(p *plan.Plan, known, queued variable.Set, groups map[string]vari
 		if v.Group == "" && queuedNames[strings.ToLower(v.Name)] {
 			continue
 		}
-		if err := addVariable(&set, v, groups, expression.Scope{Names: []string{"variables"}, Counter: true}, expression.Environment{Counter: counter}); err != nil {
+		env := expression.Environment{Names: runValues(p, set), Counter: counter}
+		if err := addVariable(&set, v, groups, env); err != nil {
 			return set, err
 		}
 	}
 	set.Add(queued)
-	return set, nil
+	return set, countAhead(p, &set, groups, counter)
 }
 
 // addVariable adds one entry of a variables section. env lacks the variables, which are those of set.
-func addVariable(set *variable.Set, v plan.Variable, groups map[string]variable.Set, scope expression.Scope, env expression.Environment) error {
+func addVariable(set *variable.Set, v plan.Variable, groups map[string]variable.Set, env expression.Environment) error {
 	switch {
 	case v.Group != "":
 		group, ok := groups[v.Group]
@@ -42,7 +44,7 @@ func addVariable(set *variable.Set, v plan.Variable, groups map[string]variable.
 		}
 		set.Add(group)
 	case v.Expression != "":
-		e, err := expression.Parse(v.Expression, scope)
+		e, err := expression.Parse(v.Expression, variableScope)
 		if err != nil {
 			return slipway.Invalid("variable %s: %v", v.Name, err).At(v.At)
 		}

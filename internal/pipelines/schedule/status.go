@@ -70,8 +70,8 @@ func (f Facts) job(s *plan.Stage, j *plan.Job) (State, Result) {
 }
 
 // Outputs are a job's output variables under the names by which `dependencies.JOB.outputs` has them: STEP.VARIABLE for a
-// job, LEG.STEP.VARIABLE for one with a strategy, and for a deployment JOB.STEP.VARIABLE, with a resource also
-// JOB_RESOURCE.STEP.VARIABLE and Deploy_RESOURCE.STEP.VARIABLE.
+// job, LEG.STEP.VARIABLE for one with a strategy, HOOK_INCREMENT.STEP.VARIABLE for a canary, and for another deployment
+// JOB.STEP.VARIABLE, with a resource also JOB_RESOURCE.STEP.VARIABLE and Deploy_RESOURCE.STEP.VARIABLE.
 func (f Facts) Outputs(s *plan.Stage, j *plan.Job) map[string]string {
 	outputs := map[string]string{}
 	for _, in := range plan.Instances(s, j, f.Jobs[plan.InstanceID(s.Name, j.Name, "")].Legs) {
@@ -79,6 +79,8 @@ func (f Facts) Outputs(s *plan.Stage, j *plan.Job) map[string]string {
 			switch {
 			case in.Leg != nil:
 				outputs[in.Leg.Name+"."+name] = value
+			case in.Hook != nil && j.Deployment.Strategy == "canary":
+				outputs[in.Hook.Part()+"."+name] = value
 			case in.Hook != nil:
 				outputs[j.Name+"."+name] = value
 				if resource := j.Deployment.Environment.Resource; resource != "" {

@@ -38,13 +38,13 @@ func sharedJobKeys(strategy Value, strategyDoc string) []Key {
 		{Name: "dependsOn", Value: dependsOn(Job), Doc: "Jobs of the same stage that come before; none by default."},
 		{Name: "condition", Value: condition(), Doc: "When the job runs; succeeded() by default."},
 		{Name: "strategy", Value: strategy, Doc: strategyDoc},
-		{Name: "continueOnError", Value: boolean(), Doc: "Whether later jobs go on if this one fails; false by default."},
-		{Name: "pool", Value: Pool, Doc: "Where the job runs."},
+		{Name: "continueOnError", Value: whenQueued(boolean()), Doc: "Whether later jobs go on if this one fails; false by default."},
+		{Name: "pool", Value: Pool, Doc: "Where the job runs; server: without an agent, for tasks that the server runs."},
 		{Name: "workspace", Value: object(Workspace), Doc: "What is cleaned before the job."},
 		{Name: "container", Value: Value{Text: true, Refers: Container, Maps: []*Object{JobContainer}}, Doc: "The image, or the name of a container resource, in which the steps run."},
 		{Name: "services", Value: names(Value{Text: true, Refers: Container, Maps: []*Object{ServiceContainer}}), Doc: "Containers that run beside the job, under their host names."},
-		{Name: "timeoutInMinutes", Value: integer(0, MostMinutes), Doc: "How long the job may take; 60 by default, 0 is as long as the server allows."},
-		{Name: "cancelTimeoutInMinutes", Value: integer(0, MostMinutes), Doc: "How long steps may take that run after a cancel; 5 by default."},
+		{Name: "timeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long the job may take; 60 by default, 0 is as long as the server allows."},
+		{Name: "cancelTimeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long steps may take that run after a cancel; 5 by default."},
 		{Name: "variables", Value: Variables, Doc: "Variables of the job."},
 		{Name: "uses", Value: object(Uses), Doc: "Repositories and pools that the job uses without a checkout or a pool naming them."},
 		{Name: "templateContext", Value: anything(), Doc: "Data for templates; Slipway does not read it."},
@@ -58,7 +58,7 @@ var JobObject = &Object{
 		{Name: "job", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
 		{Name: "steps", Value: Steps, Doc: "The steps, one after the other."},
 	}, sharedJobKeys(object(Strategy), "Runs the job several times: matrix or parallel.")),
-	Refused: map[string]string{"server": "agentless jobs are not there yet", "environment": "write deployment instead of job",
+	Refused: map[string]string{"server": "write pool: server", "environment": "write deployment instead of job",
 		"phase": "write job", "queue": "write pool", "target": "write container"},
 }
 
@@ -68,7 +68,7 @@ var DeploymentObject = &Object{
 	Keys: slices.Concat([]Key{
 		{Name: "deployment", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
 		{Name: "environment", Required: true, Value: Value{Text: true, Maps: []*Object{Environment}}, Doc: "The environment, or ENVIRONMENT.RESOURCE."},
-	}, sharedJobKeys(object(DeploymentStrategy), "How it deploys: runOnce with its hooks.")),
+	}, sharedJobKeys(object(DeploymentStrategy), "How it deploys: runOnce or canary, with its hooks.")),
 	Refused: map[string]string{"steps": "write them under strategy.runOnce.deploy.steps"},
 }
 
@@ -89,7 +89,7 @@ var Strategy = &Object{
 	Keys: []Key{
 		{Name: "matrix", Value: Value{Text: true, Names: &Value{Names: &Value{Text: true}}}, Doc: "A leg for each name, with its variables; or one $[ ] that gives them as JSON."},
 		{Name: "parallel", Value: integer(1, MostLegs), Doc: "That many legs, told apart by System.JobPositionInPhase."},
-		{Name: "maxParallel", Value: integer(0, MostLegs), Doc: "How many legs of the matrix run at once; 0 is all."},
+		{Name: "maxParallel", Value: whenQueued(integer(0, MostLegs)), Doc: "How many legs of the matrix run at once; 0 is all."},
 	},
 	Refused: map[string]string{"runOnce": "write deployment instead of job", "rolling": "write deployment instead of job", "canary": "write deployment instead of job"},
 }
@@ -97,24 +97,35 @@ var Strategy = &Object{
 // DeploymentStrategy says how a deployment job deploys.
 var DeploymentStrategy = &Object{
 	Name: "strategy of a deployment job", Doc: "How the job deploys.",
-	Keys: []Key{{Name: "runOnce", Value: object(RunOnce), Doc: "Each hook once, in order."}},
-	Refused: map[string]string{"rolling": "it is for virtual machines, write runOnce", "canary": "write runOnce", "matrix": "write one deployment job for each",
+	Keys: []Key{
+		{Name: "runOnce", Value: object(RunOnce), Doc: "Each hook once, in order."},
+		{Name: "canary", Value: object(Canary), Doc: "A growing share of the whole: deploy, routeTraffic and postRouteTraffic once for each increment."},
+	},
+	Refused: map[string]string{"rolling": "it deploys to one virtual machine after the other, and environments have none: write runOnce or canary", "matrix": "write one deployment job for each",
 		"parallel": "write runOnce", "maxParallel": "write runOnce"},
 }
 
 // RunOnce runs each hook of a deployment once.
-var RunOnce = &Object{
-	Name: "runOnce", Doc: "Each hook once, in order; each is a job of its own.",
-	Keys: []Key{
-		{Name: "preDeploy", Value: hook("preDeploy"), Doc: "Steps before the deployment."},
-		{Name: "deploy", Required: true, Value: hook("deploy"), Doc: "Steps that deploy; the artifacts of the run are downloaded first."},
-		{Name: "routeTraffic", Value: hook("routeTraffic"), Doc: "Steps that send traffic to what was deployed."},
-		{Name: "postRouteTraffic", Value: hook("postRouteTraffic"), Doc: "Steps after that, such as a watch on health."},
-		{Name: "on", Value: object(&Object{Name: "on", Doc: "Steps at the end.", Keys: []Key{
-			{Name: "success", Value: hook("success"), Doc: "Steps if all hooks succeeded."},
-			{Name: "failure", Value: hook("failure"), Doc: "Steps if one failed."},
-		}}), Doc: "Steps at the end: success or failure."},
-	},
+var RunOnce = &Object{Name: "runOnce", Doc: "Each hook once, in order; each is a job of its own.", Keys: hooks}
+
+// Canary runs the hooks of a deployment for a growing share of the whole.
+var Canary = &Object{
+	Name: "canary", Doc: "Hooks for a growing share of the whole; $(strategy.increment) and $(strategy.action) tell them which.",
+	Keys: slices.Concat([]Key{
+		{Name: "increments", Value: list(text()), Doc: "The shares in percent, in growing order; the whole, 100, follows by itself."},
+	}, hooks),
+}
+
+// hooks are the keys of both strategies.
+var hooks = []Key{
+	{Name: "preDeploy", Value: hook("preDeploy"), Doc: "Steps before the deployment."},
+	{Name: "deploy", Required: true, Value: hook("deploy"), Doc: "Steps that deploy; the artifacts of the run are downloaded first."},
+	{Name: "routeTraffic", Value: hook("routeTraffic"), Doc: "Steps that send traffic to what was deployed."},
+	{Name: "postRouteTraffic", Value: hook("postRouteTraffic"), Doc: "Steps after that, such as a watch on health."},
+	{Name: "on", Value: object(&Object{Name: "on", Doc: "Steps at the end.", Keys: []Key{
+		{Name: "success", Value: hook("success"), Doc: "Steps if all hooks succeeded."},
+		{Name: "failure", Value: hook("failure"), Doc: "Steps if one failed."},
+	}}), Doc: "Steps at the end: success or failure."},
 }
 
 func hook(name string) Value {
@@ -140,9 +151,43 @@ var Pool = Value{Text: true, Maps: []*Object{{
 		{Name: "name", Value: text(), Doc: "The name of the pool."},
 		{Name: "vmImage", Value: text(), Doc: "The image: ubuntu-latest, or another name beginning with ubuntu-."},
 		{Name: "demands", Value: texts(), Doc: "What the agent must have; every job's pod is the same here."},
+		{Name: "vmImageName", Value: text(), Doc: "The old name of vmImage."},
+		{Name: "image", Value: text(), Doc: "The image of a managed pool: the installation may map it as it maps vmImage, else it is that of ubuntu-latest."},
+		{Name: "os", Value: text(), Doc: "The system of a managed pool: linux."},
+		{Name: "type", Value: text(), Doc: "The kind of a pool in templates of companies: linux, docker and others, which have no effect."},
+		{Name: "isCustom", Value: boolean(), Doc: "Says in templates of companies that the pool is their own; it has no effect."},
+		{Name: "hostArchitecture", Value: text(), Doc: "The processor of a managed pool; it has no effect."},
+		{Name: "timeoutInMinutes", Value: Value{Integer: true, Most: MostMinutes, Macro: true}, Doc: "Has no effect here: it stands in the job."},
 	},
-	Refused: map[string]string{
-		"vmImageName": "write vmImage", "image": "write vmImage", "os": "jobs run on Linux", "type": "write name or vmImage", "isCustom": "write name",
-		"hostArchitecture": "leave it out", "timeoutInMinutes": "write it in the job",
+}}}
+
+// PhaseObject is a job as files had it before jobs were called so.
+var PhaseObject = &Object{
+	Name: "a phase", Mark: "phase", Doc: "The old form of a job.",
+	Keys: []Key{
+		{Name: "phase", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
+		{Name: "displayName", Value: text(), Doc: "What people see."},
+		{Name: "dependsOn", Value: dependsOn(Job), Doc: "Phases that come before; none by default."},
+		{Name: "condition", Value: condition(), Doc: "When the phase runs; succeeded() by default."},
+		{Name: "continueOnError", Value: whenQueued(boolean()), Doc: "Whether later phases go on if this one fails; false by default."},
+		{Name: "queue", Value: Queue, Doc: "Where the phase runs."},
+		{Name: "variables", Value: Variables, Doc: "Variables of the phase."},
+		{Name: "steps", Value: Steps, Doc: "The steps, one after the other."},
+	},
+	Refused: map[string]string{"server": "write a job with pool: server", "deployment": "write a deployment job under jobs"},
+}
+
+// Queue is the old form of a pool, which held keys of the job too.
+var Queue = Value{Text: true, Maps: []*Object{{
+	Name: "a queue", Doc: "The old form of a pool.",
+	Keys: []Key{
+		{Name: "name", Value: text(), Doc: "The name of the pool."},
+		{Name: "vmImage", Value: text(), Doc: "The image, as in a pool."},
+		{Name: "demands", Value: texts(), Doc: "What the agent must have; every job's pod is the same here."},
+		{Name: "timeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long the phase may take; 60 by default."},
+		{Name: "cancelTimeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long steps may take that run after a cancel; 5 by default."},
+		{Name: "parallel", Value: whenQueued(integer(1, MostLegs)), Doc: "How many legs of the matrix run at once; without a matrix, that many legs."},
+		{Name: "matrix", Value: Value{Text: true, Names: &Value{Names: &Value{Text: true}}}, Doc: "A leg for each name, with its variables."},
+		{Name: "container", Value: Value{Text: true, Refers: Container}, Doc: "The image, or the name of a container resource, in which the steps run."},
 	},
 }}}

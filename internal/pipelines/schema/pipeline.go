@@ -7,7 +7,7 @@ var File = &Object{
 	Name: "a pipeline", Doc: "A pipeline: when it starts, what it needs, and what it does in stages, jobs or steps.",
 	Keys: slices.Concat([]Key{
 		{Name: "name", Value: text(), Doc: "The format of a run's number, such as $(Date:yyyyMMdd)$(Rev:.r), which is the default."},
-		{Name: "appendCommitMessageToRunName", Value: boolean(), Doc: "Whether the commit's message stands behind the run's number; true by default."},
+		{Name: "appendCommitMessageToRunName", Value: boolean(), Doc: "Whether the commit's message stands behind the run's number; true by default, else it is the pipeline's name."},
 		{Name: "trigger", Value: Value{Text: true, List: &Value{Text: true}, Maps: []*Object{Trigger}}, Doc: "Which pushes start a run: a list of branches, a map of filters, or none. Without it, every branch."},
 		{Name: "pr", Value: Value{Text: true, List: &Value{Text: true}, Maps: []*Object{PullRequest}}, Doc: "Which pull requests start a run: a list of target branches, a map of filters, or none."},
 		{Name: "schedules", Value: list(object(Schedule)), Doc: "Times at which a run starts."},
@@ -16,14 +16,16 @@ var File = &Object{
 		{Name: "variables", Value: Variables, Doc: "Variables of all stages: a map of names and values, or a list with groups and templates."},
 		{Name: "stages", Value: list(object(StageObject, TemplateReference)), Doc: "The stages, which run one after the other unless dependsOn says otherwise."},
 		{Name: "jobs", Value: Jobs, Doc: "The jobs of a pipeline without stages, which run side by side unless dependsOn says otherwise."},
+		{Name: "phases", Value: list(object(PhaseObject, TemplateReference)), Doc: "The old name of jobs; each is a phase with a queue."},
 		{Name: "steps", Value: Steps, Doc: "The steps of a pipeline with a single job, one after the other."},
 		{Name: "extends", Value: object(TemplateReference), Doc: "A template that gives the stages, jobs or steps; this file gives its parameters."},
 		{Name: "pool", Value: Pool, Doc: "The pool of all jobs that name none."},
+		{Name: "queue", Value: Queue, Doc: "The old name of pool."},
 		{Name: "lockBehavior", Value: option("sequential", "runLatest"), Doc: "How runs that wait for an exclusive lock queue."},
 	}, beside("steps", soleJob)),
 	Refused: map[string]string{
-		"phases": "write jobs", "queue": "write pool", "matrix": "write it under strategy", "pull_request": "write pr", "on": "write trigger",
-		"template": "write it under extends", "server": "agentless jobs are not there yet", "cancelTimeoutInMinutes": "write it in a job",
+		"matrix": "write it under strategy", "pull_request": "write pr", "on": "write trigger",
+		"template": "write it under extends", "server": "write pool: server", "cancelTimeoutInMinutes": "write it in a job",
 	},
 }
 

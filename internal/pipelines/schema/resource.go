@@ -9,19 +9,63 @@ var Resources = &Object{
 		{Name: "repositories", Value: list(object(RepositoryResource)), Doc: "Other repositories, for templates (@ALIAS) and checkout."},
 		{Name: "containers", Value: list(object(ContainerResource)), Doc: "Container images, for container and services of jobs."},
 		{Name: "pipelines", Value: list(object(PipelineResource)), Doc: "Other pipelines, whose artifacts are downloaded and whose runs start this one."},
+		{Name: "builds", Value: list(object(BuildResource)), Doc: "Builds of other systems; they are not read and start no run here."},
+		{Name: "packages", Value: list(object(PackageResource)), Doc: "Packages; they are not read and start no run here."},
+		{Name: "webhooks", Value: list(object(WebhookResource)), Doc: "Calls from outside; they start no run here."},
 	},
-	Refused: map[string]string{"builds": "use pipelines", "packages": "fetch the package in a step", "webhooks": "start the run over the API"},
+}
+
+// BuildResource is a build of another system, such as Jenkins.
+var BuildResource = &Object{
+	Name: "a build resource", Doc: "A build of another system; it is not read and starts no run here.",
+	Keys: []Key{
+		{Name: "build", Required: true, Value: text(), Doc: "The alias."},
+		{Name: "type", Required: true, Value: text(), Doc: "The system: Jenkins, circleCI, Travis …"},
+		{Name: "connection", Required: true, Value: text(), Doc: "The service connection to the system."},
+		{Name: "source", Required: true, Value: text(), Doc: "The name of the build there."},
+		{Name: "version", Value: text(), Doc: "The number of the build; the latest by default."},
+		{Name: "branch", Value: text(), Doc: "The branch of the build."},
+		{Name: "trigger", Value: Value{Boolean: true, Options: []string{"none"}}, Doc: "Whether its builds start a run."},
+	},
+}
+
+// PackageResource is a package of a feed.
+var PackageResource = &Object{
+	Name: "a package resource", Doc: "A package; it is not read and starts no run here.",
+	Keys: []Key{
+		{Name: "package", Required: true, Value: text(), Doc: "The alias."},
+		{Name: "type", Required: true, Value: option("npm", "NuGet"), Doc: "The kind of package."},
+		{Name: "connection", Required: true, Value: text(), Doc: "The service connection to GitHub."},
+		{Name: "name", Required: true, Value: text(), Doc: "REPOSITORY/PACKAGE."},
+		{Name: "version", Value: text(), Doc: "The version; the latest by default."},
+		{Name: "tag", Value: text(), Doc: "The tag of the version."},
+		{Name: "trigger", Value: Value{Boolean: true, Options: []string{"none"}}, Doc: "Whether new versions start a run."},
+	},
+}
+
+// WebhookResource is a call from outside that would start a run.
+var WebhookResource = &Object{
+	Name: "a webhook resource", Doc: "A call from outside; it starts no run here.",
+	Keys: []Key{
+		{Name: "webhook", Required: true, Value: text(), Doc: "The alias."},
+		{Name: "connection", Required: true, Value: text(), Doc: "The service connection that takes the call."},
+		{Name: "type", Value: text(), Doc: "The kind of webhook."},
+		{Name: "filters", Value: list(object(&Object{Name: "a filter of a webhook", Doc: "Which calls count.", Keys: []Key{
+			{Name: "path", Required: true, Value: text(), Doc: "The path in the call's JSON."},
+			{Name: "value", Required: true, Value: text(), Doc: "The value that must stand there."},
+		}})), Doc: "Which calls count."},
+	},
 }
 
 // LegacyResource is an entry of the old list form of resources.
 var LegacyResource = &Object{
-	Name: "an entry of the old list of resources", Doc: "The old form, in which only repo: self has a meaning.",
+	Name: "an entry of the old list of resources", Doc: "The old form, in which repo: self says how all jobs fetch the repository.",
 	Keys: []Key{
 		{Name: "repo", Value: text(), Doc: "self."},
-		{Name: "clean", Value: boolean(), Doc: "Write it in a checkout step."},
-		{Name: "fetchDepth", Value: text(), Doc: "Write it in a checkout step."},
-		{Name: "lfs", Value: boolean(), Doc: "Write it in a checkout step."},
-		{Name: "submodules", Value: text(), Doc: "Write it in a checkout step."},
+		{Name: "clean", Value: flag(), Doc: "Whether files that git does not know are removed first."},
+		{Name: "fetchDepth", Value: text(), Doc: "How many commits are fetched; 0 is all of them."},
+		{Name: "lfs", Value: flag(), Doc: "Whether large files are fetched."},
+		{Name: "submodules", Value: Value{Boolean: true, Options: []string{"recursive"}}, Doc: "Whether submodules are fetched: true, or recursive for theirs too."},
 	},
 }
 
@@ -44,14 +88,22 @@ var containerKeys = []Key{
 	{Name: "image", Value: text(), Doc: "The image, with its registry and tag or digest."},
 	{Name: "endpoint", Value: text(), Doc: "The service connection to the image's registry."},
 	{Name: "env", Value: names(text()), Doc: "Environment variables of the container."},
-	{Name: "ports", Value: texts(), Doc: "Ports of the container, CONTAINER or HOST:CONTAINER."},
+	{Name: "ports", Value: texts(), Doc: "Ports of the container, CONTAINER or HOST:CONTAINER; the containers of a job share one network."},
+	{Name: "options", Value: text(), Doc: "Options of docker create, of which --env and --user have a meaning in a pod."},
+	{Name: "mapDockerSocket", Value: boolean(), Doc: "Has no effect: a pod has no Docker daemon."},
+	{Name: "mountReadOnly", Value: object(MountReadOnly), Doc: "Has no effect: the agent's files are read-only, the workspace is not."},
 }
 
+// MountReadOnly says which folders of the agent a container may not write.
+var MountReadOnly = &Object{Name: "mountReadOnly", Doc: "Folders of the agent that the container may not write.", Keys: []Key{
+	{Name: "work", Value: boolean(), Doc: "The folder of the jobs."},
+	{Name: "externals", Value: boolean(), Doc: "The agent's programs."},
+	{Name: "tools", Value: boolean(), Doc: "Installed tools."},
+	{Name: "tasks", Value: boolean(), Doc: "The tasks' files."},
+}}
+
 var refusedContainerKeys = map[string]string{
-	"options":           "jobs are pods, options of docker create have no meaning there",
 	"volumes":           "jobs are pods, share files through the workspace",
-	"mapDockerSocket":   "jobs are pods without a Docker daemon, build images with Docker@2",
-	"mountReadOnly":     "leave it out",
 	"localImage":        "push the image to a registry",
 	"mountDockerSocket": "build images with Docker@2",
 }

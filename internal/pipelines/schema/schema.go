@@ -36,6 +36,8 @@ type Value struct {
 	Boolean bool
 	// Macro says that a Boolean or an Integer may be a macro as well, since it is read when the step runs.
 	Macro bool
+	// Runtime says that a Boolean or an Integer may be a macro or $[ ], since it is read when the run is queued.
+	Runtime bool
 	// Integer is a whole number from Least to Most.
 	Integer     bool
 	Least, Most int
@@ -117,6 +119,7 @@ func Pick(maps []*Object, has func(key string) bool) *Object {
 func text() Value                   { return Value{Text: true} }
 func boolean() Value                { return Value{Boolean: true} }
 func flag() Value                   { return Value{Boolean: true, Macro: true} }
+func whenQueued(v Value) Value      { v.Runtime = true; return v }
 func integer(least, most int) Value { return Value{Integer: true, Least: least, Most: most} }
 func option(words ...string) Value  { return Value{Options: words} }
 func object(maps ...*Object) Value  { return Value{Maps: maps} }

@@ -12,8 +12,8 @@ var Steps = list(object(append(slices.Clone(StepObjects), TemplateReference)...)
 var StepObjects = []*Object{
 	step("script", "Runs a script in the shell.", scriptValue, workingDirectory, failOnStderr),
 	step("bash", "Runs a script in Bash.", scriptValue, workingDirectory, failOnStderr),
-	step("pwsh", "Runs a script in PowerShell.", scriptValue, workingDirectory, failOnStderr, errorAction, ignoreExit),
-	step("powershell", "Runs a script in PowerShell.", scriptValue, workingDirectory, failOnStderr, errorAction, ignoreExit),
+	step("pwsh", "Runs a script in PowerShell (pwsh), which the job's image must have.", scriptValue, workingDirectory, failOnStderr, errorAction, ignoreExit),
+	step("powershell", "Runs a script in PowerShell (pwsh), which the job's image must have.", scriptValue, workingDirectory, failOnStderr, errorAction, ignoreExit),
 	step("checkout", "Fetches a repository: self, none, or an alias under resources.repositories.", refers(Repository),
 		Key{Name: "clean", Value: flag(), Doc: "Whether files that git does not know are removed first."},
 		Key{Name: "fetchDepth", Value: Value{Integer: true, Most: math.MaxInt32, Macro: true}, Doc: "How many commits are fetched; 0 is all of them."},
@@ -34,6 +34,11 @@ var StepObjects = []*Object{
 		Key{Name: "patterns", Value: text(), Doc: "Patterns of the files that are fetched, one a line; ** by default."},
 		Key{Name: "path", Value: text(), Doc: "The folder; $(Pipeline.Workspace) by default."},
 	),
+	step("downloadBuild", "Fetches artifacts, as download does; builds of other systems are not there.", refers(Pipeline),
+		Key{Name: "artifact", Value: text(), Doc: "The artifact; without it, all of them."},
+		Key{Name: "patterns", Value: text(), Doc: "Patterns of the files that are fetched, one a line; ** by default."},
+		Key{Name: "path", Value: text(), Doc: "The folder; $(Pipeline.Workspace) by default."},
+	),
 	step("task", "Runs a task, NAME@MAJOR.", refers(Task), Key{Name: "inputs", Value: Value{Names: &Value{Text: true}, Refers: Inputs}, Doc: "The task's inputs, under their names in any case."}),
 }
 
@@ -42,7 +47,7 @@ var (
 	scriptValue        = text()
 	workingDirectory   = Key{Name: "workingDirectory", Value: text(), Doc: "Where the script runs; $(System.DefaultWorkingDirectory) by default."}
 	failOnStderr       = Key{Name: "failOnStderr", Value: flag(), Doc: "Whether the step fails if the script writes to standard error; false by default."}
-	errorAction        = Key{Name: "errorActionPreference", Value: text(), Doc: "What PowerShell does at an error."}
+	errorAction        = Key{Name: "errorActionPreference", Value: Value{Options: []string{"default", "stop", "continue", "silentlyContinue"}, Macro: true}, Doc: "What PowerShell does at an error; stop by default."}
 	ignoreExit         = Key{Name: "ignoreLASTEXITCODE", Value: flag(), Doc: "Whether the last program's exit code is ignored."}
 	artifactName       = Key{Name: "artifact", Value: text(), Doc: "The artifact's name, unique in the run; the job's name by default."}
 	artifactProperties = Key{Name: "properties", Value: text(), Doc: "A JSON object that is stored with the artifact."}
@@ -58,12 +63,20 @@ func step(mark, doc string, value Value, own ...Key) *Object {
 			{Name: "continueOnError", Value: boolean(), Doc: "Whether the job goes on if the step fails; false by default."},
 			{Name: "enabled", Value: boolean(), Doc: "Whether the step runs at all; true by default."},
 			{Name: "env", Value: names(text()), Doc: "Environment variables of the step; secrets come to a script only this way."},
-			{Name: "timeoutInMinutes", Value: integer(0, MostMinutes), Doc: "How long the step may take; without a limit of its own by default."},
-			{Name: "retryCountOnTaskFailure", Value: integer(0, MostRetries), Doc: "How often the step is tried again if it fails."},
+			{Name: "timeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long the step may take; without a limit of its own by default."},
+			{Name: "target", Value: Value{Text: true, Refers: Container, Maps: []*Object{StepTarget}}, Doc: "Where the step runs, which is the job's container or host, and which logging commands its output may give."},
+			{Name: "retryCountOnTaskFailure", Value: whenQueued(integer(0, MostRetries)), Doc: "How often the step is tried again if it fails."},
 		}),
-		Refused: map[string]string{"target": "every step runs in the job's container", "retryCountOnError": "write retryCountOnTaskFailure"},
+		Refused: map[string]string{"retryCountOnError": "write retryCountOnTaskFailure"},
 	}
 }
+
+// StepTarget says where a step runs and what it may do.
+var StepTarget = &Object{Name: "target of a step", Doc: "Where the step runs, and what its output may do.", Keys: []Key{
+	{Name: "container", Value: refers(Container), Doc: "The job's container; host in a job without one."},
+	{Name: "commands", Value: option("any", "restricted"), Doc: "Which logging commands are obeyed; restricted leaves those that concern the step itself."},
+	{Name: "settableVariables", Value: Value{Options: []string{"none"}, List: &Value{Text: true}}, Doc: "The only variables that the step may set, or none."},
+}}
 
 // StepObject is the kind of step that a key makes, nil for other keys.
 func StepObject(mark string) *Object {
@@ -92,6 +105,6 @@ func RefusedStep(mark string) (instead string, ok bool) {
 
 // refusedSteps is never changed.
 var refusedSteps = map[string]string{
-	"downloadBuild": "use download", "getPackage": "fetch the package in a script step", "reviewApp": "deploy with KubernetesManifest@1",
+	"getPackage": "fetch the package in a script step", "reviewApp": "deploy with KubernetesManifest@1",
 	"restoreCache": "leave it out", "saveCache": "leave it out",
 }

@@ -16,10 +16,14 @@ type Definition struct {
 	// Name and Major are written NAME@MAJOR in a file.
 	Name  string
 	Major int
+	// Extension is PUBLISHER.EXTENSION.CONTRIBUTION, which may stand before the name with a dot; "" for built-in tasks.
+	Extension string
 	// Title is what the step is called if the file gives no display name.
 	Title string
 	// Doc says in a sentence what the task does.
-	Doc    string
+	Doc string
+	// Server says that the server runs it, in agentless jobs alone, and no agent.
+	Server bool
 	Inputs []Input
 }
 
@@ -63,7 +67,7 @@ func Find(reference string) (*Definition, error) {
 	var versions []string
 	for i := range definitions {
 		d := &definitions[i]
-		if !strings.EqualFold(d.Name, name) {
+		if !strings.EqualFold(d.Name, name) && (d.Extension == "" || !strings.EqualFold(d.Extension+"."+d.Name, name)) {
 			continue
 		}
 		if d.Major == major {
@@ -118,6 +122,17 @@ func (in *Input) Refuses(value string) bool {
 		}
 	}
 	return false
+}
+
+// Qualified are the tasks of extensions, as PUBLISHER.EXTENSION.CONTRIBUTION.NAME@MAJOR.
+func Qualified() []string {
+	var list []string
+	for i := range definitions {
+		if d := &definitions[i]; d.Extension != "" {
+			list = append(list, d.Extension+"."+d.String())
+		}
+	}
+	return list
 }
 
 // Input finds an input by its name or an alias, without case; nil without one.

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,12 +24,16 @@ func TestFind(t *testing.T) {
 	}
 	f("docker@2", "Docker@2")
 	f("KubernetesManifest@0", "KubernetesManifest@0")
-	f("Docker@1", "task Docker@1 is not there: use Docker@2")
+	f("qetza.replacetokens.replacetokens-task.replacetokens@5", "replacetokens@5")
+	f("ReplaceTokens@3", "replacetokens@3")
+	f("replacetokens@2", "task replacetokens@2 is not there: use replacetokens@3 or replacetokens@4 or replacetokens@5 or replacetokens@6")
+	f("Docker@3", "task Docker@3 is not there: use Docker@0 or Docker@1 or Docker@2")
 	f("Docker", `task "Docker" has no version: write NAME@MAJOR, as Docker@2`)
 	f("Docker@2.1", `task "Docker@2.1": only the major version is chosen, write Docker@2`)
 	f("Docker@x", `task "Docker@x": "x" is no major version, a whole number`)
 	f("Dokcer@2", `unknown task Dokcer@2, did you mean "Docker"?`)
-	f("azurecli@2", "task AzureCLI@2 is not there yet: run az in a bash step, with its credentials in env")
+	f("azurecli@2", "AzureCLI@2")
+	f("azurekeyvault@2", "task AzureKeyVault@2 is not there yet: use a variable group")
 	f("SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5",
 		"task SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5 is an extension's, which is not there: write what it does as a script or bash step")
 	f("Frobnicate@1", "unknown task Frobnicate@1: write what it does as a script or bash step")
@@ -55,7 +60,7 @@ func TestResolve(t *testing.T) {
 	wantMistakes := []string{
 		`input "addPipelineData" of task Docker@2 is true or false, not "maybe"`,
 		`task Docker@2 has no input "comand", did you mean "command"?`,
-		`input "command" of task Docker@2 may be buildAndPush, build, push, login, logout, start, stop, not "buildAndPsh", did you mean "buildAndPush"?`,
+		`input "command" of task Docker@2 may be buildAndPush, build, push, login, logout, start, stop, tag, images, version, run, not "buildAndPsh", did you mean "buildAndPush"?`,
 		`inputs "containerRegistry" and "dockerRegistryEndpoint" of task Docker@2 are the same: give one`,
 	}
 	if diff := cmp.Diff(wantMistakes, got); diff != "" {
@@ -69,6 +74,49 @@ func TestResolve(t *testing.T) {
 	if len(mistakes) != 1 || !mistakes[0].Unsupported {
 		t.Errorf("%v", mistakes)
 	}
+}
+
+// What a task of a family cannot do is refused, with what to write instead.
+func TestBuildTasksRefuse(t *testing.T) {
+	t.Parallel()
+	f := func(reference string, given map[string]string, want string) {
+		t.Helper()
+		d, err := Find(reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, mistakes := d.Resolve(given)
+		got := ""
+		for _, m := range mistakes {
+			got += m.Message + "\n"
+		}
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", reference, got, want)
+		}
+	}
+	f("Npm@1", nil, "")
+	f("Npm@1", map[string]string{"customRegistry": "useFeed", "customFeed": "x"}, "there are no feeds of packages here")
+	f("Npm@1", map[string]string{"command": "publish"}, `needs the input "publishEndpoint" when command is publish`)
+	f("Npm@1", map[string]string{"command": "custom"}, `needs the input "customCommand"`)
+	f("Maven@4", map[string]string{"mavenPomFile": "pom.xml"}, "")
+	f("Maven@3", map[string]string{"azureSubscription": "x"}, `has no input "azureSubscription"`)
+	f("Maven@4", map[string]string{"azureSubscription": "x"}, "there are no subscriptions of Azure")
+	f("Maven@4", map[string]string{"codeCoverageToolOption": "JaCoCo"}, "let the build run the coverage tool")
+	f("Maven@4", map[string]string{"mavenAuthenticateFeed": "true"}, "write settings.xml in a script step")
+	f("Gradle@3", map[string]string{"codeCoverageToolOption": "None", "javaHomeOption": "Path"}, `needs the input "jdkUserInputPath"`)
+	f("Gradle@4", map[string]string{"codeCoverageToolOption": "None"}, `task Gradle@4 has no input "codeCoverageToolOption"`)
+	f("Gradle@2", map[string]string{"jdkArchitecture": "arm64"}, "may be x86, x64, not")
+	f("DotNetCoreCLI@2", map[string]string{"command": "push"}, "run dotnet nuget push in a script step")
+	f("DotNetCoreCLI@2", map[string]string{"command": "restore", "feedsToUse": "select", "vstsFeed": "x"}, "there are no feeds of packages here")
+	f("NuGetCommand@2", map[string]string{"command": "push"}, "run dotnet nuget push in a script step")
+	f("UsePythonVersion@0", map[string]string{"architecture": "x86"}, "jobs are of 64 bits")
+	f("JavaToolInstaller@0", map[string]string{"versionSpec": "17", "jdkArchitectureOption": "x64", "jdkSourceOption": "PreInstalled"}, "")
+	f("JavaToolInstaller@1", map[string]string{"versionSpec": "17", "jdkArchitectureOption": "x64", "jdkSourceOption": "AzureStorage"}, "use PreInstalled")
+	f("TerraformTaskV4@4", map[string]string{"provider": "aws", "command": "plan"}, "")
+	f("TerraformTaskV4@4", map[string]string{"backendServiceArm": "x"}, "there are no service connections to clouds")
+	f("TerraformTaskV2@2", map[string]string{"command": "show"}, "may be init, validate, plan, apply, destroy, not")
+	f("NodeTool@0", map[string]string{"versionSource": "fromFile"}, `needs the input "versionFilePath" when versionSource is fromFile`)
+	f("GoTool@0", map[string]string{"goDownloadUrl": "https://aka.ms/golang/release/latest"}, "Microsoft's builds of Go are not installed")
 }
 
 func TestDefinitionsAreSound(t *testing.T) {
@@ -97,6 +145,18 @@ func TestDefinitionsAreSound(t *testing.T) {
 			}
 			if in.NeededFor != "" && d.Input(in.NeededFor) == nil {
 				t.Errorf("%s: %s is needed for %s, which is not there", d, in.Name, in.NeededFor)
+			}
+		}
+	}
+}
+
+// A task that is there needs no advice on what to do without it.
+func TestElsewhereIsNotHere(t *testing.T) {
+	t.Parallel()
+	for name := range elsewhere {
+		for i := range definitions {
+			if strings.EqualFold(definitions[i].Name, name) {
+				t.Errorf("%s is there", name)
 			}
 		}
 	}

@@ -44,6 +44,8 @@ type Output struct {
 	Drafted bool
 	// Template says that a draft is of a file that others include.
 	Template bool
+	// Warnings are what is allowed and most likely a mistake.
+	Warnings []plan.Warning
 }
 
 // where says which part of the language a node is, as far as templates care: the name of the list that it is, or is an
@@ -64,6 +66,8 @@ const (
 // below is the part that the value of a key is.
 func (w where) below(key string) where {
 	switch {
+	case w == inRoot && key == "phases": // the old name of jobs
+		return inJobs
 	case w == inRoot && (key == "stages" || key == "jobs"),
 		w == inStages && key == "jobs",
 		(w == inRoot || w == inJobs || w == inStrategy) && key == "steps",
@@ -140,6 +144,7 @@ func Expand(in Input) (Output, error) {
 	e.declareRepositories(root, sc)
 	out.Root = e.extend(e.expandMap(root, inRoot, sc), sc)
 	out.Sources, out.Unread, out.Drafted, out.Template = e.sources, e.unread, e.drafted, e.template
+	out.Warnings = e.unused()
 	return out, e.problems.Err()
 }
 

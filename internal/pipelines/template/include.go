@@ -15,13 +15,17 @@ func (e *expander) include(item *yaml.Node, w where, sc *scope) []*yaml.Node {
 	if body == nil {
 		return nil
 	}
-	list := body.Get(string(w))
+	key := string(w)
+	if w == inJobs && body.Get(key) == nil && body.Get("phases") != nil {
+		key = "phases"
+	}
+	list := body.Get(key)
 	if list == nil {
 		e.problems.Add(item.Get("template").At, "template %s stands among %s, but has no key %q%s", body.At.File, w, w, has(body))
 		return nil
 	}
 	for _, p := range body.Pairs {
-		if p.Key.Text != string(w) {
+		if p.Key.Text != key {
 			e.problems.Add(p.Key.At, "a template of %s has the keys parameters and %s, not %q", w, w, p.Key.Text)
 		}
 	}
@@ -38,7 +42,7 @@ func (e *expander) include(item *yaml.Node, w where, sc *scope) []*yaml.Node {
 }
 
 func has(body *yaml.Node) string {
-	for _, key := range []string{"stages", "jobs", "steps", "variables", "extends"} {
+	for _, key := range []string{"stages", "jobs", "phases", "steps", "variables", "extends"} {
 		if body.Get(key) != nil {
 			return " but " + key
 		}
@@ -146,7 +150,7 @@ func (e *expander) extend(root *yaml.Node, sc *scope) *yaml.Node {
 		if p.Key.Text == "extends" {
 			continue
 		}
-		if slices.Contains([]string{"stages", "jobs", "steps"}, p.Key.Text) {
+		if slices.Contains([]string{"stages", "jobs", "phases", "steps"}, p.Key.Text) {
 			e.problems.Add(p.Key.At, "%s cannot stand beside extends: the template gives them", p.Key.Text)
 		}
 		out.Pairs = append(out.Pairs, p)

@@ -498,6 +498,30 @@ steps:
     - ${{ each c in parameters.l }}:
       - script: x
 `, "p.yml:9:17: the expansion has more than 200000 values\n")
+	check(t, "many expressions", `
+-- p.yml --
+parameters:
+- name: l
+  type: object
+  default: [`+many+`]
+steps:
+- ${{ each a in parameters.l }}:
+  - ${{ each b in parameters.l }}:
+    - script: ${{ a }}${{ b }}${{ a }}${{ b }}
+`, "p.yml:8:15: the expansion evaluates more than 100000 expressions\n")
+	check(t, "long texts", `
+-- p.yml --
+parameters:
+- name: long
+  type: string
+  default: `+strings.Repeat("x", 500_000)+`
+- name: l
+  type: object
+  default: [`+many+`]
+steps:
+- ${{ each a in parameters.l }}:
+  - script: ${{ parameters.long }} ${{ a }}
+`, "p.yml:10:13: the expansion has more than 16777216 bytes\n")
 }
 
 func TestExpressionMistakesHavePlaces(t *testing.T) {

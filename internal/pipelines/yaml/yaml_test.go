@@ -33,6 +33,7 @@ func TestReadRefusals(t *testing.T) {
 	f("list as a key", "? [a]\n: 1\n", "p.yml:1:3: a key must be text, not a list")
 	f("second document", "a: 1\n---\nb: 1\n", "p.yml:2:1: the file has a second YAML document: a pipeline file holds one")
 	f("too big", strings.Repeat("#", MaxBytes+1), "p.yml:1:1: the file has 1048577 bytes, more than the 1048576 allowed")
+	f("too many", "["+strings.Repeat("a,", MaxNodes)+"]", "p.yml:1:200000: the file has more than 100000 values")
 	f("too deep", strings.Repeat("[", MaxDepth+1)+strings.Repeat("]", MaxDepth+1), "p.yml:1:101: the file nests more than 100 levels deep")
 }
 

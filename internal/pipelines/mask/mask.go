@@ -1,4 +1,5 @@
-package agent
+// Package mask replaces secrets in text, for logs and everything else that people read.
+package mask
 
 import (
 	"encoding/base64"
@@ -12,8 +13,8 @@ import (
 // minSecret is the shortest text that is masked: masking single letters would make a log unreadable.
 const minSecret = 3
 
-// masker replaces secrets by *** in text. It is safe for concurrent use.
-type masker struct {
+// Masker replaces secrets by *** in text. It is safe for concurrent use. The zero value knows none.
+type Masker struct {
 	mu       sync.RWMutex
 	known    map[string]bool
 	replacer *strings.Replacer
@@ -21,7 +22,7 @@ type masker struct {
 }
 
 // Add makes the masker know a secret: its value, each line of it, and each of these in base64, as JSON text and in a URL.
-func (m *masker) Add(secret string) {
+func (m *Masker) Add(secret string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil {
@@ -56,7 +57,7 @@ func (m *masker) Add(secret string) {
 	m.replacer = strings.NewReplacer(pairs...)
 }
 
-func (m *masker) add(text string) {
+func (m *Masker) add(text string) {
 	forms := []string{text, strings.TrimSpace(text), base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text), url.PathEscape(text)}
 	if b, err := json.Marshal(text); err == nil {
 		forms = append(forms, string(b[1:len(b)-1]))
@@ -69,7 +70,7 @@ func (m *masker) add(text string) {
 }
 
 // Mask is the text with its secrets replaced.
-func (m *masker) Mask(text string) string {
+func (m *Masker) Mask(text string) string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.replacer == nil {
@@ -79,7 +80,7 @@ func (m *masker) Mask(text string) string {
 }
 
 // Longest is the length of the longest text that is masked.
-func (m *masker) Longest() int {
+func (m *Masker) Longest() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.longest

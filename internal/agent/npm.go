@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"bufio"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"slipway/internal/pipelines/variable"
+)
+
+// npm is the task Npm@1.
+func (t *task) npm(in inputs) error {
+	dir := t.absolute(in.text("workingDir"))
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("the folder of npm, %s, does not exist", dir)
+	}
+	env := map[string]string{}
+	if in.flag("verbose", false) || strings.EqualFold(t.vars.Text(variable.SystemDebug), "true") {
+		env["NPM_CONFIG_LOGLEVEL"] = "verbose"
+	}
+	args := []string{strings.ToLower(in.text("command"))}
+	switch args[0] {
+	case "":
+		args[0] = "install"
+	case "install", "ci":
+	case "publish":
+		registry, err := publishRegistry(in.text("publishEndpoint"))
+		if err != nil {
+			return err
+		}
+		env["NPM_CONFIG_REGISTRY"] = registry
+	case "custom":
+		words, err := splitWords(in.text("customCommand"))
+		if err != nil {
+			return err
+		}
+		args = words
+	default:
+		return fmt.Errorf("the command %q of Npm@1 is not one that Slipway runs: use custom, with it as customCommand", in.text("command"))
+	}
+	return t.runShown(process{name: "npm", args: args, dir: dir, env: env})
+}
+
+// publishRegistry is where a package goes: a service connection that is named as a URL is one.
+func publishRegistry(endpoint string) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return "", fmt.Errorf("there are no service connections of npm registries, as %q: give the registry's URL, and in .npmrc its token, as //HOST/:_authToken=${NPM_TOKEN} with NPM_TOKEN under env", endpoint)
+	}
+	return endpoint, nil
+}
+
+const (
+	maxNpmrc      = 1 << 20 // bytes
+	maxRegistries = 100
+)
+
+// npmAuthenticate is the task npmAuthenticate@0. It finds the registries of an .npmrc file and says which need a token.
+func (t *task) npmAuthenticate(in inputs) error {
+	path := t.absolute(in.text("workingFile"))
+	if !strings.HasSuffix(path, ".npmrc") {
+		return fmt.Errorf("%s is no .npmrc file: give the path of one", path)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return fmt.Errorf("the file %s is not there", path)
+	}
+	if info.Size() > maxNpmrc {
+		return fmt.Errorf("%s has more than %d bytes", path, maxNpmrc)
+	}
+	registries, tokens, err := readNpmrc(path)
+	if err != nil {
+		return err
+	}
+	if endpoint := in.text("customEndpoint"); endpoint != "" {
+		t.warn(fmt.Sprintf("There are no service connections of npm registries, so %s adds nothing: put the registry's token into %s, as //HOST/:_authToken=${NPM_TOKEN}, with NPM_TOKEN under env of the steps that run npm.", endpoint, path))
+	}
+	for _, registry := range registries {
+		u, err := url.Parse(registry)
+		switch {
+		case err != nil || u.Host == "":
+			t.warn(fmt.Sprintf("%s names the registry %q, which is no URL.", path, registry))
+		case hasToken(tokens, u):
+			t.log.Printf("%s has a token of its own.", registry)
+		case u.Hostname() == "registry.npmjs.org" || u.Hostname() == "registry.yarnpkg.com":
+			t.log.Printf("%s is public.", registry)
+		default:
+			t.warn(fmt.Sprintf("%s has no token in %s: if it is not public, add //%s/:_authToken=${NPM_TOKEN}, with NPM_TOKEN under env of the steps that run npm.", registry, path, strings.Trim(u.Host+u.Path, "/")))
+		}
+	}
+	if len(registries) == 0 {
+		t.log.Printf("%s names no registry.", path)
+	}
+	return nil
+}
+
+// warn shows a warning that the run counts.
+func (t *task) warn(text string) {
+	t.tell(t.logIssue(command{properties: map[string]string{"type": "warning"}, text: text}))
+}
+
+// readNpmrc finds the registries of an .npmrc file and the addresses that it has credentials of.
+func readNpmrc(path string) (registries, tokens []string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read .npmrc: %w", err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, maxNpmrc)
+	for lines.Scan() {
+		key, value, ok := strings.Cut(strings.TrimSpace(lines.Text()), "=")
+		key, value = strings.TrimSpace(key), strings.Trim(strings.TrimSpace(value), `"'`)
+		switch {
+		case !ok || strings.HasPrefix(key, "#") || strings.HasPrefix(key, ";"):
+		case key == "registry" || strings.HasPrefix(key, "@") && strings.HasSuffix(key, ":registry"):
+			registries = append(registries, value)
+		case strings.HasPrefix(key, "//") && (strings.HasSuffix(key, ":_authToken") || strings.HasSuffix(key, ":_password") || strings.HasSuffix(key, ":_auth")):
+			tokens = append(tokens, strings.ToLower(strings.TrimRight(key[:strings.LastIndex(key, ":")], "/")))
+		}
+		if len(registries)+len(tokens) > maxRegistries {
+			return nil, nil, fmt.Errorf("%s names more than %d registries", path, maxRegistries)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, nil, fmt.Errorf("read .npmrc: %w", err)
+	}
+	return registries, tokens, nil
+}
+
+// hasToken looks for credentials of a registry, or of a folder above it, as npm does.
+func hasToken(tokens []string, registry *url.URL) bool {
+	address := strings.ToLower("//" + registry.Host + strings.TrimRight(registry.Path, "/"))
+	for _, token := range tokens {
+		if address == token || strings.HasPrefix(address, token+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// noFeeds is the tasks NuGetAuthenticate, PipAuthenticate and TwineAuthenticate: there are no feeds of packages yet.
+func (t *task) noFeeds(client, file string) error {
+	t.warn(fmt.Sprintf("There are no feeds of packages here, so this step adds no credentials: %s goes on with public registries, and with those that %s names with a token in env.", client, file))
+	return nil
+}

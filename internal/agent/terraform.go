@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxTerraformOutput bounds what show, output and custom commands write into a file, in bytes.
+const maxTerraformOutput = 64 << 20
+
+// terraform is the tasks TerraformTaskV1 to V4 and TerraformTask@5.
+func (t *task) terraform(in inputs) error {
+	if _, err := t.look("terraform"); err != nil {
+		return fmt.Errorf("%w: put TerraformInstaller@1 before this step", err)
+	}
+	dir, err := t.workingFolder(in.text("workingDirectory"))
+	if err != nil {
+		return err
+	}
+	words, err := splitWords(in.text("commandOptions"))
+	if err != nil {
+		return err
+	}
+	command := strings.ToLower(cmp.Or(in.text("command"), "init"))
+	run := func(args ...string) process { return process{name: "terraform", args: args, dir: dir} }
+	switch command {
+	case "init", "validate":
+		return t.runShown(run(append([]string{command}, words...)...))
+	case "plan":
+		return t.terraformPlan(run(append(append([]string{command}, words...), "-detailed-exitcode")...))
+	case "apply", "destroy":
+		if !strings.Contains(in.text("commandOptions"), "-auto-approve") {
+			words = append([]string{"-auto-approve"}, words...)
+		}
+		return t.runShown(run(append([]string{command}, words...)...))
+	case "output":
+		path := filepath.Join(t.folders.temp, fmt.Sprintf("terraform-output-%d.json", t.step.ID))
+		return t.terraformFile(run(append([]string{command, "-json"}, words...)...), path, "jsonOutputVariablesPath")
+	case "show":
+		if strings.EqualFold(in.text("outputFormat"), "json") {
+			words = append([]string{"-json"}, words...)
+		}
+		return t.terraformShown(in, run(append([]string{command}, words...)...), "showFilePath")
+	case "custom":
+		custom, err := splitWords(in.text("customCommand"))
+		if err != nil {
+			return err
+		}
+		if len(custom) == 0 {
+			return errors.New("the input customCommand is empty: give the command of terraform, as fmt -check")
+		}
+		return t.terraformShown(in, run(append(custom, words...)...), "customFilePath")
+	}
+	return fmt.Errorf("the command %q of Terraform's task is not one that Slipway runs: use custom, with it as customCommand", in.text("command"))
+}
+
+// terraformPlan runs a plan, whose exit code 2 says that there is something to change.
+func (t *task) terraformPlan(p process) error {
+	err := t.runShown(p)
+	var exit errExit
+	changes := errors.As(err, &exit) && exit.code == 2
+	if err != nil && !changes {
+		return err
+	}
+	t.assignOutput("changesPresent", fmt.Sprint(changes))
+	return nil
+}
+
+// terraformShown shows what a command writes, or puts it into a file.
+func (t *task) terraformShown(in inputs, p process, variable string) error {
+	if !strings.EqualFold(cmp.Or(in.text("outputTo"), in.text("outputType")), "file") {
+		return t.runShown(p)
+	}
+	if in.text("fileName") == "" {
+		return errors.New("the input fileName is empty: give the file that the output goes to")
+	}
+	return t.terraformFile(p, t.absolute(in.text("fileName")), variable)
+}
+
+// terraformFile puts what a command writes into a file, which a variable names.
+func (t *task) terraformFile(p process, path, variable string) error {
+	out := &bounded{limit: maxTerraformOutput}
+	p.stdout, p.stderr = out, t.log
+	if err := t.runShown(p); err != nil {
+		return err
+	}
+	if out.more {
+		return fmt.Errorf("terraform wrote more than %d bytes", maxTerraformOutput)
+	}
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("write the output of terraform: %w", err)
+	}
+	t.assignOutput(variable, path)
+	return nil
+}

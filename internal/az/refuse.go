@@ -1,0 +1,54 @@
+package az
+
+import (
+	"strings"
+
+	"slipway"
+)
+
+// instead says what to use in place of commands that Slipway does not have, by the words that they begin with; the longest
+// beginning counts. The map is never changed.
+var instead = map[string]string{
+	"acr":                        "the registry here knows az acr login, build, import, repository, manifest and show",
+	"acr task":                   "write a pipeline with Docker@2, with triggers or schedules",
+	"acr run":                    "write a pipeline's step",
+	"acr create":                 "the server has a registry already",
+	"acr helm":                   "push charts with `helm push` to oci://REGISTRY/PROJECT",
+	"aks":                        "deploy with KubernetesManifest@1 in a deployment job",
+	"appconfig":                  "use a variable group or an environment's variables",
+	"artifacts":                  "use PublishPipelineArtifact@1 and DownloadPipelineArtifact@2",
+	"boards":                     "work items have no REST API here: name them as #NUMBER in a commit's message",
+	"containerapp":               "deploy to Kubernetes with KubernetesManifest@1 in a deployment job",
+	"container":                  "deploy to Kubernetes with KubernetesManifest@1 in a deployment job",
+	"functionapp":                "deploy to Kubernetes with KubernetesManifest@1 in a deployment job",
+	"webapp":                     "deploy to Kubernetes with KubernetesManifest@1 in a deployment job",
+	"staticwebapp":               "deploy to Kubernetes with KubernetesManifest@1 in a deployment job",
+	"keyvault":                   "use a variable group or an environment's variables, and the secret under env",
+	"storage":                    "publish files as an artifact, with PublishPipelineArtifact@1",
+	"repos":                      "use git with $(System.AccessToken), or the REST API",
+	"pipelines variable":         "variables are set in the file, in a variable group, or for one run by az pipelines run --variables",
+	"pipelines variable-group":   "change variable groups on the project's pages",
+	"pipelines runs artifact":    "use DownloadPipelineArtifact@2 or PublishPipelineArtifact@1",
+	"pipelines runs tag":         "tag the run with the logging command build.addbuildtag",
+	"pipelines release":          "releases are deployment jobs of a pipeline",
+	"devops":                     "use the project's pages",
+	"devops invoke":              "call the REST API with curl and $(System.AccessToken)",
+	"devops service-endpoint":    "registries and clusters of this server need no service connection",
+	"account management-group":   "there is one subscription here",
+	"deployment":                 noAzure,
+	"group":                      noAzure,
+	"monitor":                    "telemetry of this server's deployments is on their pages",
+	"monitor app-insights query": "ask for telemetry on the project's pages",
+}
+
+const noAzure = "name a container image that has the Azure CLI, whose az then comes first, and give it credentials of your own in env"
+
+// refuse says that a command is not there, and what to use instead.
+func refuse(words []string) error {
+	for n := len(words); n > 0; n-- {
+		if advice, ok := instead[strings.Join(words[:n], " ")]; ok {
+			return slipway.Unsupported("az %s: there is no Azure behind this server: %s", strings.Join(words, " "), advice)
+		}
+	}
+	return slipway.Unsupported("az %s: there is no Azure behind this server: %s", strings.Join(words, " "), noAzure)
+}

@@ -1,0 +1,439 @@
+package compile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/yaml"
+)
+
+// warned checks the exact warnings of a file that compiles, one a line.
+func warned(t *testing.T, name, text, want string) *plan.Plan {
+	t.Helper()
+	p := compiled(t, text)
+	got := make([]string, len(p.Warnings))
+	for i, w := range p.Warnings {
+		got[i] = w.At.String() + ": " + w.Message
+	}
+	if diff := cmp.Diff(strings.TrimSpace(want), strings.Join(got, "\n")); diff != "" {
+		t.Errorf("%s: (-want +got)\n%s", name, diff)
+	}
+	return p
+}
+
+func TestPoolsOfCompanies(t *testing.T) {
+	t.Parallel()
+	const steps = "\nsteps: [{script: x}]\n"
+	pool := func(p *plan.Plan) plan.Pool { return p.Stages[0].Jobs[0].Pool }
+	p := warned(t, "managed", "pool: {name: big, image: ubuntu-22.04, os: linux, isCustom: true, type: linux}"+steps, "")
+	if got := pool(p); got.Name != "big" || got.Image != "ubuntu-22.04" {
+		t.Errorf("%+v", got)
+	}
+	p = warned(t, "its own image", "pool: {name: big, image: our-linux, os: linux, hostArchitecture: arm64, timeoutInMinutes: 3, type: release}"+steps, `
+p.yml:1:94: type: release of a pool has no effect: every job runs in a Linux pod
+p.yml:1:26: image our-linux of a pool is not there: the job runs in the image of ubuntu-latest; write container for another
+p.yml:1:48: hostArchitecture has no effect: jobs run on the processor of the cluster's nodes
+p.yml:1:73: timeoutInMinutes of a pool has no effect: write it in the job
+`)
+	if got := pool(p); got.Image != "our-linux" {
+		t.Errorf("%+v", got)
+	}
+	if got := pool(warned(t, "the old name", "pool: {vmImageName: ubuntu-latest}"+steps, "")); got.Image != "ubuntu-latest" {
+		t.Errorf("%+v", got)
+	}
+	refused(t, "windows", "pool: {name: big, image: whatever, os: windows}"+steps, "p.yml:1:40: os: windows of a pool: jobs run in Linux containers, there is no Windows; write linux")
+	refused(t, "windows by its type", "pool: {type: windows}"+steps, "p.yml:1:14: type: windows of a pool: jobs run in Linux containers, there is no Windows; write linux")
+	refused(t, "windows by its image", "pool: {name: big, image: 1ES-Windows2022}"+steps,
+		"p.yml:1:26: image 1ES-Windows2022 of a pool: jobs run in Linux containers, there is no Windows; name an image of Linux")
+	refused(t, "an old hosted pool", "pool: Hosted VS2017"+steps, "p.yml:1:7: pool Hosted VS2017: jobs run in Linux containers, there is no Windows; write vmImage: ubuntu-latest")
+	refused(t, "no system", "pool: {os: plan9}"+steps, `p.yml:1:12: os of a pool is linux, windows or macOS, not "plan9"`)
+	in := input("pool: {name: big, image: 1ES-Windows2022}" + steps)
+	in.Images = func(image string) bool { return image == "1ES-Windows2022" }
+	if _, err := Compile(in); err != nil {
+		t.Errorf("an image that the installation maps: %v", err)
+	}
+}
+
+func TestCountersAndValuesOfTheRun(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, `
+resources: {repositories: [{repository: lib, type: git, name: lib}]}
+variables:
+  day: $[ format('{0:yyyyMMdd}', pipeline.startTime) ]
+stages:
+- stage: S
+  variables:
+    n: $[counter(variables.day, 1)]
+    ref: $[ resources.repositories['lib'].ref ]
+  jobs:
+  - job: J
+    condition: eq(resources.repositories.self.ref, 'x')
+    variables: {m: "$[counter('j')]"}
+    steps: [{script: x}]
+`)
+	if p.Stages[0].Variables[0].Expression != "counter(variables.day, 1)" || !p.ReadsResources() {
+		t.Errorf("%+v", p.Stages[0].Variables)
+	}
+	f := func(expression, want string) {
+		t.Helper()
+		refused(t, expression, "jobs:\n- job: A\n  variables:\n    v: $["+expression+"]\n  steps: [{script: x}]\n", want)
+	}
+	f("pipeline.endTime", "p.yml:4:10: pipeline in expressions has startTime alone: other values are variables, such as variables['Build.BuildId']")
+	f("resources.pipelines.a.runID", "p.yml:4:10: resources in expressions has repositories alone: write variables['resources.pipeline.ALIAS.runID']")
+	f("resources.repositories.slf.ref", `p.yml:4:10: no repository "slf" is declared under resources.repositories, did you mean "self"?`)
+	f("resources.repositories.self.owner", `p.yml:4:10: a repository in expressions has name, ref, type, id, url, version, not "owner"`)
+	f("counter(dependencies.B.outputs['s.x'])",
+		`p.yml:4:8: the counter of variable "v" is counted when the run is queued, so it cannot read dependencies: let a variable of its own read them`)
+}
+
+func TestWhatIsOpenUntilTheRunIsQueued(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, `
+jobs:
+- job: A
+  timeoutInMinutes: $[ variables.limit ]
+  cancelTimeoutInMinutes: $(stop)
+  continueOnError: $[ ne(variables['Build.Reason'], 'PullRequest') ]
+  strategy: {maxParallel: $(width), matrix: {a: {v: 1}}}
+  steps:
+  - script: x
+    timeoutInMinutes: $(limit)
+    retryCountOnTaskFailure: $[ variables.tries ]
+`)
+	j := p.Stages[0].Jobs[0]
+	want := map[string]string{"timeoutInMinutes": "variables.limit", "cancelTimeoutInMinutes": "variables['stop']",
+		"continueOnError": "ne(variables['Build.Reason'], 'PullRequest')", "maxParallel": "variables['width']"}
+	if diff := cmp.Diff(want, j.Open); diff != "" || j.TimeoutInMinutes != 60 || j.CancelTimeoutInMinutes != 5 {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	want = map[string]string{"timeoutInMinutes": "variables['limit']", "retryCountOnTaskFailure": "variables.tries"}
+	if diff := cmp.Diff(want, j.Steps[1].Open); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	refused(t, "not before", `
+jobs:
+- job: A
+  timeoutInMinutes: $[ dependencies.B.outputs['s.x'] ]
+  strategy: {parallel: $(n)}
+  steps:
+  - script: x
+    enabled: $[ variables.on ]
+`, `
+p.yml:3:24: unknown value "dependencies": here are variables, resources, pipeline; text stands in single quotes
+p.yml:4:24: parallel of strategy of a job must be known when the run is made: write a number or ${{ }}, not "$(n)"
+p.yml:7:14: enabled of a script step must be known when the run is made: write true, false or ${{ }}, not "$[ variables.on ]"
+`)
+}
+
+func TestTargetsOfSteps(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, `
+resources: {containers: [{container: build, image: golang}]}
+jobs:
+- job: A
+  container: build
+  steps:
+  - script: x
+    target: {container: BUILD, commands: Restricted, settableVariables: [sauce]}
+  - script: x
+    target: build
+  - script: x
+    target: {settableVariables: none}
+- job: B
+  steps: [{script: x, target: host}]
+`)
+	steps := p.Stages[0].Jobs[0].Steps
+	want := []*plan.Target{nil, {Restricted: true, LimitsVariables: true, Settable: []string{"sauce"}}, nil, {LimitsVariables: true}}
+	for i, w := range want {
+		if diff := cmp.Diff(w, steps[i].Target); diff != "" {
+			t.Errorf("%d (-want +got)\n%s", i, diff)
+		}
+	}
+	refused(t, "elsewhere", `
+resources: {containers: [{container: build, image: golang}, {container: other, image: node}]}
+jobs:
+- job: A
+  container: build
+  steps:
+  - {script: x, target: host}
+  - {script: x, target: other}
+  - {script: x, target: biuld}
+  - {script: x, target: {commands: all}}
+`, `
+p.yml:6:25: target: host: a job is a pod, and all of its steps run in the job's container; put the step into a job without container
+p.yml:7:25: target: other: a job is a pod, and all of its steps run in one container; write container: other in the job, or put the step into a job of its own
+p.yml:8:25: target is host or a container declared under resources.containers, not "biuld", did you mean "build"?
+p.yml:9:36: commands of target of a step is any or restricted, not "all", did you mean "any"?
+`)
+}
+
+func TestContainerOptions(t *testing.T) {
+	t.Parallel()
+	job := func(container string) string {
+		return "jobs:\n- job: A\n  container: {image: x, " + container + "}\n  steps: [{script: x}]\n"
+	}
+	p := warned(t, "options", job(`env: {A: own}, options: "--env A=b -e 'B=c d' --user=1000:100 --name x --init"`), `
+p.yml:3:49: these options of a container have no effect, since jobs are pods: --name, --init
+`)
+	c := p.Stages[0].Jobs[0].Container
+	if diff := cmp.Diff(map[string]string{"A": "own", "B": "c d"}, c.Env); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if c.User == nil || *c.User != 1000 {
+		t.Errorf("user %v", c.User)
+	}
+	if c := compiled(t, job(`options: -u root`)).Stages[0].Jobs[0].Container; c.User == nil || *c.User != 0 {
+		t.Errorf("root is %v", c.User)
+	}
+	warned(t, "no effect", job("ports: ['8080:80', '5432:5432', '80'], mapDockerSocket: true, mountReadOnly: {work: true}"), `
+p.yml:3:25: port 8080:80: a job and its services share one network, so the port is 80
+p.yml:3:64: mapDockerSocket has no effect: jobs are pods without a Docker daemon, build images with Docker@2
+p.yml:3:87: mountReadOnly has no effect: the agent's files are read-only, the workspace is not
+`)
+	refused(t, "a daemon", job("options: -v /var/run/docker.sock:/var/run/docker.sock"),
+		"p.yml:3:34: option -v /var/run/docker.sock:/var/run/docker.sock of a container: jobs are pods without a Docker daemon; build images with Docker@2")
+	refused(t, "privileged", job("options: --privileged"), "p.yml:3:34: option --privileged of a container is not there: jobs are pods, which take --env and --user alone; leave it out")
+	refused(t, "a user by name", job("options: --user builder"), "p.yml:3:34: option --user builder of a container: a pod takes a user's number, such as --user 0")
+	refused(t, "a quote", job(`options: "-e 'A=b"`), `p.yml:3:34: options "-e 'A=b" have a quote without its end`)
+	refused(t, "a macro", job(`options: $(o)`), `p.yml:3:34: options of a container must be known when the run is made: write them out, not "$(o)"`)
+}
+
+func TestResourcesThatStartNothing(t *testing.T) {
+	t.Parallel()
+	warned(t, "all", `
+resources:
+  repositories:
+  - {repository: lib, type: git, name: lib, trigger: [main]}
+  containers:
+  - {container: c, image: i, trigger: true}
+  builds:
+  - {build: jenkins, type: Jenkins, connection: k, source: job, trigger: true}
+  packages:
+  - {package: pack, type: npm, connection: k, name: a/b}
+  webhooks:
+  - webhook: hook
+    connection: k
+    filters: [{path: a.b, value: c}]
+steps: [{script: x}]
+`, `
+p.yml:3:45: trigger of repository lib starts no run: only pushes to the pipeline's own repository do
+p.yml:5:30: trigger of container c starts no run: new images are not watched
+p.yml:7:5: build jenkins starts no run and has no files to download: fetch them in a script step, and start runs over the API
+p.yml:9:5: package pack starts no run and is not downloaded: fetch it in a script step, and start runs over the API
+p.yml:11:5: webhook hook starts no run: start runs over the API
+`)
+	refused(t, "checked", "resources:\n  webhooks: [{webhok: a, connection: b}]\n  packages: [{package: a, type: cargo, connection: b, name: c}]\nsteps: [{script: x}]\n", `
+p.yml:2:14: a webhook resource needs webhook
+p.yml:2:15: unknown key "webhok" of a webhook resource, did you mean "webhook"?
+p.yml:3:33: type of a package resource is npm or NuGet, not "cargo"
+`)
+	p := compiled(t, "resources: {pipelines: [{pipeline: lib, source: q}]}\nsteps:\n- checkout: none\n- downloadBuild: lib\n  artifact: a\n")
+	if got := p.Stages[0].Jobs[0].Steps[0]; got.Kind != plan.StepDownload || got.Download.Source != "lib" || got.Download.Artifact != "a" {
+		t.Errorf("%+v", got)
+	}
+	refused(t, "downloadBuild of a build", "resources: {builds: [{build: b, type: Jenkins, connection: k, source: j}]}\nsteps: [{downloadBuild: b}]\n",
+		"p.yml:2:25: build b is of another system, from which nothing can be downloaded: fetch its files in a script step")
+}
+
+func TestOldListOfResources(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, "resources:\n- repo: self\n  clean: true\n  fetchDepth: 5\n  submodules: recursive\njobs:\n- job: A\n  steps: [{script: x}]\n- job: B\n  steps: [{checkout: self, fetchDepth: 0}]\n")
+	want := []plan.Checkout{
+		{Repository: "self", Clean: "true", FetchDepth: "5", Submodules: "recursive", Implicit: true},
+		{Repository: "self", Clean: "true", FetchDepth: "0", Submodules: "recursive"},
+	}
+	for i, w := range want {
+		if diff := cmp.Diff(&w, p.Stages[0].Jobs[i].Steps[0].Checkout); diff != "" {
+			t.Errorf("%d (-want +got)\n%s", i, diff)
+		}
+	}
+	warned(t, "self as a repository", "resources: {repositories: [{repository: self, type: git, ref: main}]}\nsteps: [{script: x}]\n",
+		"p.yml:1:58: ref of repository self has no effect: a run is of the commit that it is queued for")
+}
+
+func TestPhasesAndQueues(t *testing.T) {
+	t.Parallel()
+	old := compiled(t, `
+phases:
+- phase: Build
+  queue: {name: big, demands: [docker], timeoutInMinutes: 5, parallel: 2, matrix: {a: {v: 1}, b: {v: 2}}}
+  steps: [{script: x}]
+- phase: Test
+  dependsOn: Build
+  queue: small
+  steps: [{script: x}]
+`)
+	now := compiled(t, `
+jobs:
+- job: Build
+  pool: {name: big, demands: [docker]}
+  timeoutInMinutes: 5
+  strategy: {maxParallel: 2, matrix: {a: {v: 1}, b: {v: 2}}}
+  steps: [{script: x}]
+- job: Test
+  dependsOn: Build
+  pool: small
+  steps: [{script: x}]
+`)
+	if diff := cmp.Diff(now.Stages, old.Stages, withoutPlaces); diff != "" {
+		t.Errorf("(-now +old)\n%s", diff)
+	}
+	if got := compiled(t, "queue: small\nsteps: [{script: x}]\n").Stages[0].Jobs[0].Pool.Name; got != "small" {
+		t.Errorf("pool %q", got)
+	}
+	refused(t, "mistakes have their places", "phases:\n- phase: A\n  quue: x\n  queue: {vmimage: y}\n  steps: [{scrip: x}]\n", `
+p.yml:3:3: unknown key "quue" of a phase, did you mean "queue"?
+p.yml:4:11: unknown key "vmimage" of a queue, did you mean "vmImage"?
+p.yml:5:12: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "script"?
+`)
+	refused(t, "old and new", "phases: [{phase: A, steps: [{script: x}]}]\njobs: [{job: B, steps: [{script: x}]}]\n",
+		"p.yml:1:1: phases is the old name of jobs, which stands here too")
+	p := compiled(t, "-- p.yml --\nphases:\n- template: t.yml\n-- t.yml --\nphases:\n- phase: A\n  steps: [{script: x}]\n")
+	if p.Stages[0].Jobs[0].Name != "A" {
+		t.Errorf("%+v", p.Stages[0].Jobs)
+	}
+}
+
+// The hooks and their variables are those of the "canary" strategy in Microsoft's "Deployment jobs".
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, `
+jobs:
+- deployment: D
+  environment: e
+  strategy:
+    canary:
+      increments: [10, 20]
+      preDeploy: {steps: [{script: x}]}
+      deploy: {steps: [{script: x}]}
+      postRouteTraffic: {steps: [{script: x}]}
+      on:
+        failure: {steps: [{script: x}]}
+        success: {steps: [{script: x}]}
+- job: J
+  dependsOn: D
+  variables:
+    a: $[ dependencies.D.outputs['deploy_10.s.x'] ]
+  steps: [{script: x}]
+`)
+	var got []string
+	for _, in := range plan.Instances(&p.Stages[0], &p.Stages[0].Jobs[0], nil) {
+		got = append(got, strings.TrimSpace(in.ID+" "+in.Hook.Action()))
+	}
+	want := []string{"__default.D.preDeploy", "__default.D.deploy_10 deploy", "__default.D.postRouteTraffic_10 deploy", "__default.D.deploy_20 deploy",
+		"__default.D.postRouteTraffic_20 deploy", "__default.D.deploy_100 promote", "__default.D.postRouteTraffic_100 promote", "__default.D.success",
+		"__default.D.failure reject"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	canary := func(s string) string {
+		return "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    canary:\n      " + s + "\n      deploy: {steps: [{script: x}]}\n"
+	}
+	refused(t, "increments", canary("increments: [20, 10, 101, x]"), `
+p.yml:6:24: increments of canary grow: 10 comes after 20
+p.yml:6:28: an increment of canary is a whole number from 1 to 100, not "101"
+p.yml:6:33: an increment of canary is a whole number from 1 to 100, not "x"
+`)
+	if n := len(compiled(t, canary("increments: [50, 100]")).Stages[0].Jobs[0].Deployment.Hooks); n != 2 {
+		t.Errorf("%d hooks", n)
+	}
+	refused(t, "two strategies", canary("increments: [1]")+"    runOnce: {deploy: {steps: [{script: x}]}}\n", "p.yml:5:5: a deployment job has one strategy, runOnce or canary")
+}
+
+func TestWarnsOfMacrosThatAreSlips(t *testing.T) {
+	t.Parallel()
+	warned(t, "slips", `
+variables:
+  imageName: app
+  configuration: Release
+jobs:
+- job: A
+  variables: {registry: x}
+  strategy: {matrix: {one: {leg.value: 1}}}
+  steps:
+  - script: |
+      echo $(imageNmae) $(imageName) $(date) $(IMAGENAME) $(undefinedThing)
+      echo $(Build.SourceDirectory) $(Build.SourcesDirectory) $(uname -r) $(cat imageNmae)
+    displayName: Build $(configuraton)
+    condition: eq(variables.a, 1)
+  - bash: echo "##vso[task.setvariable variable=answer;isOutput=true]42"
+    name: step
+  - script: echo $(step.answer) $(answer) $(leg.vaule) $(imageName2)
+  - bash: x
+    env: {B: $(registy)}
+`, `
+p.yml:10:12: $(imageNmae) is no variable, so it stays as it is written, did you mean "imageName"?
+p.yml:11:12: $(Build.SourceDirectory) is no variable that Slipway sets, so it stays as it is written, did you mean "Build.SourcesDirectory"?
+p.yml:12:24: $(configuraton) is no variable, so it stays as it is written, did you mean "configuration"?
+p.yml:16:43: $(leg.vaule) is no variable, so it stays as it is written, did you mean "leg.value"?
+p.yml:18:14: $(registy) is no variable, so it stays as it is written, did you mean "registry"?
+`)
+	warned(t, "a group may have it", "variables:\n- group: g\n- {name: imageName, value: a}\nsteps:\n- script: echo $(imageNmae)\n", "")
+}
+
+func TestVariablesOfSteps(t *testing.T) {
+	t.Parallel()
+	n, err := yaml.Read("p.yml", []byte("task: Cache@2\nname: s\ninputs: {cacheHitVar: restored, key: a}\nenv: {A: '##vso[task.setvariable variable=x;isOutput=true]1'}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"restored", "x", "s.x"}, variablesOf(n)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestWarnsOfParametersThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	warned(t, "unused", `
+-- p.yml --
+parameters:
+- {name: used, default: a}
+- {name: idle, default: a}
+- {name: indexed, default: a}
+- {name: hidden, default: a}
+steps:
+- script: ${{ Parameters.Used }} ${{ parameters['indexed'] }}
+- ${{ if false }}:
+  - script: ${{ parameters.hidden }}
+- template: t.yml
+- template: whole.yml
+-- t.yml --
+parameters:
+- {name: other, default: a}
+steps:
+- script: parameters.other
+-- whole.yml --
+parameters:
+- {name: one, default: a}
+steps:
+- script: ${{ convertToJson(parameters) }}
+`, `
+p.yml:3:10: parameter "idle" is declared and never read: remove it, or read it as ${{ parameters.idle }}
+t.yml:2:10: parameter "other" is declared and never read: remove it, or read it as ${{ parameters.other }}
+`)
+}
+
+func TestRule15WarnsOfSkipsThatCascade(t *testing.T) {
+	t.Parallel()
+	jobs := func(condition string) string {
+		return `
+jobs:
+- job: A
+  condition: eq(variables.a, 'b')
+  steps: [{script: x}]
+- job: B
+  steps: [{script: x}]
+- job: C
+  dependsOn: [A, B]
+  condition: ` + condition + `
+  steps: [{script: x}]
+`
+	}
+	warned(t, "cascades", jobs("and(succeeded(), ne(variables.x, 'y'))"), `p.yml:7:3: job C is skipped whenever A is skipped by its condition, since succeeded() is false then: if it should run nevertheless, write in(dependencies.A.result, 'Succeeded', 'SucceededWithIssues', 'Skipped') in place of succeeded()`)
+	warned(t, "looks itself", jobs("and(succeeded('B'), in(dependencies.A.result, 'Succeeded', 'Skipped'))"), "")
+	warned(t, "runs anyway", jobs("succeededOrFailed()"), "")
+	warned(t, "the same condition", jobs("eq(variables.a, 'b')"), "")
+}

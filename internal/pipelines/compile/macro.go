@@ -1,0 +1,132 @@
+package compile
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
+	"slipway/internal/pipelines/yaml"
+)
+
+// names are the variables that a place sees, as far as the file says.
+type names struct {
+	list []string
+	// open says that there may be more: of a group, an environment, or the file that includes this one.
+	open bool
+}
+
+// with are the names with those of a variables section.
+func (v names) with(list []plan.Variable) names {
+	out := names{slices.Clone(v.list), v.open}
+	for _, one := range list {
+		if one.Group != "" {
+			out.open = true
+			continue
+		}
+		out.list = append(out.list, one.Name)
+	}
+	return out
+}
+
+// macros warns of $(x) in the steps of a job where x is no variable and most likely a slip. A shell reads $(x) too, as the
+// output of a command, so nothing is said of a name that is like no other.
+func (c *compiler) macros(steps []*yaml.Node, j *plan.Job, hook plan.HookName) {
+	v := c.known.with(j.Variables)
+	v.open = v.open || c.open() || hook != ""
+	if j.Strategy != nil {
+		v.open = v.open || j.Strategy.MatrixExpression != ""
+		for _, leg := range j.Strategy.Legs {
+			v.list = append(v.list, slices.Sorted(maps.Keys(leg.Variables))...)
+		}
+	}
+	for _, s := range steps {
+		v.list = append(v.list, variablesOf(s)...)
+	}
+	for _, s := range steps {
+		c.macrosOf(s, v)
+	}
+}
+
+// macrosOf looks at every text of a step but its condition, where macros mean nothing.
+func (c *compiler) macrosOf(n *yaml.Node, v names) {
+	for _, item := range n.Items {
+		c.macrosOf(item, v)
+	}
+	for _, p := range n.Pairs {
+		if p.Key.Text != "condition" {
+			c.macrosOf(p.Value, v)
+		}
+	}
+	if n.Kind != yaml.Scalar || !strings.Contains(n.Text, "$(") {
+		return
+	}
+	for _, place := range macroPattern.FindAllStringSubmatchIndex(n.Text, -1) {
+		if name := n.Text[place[2]:place[3]]; !slices.ContainsFunc(v.list, func(known string) bool { return strings.EqualFold(known, name) }) {
+			c.unknownMacro(n, place[0], name, v)
+		}
+	}
+}
+
+var macroPattern = regexp.MustCompile(`\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)`)
+
+func (c *compiler) unknownMacro(n *yaml.Node, offset int, name string, v names) {
+	if schema.PredefinedVariable(name) != nil {
+		return
+	}
+	at := n.Locate(offset)
+	area, _, dotted := strings.Cut(strings.ToLower(name), ".")
+	if dotted && slices.Contains(predefinedAreas, area) {
+		c.warnOf(at, "$(%s) is no variable that Slipway sets, so it stays as it is written%s", name, nearest.Suggest(name, predefinedNames()))
+		return
+	}
+	if v.open || slices.Contains(commands, strings.ToLower(name)) {
+		return
+	}
+	if meant := nearest.Slip(name, v.list); meant != "" {
+		c.warnOf(at, "$(%s) is no variable, so it stays as it is written, did you mean %q?", name, meant)
+	}
+}
+
+// predefinedAreas are the first parts of the names of variables that a server sets.
+var predefinedAreas = []string{"agent", "build", "common", "environment", "pipeline", "strategy", "system"}
+
+func predefinedNames() []string {
+	var list []string
+	for _, p := range schema.PredefinedVariables() {
+		list = append(list, p.Name)
+	}
+	return list
+}
+
+// commands are programs whose output scripts put in a text, with names that may be near to a variable's.
+var commands = []string{"arch", "date", "dirname", "groups", "hostid", "hostname", "locale", "logname", "mktemp", "nproc", "printenv", "tempfile",
+	"uname", "uptime", "users", "whoami"}
+
+var setVariable = regexp.MustCompile(`(?i)##vso\[task\.setvariable\s[^\]\n]*?variable=([^;\]\s]+)`)
+
+// variablesOf are the variables that a step sets, as far as it can be seen: by logging commands in its script, under its name,
+// and by inputs that name a variable.
+func variablesOf(n *yaml.Node) (list []string) {
+	prefix := ""
+	if name := n.Get("name"); name != nil && name.Kind == yaml.Scalar && name.Text != "" {
+		prefix = name.Text + "."
+	}
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		for _, found := range setVariable.FindAllStringSubmatch(n.Text, -1) {
+			list = append(list, found[1], prefix+found[1])
+		}
+		for _, p := range n.Pairs {
+			if key := strings.ToLower(p.Key.Text); p.Value.Kind == yaml.Scalar && (strings.HasSuffix(key, "var") || strings.HasSuffix(key, "variable")) {
+				list = append(list, p.Value.Text)
+			}
+			walk(p.Value)
+		}
+	}
+	walk(n)
+	return list
+}

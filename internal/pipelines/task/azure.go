@@ -1,0 +1,54 @@
+package task
+
+import "slices"
+
+// azureTasks run scripts that call az.
+var azureTasks = []Definition{
+	{Name: "AzureCLI", Major: 1, Title: "Azure CLI", Doc: "Runs a Bash script that calls az, which here works on this server.", Inputs: slices.Concat(
+		[]Input{subscriptionInput}, scriptInputs, []Input{{Name: "args", Aliases: []string{"arguments"}, Doc: "Arguments of the script."}}, azureInputs)},
+	{Name: "AzureCLI", Major: 2, Title: "Azure CLI", Doc: "Runs a script that calls az, which here works on this server.", Inputs: slices.Concat(
+		[]Input{subscriptionInput, scriptTypeInput}, scriptInputs, shellInputs, azureInputs, sessionInputs)},
+	{Name: "AzureCLI", Major: 3, Title: "Azure CLI", Doc: "Runs a script that calls az, which here works on this server.", Inputs: slices.Concat(
+		[]Input{
+			{Name: "connectionType", Doc: "Which of the following inputs names the connection.", Default: "azureRM", Required: true, Options: []string{"azureRM", "azureDevOps"}},
+			{Name: "connectedServiceNameARM", Aliases: []string{"azureSubscription"}, Doc: subscriptionInput.Doc, NeededFor: "connectionType", NeededForValues: []string{"azureRM"}},
+			{Name: "azureDevOpsServiceConnection", Doc: "A connection to Azure DevOps: here this server, by the job's token.", NeededFor: "connectionType", NeededForValues: []string{"azureDevOps"}},
+			scriptTypeInput,
+		}, scriptInputs, shellInputs, azureInputs, sessionInputs, []Input{
+			{Name: "allowNoSubscriptions", Doc: "Changes nothing: the job's project is the one subscription.", Default: "false", Boolean: true},
+		})},
+}
+
+var subscriptionInput = Input{Name: "connectedServiceNameARM", Aliases: []string{"azureSubscription"}, Required: true,
+	Doc: "The connection to Azure. There is none here: az works on this server by the job's own token."}
+
+var scriptTypeInput = Input{Name: "scriptType", Doc: "The script's language; ps is run by PowerShell (pwsh) too.", Required: true, Options: []string{"ps", "pscore", "batch", "bash"},
+	Unsupported: map[string]string{"batch": "jobs run on Linux, write a script of type bash or pscore"}}
+
+// scriptInputs are the script.
+var scriptInputs = []Input{
+	{Name: "scriptLocation", Doc: "Whether the script is a file or stands here.", Default: "scriptPath", Required: true, Options: []string{"inlineScript", "scriptPath"}},
+	{Name: "scriptPath", Doc: "The script file, *.sh or *.ps1.", NeededFor: "scriptLocation", NeededForValues: []string{"scriptPath"}},
+	{Name: "inlineScript", Doc: "The script.", NeededFor: "scriptLocation", NeededForValues: []string{"inlineScript"}},
+}
+
+// shellInputs are those of scripts that may be PowerShell's.
+var shellInputs = []Input{
+	{Name: "scriptArguments", Aliases: []string{"arguments"}, Doc: "Arguments of the script."},
+	{Name: "powerShellErrorActionPreference", Doc: "What PowerShell does when a command of it fails.", Default: "stop", Options: []string{"stop", "continue", "silentlyContinue"}},
+	{Name: "powerShellIgnoreLASTEXITCODE", Doc: "Whether the exit code of the last program that PowerShell ran is ignored.", Default: "false", Boolean: true},
+}
+
+// azureInputs are those of the script's surroundings.
+var azureInputs = []Input{
+	{Name: "addSpnToEnvironment", Doc: "Whether the script sees servicePrincipalId, servicePrincipalKey and tenantId: here the job's own user, token and project.", Default: "false", Boolean: true},
+	{Name: "useGlobalConfig", Doc: "Whether az has the configuration of the job's user in place of one of the step's own.", Default: "false", Boolean: true},
+	{Name: "cwd", Aliases: []string{"workingDirectory"}, Doc: "Where it runs."},
+	{Name: "failOnStandardError", Doc: "Whether the step fails if the script writes to standard error.", Default: "false", Boolean: true},
+}
+
+// sessionInputs are those of signing in, which a job need not.
+var sessionInputs = []Input{
+	{Name: "visibleAzLogin", Doc: "Whether the log says by whom az works.", Default: "true", Boolean: true},
+	{Name: "keepAzSessionActive", Doc: "Changes nothing: the job's token is good as long as the job runs.", Default: "false", Boolean: true},
+}
