@@ -54,7 +54,7 @@ func TestValidationPage(t *testing.T) {
 		run := s.push(asking)
 		s.until(run, waits)
 		page := fmt.Sprintf("/_build/results?buildId=%d", run)
-		if body := s.get(page, "Ship &lt;b&gt;it&lt;/b&gt;?", "Read <strong>all</strong> of it", "it is rejected at", "concerns grace@example.com", `value="resume"`, `value="reject"`, "waiting"); strings.Contains(body, "<script>alert") {
+		if body := s.get(page, "Ship &lt;b&gt;it&lt;/b&gt;?", "Read <strong>all</strong> of it", "if nobody does, it is rejected", "for grace@example.com", `value="resume"`, `value="reject"`, "waiting"); strings.Contains(body, "<script>alert") {
 			t.Error("the script of instructions is in the page")
 		}
 		list, err := s.Validations(context.Background(), run)
