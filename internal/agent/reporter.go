@@ -33,6 +33,7 @@ type reporter struct {
 	dirty   map[int]bool
 	outputs map[string]string
 	changed bool // outputs
+	sending bool // a report is on its way
 	number  string
 	tags    []string
 }
@@ -128,7 +129,7 @@ func (r *reporter) drain(ctx context.Context) error {
 func (r *reporter) pending() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.dirty) > 0 || r.changed || r.number != "" || len(r.tags) > 0 {
+	if r.sending || len(r.dirty) > 0 || r.changed || r.number != "" || len(r.tags) > 0 {
 		return true
 	}
 	return slices.ContainsFunc(r.spools, (*spool).pending)
@@ -137,9 +138,15 @@ func (r *reporter) pending() bool {
 // flush sends everything once: logs first, so that a step which is seen to be over has its whole log.
 func (r *reporter) flush(ctx context.Context) error {
 	r.mu.Lock()
+	r.sending = true // what is on its way is pending: the job's end must not overtake it
 	report, dirty := r.takeReport()
 	spools := slices.Clone(r.spools)
 	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.sending = false
+	}()
 	for _, s := range spools {
 		if err := r.flushLog(ctx, s); err != nil {
 			r.giveBack(report, dirty)

@@ -217,9 +217,9 @@ func TestPullRequestPages(t *testing.T) {
 	t.Parallel()
 	w := newCodeWorld(t)
 	ctx := context.Background()
-	for branch, path := range map[string]string{"main": "README.md", "topic/hats": "hats.md"} {
-		_, err := w.repos.CommitFiles(ctx, repos.CommitRequest{Repository: w.id, Branch: branch, Changes: []repos.Change{{Path: path, Content: []byte("sell\n")}},
-			Message: "add " + path, Author: repos.Signature{Name: "Ada", Email: "ada@example.org"}, Actor: slipway.System})
+	for _, add := range []struct{ branch, path string }{{"main", "README.md"}, {"topic/hats", "hats.md"}} { // the first is the default branch
+		_, err := w.repos.CommitFiles(ctx, repos.CommitRequest{Repository: w.id, Branch: add.branch, Changes: []repos.Change{{Path: add.path, Content: []byte("sell\n")}},
+			Message: "add " + add.path, Author: repos.Signature{Name: "Ada", Email: "ada@example.org"}, Actor: slipway.System})
 		if err != nil {
 			t.Fatal(err)
 		}
