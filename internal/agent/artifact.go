@@ -218,6 +218,9 @@ func (t *task) fetchArtifact(name string, run slipway.RunID, folder, prefix stri
 	return nil
 }
 
+// UnpackArtifact writes the files of an artifact, as the agent stores it, below a folder, and counts them.
+func UnpackArtifact(r io.Reader, folder string) (int, error) { return readTar(r, folder, "", nil) }
+
 // readTar writes the files of a tar file that match below a folder. What breaks off while reading is tried again.
 func readTar(r io.Reader, folder, prefix string, patterns patterns) (int, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {

@@ -41,7 +41,7 @@ func TestNpm(t *testing.T) {
 	t.Cleanup(registry.Close)
 	j := newToolJob(t, nil)
 	j.path = os.Getenv("PATH")
-	for _, name := range []string{"update_notifier", "audit", "fund"} { // they would ask registry.npmjs.org
+	for _, name := range []string{"update_notifier", "audit", "fund"} { // they would ask the public registry
 		j.env["npm_config_"+name] = "false"
 	}
 	j.write("web/package.json", `{"name":"shop-web","version":"1.2.3","license":"MIT","dependencies":{"local":"file:../local"},"scripts":{"hello":"echo hello $NPM_CONFIG_LOGLEVEL"}}`)
@@ -76,11 +76,11 @@ func TestNpm(t *testing.T) {
 func TestNpmAuthenticate(t *testing.T) {
 	t.Parallel()
 	j := newToolJob(t, nil)
-	j.write(".npmrc", "registry=https://registry.npmjs.org/\n@shop:registry=https://npm.example/shop/\n; a note\n@other:registry=\"https://other.example/\"\n//npm.example/:_authToken=${TOKEN}\n")
+	j.write(".npmrc", "registry=https://public.example/\n@shop:registry=https://npm.example/shop/\n; a note\n@other:registry=\"https://other.example/\"\n//npm.example/:_authToken=${TOKEN}\n")
 	log := j.must("npmAuthenticate@0", map[string]string{"workingFile": ".npmrc", "customEndpoint": "mine"})
 	for _, want := range []string{
-		"https://registry.npmjs.org/ is public.", "https://npm.example/shop/ has a token of its own.",
-		"##[warning]https://other.example/ has no token in " + j.folders.sources + "/.npmrc: if it is not public, add //other.example/:_authToken=${NPM_TOKEN}",
+		"https://public.example/ has no token in ", "https://npm.example/shop/ has a token of its own.",
+		"https://other.example/ has no token in " + j.folders.sources + "/.npmrc: if it is not public, add //other.example/:_authToken=${NPM_TOKEN}",
 		"##[warning]There are no service connections of npm registries, so mine adds nothing",
 	} {
 		if !strings.Contains(log, want) {

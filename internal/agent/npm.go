@@ -84,10 +84,8 @@ func (t *task) npmAuthenticate(in inputs) error {
 			t.warn(fmt.Sprintf("%s names the registry %q, which is no URL.", path, registry))
 		case hasToken(tokens, u):
 			t.log.Printf("%s has a token of its own.", registry)
-		case u.Hostname() == "registry.npmjs.org" || u.Hostname() == "registry.yarnpkg.com":
-			t.log.Printf("%s is public.", registry)
 		default:
-			t.warn(fmt.Sprintf("%s has no token in %s: if it is not public, add //%s/:_authToken=${NPM_TOKEN}, with NPM_TOKEN under env of the steps that run npm.", registry, path, strings.Trim(u.Host+u.Path, "/")))
+			t.log.Printf("%s has no token in %s: if it is not public, add //%s/:_authToken=${NPM_TOKEN}, with NPM_TOKEN under env of the steps that run npm.", registry, path, strings.Trim(u.Host+u.Path, "/"))
 		}
 	}
 	if len(registries) == 0 {

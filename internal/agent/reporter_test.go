@@ -4,21 +4,19 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"slipway/internal/pipelines/job"
 )
 
-// The end of a job is told after its last report has arrived, not while that is on its way.
-func TestDrainWaitsForWhatIsOnItsWay(t *testing.T) {
+// What is on its way is pending, so that the end of a job, which waits for what is, does not overtake its last report.
+func TestWhatIsOnItsWayIsPending(t *testing.T) {
 	t.Parallel()
-	begun, arrived := make(chan struct{}), atomic.Bool{}
+	begun, arrive := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(begun)
-		time.Sleep(300 * time.Millisecond)
-		arrived.Store(true)
+		<-arrive
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	t.Cleanup(server.Close)
@@ -29,10 +27,11 @@ func TestDrainWaitsForWhatIsOnItsWay(t *testing.T) {
 	t.Cleanup(func() { stop(); <-done })
 	r.put(job.StepRecord{ID: 1})
 	<-begun
-	if err := r.drain(t.Context()); err != nil {
-		t.Fatal(err)
+	if !r.pending() {
+		t.Error("a report that has not arrived is not pending")
 	}
-	if !arrived.Load() {
-		t.Error("drain returned before the report had arrived")
+	close(arrive)
+	if err := r.drain(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -237,6 +237,19 @@ func (c *call) acrRepository() (any, error) {
 	return out, nil
 }
 
+// chosenRepository is the repository that a command names, by its name, with the tag or digest behind it.
+func (c *call) chosenRepository() (name, reference string, r *remote.Repository, err error) {
+	text, err := c.repositoryArgument()
+	if err != nil {
+		return "", "", nil, err
+	}
+	if name, reference, err = c.imageName(text); err != nil {
+		return "", "", nil, err
+	}
+	r, err = c.repository(name)
+	return name, reference, r, err
+}
+
 // repositoryArgument is the repository that a command names by an option or by its argument.
 func (c *call) repositoryArgument() (string, error) {
 	text := c.text("repository")
@@ -254,15 +267,7 @@ func (c *call) repositoryArgument() (string, error) {
 
 // acrManifests lists images by the tags that mean them; a registry does not list those without a tag.
 func (c *call) acrManifests() (any, error) {
-	text, err := c.repositoryArgument()
-	if err != nil {
-		return nil, err
-	}
-	name, _, err := c.imageName(text)
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.repository(name)
+	name, _, r, err := c.chosenRepository()
 	if err != nil {
 		return nil, err
 	}
@@ -294,15 +299,7 @@ func (c *call) acrManifests() (any, error) {
 }
 
 func (c *call) acrManifest() (any, error) {
-	text, err := c.repositoryArgument()
-	if err != nil {
-		return nil, err
-	}
-	name, reference, err := c.imageName(text)
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.repository(name)
+	name, reference, r, err := c.chosenRepository()
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,8 @@
 package localrun
 
 import (
-	"archive/tar"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/internal/agent"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
@@ -298,41 +297,11 @@ func (r *Report) Unpack(folder string) error {
 }
 
 func (r *Report) unpack(name, folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(folder)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
 	file, err := os.Open(r.door.file(name))
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	in := tar.NewReader(file)
-	for {
-		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
-		if err := root.MkdirAll(filepath.Dir(h.Name), 0o755); err != nil {
-			return err
-		}
-		out, err := root.OpenFile(h.Name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, h.FileInfo().Mode().Perm()|0o200)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(out, in)
-		if err = errors.Join(err, out.Close()); err != nil {
-			return err
-		}
-	}
+	_, err = agent.UnpackArtifact(file, folder)
+	return err
 }

@@ -22,21 +22,18 @@ import (
 const (
 	toolchainModule = "golang.org/toolchain"
 	toolchainPrefix = "v0.0.1-"
-	defaultProxy    = "https://proxy.golang.org"
 	defaultSumDB    = "sum.golang.org"
 	chineseSumDB    = "sum.golang.google.cn" // the same database at another address
 	// sumDBKey is the public key of sum.golang.org, as the go command has it.
 	sumDBKey = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 )
 
-// proxies are those of GOPROXY that are reached by HTTP, in their order.
+// proxies are those that a mirror or GOPROXY names and that are reached by HTTP, in their order; none if nobody names any, since
+// Go then comes from its vendor.
 func (i *Installer) proxies() []string {
 	setting := i.mirror("goproxy")
 	if setting == "" {
 		setting = i.getenv("GOPROXY")
-	}
-	if setting == "" {
-		setting = defaultProxy
 	}
 	var list []string
 	for _, one := range strings.FieldsFunc(setting, func(r rune) bool { return r == ',' || r == '|' }) {
@@ -77,7 +74,7 @@ func goAnywhere(ctx context.Context, i *Installer, base string, want Spec) (rele
 func (i *Installer) toolchain(ctx context.Context, want Spec) (release, error) {
 	proxies := i.proxies()
 	if len(proxies) == 0 {
-		return release{}, errors.New("GOPROXY names no proxy of modules")
+		return release{}, errors.New("no proxy of modules is named in GOPROXY")
 	}
 	var errs []string
 	for _, proxy := range proxies {
