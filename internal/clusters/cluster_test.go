@@ -142,7 +142,10 @@ func TestApplyPruneAndRollBack(t *testing.T) {
 			t.Errorf("watch: %v", err)
 		}
 	}()
-	started, end := w.log.Watch(func(e events.Event) bool { return e.Kind == clusters.PodStarted })
+	// The watch sees the whole cluster, the pods of the tests beside this one too.
+	started, end := w.log.Watch(func(e events.Event) bool {
+		return e.Kind == clusters.PodStarted && strings.HasPrefix(e.Subject.ID, w.namespace+"/")
+	})
 	defer end()
 	first, lines, err := w.apply(t, 101, clusters.Options{}, configMap, secretManifest, deploymentManifest("web", ""), deploymentManifest("extra", ""))
 	if err != nil {
