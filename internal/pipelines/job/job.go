@@ -175,6 +175,20 @@ type SecureFile struct {
 	Content []byte `json:"content"`
 }
 
+// Connection is a service connection that a step of the job names: something outside, with what opens it.
+type Connection struct {
+	ID   string `json:"id"` // a GUID
+	Name string `json:"name"`
+	// Type is Azure's name of its kind: dockerregistry, kubernetes, generic, ssh, github, externalgit, azurerm, externalnpmregistry, ...
+	Type string `json:"type"`
+	URL  string `json:"url"`
+	// Scheme says how the Parameters authorize: UsernamePassword, Token, Certificate, None, ...
+	Scheme string `json:"scheme"`
+	// Parameters are those of the authorization, which may be secret; Data is what is not.
+	Parameters map[string]string `json:"parameters,omitempty"`
+	Data       map[string]string `json:"data,omitempty"`
+}
+
 // TestOutcome says how one test ended.
 type TestOutcome string
 
