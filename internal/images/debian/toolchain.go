@@ -30,7 +30,12 @@ func (l toolchainLayer) root(ctx context.Context) (string, error) {
 	if l.folder != "" {
 		return l.folder, nil
 	}
-	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT")
+	return goVariable(ctx, "GOROOT")
+}
+
+// goVariable is what the installed Go says about itself.
+func goVariable(ctx context.Context, name string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "env", name)
 	cmd.Dir = os.TempDir() // no go.mod here may ask for another toolchain
 	out, err := cmd.Output()
 	if err != nil {
@@ -89,15 +94,20 @@ func (l toolchainLayer) make(ctx context.Context, i *Importer) error {
 func goTarget() string { return "linux_" + runtime.GOARCH }
 
 // compileLibrary compiles packages of the standard library in a copy of the toolchain: the machine's own stays as it is.
+// Its build cache is used, since most of the library has been compiled for Slipway's own programs.
 func (i *Importer) compileLibrary(ctx context.Context, work, root, packages string) error {
 	i.progress("Go toolchain: compiling the standard library")
+	cache, err := goVariable(ctx, "GOCACHE")
+	if err != nil {
+		return err
+	}
 	if err := os.CopyFS(filepath.Join(work, "go"), os.DirFS(root)); err != nil {
 		return fmt.Errorf("copy %s: %w", root, err)
 	}
 	program := filepath.Join(work, "go", "bin", "go")
 	cmd := exec.CommandContext(ctx, program, "install", packages)
 	cmd.Dir = work
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + work, "GOROOT=" + filepath.Join(work, "go"), "GOCACHE=" + filepath.Join(work, "cache"),
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + work, "GOROOT=" + filepath.Join(work, "go"), "GOCACHE=" + cache,
 		"GOENV=off", "GOFLAGS=", "GOTOOLCHAIN=local", "CGO_ENABLED=0", installedLibrary}
 	return i.run(cmd, "Go's standard library")
 }
