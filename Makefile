@@ -69,6 +69,10 @@ bench: ## run the Go benchmarks
 bench-round: build node ## measure on a real node what Slipway itself costs from a push to the new pod's answer
 	go test -run '^$$' -bench Round -benchtime 5x -timeout 30m ./test/e2e
 
+.PHONY: bench-peers
+bench-peers: build ## measure `slipway run` beside a program of others that does the same work
+	cd bench && go build -o ../$(BIN)/act github.com/nektos/act && go test -run '^$$' -bench . -benchtime 5x
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BIN)
