@@ -49,7 +49,7 @@ editor: build ## drive the language server with VS Code's client library (needs 
 
 .PHONY: lint
 lint: ## check format, lint (go vet's analyses among it) and the import rules
-	@test -z "$$(gofmt -l *.go cmd internal test samples node | tee /dev/stderr)"
+	@test -z "$$(gofmt -l *.go bench cmd internal test samples node | tee /dev/stderr)"
 	$(GO_TOOL) golangci-lint run ./...
 
 .PHONY: generate
