@@ -140,6 +140,7 @@ const (
 	RefAlert       ReferenceKind = "alert"       // number
 	RefWorkItem    ReferenceKind = "workitem"    // number
 	RefUser        ReferenceKind = "user"        // UUID
+	RefTask        ReferenceKind = "task"        // GUID, of pipelines
 )
 
 // Reference names one thing of the loop.
@@ -164,7 +165,7 @@ func ParseReference(s string) (Reference, error) {
 	}
 	switch k := ReferenceKind(kind); k {
 	case RefProject, RefRepository, RefBranch, RefCommit, RefPullRequest, RefPipeline, RefRun, RefImage,
-		RefEnvironment, RefDeployment, RefPod, RefTrace, RefAlert, RefWorkItem, RefUser:
+		RefEnvironment, RefDeployment, RefPod, RefTrace, RefAlert, RefWorkItem, RefUser, RefTask:
 		return Reference{Kind: k, ID: id}, nil
 	}
 	return Reference{}, Invalid("reference %q: %q is no kind of thing that Slipway knows", s, kind)

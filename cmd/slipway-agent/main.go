@@ -2,9 +2,11 @@
 //
 //	slipway-agent                 run the job that the environment names
 //	slipway-agent install FOLDER  copy this program, and docker if it lies beside it (which is az too), into FOLDER (the pod's init container)
+//	slipway-agent share FOLDER    let every user write into FOLDER (a volume, for an image whose user is not root)
 //	slipway-agent version
 //
-// The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, and may give SLIPWAY_REGISTRY (the image registry's host),
+// The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, or instead of the job SLIPWAY_POD, the number of the pod that waits for
+// one, with the token of the pod. It may give SLIPWAY_REGISTRY (the image registry's host),
 // SLIPWAY_WORKSPACE (the folder to work in, /workspace by default) and SLIPWAY_CACHE (a folder for tools' caches). It ends with 0 once the server has the job's
 // result, whatever that is.
 package main
@@ -43,25 +45,23 @@ func run(args []string) error {
 	switch {
 	case args[0] == "install" && len(args) == 2:
 		return install(args[1])
+	case args[0] == "share" && len(args) == 2:
+		return os.Chmod(args[1], 0o777|os.ModeSticky)
 	case args[0] == "work" && len(args) == 1:
 		return work()
 	case args[0] == "version" && len(args) == 1:
 		fmt.Println("slipway-agent, protocol", job.Version)
 		return nil
 	}
-	return errors.New("usage: slipway-agent [install FOLDER | version]")
+	return errors.New("usage: slipway-agent [install FOLDER | share FOLDER | version]")
 }
 
 // work runs the job.
 func work() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	id, err := strconv.ParseInt(os.Getenv("SLIPWAY_JOB"), 10, 64)
-	if err != nil {
-		return fmt.Errorf("SLIPWAY_JOB is %q, not the number of a job", os.Getenv("SLIPWAY_JOB"))
-	}
 	c := agent.Config{
-		URL: os.Getenv("SLIPWAY_URL"), Job: slipway.JobID(id), Token: os.Getenv("SLIPWAY_JOB_TOKEN"), Folder: os.Getenv("SLIPWAY_WORKSPACE"),
+		URL: os.Getenv("SLIPWAY_URL"), Token: os.Getenv("SLIPWAY_JOB_TOKEN"), Folder: os.Getenv("SLIPWAY_WORKSPACE"),
 		Cache: os.Getenv("SLIPWAY_CACHE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if c.URL == "" || c.Token == "" {
@@ -70,6 +70,19 @@ func work() error {
 	if c.Folder == "" {
 		c.Folder = "/workspace"
 	}
+	if pod := os.Getenv("SLIPWAY_POD"); pod != "" {
+		given, err := agent.Await(ctx, c, pod)
+		if err != nil || given.Job == 0 {
+			return err
+		}
+		c.Job, c.Token = given.Job, given.Token
+		return agent.Run(ctx, c)
+	}
+	id, err := strconv.ParseInt(os.Getenv("SLIPWAY_JOB"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("SLIPWAY_JOB is %q, not the number of a job", os.Getenv("SLIPWAY_JOB"))
+	}
+	c.Job = slipway.JobID(id)
 	return agent.Run(ctx, c)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	"slipway/internal/insights/collect"
 	"slipway/internal/loop"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/mirror"
 	"slipway/internal/pipelines/pod"
 )
 
@@ -42,12 +44,16 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 	if err != nil {
 		return err
 	}
+	mirrors, err := mirror.Open(mirror.Options{Folder: filepath.Join(c.Data, "mirrors"), Networks: networks})
+	if err != nil {
+		return err
+	}
 	s.pipelines, err = pipelines.Open(ctx, pipelines.Deps{
 		DB: s.db, Log: s.events, Blobs: s.blobs, Clock: clock.System{}, Secrets: s.box,
 		Source:       loop.Source{Repos: s.repos, Identity: s.identity, URL: c.ClusterURL},
-		Environments: loop.EnvironmentVariables{Environments: s.environments},
+		Environments: loop.Environments{Service: s.environments},
 		Tokens:       s.identity, Executor: executor, Logger: s.logger, URL: c.ClusterURL, Registry: c.Registry(), ToolMirrors: c.ToolMirrors,
-		PublicURL: c.URL, Networks: networks,
+		PublicURL: c.URL, Networks: networks, Mirrors: mirrors, Warm: c.WarmPods, Build: agentImage, Issuer: s.issuer, Limits: c.Limits,
 	})
 	if err != nil {
 		return err

@@ -93,6 +93,8 @@ func runsCommand() *cobra.Command {
 	retry := cmd.Flags().Bool("retry", false, "run its failed jobs again, and what depends on them")
 	stage := cmd.Flags().String("stage", "", "with --retry: of this stage alone")
 	job := cmd.Flags().String("job", "", "with --retry: this job alone, as STAGE.JOB, whatever it came to, and what depends on it")
+	explain := cmd.Flags().Bool("explain", false, "say why each stage, job and step runs, waits or was skipped")
+	replay := cmd.Flags().Bool("replay", false, "show what was decided when, and whether it would be decided so today; the exit code is 1 if not")
 	all := cmd.Flags().Bool("all", false, "with --retry and --stage: all jobs of the stage, whatever they came to")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := readAccess(*data)
@@ -101,13 +103,17 @@ func runsCommand() *cobra.Command {
 		}
 		path := "/" + url.PathEscape(*project) + "/_apis/build/builds"
 		if len(args) == 0 {
-			if *cancel || *retry {
+			if *cancel || *retry || *explain || *replay {
 				return errors.New("name the run's number")
 			}
 			return listRuns(cmd, a, path)
 		}
 		path += "/" + url.PathEscape(args[0])
 		switch {
+		case *explain:
+			return explainRun(cmd, a, *project, args[0])
+		case *replay:
+			return replayRun(cmd, a, *project, args[0])
 		case *cancel:
 			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"status": "cancelling"}, nil)
 		case *retry && *job != "":
@@ -180,37 +186,6 @@ func showRun(cmd *cobra.Command, a access, path string) error {
 		rows = append(rows, []string{indent[r.Type] + r.Name, firstOf(r.Result, r.State), between(r.StartTime, r.FinishTime), r.Reason})
 	}
 	return table(rows)
-}
-
-func logsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "logs RUN", GroupID: "loop", Short: "print the logs of a run's steps", Args: cobra.ExactArgs(1)}
-	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
-		var timeline struct {
-			Records []api.TimelineRecord `json:"records"`
-		}
-		if err := a.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(*project)+"/_apis/build/builds/"+url.PathEscape(args[0])+"/timeline", nil, &timeline); err != nil {
-			return err
-		}
-		for _, r := range timeline.Records {
-			if r.Type == "Job" {
-				fmt.Printf("##[section]%s: %s\n", r.Identifier, firstOf(r.Result, r.State))
-			}
-			if r.Log == nil || r.Log.Size == 0 {
-				continue
-			}
-			fmt.Printf("##[group]%s: %s\n", r.Name, firstOf(r.Result, r.State))
-			if _, err := a.copyLog(cmd.Context(), os.Stdout, *r.Log, 0); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return cmd
 }
 
 func short(commit string) string { return commit[:min(8, len(commit))] }

@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 
+	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
 )
 
 // Config is everything that `slipway up` can be told; the zero value is never used, see defaults.
@@ -21,6 +23,7 @@ type Config struct {
 	Data       string // folder of all that is kept
 	Listen     string // HTTP: pages, git, registry, REST, telemetry
 	OTLP       string // gRPC address of OTLP; empty for none
+	SSH        string // address of git over SSH; empty for none
 	URL        string // by which browsers and clients reach Listen
 	ClusterURL string // by which pods reach it
 	Database   string // sqlite:PATH or postgres://...; default in Data
@@ -34,7 +37,9 @@ type Config struct {
 	Node        NodeConfig
 	// CallNetworks are the networks that pipelines' REST calls reach besides public addresses.
 	CallNetworks []string
-	Sample       string // folder whose content becomes the first commit of the project "sample"
+	WarmPods     int             // how many started pods of a pool wait for jobs, unless the pool says; -1 for 1 on the embedded node, and none elsewhere
+	Limits       schedule.Limits // of jobs that run at once
+	Sample       string          // folder whose content becomes the first commit of the project "sample"
 	Verbose      bool
 }
 
@@ -57,7 +62,8 @@ func defaults() Config {
 		programs = filepath.Dir(self)
 	}
 	return Config{
-		Data: "/var/lib/slipway", Listen: "127.0.0.1:8080", OTLP: "127.0.0.1:4317", Programs: programs,
+		WarmPods: -1, Data: "/var/lib/slipway", Listen: "127.0.0.1:8080", OTLP: "127.0.0.1:4317", Programs: programs,
+		Limits: schedule.Limits{Jobs: pipelines.DefaultJobs},
 		Node: NodeConfig{Name: "slipway", HostAddress: "10.213.7.1", NodeAddress: "10.213.7.2",
 			PodCIDR: "10.214.0.0/16", ServiceCIDR: "10.215.0.0/16", Ingress: "127.0.0.1:8081"},
 	}
@@ -67,6 +73,7 @@ func (c *Config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Data, "data", c.Data, "folder of all data")
 	f.StringVar(&c.Listen, "listen", c.Listen, "address of pages, git, registry, REST and telemetry")
 	f.StringVar(&c.OTLP, "otlp-listen", c.OTLP, "address of OTLP over gRPC")
+	f.StringVar(&c.SSH, "ssh-listen", c.SSH, "address of git over SSH, as 127.0.0.1:2222 (default none)")
 	f.StringVar(&c.URL, "url", c.URL, "URL by which browsers and clients reach the server (default http://localhost:PORT)")
 	f.StringVar(&c.Database, "database", c.Database, "records: sqlite:PATH or postgres://... (default SQLite in the data folder)")
 	f.StringVar(&c.Programs, "programs", c.Programs, "folder of slipway-node, slipway-builder and the others")
@@ -82,6 +89,11 @@ func (c *Config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Node.ServiceCIDR, "service-cidr", c.Node.ServiceCIDR, "network of the embedded node's services")
 	f.StringVar(&c.Node.Ingress, "ingress-listen", c.Node.Ingress, "address on which the embedded node's ingresses are reached")
 	f.StringSliceVar(&c.CallNetworks, "call-network", c.CallNetworks, "network that InvokeRESTAPI in pipelines may call besides public addresses, as 10.0.0.0/8; may be repeated")
+	f.IntVar(&c.WarmPods, "warm-pods", c.WarmPods, "how many started pods of a pool wait for jobs, unless the pool says (default 1, with --kubeconfig 0)")
+	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "how many jobs run at once")
+	f.IntVar(&c.Limits.ProjectJobs, "max-jobs-of-project", c.Limits.ProjectJobs, "how many jobs of one project run at once (default no limit)")
+	f.IntVar(&c.Limits.RunJobs, "max-jobs-of-run", c.Limits.RunJobs, "how many jobs of one run run at once (default no limit)")
+	f.StringToIntVar(&c.Limits.Pools, "max-jobs-of-pool", c.Limits.Pools, "POOL=NUMBER: how many jobs of a pool, by its name or vmImage, run at once; may be given again")
 	f.StringVar(&c.Sample, "sample", c.Sample, "create the project `sample` from this folder, once")
 	f.BoolVarP(&c.Verbose, "verbose", "v", c.Verbose, "log more")
 }
@@ -114,6 +126,15 @@ func (c *Config) complete() error {
 	if _, err := c.callNetworks(); err != nil {
 		return err
 	}
+	if c.WarmPods == -1 && c.Kubeconfig == "" {
+		c.WarmPods = 1
+	}
+	if c.WarmPods = max(c.WarmPods, 0); c.WarmPods > pipelines.MaxWarm {
+		return fmt.Errorf("--warm-pods %d: write 0 to %d", c.WarmPods, pipelines.MaxWarm)
+	}
+	if err := c.completeLimits(); err != nil {
+		return err
+	}
 	if c.Database == "" {
 		c.Database = "sqlite:" + filepath.Join(c.Data, "slipway.db")
 	}
@@ -123,6 +144,22 @@ func (c *Config) complete() error {
 		return nil
 	}
 	return c.completeExisting()
+}
+
+// completeLimits checks the limits of jobs; pools are known by their names in lower case.
+func (c *Config) completeLimits() error {
+	if c.Limits.Jobs < 1 || c.Limits.ProjectJobs < 0 || c.Limits.RunJobs < 0 {
+		return fmt.Errorf("--max-jobs must be at least 1, and --max-jobs-of-project and --max-jobs-of-run at least 0, which is no limit")
+	}
+	pools := map[string]int{}
+	for name, n := range c.Limits.Pools {
+		if n < 1 {
+			return fmt.Errorf("--max-jobs-of-pool %s=%d: the number must be at least 1", name, n)
+		}
+		pools[strings.ToLower(name)] = n
+	}
+	c.Limits.Pools = pools
+	return nil
 }
 
 // completeExisting is the part for an existing cluster.

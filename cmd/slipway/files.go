@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -9,14 +10,16 @@ import (
 
 	"slipway"
 	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/extension"
 	"slipway/internal/pipelines/folder"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/task"
 )
 
 const defaultPipeline = "azure-pipelines.yml"
 
 // fileFlags are what commands on files take besides the file.
-type fileFlags struct{ checkouts, parameters, variables *[]string }
+type fileFlags struct{ checkouts, parameters, variables, tasks *[]string }
 
 func addFileFlags(cmd *cobra.Command) fileFlags {
 	f := cmd.Flags()
@@ -24,11 +27,22 @@ func addFileFlags(cmd *cobra.Command) fileFlags {
 		checkouts:  f.StringArray("repository", nil, "ALIAS=FOLDER: where a repository under resources.repositories is checked out"),
 		parameters: f.StringArray("parameter", nil, "NAME=VALUE: a parameter; a list or map is written as YAML"),
 		variables:  f.StringArray("variable", nil, "NAME=VALUE: a variable that is known before the run, such as Build.SourceBranch"),
+		tasks:      addTaskFlag(cmd),
 	}
 }
 
 // input reads a pipeline file of the checkout around it, whose path is top, so that absolute template paths find their files.
 func (f fileFlags) input(file string) (in compile.Input, top string, err error) {
+	tasks, err := extension.Open(*f.tasks)
+	if err != nil {
+		return in, "", err
+	}
+	in, top, err = f.inputWith(file, tasks.Catalog)
+	return in, top, errors.Join(err, tasks.Close())
+}
+
+// inputWith is input with tasks that are open already.
+func (f fileFlags) inputWith(file string, tasks task.Catalog) (in compile.Input, top string, err error) {
 	if s, err := os.Stat(file); err != nil || s.IsDir() {
 		return in, "", slipway.NotFound("there is no file %s: name the pipeline's file", file)
 	}
@@ -36,7 +50,7 @@ func (f fileFlags) input(file string) (in compile.Input, top string, err error) 
 	if err != nil {
 		return in, "", err
 	}
-	in = compile.Input{Path: relative, Files: around, Parameters: map[string]any{}, Variables: map[string]string{}}
+	in = compile.Input{Path: relative, Files: around, Parameters: map[string]any{}, Variables: map[string]string{}, Tasks: tasks}
 	others := map[string]*folder.Folder{}
 	for _, c := range *f.checkouts {
 		alias, dir, err := assignment("repository", c)
@@ -68,6 +82,11 @@ func (f fileFlags) input(file string) (in compile.Input, top string, err error) 
 		in.Variables[name] = value
 	}
 	return in, around.Path, nil
+}
+
+// addTaskFlag gives commands on files the tasks that are not built in.
+func addTaskFlag(cmd *cobra.Command) *[]string {
+	return cmd.Flags().StringArray("task", nil, "FOLDER or FILE: a task (a folder with a task.json, or a zip file of one) or an extension (.vsix) that files may use")
 }
 
 // assignment parts NAME=VALUE, the value of a flag.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway/internal/languageserver"
+	"slipway/internal/pipelines/extension"
 )
 
 func lspCommand() *cobra.Command {
@@ -18,10 +19,19 @@ func lspCommand() *cobra.Command {
 and definitions. Editors start it; docs/pipelines.md has the lines for VS Code and Neovim.`,
 		Args: cobra.NoArgs,
 	}
+	tasks := addTaskFlag(cmd)
 	cmd.Flags().Bool("stdio", true, "speak on standard input and output, as there is no other way")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		err := languageserver.New(logger, languageserver.Delay).Serve(cmd.Context(), standard{os.Stdin, os.Stdout})
+		server := languageserver.New(logger, languageserver.Delay)
+		known, err := extension.Open(*tasks)
+		if err != nil {
+			return err
+		}
+		if server.Tasks, err = known.Catalog, known.Close(); err != nil {
+			return err
+		}
+		err = server.Serve(cmd.Context(), standard{os.Stdin, os.Stdout})
 		if errors.Is(err, languageserver.ErrNoShutdown) {
 			return &exitError{1}
 		}

@@ -44,6 +44,6 @@ deployment to Kubernetes, telemetry, work item; and it remembers how everything 
 		SilenceErrors: true,
 	}
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Running Slipway:"}, &cobra.Group{ID: "loop", Title: "Working with it:"}, &cobra.Group{ID: "people", Title: "People:"}, &cobra.Group{ID: "files", Title: "Pipeline files:"})
-	root.AddCommand(upCommand(), imagesCommand(), downCommand(), statusCommand(), approveCommand(), resumeCommand(), rejectCommand(), queueCommand(), runsCommand(), logsCommand(), cachesCommand(), secureFilesCommand(), rollbackCommand(), traceCommand(), userCommand(), memberCommand(), validateCommand(), expandCommand(), planCommand(), runCommand(), schemaCommand(), lspCommand())
+	root.AddCommand(upCommand(), imagesCommand(), downCommand(), statusCommand(), approveCommand(), resumeCommand(), rejectCommand(), queueCommand(), runsCommand(), logsCommand(), cachesCommand(), secureFilesCommand(), connectionsCommand(), tasksCommand(), rollbackCommand(), traceCommand(), userCommand(), memberCommand(), validateCommand(), expandCommand(), planCommand(), runCommand(), schemaCommand(), lspCommand(), poolsCommand(), sshKeysCommand(), stoppedCommand(), terminalCommand(), importCommand(), environmentsCommand(), limitsCommand(), webhooksCommand())
 	return root
 }

@@ -38,6 +38,8 @@ the logs as they come and ends with the run: with 0 if it succeeded, else with 1
 	flags.StringArrayVar(&o.parameters, "parameter", nil, "run-time parameter as NAME=VALUE; may be repeated")
 	flags.StringArrayVar(&o.variables, "variable", nil, "variable for this run as NAME=VALUE; may be repeated")
 	flags.StringArrayVar(&o.skip, "skip-stage", nil, "stage to leave out; may be repeated")
+	flags.BoolVar(&o.stop, "stop-at-failure", false, "make each job wait for you at a step that fails: see slipway stopped and slipway terminal")
+	flags.IntVar(&o.stopMinutes, "stop-minutes", 0, "for how many minutes in all a job waits, up to 480 (default 30)")
 	preview := flags.Bool("preview", false, "start nothing; print the file as the run would have it")
 	follow := flags.BoolP("follow", "f", false, "print the run's logs until it ends; the exit code is 1 if it did not succeed")
 	cmd.MarkFlagsMutuallyExclusive("preview", "follow")
@@ -78,10 +80,12 @@ the logs as they come and ends with the run: with 0 if it succeeded, else with 1
 type queueOptions struct {
 	branch, commit              string
 	parameters, variables, skip []string
+	stop                        bool
+	stopMinutes                 int
 }
 
 func (o queueOptions) request() (api.RunRequest, error) {
-	body := api.RunRequest{StagesToSkip: o.skip, TemplateParameters: map[string]any{}, Variables: map[string]api.RunVariable{}}
+	body := api.RunRequest{StagesToSkip: o.skip, StopAtFailure: o.stop, StopMinutes: o.stopMinutes, TemplateParameters: map[string]any{}, Variables: map[string]api.RunVariable{}}
 	parameters, err := pairs("--parameter", o.parameters)
 	if err != nil {
 		return body, err

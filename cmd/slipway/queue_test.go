@@ -27,6 +27,7 @@ func served(t *testing.T, text string) (*pipelines.Service, string) {
 	}
 	server := api.New(w.Identity, w.Logger, "http://localhost:8080")
 	server.AddPipelines(w.Pipelines)
+	server.AddUsers()
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
 	data := t.TempDir()

@@ -11,7 +11,7 @@ type doors struct {
 	registry  http.Handler // /v2/
 	telemetry http.Handler // /v1/traces, /v2/track, ...
 	jobs      http.Handler // /_slipway/
-	api       http.Handler // /_apis/ and /{project}/_apis/
+	api       http.Handler // /_apis/, /{project}/_apis/ and /.well-known/
 	pages     http.Handler // everything else
 }
 
@@ -31,7 +31,7 @@ func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.registry.ServeHTTP(w, r)
 	case first == "_slipway":
 		d.jobs.ServeHTTP(w, r)
-	case strings.EqualFold(first, "_apis") || strings.EqualFold(second, "_apis"):
+	case first == ".well-known" || strings.EqualFold(first, "_apis") || strings.EqualFold(second, "_apis"):
 		d.api.ServeHTTP(w, r)
 	case second == "_git" && isGit(path):
 		d.git.ServeHTTP(w, r)

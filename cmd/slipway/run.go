@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"slipway/internal/localrun"
+	"slipway/internal/pipelines/extension"
 	"slipway/internal/pipelines/variable"
 )
 
@@ -24,7 +26,7 @@ func runCommand() *cobra.Command {
 		Use: "run [FILE]", GroupID: "files", Short: "run a pipeline file on this machine, without a server",
 		Long: `Runs a pipeline file on this machine, with the compiler, the scheduler and the agent that a server has: no server and no
 cluster are needed. What is checked out is the working tree as it is, with what is not committed yet; the run works on a copy.
-Deployment jobs are shown and skipped. Ctrl-C cancels the run, so that steps with always() still run; a second one stops it at once.
+Jobs and services in containers run at docker or podman. Deployment jobs are shown and skipped. Ctrl-C cancels the run, so that steps with always() still run; a second one stops it at once.
 
 It ends with 0 if the run succeeded, 1 if it did not or the file has mistakes, and 130 if it was canceled.`,
 		Example: `  slipway run                                   # azure-pipelines.yml
@@ -42,10 +44,12 @@ It ends with 0 if the run succeeded, 1 if it did not or the file has mistakes, a
 	f.StringArrayVar(&o.secrets, "secret", nil, "NAME of a secret variable, whose value is asked for, or comes from the environment variable of that name; it is stored nowhere")
 	f.StringVar(&o.format, "format", "text", "how the result is written to standard output: text, json or junit")
 	f.BoolVar(&o.watch, "watch", false, "run again whenever a file of the working tree changes")
-	f.BoolVar(&o.onHost, "on-host", false, "run jobs that ask for a container on this machine too")
+	f.BoolVar(&o.onHost, "on-host", false, "run jobs that ask for a container on this machine too, and start no services")
+	f.StringVar(&o.engine, "engine", "", "the program that runs containers: docker or podman (default the first of them that answers)")
 	f.IntVar(&o.parallel, "parallel", 0, "how many jobs run at once (default the number of processors)")
 	f.StringVar(&o.registry, "registry", "", "host of the registry that Docker@2 pushes to (default localhost:5000)")
 	f.StringVar(&o.artifacts, "artifacts", "", "folder that the run's artifacts are written to")
+	f.BoolVar(&o.stop, "stop-at-failure", false, "ask what to do when a step fails: run it again, go on, end the job, or look at it in a terminal first")
 	f.BoolVar(&o.keep, "keep", false, "keep the folder in which the jobs worked")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return o.run(cmd, files, fileArgument(args))
@@ -57,7 +61,8 @@ type runOptions struct {
 	choice                      localrun.Choice
 	secrets                     []string
 	format, registry, artifacts string
-	watch, onHost, keep         bool
+	watch, onHost, keep, stop   bool
+	engine                      string
 	parallel                    int
 }
 
@@ -67,11 +72,19 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 	if !ok {
 		return fmt.Errorf("--format %s: write text, json or junit", o.format)
 	}
-	in, top, err := files.input(file)
+	tasks, err := extension.Open(*files.tasks)
 	if err != nil {
 		return err
 	}
-	options := localrun.Options{Input: in, Top: top, Choice: o.choice, OnHost: o.onHost, Parallel: o.parallel, Registry: o.registry, Repositories: map[string]string{}}
+	defer tasks.Close()
+	in, top, err := files.inputWith(file, tasks.Catalog)
+	if err != nil {
+		return err
+	}
+	options := localrun.Options{Input: in, Tasks: tasks.ByDigest, Top: top, Choice: o.choice, OnHost: o.onHost, Parallel: o.parallel, Registry: o.registry, Repositories: map[string]string{}, Engine: o.engine}
+	if own, err := os.Executable(); err == nil {
+		options.Agent = filepath.Join(filepath.Dir(own), "slipway-agent")
+	}
 	if o.format == "text" {
 		options.Out = cmd.OutOrStdout()
 	} else {
@@ -87,13 +100,16 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 	if options.Variables, err = o.variables(cmd, *files.variables); err != nil {
 		return err
 	}
-	if options.Folder, err = os.MkdirTemp("", "slipway-run-"); err != nil {
-		return fmt.Errorf("make a folder for the run: %w", err)
+	if options.Folder, err = localrun.NewFolder(os.TempDir(), o.keep); err != nil {
+		return err
 	}
 	if o.keep {
 		defer cmd.PrintErrf("the run worked in %s\n", options.Folder)
 	} else {
 		defer os.RemoveAll(options.Folder)
+	}
+	if o.stop {
+		options.Decide = newAsker(cmd).decide
 	}
 	kill, stop := killedBySecondInterrupt(cmd.Context())
 	defer stop()

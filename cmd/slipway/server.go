@@ -24,12 +24,14 @@ import (
 	"slipway/internal/embedded"
 	"slipway/internal/environments"
 	"slipway/internal/events"
+	"slipway/internal/gitserver"
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builderpod"
 	"slipway/internal/insights"
 	"slipway/internal/insights/collect"
 	"slipway/internal/insights/store"
+	"slipway/internal/issuer"
 	"slipway/internal/lineage"
 	"slipway/internal/loop"
 	"slipway/internal/pipelines"
@@ -56,6 +58,7 @@ type Server struct {
 	events       *events.Log
 	blobs        *blob.Files
 	telemetry    *store.Store
+	issuer       *issuer.Service
 	identity     *identity.Service
 	repos        *repos.Service
 	registry     *registry.Service
@@ -68,6 +71,7 @@ type Server struct {
 	pipelines    *pipelines.Service
 	loop         *loop.Loop
 	tunnel       *images.Tunnel
+	git          *gitserver.Server
 	closers      []func() error
 }
 
@@ -88,12 +92,16 @@ func (s *Server) openRecords(ctx context.Context) error {
 	if s.identity, err = identity.Open(ctx, s.db, s.events, clock.System{}); err != nil {
 		return err
 	}
+	if s.issuer, err = issuer.Open(ctx, s.db, s.box, clock.System{}, c.URL); err != nil {
+		return err
+	}
 	if s.blobs, err = blob.OpenFiles(c.path("blobs")); err != nil {
 		return err
 	}
 	if s.repos, err = repos.Open(ctx, s.db, s.events, clock.System{}, c.path("git"), s.logger); err != nil {
 		return err
 	}
+	s.repos.People, s.repos.Objects = s.identity, s.blobs
 	s.closers = append(s.closers, s.repos.Close)
 	if s.registry, err = registry.Open(ctx, s.db, s.events, s.blobs, clock.System{}, s.logger, registry.Options{}); err != nil {
 		return err

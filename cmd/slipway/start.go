@@ -45,9 +45,13 @@ func (s *Server) start(ctx context.Context, group *errgroup.Group) error {
 	if err := s.openCluster(ctx, kube); err != nil {
 		return err
 	}
+	s.git = gitserver.New(s.repos, s.identity, s.logger, gitserver.Options{OnPushed: s.tellPusher, URL: s.config.URL})
 	telemetry := otlpserver.New(s.insights, s.identity, s.logger)
 	s.serve(running, group, listeners, httpx.Middleware(s.logger, s.doors(telemetry)))
 	if err := s.serveOTLP(running, group, telemetry); err != nil {
+		return err
+	}
+	if err := s.serveSSH(running, group); err != nil {
 		return err
 	}
 	s.run(running, group)
@@ -81,6 +85,9 @@ func (s *Server) ready() {
 	}
 	if s.config.OTLP != "" {
 		lines = append(lines, "OTLP          "+s.config.URL+"/v1/traces, gRPC "+s.config.OTLP)
+	}
+	if s.config.SSH != "" {
+		lines = append(lines, "Git over SSH  ssh://git@"+s.config.SSH+"/PROJECT/_git/REPOSITORY")
 	}
 	s.terminal.Block(append(lines, "Stop          Ctrl-C, or slipway down")...)
 }
@@ -121,9 +128,8 @@ func (s *Server) connect(ctx context.Context) (*rest.Config, error) {
 func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 	router := chi.NewRouter()
 	telemetry.Register(router)
-	git := gitserver.New(s.repos, s.identity, s.logger, gitserver.Options{OnPushed: s.tellPusher})
 	return doors{
-		git:       git,
+		git:       s.git,
 		registry:  ociserver.New(s.registry, s.identity, s.logger),
 		telemetry: router,
 		jobs: jobserver.New(jobserver.Deps{Pipelines: s.pipelines, Identity: s.identity, Deployer: s.loop,
@@ -136,9 +142,11 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 func (s *Server) api() http.Handler {
 	a := api.New(s.identity, s.logger, s.config.URL)
 	a.AddGit(s.repos, s.boards)
+	a.AddPolicies(s.repos, s.loop.Validate)
 	a.AddPipelines(s.pipelines)
 	a.AddEnvironments(s.environments)
 	a.AddUsers()
+	a.AddIssuer(s.issuer)
 	a.AddLoop(s.environments, s.lineage, s.loop.Rollback, s.status)
 	return a.Handler()
 }
@@ -149,12 +157,29 @@ func (s *Server) pages() http.Handler {
 	w.AddOverview(s.pipelines, s.environments)
 	w.AddBoards(s.boards, s.lineage, things)
 	w.AddRepos(s.repos, s.boards, s.pipelines)
+	w.AddPolicies(s.repos, s.pipelines, s.loop.Validate)
 	w.AddPipelines(s.pipelines, things)
 	w.AddImages(s.registry, things)
 	w.AddEnvironments(s.environments, s.clusters, s.loop.Rollback, things)
 	w.AddInsights(s.insights)
 	w.AddTrace(s.lineage, things)
 	return w.Handler()
+}
+
+func (s *Server) serveSSH(ctx context.Context, group *errgroup.Group) error {
+	if s.config.SSH == "" {
+		return nil
+	}
+	keys, err := gitserver.HostKeys(s.config.path("ssh"), s.box)
+	if err != nil {
+		return err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.SSH)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w; choose another address with --ssh-listen", s.config.SSH, err)
+	}
+	group.Go(func() error { return gitserver.NewSSH(s.git, keys).Serve(ctx, l) })
+	return nil
 }
 
 func (s *Server) serveOTLP(ctx context.Context, group *errgroup.Group, telemetry *otlpserver.Server) error {

@@ -63,6 +63,9 @@ func up(ctx context.Context, config Config) (err error) {
 	return err
 }
 
+// warmStopTime bounds the removal of pods that wait for jobs.
+const warmStopTime = 10 * time.Second
+
 // stop ends what start began: first what takes requests and works, then the programs, then the databases.
 func (s *Server) stop(ctx context.Context) error {
 	if s.cancel != nil {
@@ -71,6 +74,13 @@ func (s *Server) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
 	var errs []error
+	if s.pipelines != nil {
+		warm, cancel := context.WithTimeout(ctx, warmStopTime)
+		if err := s.pipelines.StopWarm(warm); err != nil {
+			s.logger.Warn("the next server removes the warm pods", "error", err)
+		}
+		cancel()
+	}
 	if len(s.programs) > 0 {
 		s.terminal.Busy("stopping the builder, the node and its pods")
 		errs = append(errs, stopPrograms(ctx, s.config))

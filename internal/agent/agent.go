@@ -16,7 +16,7 @@ import (
 
 // Config says where the work comes from and where to do it.
 type Config struct {
-	URL   string // of the server, without a slash at its end
+	URL   string // of the server, without a slash at its end; unix:///PATH is a socket
 	Job   slipway.JobID
 	Token string
 	// Folder is the agent's own: workspace, temporary files and logs lie below it. It is made if it is not there.

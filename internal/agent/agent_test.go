@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"slipway/internal/pipelines/plan"
 )
 
 // The agent is copied into everybody's job: it stays static and small, and knows nothing of the server's insides.
@@ -22,7 +24,7 @@ func TestImports(t *testing.T) {
 	allowed := map[string]bool{"slipway": true, "slipway/cmd/slipway-agent": true, "slipway/internal/agent": true, "slipway/internal/agent/substitute": true,
 		"slipway/internal/agent/testresult": true, "slipway/internal/agent/token": true, "slipway/internal/agent/tool": true}
 	libraries := []string{"github.com/bmatcuk/doublestar/v4", "golang.org/x/text/", "github.com/klauspost/compress", "go.yaml.in/yaml/v4", "github.com/ulikunitz/xz",
-		"github.com/Masterminds/semver/v3", "golang.org/x/mod/"}
+		"github.com/Masterminds/semver/v3", "golang.org/x/mod/", "golang.org/x/crypto/", "github.com/coder/websocket", "github.com/creack/pty"}
 	for _, pkg := range strings.Fields(string(out)) {
 		first, _, _ := strings.Cut(pkg, "/")
 		standard := !strings.Contains(first, ".") && first != "slipway"
@@ -204,5 +206,24 @@ func TestFind(t *testing.T) {
 	found, err := find(t.TempDir(), patterns{root + "/k8s/*.yaml"})
 	if err != nil || len(found) != 1 || found[0] != filepath.Join(root, "k8s/a.yaml") {
 		t.Errorf("absolute pattern: %v, %v", found, err)
+	}
+}
+
+// What is not obeyed says what to do instead.
+func TestNotObeyed(t *testing.T) {
+	t.Parallel()
+	task := &task{runner: &runner{}, step: &plan.Step{}}
+	for line, want := range map[string]string{
+		"##vso[release.updatereleasename]1.2":           "there are no classic releases",
+		"##vso[artifact.associate type=container]#/1/a": "an artifact lies on this server",
+		"##vso[task.dance]":                             "task.dance is not a logging command",
+	} {
+		c, ok := parseCommand(line)
+		if !ok {
+			t.Fatalf("%q is no command", line)
+		}
+		if shown := task.obey(c); len(shown) != 1 || !strings.HasPrefix(shown[0], "##[warning]") || !strings.Contains(shown[0], want) {
+			t.Errorf("%q shows %q, want %q", line, shown, want)
+		}
 	}
 }

@@ -189,6 +189,28 @@ func (a azureCLI) signIn(env map[string]string) error {
 	}
 	a.log.Printf("##[warning]servicePrincipalId and servicePrincipalKey are the job's own user and token, which this server's registry and REST API take: they are worth nothing at Azure.")
 	env["servicePrincipalId"], env["servicePrincipalKey"] = "job", a.config.Token
+	if err := a.identityToken(env); err != nil {
+		return err
+	}
 	env["tenantId"] = cmp.Or(a.vars.Text(variable.SystemTeamProjectID), "00000000-0000-0000-0000-000000000000")
+	return nil
+}
+
+// identityToken gives the script the job's identity token as idToken, as the task does for a connection with workload identity federation.
+// Only a server issues one.
+func (a azureCLI) identityToken(env map[string]string) error {
+	address := a.vars.Text(variable.SystemOIDCRequestURI)
+	if address == "" {
+		return nil
+	}
+	var answer struct {
+		Token string `json:"oidcToken"`
+	}
+	err := a.client.again(a.ctx, func() error { return a.client.at(address).call(a.ctx, "POST", "?api-version=7.1", nil, &answer) })
+	if err != nil {
+		return fmt.Errorf("ask for the job's identity token: %w", err)
+	}
+	a.mask.Add(answer.Token)
+	env["idToken"] = answer.Token
 	return nil
 }

@@ -62,9 +62,6 @@ func TestNpm(t *testing.T) {
 	if got := published.Load(); got != "shop-web@1.2.3 by Bearer token-of-the-registry" {
 		t.Errorf("published %v", got)
 	}
-	if _, err := j.run("Npm@1", map[string]string{"command": "publish", "publishEndpoint": "my-registry", "workingDir": "web"}); err == nil || !strings.Contains(err.Error(), `there are no service connections of npm registries, as "my-registry"`) {
-		t.Errorf("%v", err)
-	}
 	if _, err := j.run("Npm@1", map[string]string{"workingDir": "nowhere"}); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("%v", err)
 	}
@@ -77,11 +74,10 @@ func TestNpmAuthenticate(t *testing.T) {
 	t.Parallel()
 	j := newToolJob(t, nil)
 	j.write(".npmrc", "registry=https://public.example/\n@shop:registry=https://npm.example/shop/\n; a note\n@other:registry=\"https://other.example/\"\n//npm.example/:_authToken=${TOKEN}\n")
-	log := j.must("npmAuthenticate@0", map[string]string{"workingFile": ".npmrc", "customEndpoint": "mine"})
+	log := j.must("npmAuthenticate@0", map[string]string{"workingFile": ".npmrc"})
 	for _, want := range []string{
 		"https://public.example/ has no token in ", "https://npm.example/shop/ has a token of its own.",
 		"https://other.example/ has no token in " + j.folders.sources + "/.npmrc: if it is not public, add //other.example/:_authToken=${NPM_TOKEN}",
-		"##[warning]There are no service connections of npm registries, so mine adds nothing",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("%q is not in the log\n%s", want, log)

@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"slipway/internal/pipelines/job"
@@ -33,6 +35,9 @@ func (t *task) checkout(c *plan.Checkout) error {
 		return errors.New("the job's image has no git: use an image that has it, or `checkout: none`")
 	}
 	g := gitFolder{t, dir, &repo}
+	if err := g.checkLFS(c); err != nil {
+		return err
+	}
 	if err := g.prepare(t.flag(c.Clean, false)); err != nil {
 		return err
 	}
@@ -69,13 +74,7 @@ func (t *task) checkoutFolder(c *plan.Checkout, alias string, repo *job.Reposito
 		}
 		return dir, nil
 	}
-	several := 0
-	for _, st := range t.work.Steps {
-		if st.Checkout != nil && !strings.EqualFold(st.Checkout.Repository, "none") {
-			several++
-		}
-	}
-	if several <= 1 {
+	if !t.severalCheckouts() {
 		return t.folders.sources, nil
 	}
 	name := filepath.Base(repo.Name)
@@ -85,12 +84,25 @@ func (t *task) checkoutFolder(c *plan.Checkout, alias string, repo *job.Reposito
 	return filepath.Join(t.folders.sources, name), nil
 }
 
-// sourcesAt tells later steps where the run's own repository is; with several checkouts Build.SourcesDirectory stays s.
+// severalCheckouts reports a job that checks out more than once.
+func (t *task) severalCheckouts() bool {
+	several := 0
+	for _, st := range t.work.Steps {
+		if st.Checkout != nil && !strings.EqualFold(st.Checkout.Repository, "none") {
+			several++
+		}
+	}
+	return several > 1
+}
+
+// sourcesAt tells later steps where the run's own repository is. Build.SourcesDirectory is that of the only checkout, and with several
+// ones s, wherever they are.
 func (t *task) sourcesAt(dir string) {
+	several := t.severalCheckouts()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.runner.vars.Put(variable.BuildRepositoryLocalPath, variable.Value{Text: dir, ReadOnly: true})
-	if rel, err := filepath.Rel(t.folders.sources, dir); err == nil && !strings.HasPrefix(rel, "..") {
+	if several {
 		return
 	}
 	t.folders.sources = dir
@@ -113,7 +125,14 @@ func (g gitFolder) header() string {
 	return "Authorization: Basic " + secret
 }
 
-func (g gitFolder) headerKey() string { return "http." + g.repo.URL + ".extraHeader" }
+// headerKey is for all of this server, where submodules lie too. The token opens the job's project alone.
+func (g gitFolder) headerKey() string {
+	server := g.repo.URL
+	if u, err := url.Parse(g.repo.URL); err == nil && u.Host != "" {
+		server = (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}).String()
+	}
+	return "http." + server + ".extraHeader"
+}
 
 // git runs git in the folder. Credentials go by the environment, so that neither the disk nor a list of processes shows them.
 func (g gitFolder) git(args ...string) error {
@@ -150,11 +169,24 @@ func (g gitFolder) prepare(clean bool) error {
 	return g.git("remote", "add", "origin", g.repo.URL)
 }
 
-// fetch gets the commit, at depth 1 if the step says nothing, and everything if it says 0.
+// depth is how many commits are fetched: 1 if the step says nothing, "0" for all.
+func (g gitFolder) depth(c *plan.Checkout) (string, error) {
+	text := strings.TrimSpace(g.text(c.FetchDepth))
+	if text == "" {
+		return "1", nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return "", fmt.Errorf("the value %q of fetchDepth is no number of commits; 0 is all of them", text)
+	}
+	return strconv.Itoa(n), nil
+}
+
+// fetch gets the commit with what the step says.
 func (g gitFolder) fetch(c *plan.Checkout) error {
-	depth := strings.TrimSpace(g.text(c.FetchDepth))
-	if depth == "" {
-		depth = "1"
+	depth, err := g.depth(c)
+	if err != nil {
+		return err
 	}
 	args := []string{"fetch", "--force", "--no-recurse-submodules"}
 	if g.flag(c.FetchTags, false) {
@@ -192,6 +224,9 @@ func (g gitFolder) extras(c *plan.Checkout) error {
 	case "", "false":
 	case "true", "recursive":
 		args := []string{"submodule", "update", "--init", "--force"}
+		if depth, err := g.depth(c); err == nil && depth != "0" {
+			args = append(args, "--depth="+depth)
+		}
 		if submodules == "recursive" {
 			args = append(args, "--recursive")
 		}
@@ -204,10 +239,18 @@ func (g gitFolder) extras(c *plan.Checkout) error {
 	if !g.flag(c.LFS, false) {
 		return nil
 	}
-	p := g.command("lfs", "version")
-	p.stdout = &bytes.Buffer{}
-	if err := g.run(p); err != nil {
-		return errors.New("the job's image has no git-lfs, which `lfs: true` needs")
-	}
 	return g.git("lfs", "pull")
+}
+
+// checkLFS refuses large files that the image cannot fetch, before anything is fetched.
+func (g gitFolder) checkLFS(c *plan.Checkout) error {
+	if !g.flag(c.LFS, false) {
+		return nil
+	}
+	p := g.command("lfs", "version")
+	p.dir, p.stdout = g.folders.workspace, &bytes.Buffer{}
+	if err := g.run(p); err != nil {
+		return errors.New("the job's image has no git-lfs, which `lfs: true` needs: use an image that has it")
+	}
+	return nil
 }

@@ -12,10 +12,12 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"slipway"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/joblog"
 )
 
 // client speaks with the server about one job.
@@ -36,11 +38,29 @@ func (e errTemporary) Error() string { return e.err.Error() }
 func (e errTemporary) Unwrap() error { return e.err }
 
 func newClient(c Config) *client {
+	return newClientAt(c, "/_slipway/jobs/"+c.Job.String())
+}
+
+// newClientAt makes a client of what lies below a path of the server.
+func newClientAt(c Config, path string) *client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // the server is never behind the proxy that steps may use
 	transport.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext
 	transport.ResponseHeaderTimeout = 2 * time.Minute
-	return &client{base: c.URL + "/_slipway/jobs/" + c.Job.String(), token: c.Token, patience: c.Patience, http: &http.Client{Transport: transport}}
+	if socket, ok := strings.CutPrefix(c.URL, "unix://"); ok { // of a run on one machine
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "unix", socket)
+		}
+		c.URL = "http://localhost"
+	}
+	return &client{base: c.URL + path, token: c.Token, patience: c.Patience, http: &http.Client{Transport: transport}}
+}
+
+// at is the client for another address of the same server.
+func (c *client) at(address string) *client {
+	other := *c
+	other.base = address
+	return &other
 }
 
 // send makes one request. The caller closes the answer's body, which is that of a success.
@@ -49,10 +69,16 @@ func (c *client) send(ctx context.Context, method, path string, contentType stri
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+	return c.do(req)
+}
+
+// do makes a request with the token.
+func (c *client) do(req *http.Request) (*http.Response, error) {
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	ctx := req.Context()
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -97,6 +123,11 @@ func (c *client) raw(ctx context.Context, method, path, contentType string, body
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	resp, err := c.send(ctx, method, path, contentType, bytes.NewReader(body))
+	return readAnswer(resp, err, out)
+}
+
+// readAnswer decodes the answer to a request into out, unless that is nil.
+func readAnswer(resp *http.Response, err error, out any) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errTemporary{err}
 	}
@@ -154,9 +185,21 @@ func (c *client) start(ctx context.Context) (a job.Assignment, err error) {
 
 // appendLog sends a part of a step's log once and returns the size that the server has.
 func (c *client) appendLog(ctx context.Context, step int, offset int64, data []byte) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	packed, codec := joblog.Pack(data)
+	url := c.base + "/logs/" + strconv.Itoa(step) + "?offset=" + strconv.FormatInt(offset, 10)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(packed))
+	if err != nil {
+		return 0, fmt.Errorf("make request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	if encoding := codec.Encoding(); encoding != "" {
+		req.Header.Set("Content-Encoding", encoding)
+	}
 	var position job.LogPosition
-	path := "/logs/" + strconv.Itoa(step) + "?offset=" + strconv.FormatInt(offset, 10)
-	err := c.raw(ctx, "POST", path, "application/octet-stream", data, &position)
+	resp, err := c.do(req)
+	err = readAnswer(resp, err, &position)
 	return position.Size, err
 }
 
@@ -164,6 +207,14 @@ func (c *client) appendLog(ctx context.Context, step int, offset int64, data []b
 func (c *client) control(ctx context.Context) (news job.Control, err error) {
 	err = c.call(ctx, "GET", "/control?seconds=25", nil, &news)
 	return news, err
+}
+
+// connection asks for the service connection of that name or id, which the step must name when the job starts. A name of none
+// is slipway.CodeNotFound.
+func (c *client) connection(ctx context.Context, step int, name string) (out job.Connection, err error) {
+	path := "/connections?step=" + strconv.Itoa(step) + "&name=" + url.QueryEscape(name)
+	err = c.again(ctx, func() error { return c.call(ctx, "GET", path, nil, &out) })
+	return out, err
 }
 
 // complete ends the job. A token that is refused after an earlier try was lost on its way was revoked by that try.

@@ -19,13 +19,21 @@ type docker struct {
 	in inputs
 	// outputs are the files that hold what the commands wrote.
 	outputs *[]string
+	// foreign is the registry of a service connection, nil for this server's own.
+	foreign *dockerRegistry
 }
 
-func newDocker(t *task, in inputs) docker { return docker{t, in, new([]string)} }
+func newDocker(t *task, in inputs) docker { return docker{t, in, new([]string), nil} }
 
 // do runs the command and sets DockerOutput to the files of its output, one a line.
 func (d docker) do() error {
-	err := d.command()
+	command := strings.ToLower(d.in.text("command"))
+	end, err := d.connect(d.in.text("containerRegistry"), command == "login" || command == "logout")
+	if err != nil {
+		return err
+	}
+	defer end()
+	err = d.command()
 	if len(*d.outputs) > 0 {
 		d.setOutput("DockerOutput", strings.Join(*d.outputs, "\n"))
 	}
@@ -58,8 +66,11 @@ func (d docker) command() error {
 	}
 }
 
-// host is the registry: a connection that is named as a host is one, every other name means Slipway's own.
+// host is the registry: that of a service connection, or one that is named as a host; every other name means Slipway's own.
 func (d docker) host() string {
+	if d.foreign != nil {
+		return d.foreign.host
+	}
 	if name := d.in.text("containerRegistry"); hostForm.MatchString(name) {
 		return name
 	}
@@ -67,16 +78,6 @@ func (d docker) host() string {
 }
 
 var hostForm = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?$|^localhost(:[0-9]+)?$|^[A-Za-z0-9.-]+:[0-9]+$`)
-
-// login works for Slipway's own registry by the job's token, without a password; others need their own login in a script.
-func (d docker) login(host string) error {
-	if host != d.registry() {
-		return fmt.Errorf("log in to %s with `docker login` in a script step, with its password in env", host)
-	}
-	p := process{name: "docker", args: []string{"login", "--username", "job", "--password-stdin", host}, stdin: strings.NewReader(d.config.Token)}
-	d.log.Printf("##[command]docker %s", strings.Join(p.args, " "))
-	return d.run(p)
-}
 
 // images are the full names of the image, one for each tag.
 func (d docker) images() ([]string, error) {
@@ -221,7 +222,7 @@ func (d docker) output(dir string, args ...string) (string, error) {
 	d.log.Printf("##[command]docker %s", strings.Join(args, " "))
 	shown := &stepLog{spool: d.log.spool, mask: d.mask}
 	out, all := &limited{max: maxDockerOutput}, &limited{max: maxDockerOutput}
-	err := d.run(process{name: "docker", args: args, dir: dir, stdout: io.MultiWriter(shown, out, all), stderr: io.MultiWriter(shown, all)})
+	err := d.run(process{name: "docker", args: args, dir: dir, env: d.dockerEnv(), stdout: io.MultiWriter(shown, out, all), stderr: io.MultiWriter(shown, all)})
 	shown.Flush()
 	return out.String(), errors.Join(err, d.keep(args[0], all.Bytes()))
 }

@@ -28,6 +28,13 @@ func (d docker1) do() error {
 	if d.major == 0 {
 		action = strings.ToLower(d.in.text("action"))
 	}
+	if strings.EqualFold(d.in.text("containerregistrytype"), "Container Registry") {
+		end, err := d.connect(d.in.text("dockerRegistryEndpoint"), action == "login" || action == "logout")
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	switch action {
 	case "build an image", "build":
 		return d.build()
@@ -77,6 +84,9 @@ func (d docker1) arguments() ([]string, error) {
 
 // host is the registry. One of Azure's by its name means Slipway's own, since there is no Azure to sign in to.
 func (d docker1) host() string {
+	if d.foreign != nil {
+		return d.foreign.host
+	}
 	if strings.EqualFold(d.in.text("containerregistrytype"), "Container Registry") {
 		if name := d.in.text("dockerRegistryEndpoint"); hostForm.MatchString(name) {
 			return name

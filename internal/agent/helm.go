@@ -30,7 +30,7 @@ func (h helm) do() error {
 	}
 	t := clusterProgram{h.task, path, h.folders.sources, map[string]string{}}
 	if command != "package" {
-		access, end, err := h.access(cmp.Or(h.in.text("connectionType"), "Azure Resource Manager"), h.in.text("namespace"))
+		access, end, err := h.access(cmp.Or(h.in.text("connectionType"), "Azure Resource Manager"), h.in.text("kubernetesServiceEndpoint"), h.in.text("namespace"))
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,8 @@ package agent
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +35,7 @@ func (k kubernetes) do() error {
 	if strings.EqualFold(command, "logout") {
 		return k.forgetAccess()
 	}
-	access, end, err := k.access(k.in.text("connectionType"), k.in.text("namespace"))
+	access, end, err := k.access(k.in.text("connectionType"), k.in.text("kubernetesServiceEndpoint"), k.in.text("namespace"))
 	if err != nil {
 		return err
 	}
@@ -78,11 +80,21 @@ func (k kubernetes) program() (string, error) {
 	return program, nil
 }
 
-// access is a kubeconfig for the environment's namespace, "" when the job is to use the one that it has; end removes it.
-func (t *task) access(connection, namespace string) (path string, end func(), err error) {
+// access is a kubeconfig for the cluster of the service connection of that name, or else for the environment's namespace; "" when
+// the job is to use the one that it has. end removes it.
+func (t *task) access(connection, name, namespace string) (path string, end func(), err error) {
 	end = func() {}
 	if strings.EqualFold(connection, "None") {
 		return "", end, nil
+	}
+	if !strings.EqualFold(connection, "Azure Resource Manager") {
+		c, ok, err := t.foreign(name)
+		if err != nil {
+			return "", end, err
+		}
+		if ok {
+			return t.writeKubeconfig(&c, namespace)
+		}
 	}
 	var a job.ClusterAccess
 	if err := t.client.again(t.ctx, func() error { return t.client.call(t.ctx, "POST", "/kubeconfig", nil, &a) }); err != nil {
@@ -162,9 +174,9 @@ func (k kubernetes) secret(t clusterProgram, name string) error {
 		}
 		args = append(append(args, "generic", name), words...)
 	} else {
-		host := k.in.text("dockerRegistryEndpoint")
-		if strings.EqualFold(k.in.text("containerRegistryType"), "Container Registry") && hostForm.MatchString(host) && host != k.registry() {
-			return fmt.Errorf("there are no credentials of %s: write the secret with `kubectl create secret docker-registry` in a script step, with its password in env", host)
+		made, err := k.registrySecret(t, name)
+		if err != nil || made {
+			return err
 		}
 		k.log.Printf("##[warning]The secret %s is not made: the cluster pulls images of %s with credentials of its own, and the job's end with the job.", name, k.registry())
 		return nil
@@ -174,6 +186,65 @@ func (k kubernetes) secret(t clusterProgram, name string) error {
 	}
 	_, _, err := t.call(args...)
 	return err
+}
+
+// createSecret is the action createSecret of KubernetesManifest, by kubectl.
+func (t *task) createSecret(in inputs) error {
+	in.m["containerregistrytype"] = "Container Registry" // the only one that the task knows
+	k := kubernetes{t, in, 1}
+	program, err := k.program()
+	if err != nil {
+		return err
+	}
+	access, end, err := k.access("", in.text("kubernetesServiceConnection"), in.text("namespace"))
+	if err != nil {
+		return err
+	}
+	defer end()
+	return k.secret(clusterProgram{t, program, t.folders.sources, map[string]string{"KUBECONFIG": access}}, in.text("secretName"))
+}
+
+// registrySecret makes the pull secret of a service connection's registry; made is false for this server's own registry.
+func (k kubernetes) registrySecret(t clusterProgram, name string) (made bool, err error) {
+	host := k.in.text("dockerRegistryEndpoint")
+	if !strings.EqualFold(k.in.text("containerRegistryType"), "Container Registry") {
+		return false, nil
+	}
+	c, ok, err := k.foreign(host)
+	if err != nil {
+		return false, err
+	}
+	user, password := c.Credentials()
+	if !ok || password == "" {
+		if hostForm.MatchString(host) && host != k.registry() {
+			return false, fmt.Errorf("there are no credentials of %s: name a service connection of type dockerregistry that has some", host)
+		}
+		return false, nil
+	}
+	server := c.RegistryHost()
+	if server == "docker.io" {
+		server = job.DockerHub
+	}
+	// The password goes by a file, since arguments are shown.
+	config, err := json.Marshal(map[string]any{"auths": map[string]any{server: map[string]string{"username": user, "password": password,
+		"auth": base64.StdEncoding.EncodeToString([]byte(user + ":" + password))}}})
+	if err != nil {
+		return false, err
+	}
+	folder, end, err := k.privateFolder("pullsecret-")
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	file := filepath.Join(folder, ".dockerconfigjson")
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		return false, fmt.Errorf("write the pull secret: %w", err)
+	}
+	if k.in.flag("forceUpdate", true) {
+		_ = t.quiet(append(k.namespace(), "delete", "secret", name)...) // it need not be there
+	}
+	_, _, err = t.call(append(k.namespace(), "create", "secret", "generic", name, "--type=kubernetes.io/dockerconfigjson", "--from-file="+file)...)
+	return true, err
 }
 
 func (k kubernetes) configMap(t clusterProgram, name string) error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"slipway/internal/pipelines/mask"
 )
@@ -28,6 +29,7 @@ type stepLog struct {
 
 	mu      sync.Mutex
 	partial []byte
+	out     []byte // room for lines with their timestamps
 	err     error
 }
 
@@ -36,14 +38,14 @@ func (l *stepLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(p)
-	for {
-		end := bytes.IndexByte(p, '\n')
-		if end < 0 {
-			break
+	if end := bytes.LastIndexByte(p, '\n'); end >= 0 {
+		block := p[:end+1]
+		if len(l.partial) > 0 {
+			block = append(l.partial, block...)
+			l.partial = block[:0]
 		}
-		l.partial = append(l.partial, p[:end]...)
-		l.line(string(l.partial))
-		l.partial, p = l.partial[:0], p[end+1:]
+		l.lines(block)
+		p = p[end+1:]
 	}
 	l.partial = append(l.partial, p...)
 	for len(l.partial) > maxLine+l.mask.Longest() {
@@ -75,6 +77,29 @@ func (l *stepLog) Printf(format string, args ...any) {
 	}
 }
 
+// lines takes whole lines: all at once when there is nothing in them to obey, to mask or to mend, which is nearly always.
+func (l *stepLog) lines(block []byte) {
+	if !l.clean(block) {
+		for line := range bytes.Lines(block) {
+			l.line(string(line[:len(line)-1]))
+		}
+		return
+	}
+	stamp := timestamp()
+	l.out = l.out[:0]
+	for line := range bytes.Lines(block) {
+		l.out = append(append(l.out, stamp...), line...)
+	}
+	l.keep(l.out)
+}
+
+// clean reports lines that go into the log as they are.
+func (l *stepLog) clean(block []byte) bool {
+	text := string(block)
+	return !strings.Contains(text, "##vso[") && strings.IndexByte(text, '\r') < 0 && strings.IndexByte(text, 0) < 0 &&
+		utf8.ValidString(text) && !l.mask.Found(text)
+}
+
 func (l *stepLog) line(line string) {
 	line = strings.TrimSuffix(line, "\r")
 	if c, ok := parseCommand(line); ok && l.command != nil {
@@ -89,13 +114,18 @@ func (l *stepLog) line(line string) {
 }
 
 // hidden commands leave no line: their text may be a secret, or is shown in another form.
-var hidden = map[string]bool{"task.setvariable": true, "task.setsecret": true, "task.logissue": true, "task.debug": true}
+var hidden = map[string]bool{"task.setvariable": true, "task.setsecret": true, "task.logissue": true, "task.debug": true,
+	"task.issue": true, "task.settaskvariable": true, "telemetry.publish": true, "task.logdetail": true}
 
 // put masks and stores one line.
 func (l *stepLog) put(line string) {
 	line = strings.ToValidUTF8(strings.ReplaceAll(l.mask.Mask(line), "\x00", ""), "\uFFFD")
 	entry := append(timestamp(), line...)
-	if err := l.spool.add(append(entry, '\n')); err != nil && l.err == nil {
+	l.keep(append(entry, '\n'))
+}
+
+func (l *stepLog) keep(lines []byte) {
+	if err := l.spool.add(lines); err != nil && l.err == nil {
 		l.err = err
 	}
 }

@@ -23,6 +23,9 @@ const (
 // and shows the progress.
 func (t *task) kubernetesManifest(in inputs) error {
 	action := strings.ToLower(in.text("action"))
+	if action == "createsecret" {
+		return t.createSecret(in)
+	}
 	d := job.Deployment{Step: t.step.ID, Action: action, Namespace: in.text("namespace"), Images: in.list("containers"), PullSecrets: in.list("imagePullSecrets"),
 		Arguments: in.text("arguments")}
 	if strategy := in.text("strategy"); strategy != "" && !strings.EqualFold(strategy, "none") {
@@ -43,7 +46,14 @@ func (t *task) kubernetesManifest(in inputs) error {
 			return errors.New("the action delete needs arguments: what to delete, as kubectl delete takes it")
 		}
 	default:
-		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy or delete", in.text("action"))
+		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy, delete or createSecret", in.text("action"))
+	}
+	c, ok, err := t.foreign(in.text("kubernetesServiceConnection"))
+	if err != nil {
+		return err
+	}
+	if ok {
+		return t.deployElsewhere(&c, d)
 	}
 	return t.client.again(t.ctx, func() error { return t.deploy(d) })
 }

@@ -17,6 +17,15 @@ func (t *task) npm(in inputs) error {
 		return fmt.Errorf("the folder of npm, %s, does not exist", dir)
 	}
 	env := map[string]string{}
+	target := in.text("publishEndpoint")
+	if !strings.EqualFold(in.text("command"), "publish") {
+		target = ""
+	}
+	end, err := t.npmConnections(in.text("customEndpoint"), target, env)
+	if err != nil {
+		return err
+	}
+	defer end()
 	if in.flag("verbose", false) || strings.EqualFold(t.vars.Text(variable.SystemDebug), "true") {
 		env["NPM_CONFIG_LOGLEVEL"] = "verbose"
 	}
@@ -24,13 +33,7 @@ func (t *task) npm(in inputs) error {
 	switch args[0] {
 	case "":
 		args[0] = "install"
-	case "install", "ci":
-	case "publish":
-		registry, err := publishRegistry(in.text("publishEndpoint"))
-		if err != nil {
-			return err
-		}
-		env["NPM_CONFIG_REGISTRY"] = registry
+	case "install", "ci", "publish":
 	case "custom":
 		words, err := splitWords(in.text("customCommand"))
 		if err != nil {
@@ -43,21 +46,13 @@ func (t *task) npm(in inputs) error {
 	return t.runShown(process{name: "npm", args: args, dir: dir, env: env})
 }
 
-// publishRegistry is where a package goes: a service connection that is named as a URL is one.
-func publishRegistry(endpoint string) (string, error) {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return "", fmt.Errorf("there are no service connections of npm registries, as %q: give the registry's URL, and in .npmrc its token, as //HOST/:_authToken=${NPM_TOKEN} with NPM_TOKEN under env", endpoint)
-	}
-	return endpoint, nil
-}
-
 const (
 	maxNpmrc      = 1 << 20 // bytes
 	maxRegistries = 100
 )
 
-// npmAuthenticate is the task npmAuthenticate@0. It finds the registries of an .npmrc file and says which need a token.
+// npmAuthenticate is the task npmAuthenticate@0. It writes the credentials of service connections into an .npmrc file until the job
+// ends, and says which other registries of it need a token.
 func (t *task) npmAuthenticate(in inputs) error {
 	path := t.absolute(in.text("workingFile"))
 	if !strings.HasSuffix(path, ".npmrc") {
@@ -74,9 +69,18 @@ func (t *task) npmAuthenticate(in inputs) error {
 	if err != nil {
 		return err
 	}
-	if endpoint := in.text("customEndpoint"); endpoint != "" {
-		t.warn(fmt.Sprintf("There are no service connections of npm registries, so %s adds nothing: put the registry's token into %s, as //HOST/:_authToken=${NPM_TOKEN}, with NPM_TOKEN under env of the steps that run npm.", endpoint, path))
+	connections, err := t.connections(in.text("customEndpoint"))
+	if err != nil {
+		return err
 	}
+	lines, opened, err := t.npmCredentials(connections, append([]string{}, registries...))
+	if err != nil {
+		return err
+	}
+	if err := t.appendForJob(path, lines); err != nil {
+		return err
+	}
+	tokens = append(tokens, opened...)
 	for _, registry := range registries {
 		u, err := url.Parse(registry)
 		switch {
@@ -137,10 +141,4 @@ func hasToken(tokens []string, registry *url.URL) bool {
 		}
 	}
 	return false
-}
-
-// noFeeds is the tasks NuGetAuthenticate, PipAuthenticate and TwineAuthenticate: there are no feeds of packages yet.
-func (t *task) noFeeds(client, file string) error {
-	t.warn(fmt.Sprintf("There are no feeds of packages here, so this step adds no credentials: %s goes on with public registries, and with those that %s names with a token in env.", client, file))
-	return nil
 }

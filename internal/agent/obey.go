@@ -23,7 +23,9 @@ func (t *task) obey(c command) []string {
 		return t.setVariable(c)
 	case "task.setsecret":
 		t.mask.Add(c.text)
-	case "task.logissue":
+	case "task.settaskvariable":
+		return t.setTaskVariable(c)
+	case "task.logissue", "task.issue": // the second is what Azure's library writes
 		return t.logIssue(c)
 	case "task.complete":
 		return t.completeWith(c)
@@ -39,10 +41,15 @@ func (t *task) obey(c command) []string {
 		t.mu.Lock()
 		t.path = append([]string{c.text}, t.path...)
 		t.mu.Unlock()
+	case "telemetry.publish", "task.logdetail": // for Azure's own pages
 	case "task.debug":
 		if strings.EqualFold(t.vars.Text(variable.SystemDebug), "true") {
 			return []string{"##[debug]" + c.text}
 		}
+	case "task.addattachment":
+		return t.attach(c, c.properties["type"], c.properties["name"])
+	case "task.uploadfile", "build.uploadlog":
+		return t.attach(c, job.FileAttachment, "")
 	case "task.uploadsummary":
 		return t.uploadSummary(c.text)
 	case "build.updatebuildnumber":
@@ -59,13 +66,26 @@ func (t *task) obey(c command) []string {
 			return []string{"##[error]artifact.upload: " + sentence(err)}
 		}
 	default:
+		if instead, ok := notObeyed[c.name]; ok {
+			return []string{"##[warning]" + c.name + " is not obeyed: " + instead + "."}
+		}
 		return []string{"##[warning]" + c.name + " is not a logging command that Slipway obeys."}
 	}
 	return nil
 }
 
+// notObeyed are the commands of Azure Pipelines that have no effect here, with what to do instead.
+var notObeyed = map[string]string{
+	"artifact.associate":        "an artifact lies on this server; publish files with artifact.upload or a publish step",
+	"codecoverage.enable":       "measure coverage in the build and publish it with PublishCodeCoverageResults@2",
+	"codecoverage.publish":      "publish coverage with PublishCodeCoverageResults@2",
+	"release.updatereleasename": "there are no classic releases; build.updatebuildnumber names the run",
+	"results.publish":           "publish test results with PublishTestResults@2",
+	"task.setendpoint":          "a service connection is changed by its administrators",
+}
+
 // restrictedCommands are those that `commands: restricted` leaves.
-var restrictedCommands = []string{"task.complete", "task.debug", "task.logdetail", "task.logissue", "task.prependpath", "task.setprogress",
+var restrictedCommands = []string{"task.complete", "task.debug", "task.issue", "task.logdetail", "task.logissue", "task.prependpath", "task.setprogress",
 	"task.setsecret", "task.settaskvariable", "task.setvariable", "telemetry.publish"}
 
 // settable reports whether the step may set a variable.
@@ -91,6 +111,8 @@ func (t *task) setVariable(c command) []string {
 		return []string{"##[warning]Variable " + name + " keeps its value, since it is not among settableVariables of the step's target."}
 	}
 	secret, output := c.flag("issecret"), c.flag("isoutput")
+	// As in Azure, outputs that a task declares are such; without a name of the step nobody could read them.
+	output = output || t.step.Name != "" && slices.ContainsFunc(t.outputs, func(declared string) bool { return strings.EqualFold(declared, name) })
 	if secret {
 		t.mask.Add(c.text)
 	}
@@ -121,6 +143,24 @@ func (t *task) setVariable(c command) []string {
 	if !t.reports.output(full, c.text) {
 		return []string{"##[warning]The job has too many output variables; " + full + " is not given to others."}
 	}
+	return nil
+}
+
+// setTaskVariable sets a variable that only the other parts of the same task see.
+func (t *task) setTaskVariable(c command) []string {
+	name := strings.TrimSpace(c.properties["variable"])
+	if name == "" || len(c.text) > job.MaxOutputLength {
+		return []string{"##[warning]task.settaskvariable names no variable, or its value is longer than " + strconv.Itoa(job.MaxOutputLength) + " bytes."}
+	}
+	secret := c.flag("issecret")
+	if secret {
+		t.mask.Add(c.text)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	set := t.taskVariables[t.of]
+	set.Put(name, variable.Value{Text: c.text, Secret: secret})
+	t.taskVariables[t.of] = set
 	return nil
 }
 

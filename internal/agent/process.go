@@ -237,6 +237,9 @@ func (t *task) environment(more map[string]string) []string {
 			env[name] = value
 		}
 	}
+	t.mu.Lock()
+	maps.Copy(env, t.setEnv)
+	t.mu.Unlock()
 	maps.Copy(env, t.env)
 	t.cache.environment(env)
 	// The docker program in the job works for the job alone, by its token.

@@ -17,7 +17,9 @@ import (
 
 const (
 	flushInterval = 200 * time.Millisecond
-	sendLimit     = 512 << 10 // bytes of log in one request
+	// gatherTime is how long what comes is gathered before it is sent, so that slow output is not a request for each line.
+	gatherTime = 50 * time.Millisecond
+	sendLimit  = job.MaxLogChunk // bytes of log in one request
 )
 
 // reporter sends logs and the state of steps in the background.
@@ -48,7 +50,7 @@ func (r *reporter) open(step int) (*spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log of step %d: %w", step, err)
 	}
-	s := &spool{step: step, file: file}
+	s := &spool{step: step, file: file, more: r.poke}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spools = append(r.spools, s)
@@ -111,6 +113,7 @@ func (r *reporter) run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-r.wake:
+			pause(ctx, gatherTime)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway"
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
@@ -40,8 +41,19 @@ type runner struct {
 	left  []int    // process groups that steps left behind
 	posts []postStep
 
-	secureFiles []string // paths of those that are to be deleted
-	state       struct{ failed, issues bool }
+	setEnv    map[string]string // that tasks set for the steps that follow
+	limit     *allowance        // the job's time, which stands still while it waits for a person
+	waitLeft  time.Duration     // how long it may still wait
+	pauses    int
+	terminals terminals
+
+	secureFiles   []string // paths of those that are to be deleted
+	taskVariables map[*plan.Step]variable.Set
+
+	packages map[slipway.Digest]string // folders of unpacked tasks
+	preJobs  []int                     // steps that are parts of tasks, before the job's own
+
+	state struct{ failed, issues bool }
 }
 
 // folders are where a job finds its things.
@@ -51,7 +63,7 @@ type folders struct {
 
 func newRunner(c Config, cl *client, reports *reporter, work job.Assignment, hard context.Context, stop context.CancelCauseFunc) *runner {
 	workspace := filepath.Join(c.Folder, "1")
-	r := &runner{config: c, client: cl, reports: reports, work: work, mask: &masker{}, hard: hard, stop: stop, vars: work.Variables.Clone(),
+	r := &runner{config: c, client: cl, reports: reports, work: work, mask: &masker{}, hard: hard, stop: stop, vars: work.Variables.Clone(), taskVariables: map[*plan.Step]variable.Set{}, packages: map[slipway.Digest]string{},
 		folders: folders{root: c.Folder, workspace: workspace, sources: filepath.Join(workspace, "s"), staging: filepath.Join(workspace, "a"),
 			binaries: filepath.Join(workspace, "b"), tests: filepath.Join(workspace, "TestResults"),
 			temp: filepath.Join(c.Folder, "_temp"), tools: filepath.Join(c.Folder, "_tool")}}
@@ -75,7 +87,7 @@ func (r *runner) predefine() {
 		variable.PipelineWorkspace: f.workspace, variable.BuildSourcesDirectory: f.sources, variable.BuildRepositoryLocalPath: f.sources,
 		variable.SystemDefaultWorkingDirectory: f.sources, variable.BuildArtifactStagingDirectory: f.staging, variable.BuildStagingDirectory: f.staging,
 		variable.BuildBinariesDirectory: f.binaries, variable.CommonTestResultsDirectory: f.tests, variable.SystemArtifactsDirectory: f.staging,
-		variable.AgentJobStatus: string(schedule.Succeeded),
+		variable.AgentJobStatus: string(schedule.Succeeded), variable.SystemTeamFoundationURI: r.config.URL + "/",
 	} {
 		r.vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
@@ -100,8 +112,9 @@ func (r *runner) cancel(reason error) {
 
 // run runs all steps and says how the job ended.
 func (r *runner) run() job.Completion {
-	timeout := time.AfterFunc(time.Duration(r.work.TimeoutInMinutes)*time.Minute, func() { r.cancel(errTimeout) })
-	defer timeout.Stop()
+	r.limit = newAllowance(time.Duration(r.work.TimeoutInMinutes)*time.Minute, func() { r.cancel(errTimeout) })
+	defer r.limit.stop()
+	r.waitLeft = time.Duration(min(r.work.StopAtFailure, job.MaxStopMinutes)) * time.Minute
 	for _, st := range r.work.Steps {
 		r.reports.put(job.StepRecord{ID: st.ID, Name: st.Name, DisplayName: r.expand(st.DisplayName)})
 	}
@@ -109,12 +122,14 @@ func (r *runner) run() job.Completion {
 	if err := r.prepare(); err != nil {
 		end = job.Completion{Result: schedule.Failed, Reason: err.Error()}
 	} else {
+		r.runPres()
 		for i := range r.work.Steps {
 			r.step(&r.work.Steps[i], (*task).do)
 		}
 		r.runPosts()
 		end = r.result()
 	}
+	r.terminals.end()
 	r.endProcesses()
 	r.removeSecureFiles()
 	r.reports.mu.Lock()
@@ -136,8 +151,8 @@ func (r *runner) prepare() error {
 	log.Printf("Job %d of run %d, attempt %d, on %s (%s/%s)", r.work.Job, r.work.Run, r.work.Attempt, hostName(), runtime.GOOS, runtime.GOARCH)
 	f := r.folders
 	err = nil
-	if r.work.Workspace == "all" {
-		err = os.RemoveAll(f.workspace)
+	for _, dir := range map[string][]string{"outputs": {f.binaries}, "resources": {f.sources}, "all": {f.workspace}}[r.work.Workspace] {
+		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	for _, dir := range []string{f.sources, f.staging, f.binaries, f.tests, f.temp, f.tools} {
 		err = errors.Join(err, os.MkdirAll(dir, 0o755))

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"slipway/internal/pipelines/job"
@@ -12,6 +14,7 @@ import (
 type spool struct {
 	step int
 	file *os.File
+	more func() // called when there is something to send again
 
 	mu      sync.Mutex
 	written int64
@@ -19,23 +22,30 @@ type spool struct {
 	full    bool
 }
 
-// full logs end with this line.
-const truncated = "##[warning]The log is longer than its limit; the rest is left out.\n"
+// truncated is the line with which a full log ends.
+var truncated = fmt.Sprintf("##[warning]The log has reached its limit of %d MiB; the rest is left out. Write large output to a file and publish that.\n", job.MaxLog>>20)
 
-// add appends a whole line. A log that has reached its limit takes no more.
-func (s *spool) add(line []byte) error {
+// spoolLimit leaves room for the last line.
+const spoolLimit = job.MaxLog - 4096
+
+// add appends whole lines. A log that has reached its limit takes no more.
+func (s *spool) add(lines []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.full {
 		return nil
 	}
-	if s.written+int64(len(line)) > job.MaxLog-4096 {
+	if room := spoolLimit - s.written; int64(len(lines)) > room {
 		s.full = true
-		line = append(timestamp(), truncated...)
+		whole := bytes.LastIndexByte(lines[:max(room, 0)], '\n') + 1
+		lines = slices.Concat(lines[:whole], timestamp(), []byte(truncated))
 	}
-	n, err := s.file.WriteAt(line, s.written)
+	n, err := s.file.WriteAt(lines, s.written)
 	if err != nil {
 		return fmt.Errorf("write the log of step %d: %w", s.step, err)
+	}
+	if s.more != nil && s.sent == s.written {
+		s.more()
 	}
 	s.written += int64(n)
 	return nil

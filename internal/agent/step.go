@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type task struct {
 	*runner
 	step   *plan.Step
+	of     *plan.Step        // the step whose part this is, which is step itself for one of the job's own
 	body   func(*task) error // what the step does
 	log    *stepLog
 	record *job.StepRecord
@@ -25,7 +27,8 @@ type task struct {
 	vars   variable.Set    // as they were when the step began
 	env    map[string]string
 
-	result schedule.Result // set by task.complete
+	result  schedule.Result // set by task.complete
+	outputs []string        // variables that are outputs though task.setvariable does not say so
 }
 
 // errStepTimeout is the end of a step that ran too long.
@@ -33,7 +36,8 @@ var errStepTimeout = errors.New("the step ran longer than its timeoutInMinutes")
 
 // step decides whether a step runs, runs it, and records what became of it.
 func (r *runner) step(st *plan.Step, body func(*task) error) {
-	record := job.StepRecord{ID: st.ID, Name: st.Name, DisplayName: r.expand(st.DisplayName), State: schedule.Completed, Result: schedule.Skipped}
+	record := job.StepRecord{ID: st.ID, Name: st.Name, DisplayName: r.expand(st.DisplayName), State: schedule.Completed, Result: schedule.Skipped,
+		PreJob: slices.Contains(r.preJobs, st.ID)}
 	if r.hard.Err() != nil {
 		record.Reason = context.Cause(r.hard).Error()
 		r.reports.put(record)
@@ -79,7 +83,7 @@ func (r *runner) jobStatus() schedule.Result {
 	return schedule.Succeeded
 }
 
-// runStep runs a step, again after a failure as often as it asks for.
+// runStep runs a step, again when somebody who looked at its failure says so.
 func (r *runner) runStep(st *plan.Step, body func(*task) error, record *job.StepRecord, err error) schedule.Result {
 	spool, openErr := r.reports.open(st.ID)
 	if openErr != nil {
@@ -90,31 +94,26 @@ func (r *runner) runStep(st *plan.Step, body func(*task) error, record *job.Step
 	log.Printf("##[section]Starting: %s", record.DisplayName)
 	defer log.Printf("##[section]Finishing: %s", record.DisplayName)
 	var result schedule.Result
-	for try := 0; ; try++ {
+	for {
 		var t *task
-		if err == nil {
-			t = r.newTask(st, record, log)
-			t.body = body
-			err = t.try()
+		t, result, err = r.tryAll(st, body, record, log, err)
+		if err != nil {
+			log.Printf("##[error]%s", sentence(err))
+			record.Errors++
+			if len(record.Issues) < job.MaxIssues {
+				record.Issues = append(record.Issues, job.Issue{Kind: job.IssueError, Message: r.mask.Mask(cut(sentence(err), job.MaxIssueLength))})
+			}
 		}
-		log.Flush()
-		result = r.judge(t, err)
-		if result != schedule.Failed || try >= st.Retries || r.soft.Err() != nil {
+		if !r.stopsAt(t, result) {
 			break
 		}
-		wait := min(time.Second<<min(try, 6), time.Minute)
-		log.Printf("##[warning]%s The step is tried again in %v (%d of %d).", sentence(err), wait, try+1, st.Retries)
-		if !pause(r.soft, wait) {
+		decision := r.ask(t, err)
+		result = decision.Result()
+		if decision != job.DecisionRerun {
 			break
 		}
-		err = nil
-	}
-	if err != nil {
-		log.Printf("##[error]%s", sentence(err))
-		record.Errors++
-		if len(record.Issues) < job.MaxIssues {
-			record.Issues = append(record.Issues, job.Issue{Kind: job.IssueError, Message: r.mask.Mask(cut(sentence(err), job.MaxIssueLength))})
-		}
+		record.Issues, record.Errors, record.Warnings, record.Percent, err = nil, 0, 0, 0, nil
+		r.reports.put(*record)
 	}
 	if log.err != nil {
 		record.Issues = append(record.Issues, job.Issue{Kind: job.IssueWarning, Message: log.err.Error()})
@@ -123,6 +122,30 @@ func (r *runner) runStep(st *plan.Step, body func(*task) error, record *job.Step
 		return schedule.SucceededWithIssues
 	}
 	return result
+}
+
+// tryAll runs a step's body, again after a failure as often as the step asks for. The task is that of the last try, nil without
+// any: err says why it cannot begin.
+func (r *runner) tryAll(st *plan.Step, body func(*task) error, record *job.StepRecord, log *stepLog, err error) (*task, schedule.Result, error) {
+	for try := 0; ; try++ {
+		var t *task
+		if err == nil {
+			t = r.newTask(st, record, log)
+			t.body = body
+			err = t.try()
+		}
+		log.Flush()
+		result := r.judge(t, err)
+		if result != schedule.Failed || try >= st.Retries || r.soft.Err() != nil {
+			return t, result, err
+		}
+		wait := min(time.Second<<min(try, 6), time.Minute)
+		log.Printf("##[warning]%s The step is tried again in %v (%d of %d).", sentence(err), wait, try+1, st.Retries)
+		if !pause(r.soft, wait) {
+			return t, result, err
+		}
+		err = nil
+	}
 }
 
 // judge is the result of one try.
@@ -167,7 +190,7 @@ func cut(text string, limit int) string {
 func (r *runner) newTask(st *plan.Step, record *job.StepRecord, log *stepLog) *task {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := &task{runner: r, step: st, log: log, record: record, vars: r.vars.Clone()}
+	t := &task{runner: r, step: st, of: st, log: log, record: record, vars: r.vars.Clone()}
 	t.env = t.vars.Environment()
 	for name, value := range st.Env {
 		t.env[name] = t.vars.Expand(value)

@@ -46,6 +46,8 @@ var tasks = map[string]func(*task, inputs) error{
 	"azurecli@1":           func(t *task, in inputs) error { return azureCLI{t, in, 1}.do() },
 	"azurecli@2":           func(t *task, in inputs) error { return azureCLI{t, in, 2}.do() },
 	"azurecli@3":           func(t *task, in inputs) error { return azureCLI{t, in, 3}.do() },
+	"azurekeyvault@1":      (*task).keyVault,
+	"azurekeyvault@2":      (*task).keyVault,
 	"docker@0":             func(t *task, in inputs) error { return docker1{newDocker(t, in), 0}.do() },
 	"docker@1":             func(t *task, in inputs) error { return docker1{newDocker(t, in), 1}.do() },
 	"docker@2":             func(t *task, in inputs) error { return newDocker(t, in).do() },
@@ -82,13 +84,14 @@ var tasks = map[string]func(*task, inputs) error{
 	"nodetool@0":           (*task).nodeTool,
 	"npm@1":                (*task).npm,
 	"npmauthenticate@0":    (*task).npmAuthenticate,
-	"nugetauthenticate@0":  func(t *task, _ inputs) error { return t.noFeeds("dotnet", "NuGet.config") },
-	"nugetauthenticate@1":  func(t *task, _ inputs) error { return t.noFeeds("dotnet", "NuGet.config") },
+	"mavenauthenticate@0":  (*task).mavenAuthenticate,
+	"nugetauthenticate@0":  (*task).nugetAuthenticate,
+	"nugetauthenticate@1":  (*task).nugetAuthenticate,
 	"nugetcommand@2":       (*task).nuget,
 	"nugettoolinstaller@0": (*task).useNuGet,
 	"nugettoolinstaller@1": (*task).useNuGet,
-	"pipauthenticate@0":    func(t *task, _ inputs) error { return t.noFeeds("pip", "pip.conf") },
-	"pipauthenticate@1":    func(t *task, _ inputs) error { return t.noFeeds("pip", "pip.conf") },
+	"pipauthenticate@0":    (*task).pipAuthenticate,
+	"pipauthenticate@1":    (*task).pipAuthenticate,
 	"terraforminstaller@0": (*task).useTerraform,
 	"terraforminstaller@1": (*task).useTerraform,
 	"terraformtask@5":      (*task).terraform,
@@ -96,7 +99,10 @@ var tasks = map[string]func(*task, inputs) error{
 	"terraformtaskv2@2":    (*task).terraform,
 	"terraformtaskv3@3":    (*task).terraform,
 	"terraformtaskv4@4":    (*task).terraform,
-	"twineauthenticate@1":  func(t *task, _ inputs) error { return t.noFeeds("twine", ".pypirc") },
+	"ssh@0":                (*task).ssh,
+	"copyfilesoverssh@0":   (*task).copyOverSSH,
+	"twineauthenticate@0":  (*task).twineAuthenticate,
+	"twineauthenticate@1":  (*task).twineAuthenticate,
 	"usedotnet@2":          (*task).useDotNet,
 	"usenode@1":            (*task).useNode,
 	"usepythonversion@0":   (*task).usePython,
@@ -113,6 +119,9 @@ var tasks = map[string]func(*task, inputs) error{
 
 // task runs a task.
 func (t *task) task(p *plan.Task) error {
+	if p.Package != nil {
+		return t.uploadedTask(p, partExecution)
+	}
 	run, ok := tasks[strings.ToLower(fmt.Sprintf("%s@%d", p.Name, p.Major))]
 	if !ok {
 		return fmt.Errorf("this agent cannot run the task %s@%d: use the agent image of the server's release", p.Name, p.Major)

@@ -22,7 +22,7 @@ func TestTasksAreRun(t *testing.T) {
 	for _, name := range spelled {
 		missing[name] = true
 	}
-	for _, d := range catalogue.Definitions() {
+	for _, d := range catalogue.Catalog(nil).Definitions() {
 		if d.Server {
 			continue
 		}
@@ -40,7 +40,7 @@ func TestTasksAreRun(t *testing.T) {
 // resolve is a task as the compiler writes it into a plan.
 func resolve(t *testing.T, name string, given map[string]string) *plan.Task {
 	t.Helper()
-	d, err := catalogue.Find(name)
+	d, err := catalogue.Catalog(nil).Find(name)
 	if err != nil {
 		t.Fatal(err)
 	}

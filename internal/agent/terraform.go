@@ -26,7 +26,12 @@ func (t *task) terraform(in inputs) error {
 		return err
 	}
 	command := strings.ToLower(cmp.Or(in.text("command"), "init"))
-	run := func(args ...string) process { return process{name: "terraform", args: args, dir: dir} }
+	env, backend, err := t.terraformCloud(in, command)
+	if err != nil {
+		return err
+	}
+	words = append(backend, words...)
+	run := func(args ...string) process { return process{name: "terraform", args: args, dir: dir, env: env} }
 	switch command {
 	case "init", "validate":
 		return t.runShown(run(append([]string{command}, words...)...))
@@ -56,6 +61,44 @@ func (t *task) terraform(in inputs) error {
 		return t.terraformShown(in, run(append(custom, words...)...), "customFilePath")
 	}
 	return fmt.Errorf("the command %q of Terraform's task is not one that Slipway runs: use custom, with it as customCommand", in.text("command"))
+}
+
+// terraformCloud is what connections to clouds become: the environment of the providers, and for init the place of the state. Secrets
+// go by the environment, since arguments are shown.
+func (t *task) terraformCloud(in inputs, command string) (env map[string]string, backend []string, err error) {
+	azure, aws := in.text("environmentServiceNameAzureRM"), in.text("environmentServiceNameAWS")
+	if command == "init" {
+		azure, aws = cmp.Or(in.text("backendServiceArm"), azure), cmp.Or(in.text("backendServiceAWS"), aws)
+		for _, part := range [][2]string{{"resource_group_name", "backendAzureRmResourceGroupName"}, {"storage_account_name", "backendAzureRmStorageAccountName"},
+			{"container_name", "backendAzureRmContainerName"}, {"key", "backendAzureRmKey"}, {"bucket", "backendAWSBucketName"}, {"key", "backendAWSKey"}} {
+			if text := in.text(part[1]); text != "" {
+				backend = append(backend, "-backend-config="+part[0]+"="+text)
+			}
+		}
+	}
+	env = map[string]string{}
+	if azure != "" {
+		c, err := t.connection(azure)
+		if err != nil {
+			return nil, nil, err
+		}
+		if c.Parameter("serviceprincipalkey") == "" {
+			return nil, nil, fmt.Errorf("service connection %q has no serviceprincipalkey: terraform signs in to Azure with a service principal's secret here", c.Name)
+		}
+		env["ARM_CLIENT_ID"], env["ARM_CLIENT_SECRET"] = c.Parameter("serviceprincipalid"), c.Parameter("serviceprincipalkey")
+		env["ARM_TENANT_ID"], env["ARM_SUBSCRIPTION_ID"] = c.Parameter("tenantid"), c.Datum("subscriptionId")
+	}
+	if aws != "" {
+		c, err := t.connection(aws)
+		if err != nil {
+			return nil, nil, err
+		}
+		env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = c.Credentials()
+		if env["AWS_SECRET_ACCESS_KEY"] == "" {
+			return nil, nil, fmt.Errorf("service connection %q has no username and password: these are the key's id and the secret key", c.Name)
+		}
+	}
+	return env, backend, nil
 }
 
 // terraformPlan runs a plan, whose exit code 2 says that there is something to change.

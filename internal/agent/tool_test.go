@@ -76,7 +76,7 @@ func newToolJob(t *testing.T, variables map[string]string) *toolJob {
 // run runs a task with its inputs completed, and gives its log.
 func (j *toolJob) run(reference string, given map[string]string) (string, error) {
 	j.t.Helper()
-	d, err := catalogue.Find(reference)
+	d, err := catalogue.Catalog(nil).Find(reference)
 	if err != nil {
 		j.t.Fatal(err)
 	}

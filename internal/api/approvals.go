@@ -20,6 +20,7 @@ func (s *Server) AddEnvironments(e *environments.Service) {
 	a := approvalRoutes{s, e}
 	s.project("GET", "/pipelines/approvals", identity.Read, a.list)
 	s.project("PATCH", "/pipelines/approvals", identity.Read, a.update) // who may decide is the approval's own rule
+	a.addCheckRoutes()
 }
 
 // Approval is one that waits or was decided.

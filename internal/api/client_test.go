@@ -129,6 +129,13 @@ func TestAzureDevOpsClient(t *testing.T) {
 	if diff := cmp.Diff([]string{"2026-03-01T12:00:01.0000000Z two", "2026-03-01T12:00:02.0000000Z three"}, lines); diff != "" {
 		t.Errorf("lines (-want +got)\n%s", diff)
 	}
+	zippedLogs := must[io.ReadCloser](t)(b.GetBuildLogsZip(ctx, build.GetBuildLogsZipArgs{Project: &project, BuildId: run.Id}))
+	allLogs := must[[]byte](t)(io.ReadAll(zippedLogs))
+	zippedLogs.Close()
+	logFiles := must[*zip.Reader](t)(zip.NewReader(bytes.NewReader(allLogs), int64(len(allLogs))))
+	if len(logFiles.File) != 1 || logFiles.File[0].Name != "1_Build/1_make/1_Make dev.txt" {
+		t.Errorf("the logs' zip file has %d files", len(logFiles.File))
+	}
 	artifacts := *must[*[]build.BuildArtifact](t)(b.GetArtifacts(ctx, build.GetArtifactsArgs{Project: &project, BuildId: run.Id}))
 	if len(artifacts) != 1 || *artifacts[0].Name != "drop" || (*artifacts[0].Resource.Properties)["artifactsize"] != "3" {
 		t.Fatalf("artifacts %+v", artifacts)

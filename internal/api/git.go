@@ -22,6 +22,7 @@ type gitRoutes struct {
 // AddGit serves repositories and their pull requests as Azure DevOps does.
 func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 	g := gitRoutes{s, r, b}
+	g.addStatuses()
 	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
 	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
 	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways
@@ -36,7 +37,11 @@ func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 		s.project("GET", of+"/{pull}/iterations", identity.Read, g.listIterations)
 		s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
 		s.project("GET", of+"/{pull}/reviewers", identity.Read, g.listReviewers)
-		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.vote)
+		s.project("POST", of+"/{pull}/reviewers", identity.Contribute, g.addReviewers)
+		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.setReviewer)
+		s.project("DELETE", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.removeReviewer)
+		s.project("GET", of+"/{pull}/statuses", identity.Read, g.pullStatuses)
+		s.project("POST", of+"/{pull}/statuses", identity.Contribute, g.postPullStatus)
 		g.addThreads(of + "/{pull}/threads")
 	}
 }

@@ -39,15 +39,33 @@ var locations = []Location{
 	location("d43911ee-6958-46b0-a42b-8445b8a0d004", "git", "pullRequestIterations", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/iterations/{iterationId}"),
 	location("52823034-34a8-4576-922c-8d8b77e9e4c4", "git", "pullRequestCommits", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/commits"),
 	location("0a637fcc-5370-4ce8-b0e8-98091f5f9482", "git", "pullRequestWorkItems", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/workitems"),
+	location("b5f6bb4f-8d1e-4d79-8d11-4c9172c99c35", "git", "pullRequestStatuses", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/statuses/{statusId}"),
+	location("428dd4fb-fda5-4722-af02-9313b80305da", "git", "statuses", "{project}/_apis/git/repositories/{repositoryId}/commits/{commitId}/statuses"),
+	location("2c420070-a0a2-49cc-9639-c9f271c5ff07", "git", "policyConfigurations", "{project}/_apis/git/policy/configurations"),
+	location("dad91cbe-d183-45f8-9c6e-9c1164472121", "policy", "configurations", "{project}/_apis/policy/configurations/{configurationId}"),
+	location("44096322-2d3d-466a-bb30-d1b7de69f61f", "policy", "types", "{project}/_apis/policy/types/{typeId}"),
+	location("46aecb7a-5d2c-4647-897b-0209505a9fe4", "policy", "evaluations", "{project}/_apis/policy/evaluations/{evaluationId}"),
+	location("c23ddff5-229c-4d04-a80b-0fdce9f360c8", "policy", "evaluations", "{project}/_apis/policy/evaluations"),
 	location("28e1305e-2afe-47bf-abaf-cbb0e6a91988", "pipelines", "pipelines", "{project}/_apis/pipelines/{pipelineId}"),
 	location("7859261e-d2e9-4a68-b820-a5d84cc5bb3d", "pipelines", "runs", "{project}/_apis/pipelines/{pipelineId}/runs/{runId}"),
 	location("53df2d18-29ea-46a9-bee0-933540f80abf", "pipelines", "preview", "{project}/_apis/pipelines/{pipelineId}/preview"),
+	location("86c8381e-5aee-4cde-8ae4-25c0c7f5eaea", "PipelinesChecks", "configurations", "{project}/_apis/pipelines/checks/configurations/{id}"),
 	location("37794717-f36f-4d78-b2bf-4dc30d0cfbcd", "pipelinesApproval", "approvals", "{project}/_apis/pipelines/approvals/{approvalId}"),
+	location("60aac929-f0cd-4bc8-9ce4-6b30e8f1b1bd", "distributedtask", "tasks", "_apis/distributedtask/tasks/{taskId}/{versionString}"),
+	location("adcfd8bc-b184-43ba-bd84-7c8c6a2ff421", "distributedtask", "securefiles", "{project}/_apis/distributedtask/securefiles/{secureFileId}"),
 	location("0cd358e1-9217-4d94-8269-1c1ee6f93dcf", "build", "Builds", "{project}/_apis/build/builds/{buildId}"),
 	location("dbeaf647-6167-421a-bda9-c9327b25e2e6", "build", "Definitions", "{project}/_apis/build/definitions/{definitionId}"),
 	location("8baac422-4c6e-4de5-8532-db96d92acffa", "build", "Timeline", "{project}/_apis/build/builds/{buildId}/timeline/{timelineId}"),
 	location("b8aac6c9-744b-46e1-88fc-3550969f9313", "build", "stages", "{project}/_apis/build/builds/{buildId}/stages/{stageRefName}"),
 	location("35a80daf-7f30-45fc-86e8-6b813d9c90df", "build", "logs", "{project}/_apis/build/builds/{buildId}/logs/{logId}"),
+	location("e85f1c62-adfc-4b74-b618-11a150fb195e", "serviceendpoint", "endpoints", "{project}/_apis/serviceendpoint/endpoints/{endpointId}"),
+	location("14e48fdc-2c8b-41ce-a0c3-e26f6cc55bd0", "serviceendpoint", "endpoints", "_apis/serviceendpoint/endpoints/{endpointId}"),
+	location("5a7938a4-655e-486c-b562-b78c54a7e87b", "serviceendpoint", "types", "_apis/serviceendpoint/types"),
+	location("10a16738-9299-4cd1-9a81-fd23ad6200d0", "serviceendpoint", "executionhistory", "{project}/_apis/serviceendpoint/{endpointId}/executionhistory"),
+	location("b5b9a4a4-e6cd-4096-853c-ab7d8b0c4eb2", "pipelinePermissions", "pipelinePermissions", "{project}/_apis/pipelines/pipelinePermissions/{resourceType}/{resourceId}"),
+	location("398c85bc-81aa-4822-947c-a194a05f0fef", "build", "authorizedresources", "{project}/_apis/build/authorizedresources"),
+	location("f2192269-89fa-4f94-baf6-8fb128c55159", "build", "attachments", "{project}/_apis/build/builds/{buildId}/attachments/{type}"),
+	location("af5122d3-3438-485e-a25a-2dbbfde84ee6", "build", "attachments", "{project}/_apis/build/builds/{buildId}/{timelineId}/{recordId}/attachments/{type}/{name}"),
 	location("1db06c96-014e-44e1-ac91-90b2d4b3e984", "build", "artifacts", "{project}/_apis/build/builds/{buildId}/artifacts"),
 }
 
@@ -58,17 +76,17 @@ func location(id, area, name, template string) Location {
 
 // addLocations serves what clients ask before anything else.
 func (s *Server) addLocations() {
-	s.installation("OPTIONS", "", identity.Read, s.listLocations)
-	s.installation("OPTIONS", "/{area}", identity.Read, s.listLocations)
+	s.anybody("OPTIONS", "", s.listLocations)
+	s.anybody("OPTIONS", "/{area}", s.listLocations)
 	for _, name := range []string{"/ResourceAreas", "/resourceAreas", "/resourceareas"} {
 		// As servers on people's own premises do: every area is at the one address.
-		s.installation("GET", name, identity.Read, func(w http.ResponseWriter, _ request) error {
+		s.anybody("GET", name, func(w http.ResponseWriter, _ request) error {
 			httpx.WriteJSON(w, http.StatusOK, map[string]any{"count": 0, "value": nil})
 			return nil
 		})
 	}
 	for _, name := range []string{"/connectionData", "/ConnectionData"} {
-		s.installation("GET", name, identity.Read, s.connectionData)
+		s.anybody("GET", name, s.connectionData)
 	}
 	s.installation("GET", "/projects", identity.Read, s.listProjects)
 	s.installation("GET", "/projects/{project}", identity.Read, s.getProject)

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -18,11 +20,18 @@ type BuildLog struct {
 	LastChangedOn *time.Time `json:"lastChangedOn,omitempty"`
 }
 
-// logs lists the logs of a run's steps.
+// logs lists the logs of a run's steps, or answers with a zip file of them all when the client accepts that.
 func (b buildRoutes) logs(w http.ResponseWriter, r request) error {
 	run, err := b.run(r)
 	if err != nil {
 		return err
+	}
+	if strings.Contains(r.Header.Get("Accept"), "application/zip") || r.URL.Query().Get("$format") == "zip" {
+		w.Header().Set("Content-Type", "application/zip")
+		if err := b.pipelines.WriteLogs(r.Context(), run.ID, w, r.URL.Query().Get("timestamps") != "false"); err != nil {
+			panic(http.ErrAbortHandler) // the answer has begun; a file that breaks off must not look whole
+		}
+		return nil
 	}
 	t, err := b.pipelines.Timeline(r.Context(), run.ID)
 	if err != nil {
@@ -80,15 +89,51 @@ func (b buildRoutes) log(w http.ResponseWriter, r request) error {
 		_, err = w.Write(l.Data)
 		return err
 	}
-	for len(l.Data) > 0 { // the whole of it
-		if _, err := w.Write(l.Data); err != nil {
-			return nil // the client went away
-		}
-		offset += int64(len(l.Data))
-		if l, err = b.pipelines.ReadLog(r.Context(), job.ID, step, offset, 0); err != nil {
-			return nil // the answer has begun
-		}
+	// The whole of it. An error is of a client that went away, or comes after the answer has begun.
+	_ = b.pipelines.CopyLog(r.Context(), job.ID, step, w, r.URL.Query().Get("timestamps") != "false")
+	return nil
+}
+
+// LogMatch is a line of a log that a search found.
+type LogMatch struct {
+	Job  int64  `json:"job"` // the number of the job's attempt
+	Name string `json:"jobName"`
+	Log  int64  `json:"log"` // the log's number, as in its link
+	Step string `json:"step"`
+	Line int    `json:"line"` // counted from 1
+	Time string `json:"time"`
+	Text string `json:"text"`
+	URL  string `json:"url"` // of the line on the page
+}
+
+// LogSearch is the answer to a search in logs. Incomplete says that there is more than was asked for.
+type LogSearch struct {
+	Count      int        `json:"count"`
+	Value      []LogMatch `json:"value"`
+	Incomplete bool       `json:"incomplete"`
+}
+
+// searchLogs looks for ?text= in all logs of a run; top is how many lines at most.
+func (b buildRoutes) searchLogs(w http.ResponseWriter, r request) error {
+	run, err := b.run(r)
+	if err != nil {
+		return err
 	}
+	top, err := strconv.Atoi("0" + r.URL.Query().Get("top"))
+	if err != nil || top > pipelines.MaxLogMatches {
+		return slipway.Invalid("top is a number of at most %d", pipelines.MaxLogMatches)
+	}
+	found, err := b.pipelines.SearchLogs(r.Context(), run.ID, r.URL.Query().Get("text"), top)
+	if err != nil {
+		return err
+	}
+	out := LogSearch{Count: len(found.Matches), Value: []LogMatch{}, Incomplete: found.More}
+	for _, m := range found.Matches {
+		page := fmt.Sprintf("%s/%s/_build/results?buildId=%d&j=%d&s=%d&l=%d#L%d", b.url, url.PathEscape(r.project.Name), run.ID, m.Job, m.Step, m.Line, m.Line)
+		out.Value = append(out.Value, LogMatch{Job: int64(m.Job), Name: m.Title, Log: int64(m.Job)*logsOfJob + int64(m.Step), Step: m.Name, Line: m.Line,
+			Time: m.Time, Text: m.Text, URL: page})
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
 	return nil
 }
 

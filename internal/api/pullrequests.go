@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"slipway"
 	"slipway/internal/boards"
 	"slipway/internal/httpx"
@@ -37,7 +35,8 @@ func identityRef(a slipway.Actor) *IdentityRef {
 // GitReviewer is Azure DevOps' IdentityRefWithVote.
 type GitReviewer struct {
 	IdentityRef
-	Vote int `json:"vote"`
+	Vote       int  `json:"vote"`
+	IsRequired bool `json:"isRequired,omitempty"`
 }
 
 // GitCommitRef names a commit.
@@ -67,6 +66,10 @@ type GitCompletionOptions struct {
 	MergeStrategy      string `json:"mergeStrategy,omitempty"`
 	MergeCommitMessage string `json:"mergeCommitMessage,omitempty"`
 	DeleteSourceBranch bool   `json:"deleteSourceBranch,omitempty"`
+	BypassPolicy       bool   `json:"bypassPolicy,omitempty"`
+	BypassReason       string `json:"bypassReason,omitempty"`
+	// AutoCompleteIgnoreConfigIDs are the optional policies that auto-complete does not wait for.
+	AutoCompleteIgnoreConfigIDs []int64 `json:"autoCompleteIgnoreConfigIds,omitempty"`
 }
 
 // GitPullRequest is Azure DevOps' GitPullRequest.
@@ -91,6 +94,7 @@ type GitPullRequest struct {
 	Reviewers             []GitReviewer         `json:"reviewers"`
 	URL                   string                `json:"url"`
 	CompletionOptions     *GitCompletionOptions `json:"completionOptions,omitempty"`
+	AutoCompleteSetBy     *IdentityRef          `json:"autoCompleteSetBy,omitempty"`
 	SupportsIterations    bool                  `json:"supportsIterations"`
 	Links                 Links                 `json:"_links"`
 }
@@ -105,7 +109,11 @@ func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullReq
 		out.MergeFailureMessage = "conflicts in " + strings.Join(p.Conflicts, ", ")
 	}
 	if p.Status == repos.PullRequestCompleted && p.Completion.Strategy != "" {
-		out.CompletionOptions = &GitCompletionOptions{string(p.Completion.Strategy), p.Completion.Message, p.Completion.DeleteSource}
+		out.CompletionOptions = completionOptions(p.Completion)
+	}
+	if a := p.AutoComplete; a != nil {
+		out.AutoCompleteSetBy, out.CompletionOptions = identityRef(a.By), completionOptions(a.Completion)
+		out.CompletionOptions.AutoCompleteIgnoreConfigIDs = a.Ignore
 	}
 	out.URL = fmt.Sprintf("%s/pullRequests/%d", out.Repository.URL, p.ID)
 	out.Links.Web.Href = fmt.Sprintf("%s/pullrequest/%d", out.Repository.WebURL, p.ID)
@@ -114,11 +122,16 @@ func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullReq
 	return out, err
 }
 
+func completionOptions(c repos.Completion) *GitCompletionOptions {
+	return &GitCompletionOptions{MergeStrategy: string(c.Strategy), MergeCommitMessage: c.Message, DeleteSourceBranch: c.DeleteSource, BypassPolicy: c.Bypass != "",
+		BypassReason: c.Bypass}
+}
+
 func (g gitRoutes) reviewers(r request, p repos.PullRequest) ([]GitReviewer, error) {
 	voters, err := g.repos.Reviewers(r.Context(), p.ID)
 	out := []GitReviewer{}
 	for _, v := range voters {
-		out = append(out, GitReviewer{*identityRef(v.Actor), int(v.Vote)})
+		out = append(out, GitReviewer{*identityRef(v.Actor), int(v.Vote), v.Required})
 	}
 	return out, err
 }
@@ -234,8 +247,12 @@ type pullRequestBody struct {
 		SquashMerge        bool   `json:"squashMerge"` // from before mergeStrategy
 		MergeCommitMessage string `json:"mergeCommitMessage"`
 		DeleteSourceBranch bool   `json:"deleteSourceBranch"`
+		BypassPolicy       bool   `json:"bypassPolicy"`
+		BypassReason       string `json:"bypassReason"`
+
+		AutoCompleteIgnoreConfigIDs []int64 `json:"autoCompleteIgnoreConfigIds"`
 	} `json:"completionOptions"`
-	Reviewers         []json.RawMessage `json:"reviewers"`
+	Reviewers         []reviewerBody    `json:"reviewers"` // of a new one
 	WorkItemRefs      []json.RawMessage `json:"workItemRefs"`
 	AutoCompleteSetBy json.RawMessage   `json:"autoCompleteSetBy"`
 	ForkSource        json.RawMessage   `json:"forkSource"`
@@ -252,11 +269,8 @@ func readPullRequest(w http.ResponseWriter, r request) (pullRequestBody, error) 
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
 		return body, slipway.Invalid("the request's body is not the JSON of a pull request: %v", err)
 	}
-	for field, given := range map[string]bool{"reviewers": len(body.Reviewers) > 0, "autoCompleteSetBy": len(body.AutoCompleteSetBy) > 0 && string(body.AutoCompleteSetBy) != "null",
-		"forkSource": len(body.ForkSource) > 0 && string(body.ForkSource) != "null"} {
-		if given {
-			return body, at(field, slipway.Unsupported("it is not there yet: leave it out"))
-		}
+	if len(body.ForkSource) > 0 && string(body.ForkSource) != "null" {
+		return body, at("forkSource", slipway.Unsupported("there are no forks: push the branch to the repository itself"))
 	}
 	if len(body.WorkItemRefs) > 0 {
 		return body, at("workItemRefs", slipway.Unsupported("write AB# and the work item's number into title or description"))
@@ -285,6 +299,9 @@ func (g gitRoutes) createPullRequest(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
+	if err := g.askReviewers(r, p, body.Reviewers); err != nil {
+		return err
+	}
 	return g.show(w, http.StatusCreated, r, repo, p)
 }
 
@@ -311,7 +328,12 @@ func (g gitRoutes) updatePullRequest(w http.ResponseWriter, r request) error {
 			return err
 		}
 	}
-	if status == repos.PullRequestCompleted {
+	if len(body.AutoCompleteSetBy) > 0 {
+		if p, err = g.setAutoComplete(r, p, body); err != nil {
+			return err
+		}
+	}
+	if body.Status != "" && status == repos.PullRequestCompleted {
 		if p, err = g.complete(r, p, body); err != nil {
 			return err
 		}
@@ -328,23 +350,12 @@ func (g gitRoutes) complete(r request, p repos.PullRequest, body pullRequestBody
 	if err != nil {
 		return p, at("lastMergeSourceCommit.commitId", err)
 	}
-	strategy, ok := strategies[strings.ToLower(string(body.CompletionOptions.MergeStrategy))]
-	if !ok {
-		return p, at("completionOptions.mergeStrategy", slipway.Invalid("use noFastForward, squash, rebase or rebaseMerge, not %q", body.CompletionOptions.MergeStrategy))
-	}
-	if strategy == "" && body.CompletionOptions.SquashMerge {
-		strategy = repos.Squash
-	}
-	if r.caller.Kind != slipway.ActorUser {
-		return p, slipway.Forbidden("only a user completes pull requests")
-	}
-	u, err := g.identity.User(r.Context(), slipway.UserID(r.caller.ID))
+	req, err := g.completeRequest(r, body)
 	if err != nil {
 		return p, err
 	}
-	return g.repos.CompletePullRequest(r.Context(), p.ID, repos.CompleteRequest{Expect: expect, Actor: r.caller.Actor,
-		Committer:  repos.Signature{Name: u.GitName(), Email: u.Email},
-		Completion: repos.Completion{Strategy: strategy, Message: body.CompletionOptions.MergeCommitMessage, DeleteSource: body.CompletionOptions.DeleteSourceBranch}})
+	req.Expect = expect
+	return g.repos.CompletePullRequest(r.Context(), p.ID, req)
 }
 
 func (g gitRoutes) listCommits(w http.ResponseWriter, r request) error {
@@ -423,26 +434,4 @@ func (g gitRoutes) listReviewers(w http.ResponseWriter, r request) error {
 		return err
 	}
 	return list(w, out)
-}
-
-// vote notes the caller's own vote.
-func (g gitRoutes) vote(w http.ResponseWriter, r request) error {
-	_, p, err := g.pull(r)
-	if err != nil {
-		return err
-	}
-	if reviewer := chi.URLParam(r.Request, "reviewer"); reviewer != r.caller.ID || r.caller.Kind != slipway.ActorUser {
-		return slipway.Forbidden("you can vote for yourself alone: your id is %s", r.caller.ID)
-	}
-	var body struct {
-		Vote int `json:"vote"`
-	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
-		return slipway.Invalid(`the request's body is not {"vote": 10}: %v`, err)
-	}
-	if err := g.repos.VotePullRequest(r.Context(), r.caller.Actor, p.ID, repos.Vote(body.Vote)); err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, GitReviewer{*identityRef(r.caller.Actor), body.Vote})
-	return nil
 }

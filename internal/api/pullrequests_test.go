@@ -59,6 +59,8 @@ func gitWorld(t *testing.T) (w world, token string) {
 	commit("topic", "hats.md")
 	server := api.New(ids, logger, "http://slipway.test")
 	server.AddGit(r, items)
+	r.People = ids
+	server.AddPolicies(r, fakeValidate(r))
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
 	w = world{t, listener.URL, ids, p}
@@ -165,7 +167,7 @@ func TestPullRequestMistakes(t *testing.T) {
 	}{
 		{"POST", path, `{"sourceRefName":"refs/heads/nowhere"}`, 400, "sourceRefName"},
 		{"POST", path, `{"sourceRefName":"refs/heads/topic"}`, 409, "already"},
-		{"POST", path, `{"sourceRefName":"refs/heads/topic","reviewers":[{"id":"x"}]}`, 400, "reviewers"},
+		{"POST", path, `{"sourceRefName":"refs/heads/topic","forkSource":{"name":"x"}}`, 400, "forkSource"},
 		{"POST", path, `[]`, 400, "JSON of a pull request"},
 		{"GET", path + "/2", ``, 404, "pull request 2"},
 		{"GET", path + "/x", ``, 400, "not a number"},

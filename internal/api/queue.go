@@ -12,6 +12,7 @@ import (
 	"slipway"
 	"slipway/internal/httpx"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/variable"
 )
 
@@ -26,6 +27,20 @@ type RunRequest struct {
 	StagesToSkip       []string               `json:"stagesToSkip,omitempty"`
 	TemplateParameters map[string]any         `json:"templateParameters,omitempty"`
 	Variables          map[string]RunVariable `json:"variables,omitempty"`
+	// StopAtFailure makes each job wait for a person at steps that fail, for StopMinutes in all, 30 by default. Azure DevOps has neither.
+	StopAtFailure bool `json:"stopAtFailure,omitempty"`
+	StopMinutes   int  `json:"stopMinutes,omitempty"`
+}
+
+// stopMinutes is for how long jobs wait at steps that fail.
+func stopMinutes(stop bool, minutes int) (int, error) {
+	switch {
+	case !stop && minutes != 0:
+		return 0, at("stopMinutes", slipway.Invalid("it goes with stopAtFailure: true"))
+	case stop && minutes == 0:
+		return job.DefaultStopMinutes, nil
+	}
+	return minutes, nil
 }
 
 // RunRequestResources says what the run is of. Only the repository self can be chosen.
@@ -82,6 +97,7 @@ func inBody(err error, names map[string]string) error {
 var runFields = map[string]string{
 	pipelines.FieldRef: "resources.repositories.self.refName", pipelines.FieldCommit: "resources.repositories.self.version",
 	pipelines.FieldParameters: "templateParameters", pipelines.FieldVariables: "variables", pipelines.FieldSkipStages: "stagesToSkip",
+	pipelines.FieldStopMinutes: "stopMinutes",
 }
 
 // asks reads a run's request.
@@ -95,6 +111,9 @@ func (b buildRoutes) asks(w http.ResponseWriter, r request) (RunRequest, pipelin
 		return body, pipelines.QueueRequest{}, d, err
 	}
 	q := pipelines.QueueRequest{Pipeline: d.ID, Actor: r.caller.Actor, Parameters: body.TemplateParameters, SkipStages: body.StagesToSkip}
+	if q.StopMinutes, err = stopMinutes(body.StopAtFailure, body.StopMinutes); err != nil {
+		return body, q, d, err
+	}
 	for name, v := range body.Variables {
 		q.Variables.Put(name, variable.Value{Text: v.Value, Secret: v.IsSecret})
 	}
@@ -164,11 +183,13 @@ type buildRequest struct {
 	SourceVersion      string         `json:"sourceVersion"`
 	Parameters         string         `json:"parameters"` // variables, as JSON in a string
 	TemplateParameters map[string]any `json:"templateParameters"`
+	StopAtFailure      bool           `json:"stopAtFailure"`
+	StopMinutes        int            `json:"stopMinutes"`
 }
 
 var buildFields = map[string]string{
 	pipelines.FieldRef: "sourceBranch", pipelines.FieldCommit: "sourceVersion", pipelines.FieldParameters: "templateParameters",
-	pipelines.FieldVariables: "parameters",
+	pipelines.FieldVariables: "parameters", pipelines.FieldStopMinutes: "stopMinutes",
 }
 
 // queueBuild starts a run as clients of builds do: {"definition":{"id":1},"sourceBranch":"refs/heads/main"}, or without a body
@@ -194,6 +215,9 @@ func (b buildRoutes) queueBuild(w http.ResponseWriter, r request) error {
 	}
 	q := pipelines.QueueRequest{Pipeline: d.ID, Actor: r.caller.Actor, Ref: body.SourceBranch, Commit: slipway.CommitID(body.SourceVersion),
 		Parameters: body.TemplateParameters}
+	if q.StopMinutes, err = stopMinutes(body.StopAtFailure, body.StopMinutes); err != nil {
+		return err
+	}
 	if body.Parameters != "" {
 		var values map[string]any
 		if err := json.Unmarshal([]byte(body.Parameters), &values); err != nil {

@@ -83,18 +83,34 @@ func (b buildRoutes) createSecureFile(w http.ResponseWriter, r request) error {
 
 // getSecureFile shows what is known of a file, by its id or name.
 func (b buildRoutes) getSecureFile(w http.ResponseWriter, r request) error {
-	if strings.EqualFold(r.URL.Query().Get("download"), "true") {
-		return slipway.Forbidden("the content of a secure file is given to jobs alone: use the task DownloadSecureFile@1")
-	}
 	name, err := fileName(r)
 	if err != nil {
 		return err
+	}
+	// Azure's library for tasks asks with a ticket and sometimes without download.
+	if q := r.URL.Query(); strings.EqualFold(q.Get("download"), "true") || q.Get("ticket") != "" {
+		return b.downloadSecureFile(w, r, name)
 	}
 	f, err := b.pipelines.SecureFile(r.Context(), r.project.ID, name)
 	if err != nil {
 		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, secureFile(f))
+	return nil
+}
+
+// downloadSecureFile gives a job the content of a file that one of its steps names.
+func (b buildRoutes) downloadSecureFile(w http.ResponseWriter, r request, name string) error {
+	if r.caller.Token != identity.TokenJob {
+		return slipway.Forbidden("the content of a secure file is given to jobs alone: use the task DownloadSecureFile@1")
+	}
+	f, err := b.pipelines.FetchSecureFile(r.Context(), r.caller.Binding.Job, name)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(f.Content)
 	return nil
 }
 

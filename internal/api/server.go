@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -34,8 +35,20 @@ func New(ident *identity.Service, logger *slog.Logger, externalURL string) *Serv
 	return s
 }
 
+// Collection is what stands before the path in clients that insist on a collection of projects, such as tfx; there is none here.
+const Collection = "/DefaultCollection"
+
 // Handler is the API.
-func (s *Server) Handler() http.Handler { return s.router }
+func (s *Server) Handler() http.Handler {
+	below := http.StripPrefix(Collection, s.router)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, Collection+"/_apis") {
+			below.ServeHTTP(w, r)
+			return
+		}
+		s.router.ServeHTTP(w, r)
+	})
+}
 
 // request is an authorized call.
 type request struct {
@@ -75,6 +88,20 @@ func (s *Server) installation(method, pattern string, a identity.Action, h handl
 			return err
 		}
 		if err := s.identity.Authorize(r.Context(), caller, a, ""); err != nil {
+			return err
+		}
+		return h(w, request{Request: r, caller: caller})
+	}))
+}
+
+// anybody registers a route below /_apis for whoever signs in, jobs too: clients ask it before anything else.
+func (s *Server) anybody(method, pattern string, h handler) {
+	s.router.Method(method, "/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := s.identity.Authenticate(r)
+		if err == nil && caller.Kind == slipway.ActorAnonymous {
+			err = slipway.Unauthenticated("send a personal access token as the password of basic authentication")
+		}
+		if err != nil {
 			return err
 		}
 		return h(w, request{Request: r, caller: caller})

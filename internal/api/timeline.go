@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -116,7 +117,7 @@ func (b buildRoutes) jobRecords(p identity.Project, run slipway.RunID, stage str
 	id := recordID("run/%d/job/%s/%d", run, j.Instance, j.Attempt)
 	records := []TimelineRecord{{ID: id, ParentID: stage, Type: "Job", Name: j.Title, Identifier: j.Stage + "." + j.Name, Order: place + 1, Job: int64(j.ID),
 		State: recordState(j.State), Result: recordResult(j.Result), Attempt: j.Attempt,
-		StartTime: when(j.Started), FinishTime: when(j.Finished), Reason: j.Reason}}
+		StartTime: when(j.Started), FinishTime: when(j.Finished), Reason: cmp.Or(j.Reason, j.PodNote)}}
 	for _, step := range j.Steps {
 		record := TimelineRecord{ID: recordID("job/%d/step/%d", j.ID, step.ID), ParentID: id, Type: "Task", Name: step.DisplayName, Order: step.ID,
 			State: recordState(step.State), Result: recordResult(step.Result), Percent: step.Percent, Errors: step.Errors, Warnings: step.Warnings,

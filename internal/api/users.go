@@ -17,6 +17,7 @@ const maxUserBody = 16 << 10
 // AddUsers serves the installation's users and the projects' members: graph/users as Azure DevOps has it, and what
 // changes them below slipway/, since there Azure DevOps leaves passwords to a directory.
 func (s *Server) AddUsers() {
+	s.addSSHKeys()
 	s.installation("GET", "/graph/users", identity.Administer, s.graphUsers)
 	s.installation("GET", "/slipway/users", identity.Administer, s.listUsers)
 	s.installation("POST", "/slipway/users", identity.Administer, s.createUser)

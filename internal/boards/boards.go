@@ -30,7 +30,8 @@ const (
 	EventItemCreated   events.Kind = "boards.item_created"
 	EventItemChanged   events.Kind = "boards.item_changed"
 	EventItemCommented events.Kind = "boards.item_commented"
-	EventItemLinked    events.Kind = "boards.item_linked" // refers to what the item was linked to
+	EventItemLinked    events.Kind = "boards.item_linked"   // refers to what the item was linked to
+	EventItemUnlinked  events.Kind = "boards.item_unlinked" // refers to what it was linked to
 )
 
 // Happened is the payload of this package's events.

@@ -68,16 +68,22 @@ func (s *Service) link(ctx context.Context, tx *db.Tx, by slipway.Actor, i Item,
 }
 
 // Unlink takes a link away; a missing one is NotFound.
-func (s *Service) Unlink(ctx context.Context, id slipway.WorkItemID, to slipway.Reference) error {
-	const statement = `DELETE FROM boards_links WHERE item_id = $1 AND reference_kind = $2 AND reference_id = $3`
-	result, err := s.db.ExecContext(ctx, statement, int64(id), string(to.Kind), to.ID)
-	if err != nil {
-		return fmt.Errorf("unlink work item %d from %s: %w", id, to, err)
-	}
-	if n, err := result.RowsAffected(); err == nil && n == 0 {
-		return slipway.NotFound("work item %d has no link to %s", id, to)
-	}
-	return nil
+func (s *Service) Unlink(ctx context.Context, by slipway.Actor, id slipway.WorkItemID, to slipway.Reference) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		i, err := getItem(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		const statement = `DELETE FROM boards_links WHERE item_id = $1 AND reference_kind = $2 AND reference_id = $3`
+		result, err := tx.ExecContext(ctx, statement, int64(id), string(to.Kind), to.ID)
+		if err != nil {
+			return fmt.Errorf("unlink work item %d from %s: %w", id, to, err)
+		}
+		if n, err := result.RowsAffected(); err == nil && n == 0 {
+			return slipway.NotFound("work item %d has no link to %s", id, to)
+		}
+		return s.tell(ctx, tx, EventItemUnlinked, i, by, nil, to)
+	})
 }
 
 // Links lists an item's links, newest first, at most 1000.

@@ -1,6 +1,7 @@
 package environments
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,9 @@ type CheckRequest struct {
 	Environments []string // names of all that the stage's jobs deploy to
 	RequestedBy  slipway.Actor
 	Commit       slipway.CommitID
+	// Pipeline and LockBehavior (RunLatest when it is empty) say which others an exclusive lock lets it overtake.
+	Pipeline     slipway.PipelineID
+	LockBehavior string
 }
 
 // Decision is what one approver said.
@@ -53,8 +57,8 @@ type Approval struct {
 // maxEnvironmentsOfStage bounds what one stage may ask for.
 const maxEnvironmentsOfStage = 100
 
-// RequestChecks makes the environments on first use and asks for their approvals. When there is nothing to wait for
-// it appends ChecksCompleted at once. Asking again for the same attempt of a stage changes nothing.
+// RequestChecks makes the environments on first use and asks for their approvals, and then for their exclusive locks. When there
+// is nothing to wait for it appends ChecksCompleted at once. Asking again for the same attempt of a stage changes nothing.
 func (s *Service) RequestChecks(ctx context.Context, r CheckRequest) error {
 	if len(r.Environments) > maxEnvironmentsOfStage {
 		return slipway.Limit("stage %s deploys to more than %d environments", r.Stage, maxEnvironmentsOfStage)
@@ -76,12 +80,15 @@ func (s *Service) RequestChecks(ctx context.Context, r CheckRequest) error {
 		return err
 	}
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := s.holdLocks(ctx, tx); err != nil {
+			return err
+		}
 		const insert = `
-			INSERT INTO check_requests (project, run, stage, attempt, requested_by, commit_id, state, created, completed)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0) ON CONFLICT (run, stage, attempt) DO NOTHING RETURNING id`
+			INSERT INTO check_requests (project, run, stage, attempt, requested_by, commit_id, state, created, completed, pipeline, lock_behavior)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10) ON CONFLICT (run, stage, attempt) DO NOTHING RETURNING id`
 		var id int64
 		err := tx.QueryRowContext(ctx, insert, string(r.Project), int64(r.Run), r.Stage, r.Attempt, string(requester),
-			string(r.Commit), string(Pending), db.Micros(s.clock.Now())).Scan(&id)
+			string(r.Commit), string(Pending), db.Micros(s.clock.Now()), int64(r.Pipeline), cmp.Or(r.LockBehavior, RunLatest)).Scan(&id)
 		if db.IsNoRows(err) {
 			return nil
 		}
@@ -93,12 +100,15 @@ func (s *Service) RequestChecks(ctx context.Context, r CheckRequest) error {
 				return err
 			}
 		}
+		if err := s.askLocks(ctx, tx, id, list); err != nil {
+			return err
+		}
 		return s.settleRequest(ctx, tx, id, slipway.System)
 	})
 }
 
 func (s *Service) ask(ctx context.Context, tx *db.Tx, request int64, r CheckRequest, e Environment) error {
-	check, err := approvalCheck(ctx, tx, e.ID)
+	check, err := checkOf[ApprovalCheck](ctx, tx, e.ID, approvalKind)
 	if err != nil || check == nil {
 		return err
 	}
@@ -203,7 +213,7 @@ func (s *Service) storeApproval(ctx context.Context, tx *db.Tx, a *Approval, by 
 	return s.settleRequest(ctx, tx, a.request, by)
 }
 
-// settleRequest ends a pending request once its approvals allow it, with the event that the pipeline waits for.
+// settleRequest ends a pending request once its approvals and locks allow it, with the event that the pipeline waits for.
 func (s *Service) settleRequest(ctx context.Context, tx *db.Tx, id int64, by slipway.Actor) error {
 	approvals, err := listApprovals(ctx, tx, `a.request_id = $1`, id, 0)
 	if err != nil {
@@ -217,12 +227,28 @@ func (s *Service) settleRequest(ctx context.Context, tx *db.Tx, id int64, by sli
 	if state == Pending {
 		return nil
 	}
+	if state == Approved {
+		if waits, err := s.queueForLocks(ctx, tx, id, by); err != nil || waits {
+			return err
+		}
+	}
+	return s.complete(ctx, tx, id, state, reason(approvals), by)
+}
+
+// complete ends a pending request and tells the pipeline, unless it is canceled without a reason: whoever canceled the run
+// knows.
+func (s *Service) complete(ctx context.Context, tx *db.Tx, id int64, state State, reason string, by slipway.Actor) error {
 	var project, commit string
-	p := ChecksPayload{Approved: state == Approved, Reason: reason(approvals)}
+	p := ChecksPayload{Approved: state == Approved, State: state, Reason: reason}
+	lock := lockReleased
+	if state == Approved {
+		lock = lockHeld
+	}
 	const update = `
-		UPDATE check_requests SET state = $2, completed = $3 WHERE id = $1 AND state = 'pending'
+		UPDATE check_requests SET state = $2, completed = $3, lock_state = CASE WHEN lock_state = '' THEN '' ELSE $4 END
+		WHERE id = $1 AND state = 'pending'
 		RETURNING project, run, stage, attempt, commit_id`
-	err = tx.QueryRowContext(ctx, update, id, string(state), db.Micros(s.clock.Now())).
+	err := tx.QueryRowContext(ctx, update, id, string(state), db.Micros(s.clock.Now()), lock).
 		Scan(&project, &p.Run, &p.Stage, &p.Attempt, &commit)
 	if db.IsNoRows(err) {
 		return nil // settled before: a rejection ends a request at once, the others' answers come later
@@ -230,10 +256,14 @@ func (s *Service) settleRequest(ctx context.Context, tx *db.Tx, id int64, by sli
 	if err != nil {
 		return fmt.Errorf("settle checks %d: %w", id, err)
 	}
-	if state == Cancelled {
-		return nil // whoever cancelled the run knows
+	if state == Cancelled && reason == "" {
+		return nil
 	}
 	refs := []slipway.Reference{slipway.Ref(slipway.RefCommit, commit)}
+	approvals, err := listApprovals(ctx, tx, `a.request_id = $1`, id, 0)
+	if err != nil {
+		return err
+	}
 	for _, a := range approvals {
 		refs = append(refs, slipway.Ref(slipway.RefEnvironment, a.Environment))
 	}
@@ -259,24 +289,7 @@ func reason(approvals []Approval) string {
 	return ""
 }
 
-// CancelChecks ends what is pending for a run, because the run ended.
-func (s *Service) CancelChecks(ctx context.Context, run slipway.RunID) error {
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
-		list, err := listApprovals(ctx, tx, `r.run = $1 AND a.state = 'pending'`, int64(run), 0)
-		if err != nil {
-			return err
-		}
-		for _, a := range list {
-			a.State = Cancelled
-			if err := s.storeApproval(ctx, tx, &a, slipway.System); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// Expire ends the approvals whose time is over and returns how many there were.
+// Expire ends the approvals, and the waiting for locks, whose time is over and returns how many there were.
 func (s *Service) Expire(ctx context.Context) (int, error) {
 	now := s.clock.Now()
 	due, err := listApprovals(ctx, s.db, `a.state = 'pending' AND a.expires <= $1`, db.Micros(now), 0)
@@ -295,5 +308,6 @@ func (s *Service) Expire(ctx context.Context) (int, error) {
 		}
 		ended++
 	}
-	return ended, nil
+	n, err := s.expireLocks(ctx, now)
+	return ended + n, err
 }

@@ -39,7 +39,7 @@ type ApprovalCheck struct {
 	Minimum int `json:"minimum"`
 	// RequesterMayNotApprove keeps whoever started the run from approving it.
 	RequesterMayNotApprove bool `json:"requesterMayNotApprove"`
-	// TimeoutMinutes after which a pending approval fails; 0 means 30 days, as in Azure Pipelines.
+	// TimeoutMinutes after which a pending approval ends and the stage is skipped; 0 means 30 days, as in Azure Pipelines.
 	TimeoutMinutes int    `json:"timeoutMinutes"`
 	Instructions   string `json:"instructions,omitempty"` // shown to the approvers
 }
@@ -173,7 +173,25 @@ func (s *Service) SetApproval(ctx context.Context, id slipway.EnvironmentID, che
 			return err
 		}
 	}
+	return s.setCheck(ctx, id, approvalKind, orNil(check), by, nil)
+}
+
+// orNil is nil without a type for a nil pointer.
+func orNil(c *ApprovalCheck) any {
+	if c == nil {
+		return nil
+	}
+	return c
+}
+
+// setCheck puts a check of some kind before an environment, or takes it away when settings is nil. then, unless it is nil,
+// is part of the change.
+func (s *Service) setCheck(ctx context.Context, id slipway.EnvironmentID, kind string, settings any, by slipway.Actor, then func(tx *db.Tx) error) error {
 	actor, err := json.Marshal(by)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(settings)
 	if err != nil {
 		return err
 	}
@@ -182,44 +200,44 @@ func (s *Service) SetApproval(ctx context.Context, id slipway.EnvironmentID, che
 		if err != nil {
 			return err
 		}
-		if check == nil {
+		if settings == nil {
 			const remove = `DELETE FROM environment_checks WHERE environment_id = $1 AND kind = $2`
-			_, err = tx.ExecContext(ctx, remove, int64(id), approvalKind)
+			_, err = tx.ExecContext(ctx, remove, int64(id), kind)
 		} else {
-			var settings []byte
-			if settings, err = json.Marshal(check); err != nil {
-				return err
-			}
 			const upsert = `
 				INSERT INTO environment_checks (environment_id, kind, settings, changed, changed_by) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (environment_id, kind) DO UPDATE SET settings = excluded.settings, changed = excluded.changed,
 				  changed_by = excluded.changed_by`
-			_, err = tx.ExecContext(ctx, upsert, int64(id), approvalKind, string(settings), db.Micros(s.clock.Now()), string(actor))
+			_, err = tx.ExecContext(ctx, upsert, int64(id), kind, string(text), db.Micros(s.clock.Now()), string(actor))
+		}
+		if err == nil && then != nil {
+			err = then(tx)
 		}
 		if err != nil {
-			return fmt.Errorf("set approval of environment %d: %w", id, err)
+			return fmt.Errorf("set the check %s of environment %d: %w", kind, id, err)
 		}
-		return s.changed(ctx, tx, e, by, "approval")
+		return s.changed(ctx, tx, e, by, kind)
 	})
 }
 
 // Approval returns an environment's approval check, nil when it has none.
 func (s *Service) Approval(ctx context.Context, id slipway.EnvironmentID) (*ApprovalCheck, error) {
-	return approvalCheck(ctx, s.db, id)
+	return checkOf[ApprovalCheck](ctx, s.db, id, approvalKind)
 }
 
-func approvalCheck(ctx context.Context, q db.Querier, id slipway.EnvironmentID) (*ApprovalCheck, error) {
+// checkOf reads the check of some kind of an environment, nil when it has none.
+func checkOf[T any](ctx context.Context, q db.Querier, id slipway.EnvironmentID, kind string) (*T, error) {
 	const query = `SELECT settings FROM environment_checks WHERE environment_id = $1 AND kind = $2`
-	settings, err := db.One(ctx, q, db.Value[string], query, int64(id), approvalKind)
+	settings, err := db.One(ctx, q, db.Value[string], query, int64(id), kind)
 	if db.IsNoRows(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get approval of environment %d: %w", id, err)
+		return nil, fmt.Errorf("get the check %s of environment %d: %w", kind, id, err)
 	}
-	var c ApprovalCheck
-	if err := json.Unmarshal([]byte(settings), &c); err != nil {
-		return nil, fmt.Errorf("read approval of environment %d: %w", id, err)
+	c := new(T)
+	if err := json.Unmarshal([]byte(settings), c); err != nil {
+		return nil, fmt.Errorf("read the check %s of environment %d: %w", kind, id, err)
 	}
-	return &c, nil
+	return c, nil
 }

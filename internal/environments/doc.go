@@ -10,7 +10,10 @@
 //	   │
 //	   ├──▶ rejected         one approver said no
 //	   ├──▶ timed_out        not enough said yes in time
-//	   └──▶ cancelled        the run was cancelled meanwhile
+//	   └──▶ cancelled        the run was cancelled meanwhile, or a later one overtook it at an exclusive lock
+//
+// A request whose approvals are there stays pending while it waits for the exclusive locks of its environments, in one
+// queue: waiting ──▶ held ──▶ released, when its stage is over.
 //
 // A deployment:
 //

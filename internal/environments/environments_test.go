@@ -189,7 +189,7 @@ func TestChecks(t *testing.T) {
 		ctx, w := context.Background(), setup(t, d)
 		w.request(t, 1, "dev")
 		w.request(t, 1, "dev") // at least once delivery
-		want := []environments.ChecksPayload{{Run: 1, Stage: "Deploy", Attempt: 1, Approved: true}}
+		want := []environments.ChecksPayload{{Run: 1, Stage: "Deploy", Attempt: 1, Approved: true, State: environments.Approved}}
 		if diff := cmp.Diff(want, w.checks(t)); diff != "" {
 			t.Fatalf("without a check (-want +got):\n%s", diff)
 		}
@@ -221,7 +221,7 @@ func TestChecks(t *testing.T) {
 		if _, err := w.Reject(ctx, environments.Caller{Actor: ada}, pending[2].ID, "not on a Friday"); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.CancelChecks(ctx, 5); err != nil {
+		if err := w.ReleaseChecks(ctx, 5, "Deploy", 1); err != nil {
 			t.Fatal(err)
 		}
 		w.clock.pass(10 * time.Minute)
@@ -229,9 +229,9 @@ func TestChecks(t *testing.T) {
 			t.Errorf("expire ended %d, %v; want 1", n, err)
 		}
 		want = []environments.ChecksPayload{
-			{Run: 4, Stage: "Deploy", Attempt: 1, Reason: "nobody approved the deployment to production within 10m0s"},
-			{Run: 3, Stage: "Deploy", Attempt: 1, Reason: "Ada rejected the deployment to production: not on a Friday"},
-			{Run: 2, Stage: "Deploy", Attempt: 1, Approved: true},
+			{Run: 4, Stage: "Deploy", Attempt: 1, State: environments.TimedOut, Reason: "nobody approved the deployment to production within 10m0s"},
+			{Run: 3, Stage: "Deploy", Attempt: 1, State: environments.Rejected, Reason: "Ada rejected the deployment to production: not on a Friday"},
+			{Run: 2, Stage: "Deploy", Attempt: 1, Approved: true, State: environments.Approved},
 			want[0],
 		}
 		if diff := cmp.Diff(want, w.checks(t)); diff != "" {

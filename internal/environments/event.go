@@ -22,7 +22,7 @@ const (
 // EnvironmentPayload says what of an environment changed; never a variable's value.
 type EnvironmentPayload struct {
 	Name    string `json:"name"`
-	Changed string `json:"changed,omitempty"` // "description", "variable NAME", "approval"
+	Changed string `json:"changed,omitempty"` // "description", "variable NAME", "approval", "exclusiveLock"
 }
 
 // ApprovalPayload tells of one approval.
@@ -41,6 +41,7 @@ type ChecksPayload struct {
 	Stage    string        `json:"stage"`
 	Attempt  int           `json:"attempt"`
 	Approved bool          `json:"approved"`
+	State    State         `json:"state"`            // approved, rejected, timed_out or cancelled
 	Reason   string        `json:"reason,omitempty"` // a sentence, when not approved
 }
 

@@ -37,6 +37,7 @@ type world struct {
 	project    identity.Project
 	repository repos.Repository
 	url        string // of the server
+	git        *gitserver.Server
 	writer     string // tokens
 	reader     string
 	stranger   string
@@ -81,7 +82,11 @@ func setup(t *testing.T, d *db.DB, o gitserver.Options) *world {
 	w.job, err = w.identity.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenJob, Project: w.project.ID,
 		Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "7", Name: "job 7"}})
 	must(err)
-	server := httptest.NewServer(gitserver.New(w.repos, w.identity, logger, o))
+	server := httptest.NewUnstartedServer(nil)
+	o.URL = "http://" + server.Listener.Addr().String()
+	w.git = gitserver.New(w.repos, w.identity, logger, o)
+	server.Config.Handler = w.git
+	server.Start()
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	return w

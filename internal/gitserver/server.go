@@ -2,6 +2,7 @@ package gitserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ type Options struct {
 	Processes int           // git processes that serve clients at once; 16
 	QueueTime time.Duration // how long a request waits for one of them; one minute
 	StallTime time.Duration // how long an exchange may go without a byte in either direction; five minutes
+	URL       string        // by which people reach the server over HTTP, for those who come by SSH
 	// OnPushed is called when a push is safe and its events are published, while the pusher still waits, and
 	// returns lines to show there. It may be nil and should take at most a few seconds.
 	OnPushed func(ctx context.Context, push Push) []string
@@ -42,6 +44,8 @@ type Server struct {
 	logger   *slog.Logger
 	options  Options
 	slots    chan struct{}
+	// ticketKey signs what lets users in to Git LFS who came by SSH. It is made anew at each start.
+	ticketKey [32]byte
 }
 
 // New makes the server.
@@ -58,7 +62,9 @@ func New(r *repos.Service, i *identity.Service, logger *slog.Logger, o Options) 
 	if o.StallTime == 0 {
 		o.StallTime = 5 * time.Minute
 	}
-	return &Server{repos: r, identity: i, logger: logger, options: o, slots: make(chan struct{}, o.Processes)}
+	s := &Server{repos: r, identity: i, logger: logger, options: o, slots: make(chan struct{}, o.Processes)}
+	_, _ = rand.Read(s.ticketKey[:]) // it never fails (crypto/rand)
+	return s
 }
 
 // address is what a path says.
@@ -94,6 +100,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Expires", "Fri, 01 Jan 1980 00:00:00 GMT")
 	header.Set("Pragma", "no-cache")
 	header.Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
+	if a, ok := parse(r.URL.Path); ok && strings.HasPrefix(a.rest, "info/lfs/") {
+		s.serveLFS(w, r, a)
+		return
+	}
 	err := s.serve(w, r)
 	if err == nil {
 		return
@@ -125,10 +135,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	service, advertise := a.rest, false
 	want := http.MethodPost
-	switch {
-	case strings.HasPrefix(a.rest, "info/lfs/"):
-		return slipway.Unsupported("this server has no Git LFS yet: push the files as ordinary ones")
-	case a.rest == "info/refs":
+	if a.rest == "info/refs" {
 		service, advertise, want = r.URL.Query().Get("service"), true, http.MethodGet
 	}
 	if service != uploadPack && service != receivePack {
@@ -168,25 +175,34 @@ func (s *Server) admit(r *http.Request, a address, service string) (caller, erro
 		return caller{}, err
 	}
 	// A browser's session is no credential here, and tokens made for images or telemetry open no code.
-	personal := p.Kind == slipway.ActorUser && p.Token == identity.TokenPersonal
-	if !personal && p.Token != identity.TokenJob {
+	if !personal(p) && p.Token != identity.TokenJob {
 		return caller{}, slipway.Unauthenticated("give a personal access token as the password")
 	}
+	return s.authorize(r.Context(), p, a, service)
+}
+
+func personal(p identity.Principal) bool {
+	return p.Kind == slipway.ActorUser && p.Token == identity.TokenPersonal
+}
+
+// authorize finds the repository and says whether somebody may use the service there.
+func (s *Server) authorize(ctx context.Context, p identity.Principal, a address, service string) (caller, error) {
 	c := caller{principal: p}
-	if c.project, err = s.identity.ProjectByName(r.Context(), a.project); err != nil {
+	var err error
+	if c.project, err = s.identity.ProjectByName(ctx, a.project); err != nil {
 		return caller{}, err
 	}
 	action := identity.Read
 	if service == receivePack {
 		action = identity.Contribute
-		if !personal {
+		if !personal(p) {
 			return caller{}, slipway.Forbidden("a job may read repositories but not push to them")
 		}
 	}
-	if err := s.identity.Authorize(r.Context(), p, action, c.project.ID); err != nil {
+	if err := s.identity.Authorize(ctx, p, action, c.project.ID); err != nil {
 		return caller{}, err
 	}
-	c.repository, err = s.repos.Find(r.Context(), c.project.ID, a.repository)
+	c.repository, err = s.repos.Find(ctx, c.project.ID, a.repository)
 	return c, err
 }
 
@@ -212,7 +228,7 @@ func (s *Server) advertise(w http.ResponseWriter, r *http.Request, c caller, ser
 		line := "# service=" + service + "\n"
 		x.preamble = fmt.Appendf(nil, "%04x%s0000", len(line)+4, line)
 	}
-	return x.finish(s.run(x, c, service, repos.Transport{Advertise: true, Protocol: protocol, Out: x}))
+	return x.finish(s.run(x.ctx, c, service, repos.Transport{Advertise: true, Protocol: protocol, Out: x}))
 }
 
 // exchange answers a POST of a service.
@@ -225,16 +241,16 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, c caller, serv
 	if err := x.decode(r.Header.Get("Content-Encoding")); err != nil {
 		return err
 	}
-	return x.finish(s.run(x, c, service, repos.Transport{
+	return x.finish(s.run(x.ctx, c, service, repos.Transport{
 		Protocol: r.Header.Get("Git-Protocol"), In: x.in, Out: x, MaxPack: s.options.MaxPack,
 	}))
 }
 
-func (s *Server) run(x *exchange, c caller, service string, t repos.Transport) error {
+func (s *Server) run(ctx context.Context, c caller, service string, t repos.Transport) error {
 	if service == uploadPack {
-		return s.repos.UploadPack(x.ctx, c.repository.ID, t)
+		return s.repos.UploadPack(ctx, c.repository.ID, t)
 	}
-	return s.repos.ReceivePack(x.ctx, c.repository.ID, c.principal.Actor, t, func(ctx context.Context, list []repos.Pushed) []string {
+	return s.repos.ReceivePack(ctx, c.repository.ID, c.principal.Actor, t, func(ctx context.Context, list []repos.Pushed) []string {
 		if s.options.OnPushed == nil {
 			return nil
 		}

@@ -19,16 +19,7 @@ const maxRedirects = 5
 // networks: what a name resolves to is judged when the connection is made, so that a name cannot change its mind. It uses no
 // proxy, follows up to five redirects on the same host, and keeps no connection. The caller bounds time and bodies.
 func Outbound(allowed []netip.Prefix) *http.Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
-		}
-		if !mayCall(at.Addr(), allowed) {
-			return fmt.Errorf("%s is no public address, and the administrator has not allowed its network (--call-network)", at.Addr())
-		}
-		return nil
-	}}
+	dialer := OutboundDialer(allowed)
 	return &http.Client{
 		Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true, TLSHandshakeTimeout: 10 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true},
@@ -42,6 +33,20 @@ func Outbound(allowed []netip.Prefix) *http.Client {
 			return nil
 		},
 	}
+}
+
+// OutboundDialer connects as Outbound does.
+func OutboundDialer(allowed []netip.Prefix) *net.Dialer {
+	return &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		if !mayCall(at.Addr(), allowed) {
+			return fmt.Errorf("%s is no public address, and the administrator has not allowed its network (--call-network)", at.Addr())
+		}
+		return nil
+	}}
 }
 
 func sameServer(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }

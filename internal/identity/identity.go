@@ -91,6 +91,7 @@ type TokenKind string
 const (
 	TokenPersonal TokenKind = "personal" // a user's personal access token
 	TokenJob      TokenKind = "job"      // one attempt of one job, while it runs
+	TokenPod      TokenKind = "pod"      // an agent that waits for a job; it opens nothing else
 	TokenNode     TokenKind = "node"     // a cluster's nodes, to pull images
 	TokenWorkload TokenKind = "workload" // a deployment's applications, to send telemetry
 	TokenRegistry TokenKind = "registry" // short-lived, from the registry's token endpoint
@@ -101,6 +102,7 @@ type Binding struct {
 	Run         slipway.RunID         `json:"run,omitempty"`
 	Job         slipway.JobID         `json:"job,omitempty"`
 	Commit      slipway.CommitID      `json:"commit,omitempty"`
+	Pod         int64                 `json:"pod,omitempty"` // that waits for a job
 	Environment slipway.EnvironmentID `json:"environment,omitempty"`
 	Deployment  slipway.DeploymentID  `json:"deployment,omitempty"`
 	// Scopes limit a registry token: `repository:NAME:pull,push`.

@@ -144,6 +144,18 @@ func (s *Service) RevokeSecret(ctx context.Context, secret string) error {
 	return nil
 }
 
+// RevokeBound ends all tokens of a kind that are bound to just that.
+func (s *Service) RevokeBound(ctx context.Context, kind TokenKind, b Binding) error {
+	binding, err := json.Marshal(b)
+	if err != nil {
+		return fmt.Errorf("revoke tokens: %w", err)
+	}
+	if _, err := s.db.ExecContext(ctx, `UPDATE tokens SET revoked = $1 WHERE kind = $2 AND binding = $3 AND revoked = 0`, db.Micros(s.clock.Now()), string(kind), string(binding)); err != nil {
+		return fmt.Errorf("revoke tokens: %w", err)
+	}
+	return nil
+}
+
 // AuthenticateToken returns whom the token belongs to, Unauthenticated when it is unknown, expired or revoked.
 func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Principal, error) {
 	bad := slipway.Unauthenticated("this token is unknown, expired or revoked: issue a new one")

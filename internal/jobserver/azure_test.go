@@ -52,7 +52,8 @@ steps:
       test -d "$AZURE_CONFIG_DIR" && echo "config=${AZURE_CONFIG_DIR%/*}" && az devops configure --defaults project=Shop
       az login --service-principal -u "$servicePrincipalId" -p "$servicePrincipalKey" --tenant "$tenantId" -o none
       test "$servicePrincipalKey" = "$(az account get-access-token --resource 499b84ac-1321-427f-aa17-267ca6975798 --query accessToken -o tsv)" && echo same token
-      echo "key=$servicePrincipalKey"
+      echo "key=$servicePrincipalKey id=$idToken"
+      echo "$idToken" | cut -d. -f2 | tr '_-' '/+' | base64 -d 2>/dev/null | grep -o '"sub":"[^"]*"'
       pwd
     arguments: first "second word"
     addSpnToEnvironment: true
@@ -97,7 +98,7 @@ steps:
 		}
 	}
 	temp := filepath.Join(w.executor.folder)
-	says("inline", "server=registry.test:5000 project=Shop", "args=2 first / second word", "same token", "key=***",
+	says("inline", "server=registry.test:5000 project=Shop", "args=2 first / second word", "same token", "key=*** id=***", `"sub":"p://slipway/Shop/shop"`,
 		"The connection production is not an account of Azure here: Slipway's az works on this server by the job's own token.")
 	if log := w.log(j, "inline"); !strings.Contains(log, "\nconfig="+temp) || !strings.Contains(log, "/1/s/new/folder\n") {
 		t.Errorf("folders of the step inline:\n%s", log)
@@ -332,7 +333,7 @@ jobs:
 	w.until(id, "waiting for checks", func(tl *pipelines.Timeline) bool {
 		return len(tl.Stages) == 1 && tl.Stages[0].State == schedule.Checking || tl.Run.State == pipelines.RunCompleted
 	})
-	if err := w.ChecksCompleted(t.Context(), id, "__default", 1, true); err != nil {
+	if err := w.ChecksCompleted(t.Context(), id, "__default", 1, schedule.ChecksApproved, ""); err != nil {
 		t.Fatal(err)
 	}
 	tl := w.completed(id)

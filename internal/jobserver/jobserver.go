@@ -1,12 +1,13 @@
 // Package jobserver is the door for agents: what a job's pod asks the server, over HTTP.
 //
 //	POST /_slipway/jobs/{job}/start              the work (job.Assignment); the job is running from then on
-//	POST /_slipway/jobs/{job}/logs/{step}?offset log bytes from an offset; answers the log's size (job.LogPosition)
+//	POST /_slipway/jobs/{job}/logs/{step}?offset log bytes from an offset, plain or zstd; answers the log's size (job.LogPosition)
 //	POST /_slipway/jobs/{job}/report             changed steps, outputs (job.Report)
 //	GET  /_slipway/jobs/{job}/control?seconds    waits for a cancellation (job.Control)
 //	POST /_slipway/jobs/{job}/tests              test results (job.TestRun)
 //	POST /_slipway/jobs/{job}/summaries          a page (job.Summary)
 //	POST /_slipway/jobs/{job}/coverage           code coverage (job.Coverage)
+//	PUT  /_slipway/jobs/{job}/attachments/{step}?type&name  a file
 //	PUT  /_slipway/jobs/{job}/artifacts/{name}   an artifact as a tar file
 //	GET  /_slipway/jobs/{job}/artifacts?run      the artifacts of a run of the project
 //	GET  /_slipway/jobs/{job}/artifacts/{name}?run
@@ -14,12 +15,20 @@
 //	GET  /_slipway/jobs/{job}/caches/{cache}     its contents, a tar file compressed with zstd
 //	PUT  /_slipway/jobs/{job}/caches?key         saves one (job.Cache)
 //	GET  /_slipway/jobs/{job}/securefiles?name   a secure file that a step names (job.SecureFile)
+//	GET  /_slipway/jobs/{job}/tasks/{digest}     the zip file of an uploaded task that a step is
+//	GET  /_slipway/jobs/{job}/connections?step&name a service connection that the step names (job.Connection)
+//	GET  /_slipway/jobs/{job}/vault?step         the secrets that the step AzureKeyVault takes (list of job.VaultSecret)
+//	     /_slipway/jobs/{job}/repositories/{alias}/ git's smart HTTP: a repository of another host that a checkout names
 //	POST /_slipway/jobs/{job}/deploy             applies manifests; answers lines of job.Progress
 //	POST /_slipway/jobs/{job}/kubeconfig         access to the environment's namespace (job.ClusterAccess)
+//	PUT  /_slipway/jobs/{job}/pauses/{number}    a wait at a step that failed (job.Pause)
+//	GET  /_slipway/jobs/{job}/pauses/{number}?seconds waits for a decision about it, or for somebody who wants a terminal
+//	GET  /_slipway/jobs/{job}/terminals/{id}     the shell's end of a terminal, a web socket
 //	POST /_slipway/jobs/{job}/complete           the end (job.Completion); the token is worth nothing afterwards
+//	POST /_slipway/pods/{pod}/job?seconds        waits for the job of a pod that has none (job.PodAssignment, empty for none yet)
 //	     /_slipway/builder                       the tunnel to the image builder
 //
-// A job's token is good for that job's paths alone. The package decodes, asks who calls, and calls one method.
+// A job's token is good for that job's paths alone, and that of a pod without a job for waiting. The package decodes, asks who calls, and calls one method.
 package jobserver
 
 import (
@@ -32,13 +41,13 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"time"
 
 	"slipway"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/joblog"
 	"slipway/internal/pipelines/plan"
 )
 
@@ -95,26 +104,36 @@ func New(d Deps) http.Handler {
 	s := &server{d}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request, call) error{
-		"POST /_slipway/jobs/{job}/start":           s.start,
-		"POST /_slipway/jobs/{job}/logs/{step}":     s.appendLog,
-		"POST /_slipway/jobs/{job}/report":          s.report,
-		"GET /_slipway/jobs/{job}/control":          s.control,
-		"POST /_slipway/jobs/{job}/tests":           s.tests,
-		"POST /_slipway/jobs/{job}/summaries":       s.summaries,
-		"POST /_slipway/jobs/{job}/coverage":        s.coverage,
-		"PUT /_slipway/jobs/{job}/artifacts/{name}": s.putArtifact,
-		"GET /_slipway/jobs/{job}/artifacts":        s.artifacts,
-		"GET /_slipway/jobs/{job}/artifacts/{name}": s.getArtifact,
-		"POST /_slipway/jobs/{job}/caches/find":     s.findCache,
-		"GET /_slipway/jobs/{job}/caches/{cache}":   s.getCache,
-		"PUT /_slipway/jobs/{job}/caches":           s.putCache,
-		"GET /_slipway/jobs/{job}/securefiles":      s.secureFile,
-		"POST /_slipway/jobs/{job}/deploy":          s.deploy,
-		"POST /_slipway/jobs/{job}/kubeconfig":      s.kubeconfig,
-		"POST /_slipway/jobs/{job}/complete":        s.complete,
+		"POST /_slipway/jobs/{job}/start":                          s.start,
+		"POST /_slipway/jobs/{job}/logs/{step}":                    s.appendLog,
+		"POST /_slipway/jobs/{job}/report":                         s.report,
+		"GET /_slipway/jobs/{job}/control":                         s.control,
+		"POST /_slipway/jobs/{job}/tests":                          s.tests,
+		"POST /_slipway/jobs/{job}/summaries":                      s.summaries,
+		"POST /_slipway/jobs/{job}/coverage":                       s.coverage,
+		"PUT /_slipway/jobs/{job}/attachments/{step}":              s.putAttachment,
+		"PUT /_slipway/jobs/{job}/artifacts/{name}":                s.putArtifact,
+		"GET /_slipway/jobs/{job}/artifacts":                       s.artifacts,
+		"GET /_slipway/jobs/{job}/artifacts/{name}":                s.getArtifact,
+		"POST /_slipway/jobs/{job}/caches/find":                    s.findCache,
+		"GET /_slipway/jobs/{job}/caches/{cache}":                  s.getCache,
+		"PUT /_slipway/jobs/{job}/caches":                          s.putCache,
+		"GET /_slipway/jobs/{job}/securefiles":                     s.secureFile,
+		"GET /_slipway/jobs/{job}/tasks/{digest}":                  s.task,
+		"GET /_slipway/jobs/{job}/connections":                     s.connection,
+		"GET /_slipway/jobs/{job}/vault":                           s.vault,
+		"GET /_slipway/jobs/{job}/repositories/{alias}/{rest...}":  s.repository,
+		"POST /_slipway/jobs/{job}/repositories/{alias}/{rest...}": s.repository,
+		"POST /_slipway/jobs/{job}/deploy":                         s.deploy,
+		"POST /_slipway/jobs/{job}/kubeconfig":                     s.kubeconfig,
+		"PUT /_slipway/jobs/{job}/pauses/{number}":                 s.putPause,
+		"GET /_slipway/jobs/{job}/pauses/{number}":                 s.getPause,
+		"GET /_slipway/jobs/{job}/terminals/{terminal}":            s.terminal,
+		"POST /_slipway/jobs/{job}/complete":                       s.complete,
 	} {
 		mux.Handle(pattern, httpx.JSON(d.Logger, s.forJob(h)))
 	}
+	mux.Handle("POST /_slipway/pods/{pod}/job", httpx.JSON(d.Logger, s.awaitJob))
 	mux.Handle("/_slipway/builder", httpx.JSON(d.Logger, s.builder))
 	mux.Handle("/_slipway/builder/", httpx.JSON(d.Logger, s.builder))
 	mux.Handle("/", httpx.JSON(d.Logger, func(http.ResponseWriter, *http.Request) error {
@@ -180,6 +199,10 @@ func (s *server) appendLog(w http.ResponseWriter, r *http.Request, c call) error
 	if err != nil {
 		return slipway.Invalid("offset %q is no number", r.URL.Query().Get("offset"))
 	}
+	codec, err := joblog.CodecOf(r.Header.Get("Content-Encoding"))
+	if err != nil {
+		return slipway.Invalid("%v", err)
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, job.MaxLogChunk))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -188,7 +211,7 @@ func (s *server) appendLog(w http.ResponseWriter, r *http.Request, c call) error
 		}
 		return slipway.Unavailable("the log did not arrive whole").Because(err)
 	}
-	size, err := s.Pipelines.AppendLog(r.Context(), c.id, step, offset, data)
+	size, err := s.Pipelines.AppendPacked(r.Context(), c.id, step, offset, data, codec)
 	if err != nil && !(slipway.CodeOf(err) == slipway.CodeConflict && size < offset) {
 		return err
 	}
@@ -210,8 +233,7 @@ func (s *server) report(w http.ResponseWriter, r *http.Request, c call) error {
 
 // control answers at once when there is news, and else after some seconds.
 func (s *server) control(w http.ResponseWriter, r *http.Request, c call) error {
-	seconds, _ := strconv.Atoi(r.URL.Query().Get("seconds"))
-	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(min(max(seconds, 0), 50))*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), waitTime(r))
 	defer cancel()
 	changes, end := s.Pipelines.Watch(c.principal.Binding.Run)
 	defer end()
@@ -224,14 +246,7 @@ func (s *server) control(w http.ResponseWriter, r *http.Request, c call) error {
 			httpx.WriteJSON(w, http.StatusOK, news)
 			return nil
 		}
-		// Changes by another server are found within two seconds.
-		timer := time.NewTimer(2 * time.Second)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-changes:
-		}
-		timer.Stop()
+		nextLook(ctx, changes)
 	}
 }
 

@@ -434,7 +434,7 @@ stages:
 	w.until(id, "waiting for checks", func(tl *pipelines.Timeline) bool {
 		return len(tl.Stages) == 2 && tl.Stages[1].State == schedule.Checking || tl.Run.State == pipelines.RunCompleted
 	})
-	if err := w.ChecksCompleted(context.Background(), id, "Dev", 1, true); err != nil {
+	if err := w.ChecksCompleted(context.Background(), id, "Dev", 1, schedule.ChecksApproved, ""); err != nil {
 		t.Fatal(err)
 	}
 	tl := w.completed(id)

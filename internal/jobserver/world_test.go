@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cgi"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,14 +20,18 @@ import (
 
 	"slipway"
 	"slipway/internal/agent"
+	"slipway/internal/api"
 	"slipway/internal/blob"
 	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/events"
 	"slipway/internal/identity"
+	"slipway/internal/issuer"
 	"slipway/internal/jobserver"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/joblog"
+	"slipway/internal/pipelines/mirror"
 	"slipway/internal/pipelines/variable"
 	"slipway/internal/secret"
 )
@@ -38,9 +43,17 @@ func TestMain(m *testing.M) {
 	}
 	var id int64
 	fmt.Sscan(os.Getenv("SLIPWAY_JOB"), &id)
-	err := agent.Run(context.Background(), agent.Config{URL: os.Getenv("SLIPWAY_URL"), Job: slipway.JobID(id), Token: os.Getenv("SLIPWAY_JOB_TOKEN"),
-		Folder: os.Getenv("SLIPWAY_WORKSPACE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
-	if err != nil {
+	c := agent.Config{URL: os.Getenv("SLIPWAY_URL"), Job: slipway.JobID(id), Token: os.Getenv("SLIPWAY_JOB_TOKEN"),
+		Folder: os.Getenv("SLIPWAY_WORKSPACE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	if pod := os.Getenv("SLIPWAY_POD"); pod != "" {
+		given, err := agent.Await(context.Background(), c, pod)
+		if err != nil || given.Job == 0 {
+			fmt.Fprintln(os.Stderr, "agent without a job:", err)
+			os.Exit(0)
+		}
+		c.Job, c.Token = given.Job, given.Token
+	}
+	if err := agent.Run(context.Background(), c); err != nil {
 		fmt.Fprintln(os.Stderr, "agent:", err)
 		os.Exit(1)
 	}
@@ -168,6 +181,10 @@ func (g *gitSource) Commit(_ context.Context, _ slipway.RepositoryID, commit sli
 // environments gives the variables of the environment dev.
 type environments struct{}
 
+func (environments) Waits(context.Context, slipway.RunID) (map[string]string, error) {
+	return nil, nil
+}
+
 func (environments) Variables(_ context.Context, _ slipway.ProjectID, name string) (variable.Set, error) {
 	var set variable.Set
 	set.Put("WHERE", variable.Value{Text: "in " + name})
@@ -204,7 +221,7 @@ func (d *deployer) Access(_ context.Context, one jobserver.Deployment) (job.Clus
 
 // world is a server that can be killed and started again, a repository, and an executor that outlives the server.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	folder   string
 	engine   func() *db.DB
 	address  string
@@ -214,6 +231,8 @@ type world struct {
 	deployer *deployer
 	work     string // a clone to commit in
 	pushes   int64
+	agentURL string // of the server as agents reach it
+	warm     int    // warm pods
 
 	*pipelines.Service
 	db   *db.DB
@@ -223,7 +242,7 @@ type world struct {
 	ran  chan struct{}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	folder := t.TempDir()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -231,6 +250,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, folder: folder, address: listener.Addr().String(), deployer: &deployer{}}
+	w.agentURL = "http://" + w.address
 	listener.Close()
 	w.engine = func() *db.DB {
 		d, err := db.Open(context.Background(), "sqlite:"+filepath.Join(folder, "slipway.db"))
@@ -289,14 +309,27 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	mirrors, err := mirror.Open(mirror.Options{Folder: filepath.Join(w.folder, "mirrors"), Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	signs, err := issuer.Open(ctx, w.db, w.key, clock.System{}, "http://"+w.address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	w.Service, err = pipelines.Open(ctx, pipelines.Deps{DB: w.db, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: w.key, Source: w.source,
-		Environments: environments{}, Tokens: w.id, Executor: w.executor, Logger: logger, URL: "http://" + w.address, Registry: "registry.test:5000"})
+		Environments: environments{}, Tokens: w.id, Executor: w.executor, Logger: logger, Issuer: signs, URL: w.agentURL, Registry: "registry.test:5000",
+		Warm: w.warm, Mirrors: mirrors})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/_slipway/", jobserver.New(jobserver.Deps{Pipelines: w.Service, Identity: w.id, Deployer: w.deployer, Logger: logger}))
 	mux.Handle("/git/", w.git())
+	rest := api.New(w.id, logger, "http://"+w.address)
+	rest.AddPipelines(w.Service)
+	rest.AddIssuer(signs)
+	mux.Handle("/", rest.Handler())
 	listener, err := net.Listen("tcp", w.address)
 	if err != nil {
 		w.t.Fatal(err)
@@ -477,10 +510,10 @@ func (w *world) log(j pipelines.TimelineJob, step string) string {
 		}
 		var b strings.Builder
 		for line := range strings.Lines(string(text)) {
-			if len(line) < pipelines.LogTime {
+			if len(line) < joblog.TimeLength {
 				w.t.Fatalf("log line %q has no timestamp", line)
 			}
-			b.WriteString(line[pipelines.LogTime:])
+			b.WriteString(line[joblog.TimeLength:])
 		}
 		return b.String()
 	}

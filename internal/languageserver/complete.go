@@ -102,7 +102,7 @@ func (c *completer) keys(n *node) {
 	}
 	switch v.Refers {
 	case schema.Inputs:
-		if d := taskOf(n); d != nil {
+		if d := c.s.taskOf(n); d != nil {
 			c.inputs(n, d)
 		}
 		return
@@ -204,7 +204,7 @@ func (c *completer) arguments(n *node) {
 // values offers what may stand behind a key or dash.
 func (c *completer) values(n *node, v schema.Value) {
 	if n.parent.parent != nil && n.parent.key == "inputs" {
-		if d := taskOf(n.parent); d != nil {
+		if d := c.s.taskOf(n.parent); d != nil {
 			if in := d.Input(n.key); in != nil {
 				c.inputValues(in)
 			}
@@ -244,7 +244,7 @@ func (c *completer) references(n *node, r schema.Reference) {
 	case schema.Job:
 		c.declarations(without(o.jobsAround(n), ancestor(n, "jobs")), kindModule)
 	case schema.Task:
-		for _, d := range task.Definitions() {
+		for _, d := range c.s.Tasks.Definitions() {
 			c.add(d.String(), d.String(), kindFunction, "", d.Doc)
 		}
 	case schema.Repository:

@@ -26,7 +26,7 @@ func (s *Server) diagnose() []diagnosticsParams {
 		if !ok {
 			o, relative = overlay{open: map[string]*document{unsaved: d}}, unsaved
 		}
-		for _, f := range pipelines.Of(compile.Check(compile.Input{Path: relative, Files: o})) {
+		for _, f := range pipelines.Of(compile.Check(compile.Input{Path: relative, Files: o, Tasks: s.Tasks})) {
 			file := d
 			if f.File != relative {
 				if file = o.document(f.File); file == nil {

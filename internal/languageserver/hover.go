@@ -33,7 +33,7 @@ func (s *Server) hover(d *document, line, at int) *hover {
 	doc := ""
 	switch v.Refers {
 	case schema.Task:
-		if t, err := task.Find(n.value); err == nil {
+		if t, err := s.Tasks.Find(n.value); err == nil {
 			doc = explainTask(t)
 		} else {
 			doc = err.Error()
@@ -56,7 +56,7 @@ func (s *Server) explainKey(d *document, n *node) string {
 	}
 	switch around.Refers {
 	case schema.Inputs:
-		if t := taskOf(n.parent); t != nil {
+		if t := s.taskOf(n.parent); t != nil {
 			if in := t.Input(n.key); in != nil {
 				return fmt.Sprintf("**%s**, input of %s: %s", in.Name, t, inputDoc(in))
 			}

@@ -70,7 +70,7 @@ func keyOf(n *node, v schema.Value, key string) *schema.Key {
 }
 
 // taskOf is the task whose inputs stand under a node, nil if it is not `inputs` of a task that is known.
-func taskOf(n *node) *task.Definition {
+func (s *Server) taskOf(n *node) *task.Definition {
 	if n.key != "inputs" || n.parent == nil {
 		return nil
 	}
@@ -78,7 +78,7 @@ func taskOf(n *node) *task.Definition {
 	if t == nil {
 		return nil
 	}
-	d, err := task.Find(t.value)
+	d, err := s.Tasks.Find(t.value)
 	if err != nil {
 		return nil
 	}

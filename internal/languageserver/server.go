@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
+
+	"slipway/internal/pipelines/task"
 )
 
 // Delay is how long the server waits after a change before it checks the files.
@@ -22,6 +24,9 @@ const maxDocuments = 1000
 
 // Server serves one editor.
 type Server struct {
+	// Tasks are those that files may use besides the built-in ones; they are set before Serve.
+	Tasks task.Catalog
+
 	logger *slog.Logger
 	delay  time.Duration
 	dirty  chan struct{} // holds one word when something has changed

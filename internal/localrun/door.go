@@ -17,23 +17,34 @@ import (
 
 	"slipway"
 	"slipway/internal/httpx"
+	"slipway/internal/pipelines/extension"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/joblog"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/terminal"
 )
 
 // door answers the agents of one run, as package jobserver does at a server.
 type door struct {
 	token  string
 	folder string // of the artifacts
+	tasks  map[slipway.Digest]*extension.Task
 
 	mu        sync.Mutex
 	jobs      map[slipway.JobID]*work
 	artifacts map[string]slipway.JobID // by name: who published it
+
+	decide    func(context.Context, Stopped) job.Decision
+	asking    sync.Mutex // held while somebody is asked
+	terminals terminal.Hub
 }
 
 // work is one job with its agent, as far as the agent has told.
 type work struct {
 	instance   string
 	assignment job.Assignment
+	container  *plan.Container // nil on this machine itself
+	services   []plan.Container
 	lines      func(step int, text string) // takes whole lines of the logs
 	canceled   chan struct{}               // closed when the job is to stop
 	end        chan job.Completion         // has room for one
@@ -43,6 +54,9 @@ type work struct {
 	partial map[int][]byte // ends of logs without a line's end
 	steps   map[int]job.StepRecord
 	tests   []job.TestRun
+	pause   job.Pause
+	news    chan struct{} // closed when the pause has changed
+	forget  func()        // ends the question about the pause
 	begun   bool
 	over    bool
 }
@@ -65,7 +79,13 @@ func (d *door) handler(logger *slog.Logger) http.Handler {
 		"PUT /_slipway/jobs/{job}/artifacts/{name}": d.putArtifact,
 		"GET /_slipway/jobs/{job}/artifacts":        d.listArtifacts,
 		"GET /_slipway/jobs/{job}/artifacts/{name}": d.getArtifact,
+		"GET /_slipway/jobs/{job}/tasks/{digest}":   d.task,
 		"POST /_slipway/jobs/{job}/complete":        d.complete,
+
+		"PUT /_slipway/jobs/{job}/pauses/{number}":      d.putPause,
+		"GET /_slipway/jobs/{job}/pauses/{number}":      d.getPause,
+		"GET /_slipway/jobs/{job}/terminals/{terminal}": d.attendTerminal,
+		"GET /_slipway/jobs/{job}/person":               d.openTerminal,
 	} {
 		mux.Handle(pattern, httpx.JSON(logger, d.forJob(h)))
 	}
@@ -115,6 +135,13 @@ func (d *door) appendLog(w http.ResponseWriter, r *http.Request, j *work) error 
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, job.MaxLogChunk))
 	if err != nil {
 		return slipway.Unavailable("the log did not arrive whole").Because(err)
+	}
+	codec, err := joblog.CodecOf(r.Header.Get("Content-Encoding"))
+	if err == nil {
+		data, err = joblog.Unpack(data, codec)
+	}
+	if err != nil {
+		return slipway.Invalid("%v", err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -192,6 +219,17 @@ func (d *door) summary(w http.ResponseWriter, r *http.Request, _ *work) error {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// task gives the files of a task as a zip file.
+func (d *door) task(w http.ResponseWriter, r *http.Request, _ *work) error {
+	t := d.tasks[slipway.Digest(r.PathValue("digest"))]
+	if t == nil {
+		return slipway.NotFound("there is no task %s: give its folder with --task", r.PathValue("digest"))
+	}
+	w.Header().Set("Content-Type", "application/zip")
+	_, _ = t.WriteTo(w) // a client that went away asks again
 	return nil
 }
 

@@ -317,9 +317,13 @@ jobs:
   container: alpine:3
   steps: [{script: echo no}]
 `)
+	w.options.Engine = "no-such-engine"
 	w.options.Variables.Put("token", variable.Value{Text: "hunter2hunter2", Secret: true})
 	r := w.run(t.Context())
-	w.said("bad | token ***", "bad | always reached", "##[section]Job boxed: Failed, it runs in container alpine:3: give --on-host to run it on this machine instead")
+	w.said("bad | token ***", "bad | always reached")
+	if want := "##[section]Job boxed: Failed, no-such-engine does not answer: start it, or give --on-host to run the job on this machine itself"; !strings.Contains(w.out.String(), want) {
+		t.Errorf("the log does not say %q", want)
+	}
 	if r.Result != schedule.Failed || strings.Contains(w.out.String(), "hunter2") {
 		t.Errorf("result %s\n%s", r.Result, w.out.String())
 	}

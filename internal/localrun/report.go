@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -113,7 +114,12 @@ func (w *work) report(r *JobReport) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var first, last int64
-	for _, id := range slices.Sorted(maps.Keys(w.steps)) {
+	ids := slices.Sorted(maps.Keys(w.steps))
+	slices.SortStableFunc(ids, func(a, b int) int {
+		x, y := w.steps[a], w.steps[b]
+		return cmp.Compare(x.Place(), y.Place())
+	})
+	for _, id := range ids {
 		st := w.steps[id]
 		if st.Started != 0 && (first == 0 || st.Started < first) {
 			first = st.Started

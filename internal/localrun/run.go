@@ -21,6 +21,7 @@ import (
 	"slipway/internal/agent"
 	"slipway/internal/pipelines/compile"
 	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/extension"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
@@ -36,14 +37,22 @@ type Options struct {
 	// Repositories are the working trees of resources.repositories that are here, by alias in lower case.
 	Repositories map[string]string
 	Choice       Choice
+	// Tasks are those that the file may use besides the built-in ones, by their digests; Input has their definitions.
+	Tasks map[slipway.Digest]*extension.Task
 	// Variables win over those of the file, as those that are set when a run is queued.
 	Variables variable.Set
-	// OnHost runs the jobs of containers on this machine too.
+	// OnHost runs the jobs of containers on this machine too, and starts no services.
 	OnHost bool
+	// Engine is the program that runs containers, docker or podman; empty is the first of them that answers.
+	Engine string
+	// Agent is the path of the static agent, which runs in containers.
+	Agent string
 	// Parallel is how many jobs run at once, 0 for the number of processors.
 	Parallel int
 	// Registry is the host of the registry that Docker@2 pushes to; empty is localhost:5000.
 	Registry string
+	// Decide is asked what a job does at a step that failed, about one at a time, until ctx ends; nil when jobs do not stop at failures.
+	Decide func(ctx context.Context, s Stopped) job.Decision
 	// Folder is where the run works: workspaces, artifacts, logs. It must be empty.
 	Folder string
 	// Out takes the logs and what happens, line by line.
@@ -109,7 +118,7 @@ func (r *Runner) Run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	e := &execution{Runner: r, plan: p, began: began, jobs: map[string]*work{}, ended: make(chan ended),
-		door:   &door{token: rand.Text(), folder: filepath.Join(r.options.Folder, fmt.Sprintf("artifacts-%d", r.count)), jobs: map[slipway.JobID]*work{}, artifacts: map[string]slipway.JobID{}},
+		door:   &door{token: rand.Text(), tasks: r.options.Tasks, folder: filepath.Join(r.options.Folder, fmt.Sprintf("artifacts-%d", r.count)), jobs: map[slipway.JobID]*work{}, artifacts: map[string]slipway.JobID{}, decide: r.options.Decide},
 		places: make(chan struct{}, r.options.Parallel)}
 	if e.repositories, err = r.repositories(ctx, p, snap); err != nil {
 		return nil, err
@@ -123,7 +132,7 @@ func (r *Runner) Run(ctx context.Context) (*Report, error) {
 	if err := e.listen(); err != nil {
 		return nil, err
 	}
-	defer e.server.Close()
+	defer e.close()
 	e.loop(ctx)
 	return e.report(), nil
 }
@@ -199,6 +208,7 @@ type execution struct {
 	ended        chan ended
 	jobs         map[string]*work // by instance
 	skipped      map[string]string
+	containers   containers
 
 	out sync.Mutex
 }
@@ -333,10 +343,6 @@ func (e *execution) begin(a schedule.Action) {
 			name = a.Environment.Name
 		}
 		settle(plan.InstanceID(stage.Name, j.Name, ""), schedule.Skipped, "it deploys to environment "+name+", which a run on this machine does not")
-	case j.Container != nil && !e.options.OnHost:
-		settle(a.Instance, schedule.Failed, "it runs in container "+j.Container.Image+": give --on-host to run it on this machine instead")
-	case len(j.Services) > 0 && !e.options.OnHost:
-		settle(a.Instance, schedule.Failed, "it needs the service "+j.Services[0].Alias+": start it yourself and give --on-host")
 	default:
 		e.start(a, stage, j)
 	}
@@ -354,6 +360,12 @@ func (e *execution) start(a schedule.Action, stage *plan.Stage, j *plan.Job) {
 			TimeoutInMinutes: j.TimeoutInMinutes, CancelTimeoutInMinutes: max(j.CancelTimeoutInMinutes, 1), Registry: e.options.Registry}}
 	if w.assignment.TimeoutInMinutes <= 0 {
 		w.assignment.TimeoutInMinutes = maxTimeout
+	}
+	if e.options.Decide != nil {
+		w.assignment.StopAtFailure = job.MaxStopMinutes
+	}
+	if !e.options.OnHost {
+		w.container, w.services = e.containersOf(j, a.Variables)
 	}
 	e.jobs[a.Instance] = w
 	e.door.mu.Lock()
@@ -374,8 +386,7 @@ func (e *execution) work(w *work) {
 		e.ended <- ended{w.instance, job.Completion{Result: schedule.Canceled, Reason: "canceled before it started"}}
 		return
 	}
-	err := agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry,
-		Folder: filepath.Join(e.options.Folder, fmt.Sprintf("run-%d-job-%d", e.count, w.assignment.Job)), Logger: e.options.Logger})
+	err := e.runAgent(w)
 	end := job.Completion{Result: schedule.Failed, Reason: "its agent ended without a result"}
 	select {
 	case end = <-w.end:
@@ -383,8 +394,62 @@ func (e *execution) work(w *work) {
 		if err != nil {
 			end.Reason = err.Error()
 		}
+		select {
+		case <-w.canceled:
+			end = job.Completion{Result: schedule.Canceled, Reason: "canceled before it started"}
+		default:
+		}
+		e.say("##[section]Job %s: %s, %s", title(w.instance), end.Result, end.Reason)
 	}
 	e.ended <- ended{w.instance, end}
+}
+
+// runAgent runs a job's agent, here or in the job's container, with the job's services beside it.
+func (e *execution) runAgent(w *work) error {
+	folder := filepath.Join(e.options.Folder, fmt.Sprintf("run-%d-job-%d", e.count, w.assignment.Job))
+	if w.container == nil && len(w.services) == 0 {
+		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger})
+	}
+	ctx, stop := e.whileWanted(w)
+	defer stop()
+	engine, err := e.engine(ctx)
+	if err != nil {
+		return err
+	}
+	b := &box{execution: e, engine: engine, work: w, name: engine.name(w.assignment.Job)}
+	defer b.remove()
+	if err := b.startServices(ctx); err != nil {
+		return err
+	}
+	if w.container == nil {
+		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger})
+	}
+	return b.runAgent(ctx)
+}
+
+// whileWanted is a context that ends when the job is canceled before its agent has begun, or everything is stopped.
+func (e *execution) whileWanted(w *work) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(e.options.Kill)
+	go func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.canceled:
+		}
+		w.mu.Lock()
+		begun := w.begun
+		w.mu.Unlock()
+		if !begun {
+			stop()
+		}
+	}()
+	return ctx, stop
+}
+
+// close ends the doors.
+func (e *execution) close() {
+	e.server.Close()
+	e.containers.close()
 }
 
 // title is an instance's name without what every file of jobs or steps has.

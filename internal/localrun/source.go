@@ -16,12 +16,13 @@ import (
 
 // source is a repository of its own that borrows the objects of the user's and holds the working tree as a commit.
 type source struct {
-	top    string // the working tree
-	folder string // the borrowing repository
-	branch string // full name; that of a detached head is refs/heads/HEAD
-	name   string // of the repository, for people
-	author string
-	email  string
+	top     string // the working tree
+	folder  string // the borrowing repository
+	objects string // the folder of the user's objects
+	branch  string // full name; that of a detached head is refs/heads/HEAD
+	name    string // of the repository, for people
+	author  string
+	email   string
 }
 
 // snapshot is the working tree at one moment.
@@ -72,7 +73,8 @@ func (s *source) borrow(ctx context.Context) error {
 		}
 		paths[name] = path
 	}
-	if err := os.WriteFile(filepath.Join(s.folder, "objects", "info", "alternates"), []byte(paths["objects"]+"\n"), 0o600); err != nil {
+	s.objects = paths["objects"]
+	if err := os.WriteFile(filepath.Join(s.folder, "objects", "info", "alternates"), []byte(paths["objects"]+"\n"), 0o644); err != nil {
 		return fmt.Errorf("borrow the repository's objects: %w", err)
 	}
 	for _, name := range []string{"index", "shallow", "info/exclude"} {

@@ -20,6 +20,7 @@ import (
 	"slipway/internal/insights"
 	"slipway/internal/lineage"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/schedule"
 	"slipway/internal/registry"
 	"slipway/internal/repos"
 	"slipway/internal/secret"
@@ -53,13 +54,18 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("pipelines.run_push", l.runPush, repos.EventPushed)
 	// So does a pull request, by what it would make of its target.
 	log.Subscribe("pipelines.run_pull_request", l.runPullRequest, repos.EventPullRequestCreated, repos.EventPullRequestUpdated)
+	// What its policies ask for is asked of people, builds and boards, until they let it through.
+	l.subscribeReview(log)
 	// Its run, or a stage of it, may start those of other pipelines.
 	log.Subscribe("pipelines.run_followers", l.runFollowers, pipelines.EventRunCompleted, pipelines.EventJobCompleted)
-	// 4. The image is in the registry: lineage joins it to its run and commit, below.
+	// 4. The image is in the registry: lineage joins it to its run and commit, below, and it may start runs.
+	log.Subscribe("pipelines.run_image", l.runImage, registry.EventPushed)
+	// A job's image that is pushed anew is in the pods of the next jobs.
+	log.Subscribe("pipelines.renew_warm", l.renewWarm, registry.EventPushed)
 	// 5. A stage that deploys asks its environments; their answer lets it start, and its jobs are deployments.
 	log.Subscribe("environments.request_checks", l.requestChecks, pipelines.EventStageWaiting)
 	log.Subscribe("pipelines.complete_checks", l.completeChecks, environments.ChecksCompleted)
-	log.Subscribe("environments.cancel_checks", l.cancelChecks, pipelines.EventRunCompleted)
+	log.Subscribe("environments.cancel_checks", l.releaseChecks, pipelines.EventStageOver)
 	log.Subscribe("environments.start_deployment", l.startDeployment, pipelines.EventJobStarted)
 	// 6, 7. The job applies its manifests through Deploy; when it has ended, so has the deployment.
 	log.Subscribe("environments.complete_deployment", l.completeDeployment, pipelines.EventJobCompleted)
@@ -89,6 +95,14 @@ func (l *Loop) runPush(ctx context.Context, e events.Event) error {
 	return err
 }
 
+func (l *Loop) renewWarm(ctx context.Context, e events.Event) error {
+	var push registry.Pushed
+	if err := e.Decode(&push); err != nil || push.Tag == "" {
+		return err
+	}
+	return l.Pipelines.RenewWarm(ctx, l.RegistryHost+"/"+push.Repository+":"+push.Tag)
+}
+
 // maxPulledPaths bounds the changed files of a pull request that path filters are asked about.
 const maxPulledPaths = 10_000
 
@@ -101,9 +115,8 @@ func (l *Loop) runPullRequest(ctx context.Context, e events.Event) error {
 	if err != nil || p.Status != repos.PullRequestActive || p.MergeStatus != repos.MergeSucceeded {
 		return err
 	}
-	ask := pipelines.PullRequest{ID: p.ID, Repository: p.Repository, Title: p.Title, Source: p.Source, Target: p.Target, SourceCommit: p.SourceCommit,
-		MergeRef: p.MergeRef(), MergeCommit: p.MergeCommit, Draft: p.Draft, Actor: e.Actor}
-	if ask.Paths, ask.PathsUnknown, err = l.Repos.ChangedPaths(ctx, p.Repository, p.TargetCommit, p.MergeCommit, maxPulledPaths); err != nil {
+	ask, err := l.pulled(ctx, p, e.Actor)
+	if err != nil {
 		return err
 	}
 	_, err = l.Pipelines.PullRequested(ctx, ask)
@@ -117,6 +130,24 @@ func (l *Loop) runFollowers(ctx context.Context, e events.Event) error {
 		return fmt.Errorf("read the run of event %d: %w", e.ID, err)
 	}
 	return l.Pipelines.Advanced(ctx, slipway.RunID(id))
+}
+
+// runImage starts the runs that wait for an image.
+func (l *Loop) runImage(ctx context.Context, e events.Event) error {
+	var p registry.Pushed
+	if err := e.Decode(&p); err != nil || e.Project == "" { // Slipway's own images
+		return err
+	}
+	push := pipelines.ImagePush{Event: e.ID, Project: e.Project, Repository: p.Repository, Tag: p.Tag, Digest: p.Digest, Actor: e.Actor}
+	if id, ok := e.Reference(slipway.RefRun); ok {
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil {
+			return fmt.Errorf("read the run of event %d: %w", e.ID, err)
+		}
+		push.Run = slipway.RunID(n)
+	}
+	_, err := l.Pipelines.ImagePushed(ctx, push)
+	return err
 }
 
 // linkCommits links the work items that the pushed commits' messages name.
@@ -185,7 +216,8 @@ func (l *Loop) requestChecks(ctx context.Context, e events.Event) error {
 		return err
 	}
 	return l.Environments.RequestChecks(ctx, environments.CheckRequest{Project: run.Project, ProjectName: project.Name, Run: run.ID,
-		Stage: stage.Stage, Attempt: stage.Attempt, Environments: stage.Environments, RequestedBy: run.Actor, Commit: run.Commit})
+		Stage: stage.Stage, Attempt: stage.Attempt, Environments: stage.Environments, RequestedBy: run.Actor, Commit: run.Commit,
+		Pipeline: run.Pipeline, LockBehavior: stage.LockBehavior})
 }
 
 func (l *Loop) completeChecks(ctx context.Context, e events.Event) error {
@@ -193,15 +225,21 @@ func (l *Loop) completeChecks(ctx context.Context, e events.Event) error {
 	if err := e.Decode(&checks); err != nil {
 		return err
 	}
-	return l.Pipelines.ChecksCompleted(ctx, checks.Run, checks.Stage, checks.Attempt, checks.Approved)
+	outcome, ok := map[environments.State]schedule.CheckState{environments.Approved: schedule.ChecksApproved, environments.Rejected: schedule.ChecksRejected,
+		environments.TimedOut: schedule.ChecksTimedOut, environments.Cancelled: schedule.ChecksCanceled}[checks.State]
+	if !ok {
+		return fmt.Errorf("checks of event %d came to %q", e.ID, checks.State)
+	}
+	return l.Pipelines.ChecksCompleted(ctx, checks.Run, checks.Stage, checks.Attempt, outcome, checks.Reason)
 }
 
-func (l *Loop) cancelChecks(ctx context.Context, e events.Event) error {
-	var run pipelines.RunPayload
-	if err := e.Decode(&run); err != nil {
+// releaseChecks gives the locks of a stage that is over to the next one.
+func (l *Loop) releaseChecks(ctx context.Context, e events.Event) error {
+	var stage pipelines.StagePayload
+	if err := e.Decode(&stage); err != nil {
 		return err
 	}
-	return l.Environments.CancelChecks(ctx, run.Run)
+	return l.Environments.ReleaseChecks(ctx, stage.Run, stage.Stage, stage.Attempt)
 }
 
 func (l *Loop) startDeployment(ctx context.Context, e events.Event) error {

@@ -85,20 +85,20 @@ func (s Source) Commit(ctx context.Context, id slipway.RepositoryID, commit slip
 	return pipelines.Commit{Message: c.Message, Author: c.Author.Name}, err
 }
 
-// EnvironmentVariables shows environments' variables to the deployment jobs in them.
-type EnvironmentVariables struct{ Environments *environments.Service }
+// Environments shows to pipelines the environments that they deploy to.
+type Environments struct{ *environments.Service }
 
 // Variables implements pipelines.Environments.
-func (e EnvironmentVariables) Variables(ctx context.Context, project slipway.ProjectID, environment string) (variable.Set, error) {
+func (e Environments) Variables(ctx context.Context, project slipway.ProjectID, environment string) (variable.Set, error) {
 	var set variable.Set
-	env, err := e.Environments.ByName(ctx, project, environment)
+	env, err := e.ByName(ctx, project, environment)
 	if slipway.CodeOf(err) == slipway.CodeNotFound {
 		return set, nil
 	}
 	if err != nil {
 		return set, err
 	}
-	values, err := e.Environments.Values(ctx, env.ID)
+	values, err := e.Values(ctx, env.ID)
 	if err != nil {
 		return set, err
 	}

@@ -1,8 +1,11 @@
 package pipelines
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 
 	"slipway"
 	"slipway/internal/db"
@@ -27,20 +30,19 @@ func (s *Service) change(ctx context.Context, id slipway.RunID, f func(tx *db.Tx
 	})
 }
 
-// advance records what schedule.Next decides until there is nothing more to decide. Effects outside are Run's, woken
+// advance records what schedule.After decides until there is nothing more to decide. Effects outside are Run's, woken
 // after the commit.
 func (s *Service) advance(ctx context.Context, tx *db.Tx, sit *situation) error {
 	tx.AfterCommit(func() { s.Wake(); s.changed(sit.run.ID) })
 	for range maxRounds {
-		if err := s.refresh(ctx, tx, sit); err != nil {
+		changed := sit.changed
+		sit.changed = schedule.Changed{}
+		actions := schedule.After(sit.plan, sit.facts, changed, &sit.memory)
+		if err := s.journal(ctx, tx, sit, changed, actions); err != nil {
 			return err
 		}
-		if sit.run.Result != "" {
-			return nil
-		}
-		actions := schedule.Next(sit.plan, sit.facts)
 		if len(actions) == 0 {
-			return nil
+			return s.remember(ctx, tx, sit)
 		}
 		for _, a := range actions {
 			if err := s.record(ctx, tx, sit, a); err != nil {
@@ -51,19 +53,55 @@ func (s *Service) advance(ctx context.Context, tx *db.Tx, sit *situation) error 
 	return fmt.Errorf("run %d: the scheduler does not come to rest", sit.run.ID)
 }
 
+// journal keeps what changed and what was decided then, to be replayed.
+func (s *Service) journal(ctx context.Context, tx *db.Tx, sit *situation, changed schedule.Changed, actions []schedule.Action) error {
+	e := schedule.Entry{Facts: schedule.Delta{All: changed.All, Canceled: sit.facts.Canceled, Result: sit.facts.Result,
+		Stages: map[string]schedule.StageFacts{}, Jobs: map[string]schedule.JobFacts{}}}
+	for _, name := range changed.Stages {
+		e.Facts.Stages[name] = sit.facts.Stages[name]
+	}
+	for _, id := range changed.Jobs {
+		f := sit.facts.Jobs[id]
+		f.HasLegs = len(f.Legs) > 0
+		f.Outputs, f.Legs = nil, nil
+		e.Facts.Jobs[id] = f
+	}
+	for _, a := range actions {
+		e.Actions = append(e.Actions, a.Recorded())
+	}
+	if len(e.Facts.Stages)+len(e.Facts.Jobs)+len(actions) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode decisions of run %d: %w", sit.run.ID, err)
+	}
+	const insert = `INSERT INTO pipeline_decisions (run, number, time, entry) VALUES ($1, $2, $3, $4)`
+	if _, err := tx.ExecContext(ctx, insert, int64(sit.run.ID), sit.number, db.Micros(s.clock.Now()), strings.ReplaceAll(string(text), `\u0000`, "")); err != nil {
+		return fmt.Errorf("record decisions of run %d: %w", sit.run.ID, err)
+	}
+	sit.number++
+	return nil
+}
+
 // record does one action: rows and events.
 func (s *Service) record(ctx context.Context, tx *db.Tx, sit *situation, a schedule.Action) error {
 	switch a.Kind {
 	case schedule.ActionStartChecks, schedule.ActionStartStage, schedule.ActionSkipStage, schedule.ActionCompleteStage:
 		return s.recordStage(ctx, tx, sit, a)
 	case schedule.ActionCancelJob:
-		j := sit.jobs[a.Instance]
+		j, err := sit.job(ctx, tx, a.Instance)
+		if err != nil {
+			return err
+		}
 		if j == nil {
 			return fmt.Errorf("no job %s to cancel", a.Instance)
 		}
 		j.CancelRequested = s.clock.Now()
+		sit.jobChanged(j)
 		return updateJob(ctx, tx, j)
 	case schedule.ActionCompleteRun:
+		sit.facts.Result = a.Result
 		return s.completeRun(ctx, tx, &sit.run, a.Result)
 	}
 	return s.recordJob(ctx, tx, sit, a)
@@ -81,6 +119,7 @@ func (s *Service) recordStage(ctx context.Context, tx *db.Tx, sit *situation, a 
 		payload := StagePayload{Run: sit.run.ID, Stage: a.Stage, Title: a.Stage, Attempt: st.Attempt, Groups: a.Groups}
 		if ps := sit.plan.Stage(a.Stage); ps != nil {
 			payload.Title = ps.Title()
+			payload.LockBehavior = cmp.Or(ps.LockBehavior, sit.plan.LockBehavior, "runLatest")
 		}
 		for _, e := range a.Environments {
 			payload.Environments = append(payload.Environments, e.Name)
@@ -94,12 +133,19 @@ func (s *Service) recordStage(ctx context.Context, tx *db.Tx, sit *situation, a 
 			return err
 		}
 	default:
+		asked := st.Checks != ""
 		st.State, st.Result, st.Finished = schedule.Completed, a.Result, now
 		if a.Reason != "" {
 			st.Reason = a.Reason
 		}
+		if ps := sit.plan.Stage(a.Stage); asked && ps != nil && ps.Deploys() {
+			over := StagePayload{Run: sit.run.ID, Stage: a.Stage, Title: ps.Title(), Attempt: st.Attempt}
+			if err := s.announce(ctx, tx, &sit.run, EventStageOver, slipway.System, over); err != nil {
+				return err
+			}
+		}
 	}
-	return putStage(ctx, tx, sit.run.ID, st)
+	return sit.putStage(ctx, tx, st)
 }
 
 // startRun records that the run runs.
@@ -131,7 +177,7 @@ func (s *Service) recordJob(ctx context.Context, tx *db.Tx, sit *situation, a sc
 	}
 	now := s.clock.Now()
 	j := &Job{Run: sit.run.ID, Instance: instance, Attempt: 1}
-	if old := sit.jobs[instance]; old != nil {
+	if old := sit.known[instance]; old != nil {
 		j = old
 	}
 	j.Stage, j.Name, j.StageAttempt = a.Stage, a.Job, sit.stage(a.Stage).Attempt
@@ -144,16 +190,21 @@ func (s *Service) recordJob(ctx context.Context, tx *db.Tx, sit *situation, a sc
 	switch a.Kind {
 	case schedule.ActionStartJob:
 		j.State, j.Environment, j.Queued, j.pod = schedule.Queued, a.Environment, now, podWanted
-		if !sit.plan.Agentless(instance) {
-			return s.putJob(ctx, tx, j, &a.Variables)
+		j.pool = poolOf(sit.plan, instance, a.Variables)
+		if sit.plan.Agentless(instance) {
+			j.pod = podServer
 		}
-		j.pod = podServer
 		if err := s.putJob(ctx, tx, j, &a.Variables); err != nil {
 			return err
+		}
+		sit.jobChanged(j)
+		if j.pod != podServer {
+			return nil
 		}
 		return insertAgentless(ctx, tx, j.ID)
 	case schedule.ActionExpandJob:
 		j.Legs = a.Legs
+		sit.jobChanged(j)
 		return s.putJob(ctx, tx, j, nil)
 	case schedule.ActionSkipJob, schedule.ActionFailJob:
 		j.State, j.Result, j.Reason, j.Finished = schedule.Completed, a.Result, a.Reason, now
@@ -165,6 +216,7 @@ func (s *Service) recordJob(ctx context.Context, tx *db.Tx, sit *situation, a sc
 		if err := s.putJob(ctx, tx, j, nil); err != nil {
 			return err
 		}
+		sit.jobChanged(j)
 		if a.Kind == schedule.ActionSkipJob {
 			return nil
 		}

@@ -220,11 +220,15 @@ func (s *Service) agentlessToken(ctx context.Context, w *serverWork) (string, er
 // beginAgentless records that the job runs.
 func (s *Service) beginAgentless(ctx context.Context, w *serverWork) error {
 	return s.change(ctx, w.run.ID, func(tx *db.Tx, sit *situation) error {
-		current := sit.jobs[w.job.Instance]
+		current, err := sit.job(ctx, tx, w.job.Instance)
+		if err != nil {
+			return err
+		}
 		if current == nil || current.ID != w.job.ID || current.State != schedule.Queued {
 			return slipway.Conflict("job %d is not queued", w.job.ID)
 		}
 		current.State, current.Started = schedule.Running, s.clock.Now()
+		sit.jobChanged(current)
 		if err := updateJob(ctx, tx, current); err != nil {
 			return err
 		}
@@ -361,7 +365,7 @@ func (s *Service) startServerStep(e *stepEntry, w *serverWork, row *agentlessRow
 		expires := agentless.Next(w.steps, s.agentlessFacts(w, row, steps)).Until
 		err = s.startValidation(e, w, inputs, expires)
 	case "InvokeRESTAPI":
-		err = s.startCall(e, row, inputs, next)
+		err = s.startCall(e, w, row, inputs, next)
 	default:
 		err = slipway.Unsupported("this server does not run the task %s@%d", st.Task.Name, st.Task.Major)
 	}
@@ -388,7 +392,7 @@ func (s *Service) wait(e *stepEntry, w *serverWork, row *agentlessRow, next *dec
 	due := next.Until
 	if row.call == callMade {
 		if now := s.clock.Now(); !now.Before(row.until) && !s.calls.has(w.job.ID) {
-			if err := s.lostCall(e, row, w.inputs(e.step), next); err != nil || next.Kind == agentless.End {
+			if err := s.lostCall(e, w, row, w.inputs(e.step), next); err != nil || next.Kind == agentless.End {
 				return err
 			}
 		}
@@ -443,7 +447,7 @@ func (e *stepEntry) put(lines ...string) error {
 			b = append(b, '\n')
 		}
 	}
-	_, err = extendLog(e.ctx, e.tx, e.job.ID, e.record.ID, size, b)
+	_, err = extendLog(e.ctx, e.tx, e.job.ID, e.record.ID, size, newLogPiece(b))
 	return err
 }
 

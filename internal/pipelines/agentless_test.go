@@ -21,6 +21,7 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/joblog"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/pipelines/variable"
 )
@@ -56,7 +57,7 @@ func (w *world) logOf(run slipway.RunID, instance string, step int) string {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(string(l.Data)) {
-		b.WriteString(line[pipelines.LogTime:])
+		b.WriteString(line[joblog.TimeLength:])
 	}
 	return b.String()
 }
@@ -300,7 +301,7 @@ func TestAgentlessJobsRunByThemselves(t *testing.T) {
 	w := setup(t, dbtest.SQLite(t))
 	w.reconcile()
 	run := w.push("jobs:\n- job: a\n  pool: server\n  steps: [{task: Delay@1}]\n- deployment: b\n  environment: e\n  dependsOn: a\n  strategy:\n    runOnce:\n      preDeploy:\n        pool: server\n        steps: [{task: Delay@1}]\n      deploy:\n        steps: [{bash: x}]\n")[0].ID
-	if err := w.ChecksCompleted(context.Background(), run, "__default", 1, true); err != nil {
+	if err := w.ChecksCompleted(context.Background(), run, "__default", 1, schedule.ChecksApproved, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.until(run, "__default.b.preDeploy", over)
@@ -537,7 +538,7 @@ func TestServerPoolIsKept(t *testing.T) {
 	t.Parallel()
 	w := setup(t, dbtest.SQLite(t))
 	run := w.push("pool: server\nsteps: [{task: Delay@1, inputs: {delayForMinutes: 1}}]\n")[0].ID
-	text, err := db.One(context.Background(), w.deps.DB, db.Value[string], `SELECT plan FROM pipeline_runs WHERE id = $1`, int64(run))
+	text, err := db.One(context.Background(), w.deps.DB, db.Value[string], `SELECT plan FROM pipeline_plans WHERE run = $1`, int64(run))
 	if err != nil {
 		t.Fatal(err)
 	}

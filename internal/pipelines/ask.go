@@ -62,6 +62,9 @@ func (s *Service) Preview(ctx context.Context, req QueueRequest, yaml string) (s
 	if err != nil {
 		return "", whole(err, d.Path)
 	}
+	if err := s.checkNames(ctx, s.db, d.Project, d.ID, p, vars); err != nil {
+		return "", whole(err, d.Path)
+	}
 	for _, name := range req.SkipStages {
 		if _, err := skippable(p, name); err != nil {
 			return "", err
@@ -147,7 +150,7 @@ func (s *Service) asked(ctx context.Context, req *QueueRequest) (Definition, Rep
 	if err != nil {
 		return d, repo, err
 	}
-	if err := errors.Join(checkVariables(req.Variables), checkGiven(req)); err != nil {
+	if err := errors.Join(checkVariables(req.Variables), checkGiven(req), checkStop(req)); err != nil {
 		return d, repo, err
 	}
 	if req.Commit == "" {

@@ -3,6 +3,7 @@ package pipelines
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"slipway/internal/db"
 	"slipway/internal/pipelines/agentless"
 	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/pipelines/task"
 )
@@ -69,9 +71,12 @@ func (c *calls) cancel(id slipway.JobID) {
 }
 
 // startCall records that the call is about to be made; makeCall makes it once that is committed.
-func (s *Service) startCall(e *stepEntry, row *agentlessRow, inputs map[string]string, next *decided) error {
+func (s *Service) startCall(e *stepEntry, w *serverWork, row *agentlessRow, inputs map[string]string, next *decided) error {
 	c, err := task.CallOf(inputs)
 	if err != nil {
+		return err
+	}
+	if err := s.connectCall(e, w, &c); err != nil {
 		return err
 	}
 	row.call, row.until = callMade, s.clock.Now().Add(callLease)
@@ -86,9 +91,34 @@ func (s *Service) startCall(e *stepEntry, row *agentlessRow, inputs map[string]s
 	return e.put(lines...)
 }
 
+// connectCall puts the service connection into a call that names one.
+func (s *Service) connectCall(e *stepEntry, w *serverWork, c *task.Call) error {
+	if c.Connection == "" {
+		return nil
+	}
+	if err := refuseFork(w.vars, "service connections"); err != nil {
+		return err
+	}
+	use := connectionUse{run: &w.run, job: w.job.ID, step: e.step.ID, actor: slipway.Actor{Kind: slipway.ActorJob, ID: w.job.ID.String(), Name: w.job.Instance}}
+	named := plan.Connection{Name: c.Connection}
+	if len(e.step.Connections) > 0 {
+		named = e.step.Connections[0]
+	}
+	connection, err := s.openConnectionIn(e.ctx, e.tx, c.Connection, named, use)
+	if err != nil {
+		return err
+	}
+	user, password := connection.Credentials()
+	e.mask.Add(password)
+	if user != "" && password != "" {
+		e.mask.Add(base64.StdEncoding.EncodeToString([]byte(user + ":" + password)))
+	}
+	return c.Connect(connection.URL, user, password)
+}
+
 // lostCall sees to a call whose server was killed before it had an answer. What may be repeated without harm is (RFC 9110,
 // section 9.2.2); for the others nobody knows whether they arrived, unless the called one is to tell the end anyway.
-func (s *Service) lostCall(e *stepEntry, row *agentlessRow, inputs map[string]string, next *decided) error {
+func (s *Service) lostCall(e *stepEntry, w *serverWork, row *agentlessRow, inputs map[string]string, next *decided) error {
 	c, err := task.CallOf(inputs)
 	if err != nil {
 		return err
@@ -105,7 +135,7 @@ func (s *Service) lostCall(e *stepEntry, row *agentlessRow, inputs map[string]st
 	if err := e.put("The server stopped while it called: the call is repeated."); err != nil {
 		return err
 	}
-	return s.startCall(e, row, inputs, next)
+	return s.startCall(e, w, row, inputs, next)
 }
 
 // makeCall makes a call that was recorded, in the background.

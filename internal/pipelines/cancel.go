@@ -24,22 +24,21 @@ func (s *Service) Cancel(ctx context.Context, id slipway.RunID, by slipway.Actor
 		if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET canceled = TRUE, canceled_by = $1 WHERE id = $2`, by.Name, int64(id)); err != nil {
 			return fmt.Errorf("cancel run %d: %w", id, err)
 		}
+		sit.run.Canceled, sit.run.CanceledBy, sit.facts.Canceled, sit.changed.All = true, by.Name, true, true
 		return nil
 	})
 }
 
-// ChecksCompleted records what the checks of a stage's attempt came to. Telling it again does nothing.
-func (s *Service) ChecksCompleted(ctx context.Context, id slipway.RunID, stage string, attempt int, approved bool) error {
+// ChecksCompleted records what the checks of a stage's attempt came to, and why if it is not approved. Telling it again does
+// nothing.
+func (s *Service) ChecksCompleted(ctx context.Context, id slipway.RunID, stage string, attempt int, outcome schedule.CheckState, reason string) error {
 	return s.change(ctx, id, func(tx *db.Tx, sit *situation) error {
 		st := sit.stages[stage]
 		if st == nil || st.Attempt != attempt || st.State != schedule.Checking || st.Checks != schedule.ChecksPending {
 			return nil
 		}
-		st.Checks = schedule.ChecksRejected
-		if approved {
-			st.Checks = schedule.ChecksApproved
-		}
-		return putStage(ctx, tx, id, st)
+		st.Checks, st.Reason = outcome, reason
+		return sit.putStage(ctx, tx, st)
 	})
 }
 
@@ -51,7 +50,7 @@ func (s *Service) StartStage(ctx context.Context, id slipway.RunID, stage string
 			return slipway.Invalid("stage %q is none that a person starts", stage)
 		}
 		st.Manual = true
-		return putStage(ctx, tx, id, st)
+		return sit.putStage(ctx, tx, st)
 	})
 }
 
@@ -103,7 +102,7 @@ func (s *Service) Retry(ctx context.Context, id slipway.RunID, again schedule.Ag
 // applyReset records the next attempts and opens the run again.
 func (s *Service) applyReset(ctx context.Context, tx *db.Tx, sit *situation, reset schedule.Reset, by slipway.Actor) error {
 	for name, attempt := range reset.Stages {
-		if err := putStage(ctx, tx, sit.run.ID, &Stage{Name: name, Attempt: attempt, Unwanted: sit.facts.Stages[name].Unwanted}); err != nil {
+		if err := sit.putStage(ctx, tx, &Stage{Name: name, Attempt: attempt, Unwanted: sit.facts.Stages[name].Unwanted}); err != nil {
 			return err
 		}
 	}
@@ -113,7 +112,9 @@ func (s *Service) applyReset(ctx context.Context, tx *db.Tx, sit *situation, res
 		if err := s.putJob(ctx, tx, j, nil); err != nil {
 			return err
 		}
+		sit.jobChanged(j)
 	}
+	sit.changed.All = true
 	if sit.run.State != RunCompleted {
 		return nil
 	}
@@ -121,6 +122,7 @@ func (s *Service) applyReset(ctx context.Context, tx *db.Tx, sit *situation, res
 	if _, err := tx.ExecContext(ctx, reopen, string(RunRunning), int64(sit.run.ID)); err != nil {
 		return fmt.Errorf("open run %d again: %w", sit.run.ID, err)
 	}
-	sit.run.State, sit.run.Result = RunRunning, ""
+	sit.run.State, sit.run.Result, sit.run.Canceled, sit.run.CanceledBy = RunRunning, "", false, ""
+	sit.facts.Canceled, sit.facts.Result = false, ""
 	return s.announce(ctx, tx, &sit.run, EventRunStarted, by, sit.run.payload())
 }

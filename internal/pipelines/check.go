@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
+	"slipway"
 	"slipway/internal/pipelines/compile"
 	"slipway/internal/pipelines/diagnostic"
 	"slipway/internal/pipelines/variable"
@@ -44,18 +46,33 @@ func (s *Service) Check(ctx context.Context, p Push) ([]diagnostic.Diagnostic, e
 	return list, nil
 }
 
+// checkTime bounds how long a push waits for files of other hosts.
+const checkTime = 30 * time.Second
+
 func (s *Service) check(ctx context.Context, d *Definition, repo *Repository, p Push) ([]diagnostic.Diagnostic, error) {
 	req := QueueRequest{Pipeline: d.ID, Actor: p.Actor, Ref: p.Ref, Commit: p.After, message: p.Message, reason: variable.ReasonIndividualCI}
 	_, vars, err := s.prepare(ctx, d, repo, &req)
 	if err != nil {
 		return nil, err
 	}
-	in := s.compileInput(ctx, d, repo, &req, vars)
+	reading, stop := context.WithTimeout(ctx, checkTime)
+	defer stop()
+	in := s.compileInput(reading, d, repo, &req, vars)
 	in.Pipeline = true
 	if _, err := in.Files.ReadFile(d.Path); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	list := diagnostic.Of(compile.Check(in))
+	report := compile.Check(in)
+	if report.Plan != nil {
+		err := s.checkNames(ctx, s.db, d.Project, d.ID, report.Plan, vars)
+		for _, found := range fileProblems(err, d.Path) {
+			report.Problems = append(report.Problems, slipway.Invalid("%s", found.Message).At(found.At))
+		}
+		if err != nil && len(report.Problems) == 0 {
+			return nil, err
+		}
+	}
+	list := diagnostic.Of(report)
 	return slices.DeleteFunc(list, func(f diagnostic.Diagnostic) bool {
 		return f.Severity == diagnostic.Warning && !p.PathsUnknown && !slices.Contains(p.Paths, f.File)
 	}), nil

@@ -168,6 +168,12 @@ func (s *Service) isRound(ctx context.Context, run slipway.RunID, of, pipeline s
 // pinSources chooses the runs that a new run takes artifacts from, for all of its jobs, and gives their variables.
 func (s *Service) pinSources(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, req *QueueRequest) (map[string]string, error) {
 	vars := map[string]string{}
+	if e := req.resource; e != nil && e.run != 0 { // so that pipelines which push images for one another do not run for ever
+		const insert = `INSERT INTO pipeline_run_sources (run, alias, source, triggered) VALUES ($1, $2, $3, TRUE) ON CONFLICT (run, alias) DO NOTHING`
+		if _, err := tx.ExecContext(ctx, insert, int64(run.ID), strings.ToLower(e.alias), int64(e.run)); err != nil {
+			return nil, fmt.Errorf("record what run %d takes from: %w", run.ID, err)
+		}
+	}
 	for _, r := range p.Resources.Pipelines {
 		pin := RunSource{Alias: strings.ToLower(r.Alias)}
 		if pin.Triggered = pin.Alias == req.source.Alias && req.source.Triggered; pin.Triggered {

@@ -11,7 +11,11 @@
 //	job:  queued (a pod is wanted) -> running (its agent asked for the work) -> completed (the agent said so, or is lost)
 //	pod:  wanted -> started -> to be removed -> removed
 //
-// Runs start because somebody asks (ask.go), by pushes (push.go, batch.go) and by schedules (schedules.go). What waits or is
+// What is decided is also kept as it was decided (journal), and replayed on request; which jobs get a pod next, schedule.Admit
+// decides over the queue (limits.go).
+//
+// Runs start because somebody asks (ask.go), by pushes (push.go, batch.go), by schedules (schedules.go), and for images, other
+// repositories and webhooks (resources.go, webhook.go). What waits or is
 // due are rows too, which Run looks at; whether it starts a run is decided again in the transaction that creates the run.
 //
 // The package knows no HTTP and no Kubernetes: agents come in through internal/jobserver, pods are an Executor's, for

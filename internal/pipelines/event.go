@@ -9,19 +9,36 @@ import (
 	"slipway/internal/pipelines/plan"
 )
 
-// The events of this package. The subject of all but those of secure files is the run; they refer to the pipeline, the repository
-// and the commit. The subject of a secure file's is the project.
+// The events of this package. The subject of all but those of secure files, service connections, tasks and pools is the run; they
+// refer to the pipeline, the repository and the commit. The subject of a secure file's and a service connection's is the project,
+// that of a task's the task.
 const (
 	EventRunQueued    events.Kind = "pipelines.run_queued"    // RunPayload
 	EventRunStarted   events.Kind = "pipelines.run_started"   // RunPayload
 	EventRunCompleted events.Kind = "pipelines.run_completed" // RunPayload
 	EventStageWaiting events.Kind = "pipelines.stage_waiting" // StagePayload: answer with ChecksCompleted
+	EventStageOver    events.Kind = "pipelines.stage_over"    // StagePayload, of a stage that had asked for checks
 	EventJobStarted   events.Kind = "pipelines.job_started"   // JobPayload
 	EventJobCompleted events.Kind = "pipelines.job_completed" // JobPayload
+
+	EventJobPaused      events.Kind = "pipelines.job_paused"      // PausePayload, by a job
+	EventPauseDecided   events.Kind = "pipelines.pause_decided"   // PausePayload; the actor decided
+	EventTerminalOpened events.Kind = "pipelines.terminal_opened" // TerminalPayload; the actor has it
+	EventTerminalClosed events.Kind = "pipelines.terminal_closed" // TerminalPayload
+
+	EventIdentityTokenIssued events.Kind = "pipelines.identity_token_issued" // IdentityPayload, to a job
 
 	EventSecureFileCreated   events.Kind = "pipelines.secure_file_created"  // SecureFilePayload
 	EventSecureFileDeleted   events.Kind = "pipelines.secure_file_deleted"  // SecureFilePayload
 	EventSecureFileFetched   events.Kind = "pipelines.secure_file_fetched"  // SecureFilePayload, by a job
+	EventTaskUploaded        events.Kind = "pipelines.task_uploaded"        // TaskPayload
+	EventTaskDeleted         events.Kind = "pipelines.task_deleted"         // TaskPayload
+	EventConnectionCreated   events.Kind = "pipelines.connection_created"   // ConnectionPayload
+	EventConnectionChanged   events.Kind = "pipelines.connection_changed"   // ConnectionPayload
+	EventConnectionDeleted   events.Kind = "pipelines.connection_deleted"   // ConnectionPayload
+	EventConnectionUsed      events.Kind = "pipelines.connection_used"      // ConnectionPayload, by a job
+	EventPoolChanged         events.Kind = "pipelines.pool_changed"         // PoolPayload; the subject is the user
+	EventPoolDeleted         events.Kind = "pipelines.pool_deleted"         // PoolPayload; the subject is the user
 	EventValidationRequested events.Kind = "pipelines.validation_requested" // ValidationPayload
 	EventValidationDecided   events.Kind = "pipelines.validation_decided"   // ValidationPayload; the actor decided
 )
@@ -37,7 +54,7 @@ type RunPayload struct {
 	Result   string             `json:"result,omitempty"`
 }
 
-// StagePayload is the payload of EventStageWaiting.
+// StagePayload is the payload of a stage's events; that of EventStageOver says no more than which stage.
 type StagePayload struct {
 	Run          slipway.RunID `json:"run"`
 	Stage        string        `json:"stage"`
@@ -45,6 +62,8 @@ type StagePayload struct {
 	Attempt      int           `json:"attempt"`
 	Environments []string      `json:"environments"`
 	Groups       []string      `json:"groups,omitempty"`
+	// LockBehavior is how the stage waits for exclusive locks: runLatest or sequential.
+	LockBehavior string `json:"lockBehavior,omitempty"`
 }
 
 // JobPayload is the payload of a job's events. Environment is set for deployment jobs.
@@ -70,6 +89,37 @@ type ValidationPayload struct {
 	Title      string        `json:"title"`
 	State      string        `json:"state"`
 	Comment    string        `json:"comment,omitempty"`
+}
+
+// PausePayload is the payload of the events of a job that waits at a step that failed.
+type PausePayload struct {
+	Run      slipway.RunID `json:"run"`
+	Number   string        `json:"number"`
+	Job      slipway.JobID `json:"jobID"`
+	Pause    int64         `json:"pause"`
+	Step     int           `json:"step"`
+	Title    string        `json:"title"`
+	Decision string        `json:"decision,omitempty"`
+}
+
+// TerminalPayload is the payload of a terminal's events.
+type TerminalPayload struct {
+	Run      slipway.RunID `json:"run"`
+	Number   string        `json:"number"`
+	Job      slipway.JobID `json:"jobID"`
+	Terminal int64         `json:"terminal"`
+	Step     int           `json:"step"`
+	Title    string        `json:"title,omitempty"`
+	Seconds  float64       `json:"seconds,omitempty"` // for which it was open
+	Note     string        `json:"note,omitempty"`    // why it ended
+}
+
+// IdentityPayload is the payload of EventIdentityTokenIssued.
+type IdentityPayload struct {
+	Run      slipway.RunID `json:"run"`
+	Job      slipway.JobID `json:"jobID"`
+	Subject  string        `json:"subject"`
+	Audience string        `json:"audience"`
 }
 
 // announce appends an event about the run.

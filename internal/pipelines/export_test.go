@@ -1,9 +1,16 @@
 package pipelines
 
-import "context"
+import (
+	"context"
+
+	"slipway/internal/pipelines/job"
+)
 
 // StartOwed does once what Run repeats.
 func (s *Service) StartOwed(ctx context.Context) error { return s.startOwed(ctx) }
+
+// Reconcile does once what Run repeats.
+func (s *Service) Reconcile(ctx context.Context) error { return s.reconcile(ctx) }
 
 // TrimCaches does once what Run repeats.
 func (s *Service) TrimCaches(ctx context.Context) error { return s.trimCaches(ctx) }
@@ -16,4 +23,17 @@ func (s *Service) GoOnAgentless(ctx context.Context) error {
 	err := s.goOnAgentless(ctx)
 	s.calls.wait()
 	return err
+}
+
+// OpenedForTest is a connection with its secrets.
+func OpenedForTest(s *Service, id string) job.Connection {
+	c, err := s.ConnectionByID(context.Background(), id)
+	if err != nil {
+		panic(err)
+	}
+	out, err := s.opened(context.Background(), s.db, &c)
+	if err != nil {
+		panic(err)
+	}
+	return out
 }

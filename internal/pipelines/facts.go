@@ -60,78 +60,133 @@ func putStage(ctx context.Context, tx *db.Tx, run slipway.RunID, st *Stage) erro
 	return nil
 }
 
-// situation is a run with all that has happened in it: the rows, and the facts made of them.
+// situation is a run with all that has happened in it: the rows, and the facts made of them. It belongs to one transaction, and
+// is remembered between them (see remember).
 type situation struct {
-	run    Run
-	plan   *plan.Plan
-	stages map[string]*Stage // latest attempts
-	jobs   map[string]*Job   // latest attempts, by instance
-	facts  schedule.Facts
+	run      Run
+	plan     *plan.Plan
+	stages   map[string]*Stage // latest attempts
+	known    map[string]*Job   // latest attempts, by instance: see job
+	facts    schedule.Facts
+	groups   []string // names that the plan refers to
+	memory   schedule.Memory
+	changed  schedule.Changed
+	revision int64
+	number   int // of the next entry in pipeline_decisions
 }
 
-// load reads the run's rows. On PostgreSQL it locks the run's row, so that two servers decide one after the other.
+// maxSituations bounds the runs that a server remembers.
+const maxSituations = 64
+
+// load gives the run's situation: remembered, if no other server has changed the run since, or read from its rows. On PostgreSQL it
+// locks the run's row, so that two servers decide one after the other.
 func (s *Service) load(ctx context.Context, tx *db.Tx, id slipway.RunID) (*situation, error) {
 	if tx.Engine() == db.Postgres {
 		if _, err := tx.ExecContext(ctx, `SELECT id FROM pipeline_runs WHERE id = $1 FOR UPDATE`, int64(id)); err != nil {
 			return nil, fmt.Errorf("lock run %d: %w", id, err)
 		}
 	}
-	run, err := getRun(ctx, tx, id)
+	run, revision, err := plainRun(ctx, tx, id)
 	if err != nil {
 		return nil, err
 	}
-	sit := &situation{run: run}
-	if sit.plan, err = s.plan(ctx, tx, id); err != nil {
-		return nil, err
+	s.mu.Lock()
+	sit := s.situations[id]
+	delete(s.situations, id) // a transaction that fails leaves nothing behind
+	s.mu.Unlock()
+	if sit == nil || sit.revision != revision {
+		sit = &situation{revision: revision}
+		if err := s.read(ctx, tx, sit, run); err != nil {
+			return nil, err
+		}
 	}
-	sealed, err := db.One(ctx, tx, db.Value[[]byte], `SELECT variables FROM pipeline_runs WHERE id = $1`, int64(id))
+	sit.run = run
+	sit.facts.Canceled, sit.facts.Result = run.Canceled, run.Result
+	if len(sit.groups) > 0 {
+		sit.facts.Groups, err = s.groupSets(ctx, tx, run.Project, sit.groups)
+	}
+	return sit, err
+}
+
+// remember keeps a situation for the next change once the transaction has been committed.
+func (s *Service) remember(ctx context.Context, tx *db.Tx, sit *situation) error {
+	sit.revision++
+	const upsert = `INSERT INTO pipeline_revisions (run, revision) VALUES ($1, $2) ON CONFLICT (run) DO UPDATE SET revision = excluded.revision`
+	if _, err := tx.ExecContext(ctx, upsert, int64(sit.run.ID), sit.revision); err != nil {
+		return fmt.Errorf("record revision of run %d: %w", sit.run.ID, err)
+	}
+	tx.AfterCommit(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if sit.run.Result != "" {
+			return
+		}
+		if len(s.situations) >= maxSituations {
+			clear(s.situations)
+		}
+		s.situations[sit.run.ID] = sit
+	})
+	return nil
+}
+
+// read fills a situation from the rows.
+func (s *Service) read(ctx context.Context, q db.Querier, sit *situation, run Run) error {
+	var err error
+	if sit.plan, err = s.plan(ctx, q, run.ID); err != nil {
+		return err
+	}
+	vars, err := s.runVariables(ctx, q, run.ID)
 	if err != nil {
-		return nil, fmt.Errorf("read variables of run %d: %w", id, err)
+		return err
+	}
+	sit.groups = sit.plan.Groups()
+	sit.facts = schedule.Facts{Variables: vars, Stages: map[string]schedule.StageFacts{}, Jobs: map[string]schedule.JobFacts{}}
+	sit.stages, sit.known = map[string]*Stage{}, map[string]*Job{}
+	sit.changed.All = true
+	stages, err := stagesOf(ctx, q, run.ID)
+	if err != nil {
+		return err
+	}
+	for i := range stages {
+		sit.stages[stages[i].Name] = &stages[i]
+		sit.facts.Stages[stages[i].Name] = stages[i].facts()
+	}
+	jobs, err := jobsOf(ctx, q, run.ID)
+	if err != nil {
+		return err
+	}
+	for i := range jobs {
+		sit.known[jobs[i].Instance] = &jobs[i]
+		sit.facts.Jobs[jobs[i].Instance] = jobs[i].facts()
+	}
+	sit.number, err = db.One(ctx, q, db.Value[int], `SELECT COALESCE(MAX(number), 0) + 1 FROM pipeline_decisions WHERE run = $1`, int64(run.ID))
+	if err != nil {
+		return fmt.Errorf("read decisions of run %d: %w", run.ID, err)
+	}
+	return nil
+}
+
+// runVariables opens the variables of a run.
+func (s *Service) runVariables(ctx context.Context, q db.Querier, id slipway.RunID) (variable.Set, error) {
+	sealed, err := db.One(ctx, q, db.Value[[]byte], `SELECT variables FROM pipeline_runs WHERE id = $1`, int64(id))
+	if err != nil {
+		return variable.Set{}, fmt.Errorf("read variables of run %d: %w", id, err)
 	}
 	vars, err := s.openVariables(sealed, "run")
 	if err != nil {
-		return nil, fmt.Errorf("read variables of run %d: %w", id, err)
+		return vars, fmt.Errorf("read variables of run %d: %w", id, err)
 	}
-	groups, err := s.groupSets(ctx, tx, run.Project, sit.plan.Groups())
-	if err != nil {
-		return nil, err
-	}
-	sit.facts = schedule.Facts{Variables: vars, Groups: groups}
-	return sit, s.refresh(ctx, tx, sit)
+	return vars, nil
 }
 
-// refresh reads again what changes.
-func (s *Service) refresh(ctx context.Context, tx *db.Tx, sit *situation) error {
-	run, err := getRun(ctx, tx, sit.run.ID)
-	if err != nil {
-		return err
-	}
-	sit.run = run
-	stages, err := stagesOf(ctx, tx, run.ID)
-	if err != nil {
-		return err
-	}
-	jobs, err := jobsOf(ctx, tx, run.ID)
-	if err != nil {
-		return err
-	}
-	f := &sit.facts
-	f.Canceled, f.Result = run.Canceled, run.Result
-	f.Stages, f.Jobs = map[string]schedule.StageFacts{}, map[string]schedule.JobFacts{}
-	sit.stages, sit.jobs = map[string]*Stage{}, map[string]*Job{}
-	for i := range stages {
-		st := &stages[i]
-		sit.stages[st.Name] = st
-		f.Stages[st.Name] = schedule.StageFacts{Attempt: st.Attempt, State: st.State, Result: st.Result, Checks: st.Checks,
-			Started: st.Manual, Unwanted: st.Unwanted, AfterCancel: st.AfterCancel, Reason: st.Reason}
-	}
-	for i := range jobs {
-		j := &jobs[i]
-		sit.jobs[j.Instance] = j
-		f.Jobs[j.Instance] = schedule.JobFacts{Attempt: j.Attempt, State: j.State, Result: j.Result, CancelRequested: !j.CancelRequested.IsZero(),
-			Outputs: j.Outputs, Legs: j.Legs, Reason: j.Reason}
-	}
-	return nil
+func (st *Stage) facts() schedule.StageFacts {
+	return schedule.StageFacts{Attempt: st.Attempt, State: st.State, Result: st.Result, Checks: st.Checks,
+		Started: st.Manual, Unwanted: st.Unwanted, AfterCancel: st.AfterCancel, Reason: st.Reason}
+}
+
+func (j *Job) facts() schedule.JobFacts {
+	return schedule.JobFacts{Attempt: j.Attempt, State: j.State, Result: j.Result, CancelRequested: !j.CancelRequested.IsZero(),
+		Outputs: j.Outputs, Legs: j.Legs, Reason: j.Reason}
 }
 
 // stage is the latest attempt of a stage, made when there is none.
@@ -142,6 +197,35 @@ func (sit *situation) stage(name string) *Stage {
 	st := &Stage{Name: name, Attempt: 1}
 	sit.stages[name] = st
 	return st
+}
+
+// job reads the latest attempt of an instance, whose row changes between decisions too; nil if there is none.
+func (sit *situation) job(ctx context.Context, tx *db.Tx, instance string) (*Job, error) {
+	known := sit.known[instance]
+	if known == nil {
+		return nil, nil
+	}
+	fresh, err := getJob(ctx, tx, known.ID)
+	if err != nil {
+		return nil, err
+	}
+	sit.known[instance] = &fresh
+	return &fresh, nil
+}
+
+// putStage records a stage's attempt, and that it has changed.
+func (sit *situation) putStage(ctx context.Context, tx *db.Tx, st *Stage) error {
+	sit.stages[st.Name] = st
+	sit.facts.Stages[st.Name] = st.facts()
+	sit.changed.Stages = append(sit.changed.Stages, st.Name)
+	return putStage(ctx, tx, sit.run.ID, st)
+}
+
+// jobChanged makes what was recorded of a job known to the scheduler.
+func (sit *situation) jobChanged(j *Job) {
+	sit.known[j.Instance] = j
+	sit.facts.Jobs[j.Instance] = j.facts()
+	sit.changed.Jobs = append(sit.changed.Jobs, j.Instance)
 }
 
 // groupSets opens the variable groups of those names that exist.

@@ -1,6 +1,7 @@
 package pipelines
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,9 +34,12 @@ type Job struct {
 	Queued          time.Time
 	Started         time.Time
 	Finished        time.Time
-	Heard           time.Time // last word of its agent
+	Heard           time.Time // last word of its agent, or before it when its pod was asked for
 
-	pod podState
+	pod     podState
+	podName string // "" for the one that follows from the job
+	lost    int    // pods that were lost before the first step
+	pool    string // by which limits count it
 }
 
 // podState is how far a job's pod is; the numbers are stored.
@@ -51,21 +55,21 @@ const (
 )
 
 // PodName is the name of the job's pod.
-func (j *Job) PodName() string { return PodName(j.Run, j.ID) }
+func (j *Job) PodName() string { return cmp.Or(j.podName, PodName(j.Run, j.ID)) }
 
-// PodName is the name of the pod of one attempt of a job: a DNS label.
+// PodName is the name of the first pod of one attempt of a job that gets no warm one: a DNS label.
 func PodName(run slipway.RunID, job slipway.JobID) string {
 	return fmt.Sprintf("run-%d-job-%d", run, job)
 }
 
 const jobColumns = `id, run, instance, stage, name, attempt, stage_attempt, state, result, cancel_requested, reason, outputs, legs, environment,
-	pod, pod_note, queued, started, finished, heard`
+	pod, pod_note, queued, started, finished, heard, pod_name, lost, pool`
 
 func scanJob(row interface{ Scan(...any) error }, j *Job) error {
 	var outputs, legs, environment string
 	var canceled, queued, started, finished, heard int64
 	err := row.Scan((*int64)(&j.ID), (*int64)(&j.Run), &j.Instance, &j.Stage, &j.Name, &j.Attempt, &j.StageAttempt, (*string)(&j.State),
-		(*string)(&j.Result), &canceled, &j.Reason, &outputs, &legs, &environment, (*int)(&j.pod), &j.PodNote, &queued, &started, &finished, &heard)
+		(*string)(&j.Result), &canceled, &j.Reason, &outputs, &legs, &environment, (*int)(&j.pod), &j.PodNote, &queued, &started, &finished, &heard, &j.podName, &j.lost, &j.pool)
 	if err != nil {
 		return err
 	}
@@ -112,14 +116,14 @@ func (s *Service) putJob(ctx context.Context, tx *db.Tx, j *Job, vars *variable.
 	}
 	const upsert = `
 		INSERT INTO pipeline_jobs (run, instance, stage, name, attempt, stage_attempt, state, result, cancel_requested, reason, outputs, legs,
-			environment, variables, pod, pod_note, queued, started, finished, heard)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13, $14, '', $15, $16, $17, 0)
+			environment, variables, pod, pod_note, queued, started, finished, heard, pool)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13, $14, '', $15, $16, $17, 0, $18)
 		ON CONFLICT (run, instance, attempt) DO UPDATE SET stage_attempt = excluded.stage_attempt, state = excluded.state, result = excluded.result,
 			reason = excluded.reason, outputs = excluded.outputs, legs = excluded.legs, environment = excluded.environment,
-			variables = excluded.variables, pod = excluded.pod, queued = excluded.queued, started = excluded.started, finished = excluded.finished
+			variables = excluded.variables, pod = excluded.pod, pool = excluded.pool, queued = excluded.queued, started = excluded.started, finished = excluded.finished
 		RETURNING id`
 	err = tx.QueryRowContext(ctx, upsert, int64(j.Run), j.Instance, j.Stage, j.Name, j.Attempt, j.StageAttempt, string(j.State), string(j.Result),
-		j.Reason, outputs, legs, environment, sealed, int(j.pod), db.Micros(j.Queued), db.Micros(j.Started), db.Micros(j.Finished)).Scan((*int64)(&j.ID))
+		j.Reason, outputs, legs, environment, sealed, int(j.pod), db.Micros(j.Queued), db.Micros(j.Started), db.Micros(j.Finished), j.pool).Scan((*int64)(&j.ID))
 	if err != nil {
 		return fmt.Errorf("record job %s of run %d: %w", j.Instance, j.Run, err)
 	}

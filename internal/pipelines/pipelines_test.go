@@ -3,6 +3,7 @@ package pipelines_test
 import (
 	"archive/tar"
 	"bytes"
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,19 +34,27 @@ import (
 
 // source is a repository whose file a test chooses: one of all commits, or those of files.
 type source struct {
-	text  string
-	files map[slipway.CommitID]string
-	tips  map[string]slipway.CommitID // of branches, when there are others than main
-	other string                      // the file other.yml of all commits
+	text    string
+	files   map[slipway.CommitID]string
+	tips    map[string]slipway.CommitID     // of branches, when there are others than main
+	other   string                          // the file other.yml of all commits
+	project slipway.ProjectID               // "" is p
+	names   map[slipway.RepositoryID]string // of repositories that can be found by them
+	empty   slipway.RepositoryID            // has no file
 }
 
 const commit = slipway.CommitID("2222222222222222222222222222222222222222")
 
 func (s *source) Repository(_ context.Context, id slipway.RepositoryID) (pipelines.Repository, error) {
-	return pipelines.Repository{ID: id, Project: "p", ProjectName: "Shop", Name: "shop", DefaultBranch: "refs/heads/main", URL: "http://slipway/Shop/_git/shop"}, nil
+	return pipelines.Repository{ID: id, Project: stdcmp.Or(s.project, "p"), ProjectName: "Shop", Name: stdcmp.Or(s.names[id], "shop"), DefaultBranch: "refs/heads/main", URL: "http://slipway/Shop/_git/shop"}, nil
 }
 
-func (s *source) FindRepository(context.Context, slipway.ProjectID, string) (pipelines.Repository, error) {
+func (s *source) FindRepository(ctx context.Context, _ slipway.ProjectID, name string) (pipelines.Repository, error) {
+	for id, known := range s.names {
+		if known == name {
+			return s.Repository(ctx, id)
+		}
+	}
 	return pipelines.Repository{}, slipway.NotFound("there is none")
 }
 
@@ -67,7 +76,10 @@ func (s *source) Resolve(_ context.Context, _ slipway.RepositoryID, ref string) 
 	return "", slipway.NotFound("there is no %s", ref)
 }
 
-func (s *source) ReadFile(_ context.Context, _ slipway.RepositoryID, at slipway.CommitID, path string, _ int64) ([]byte, error) {
+func (s *source) ReadFile(_ context.Context, id slipway.RepositoryID, at slipway.CommitID, path string, _ int64) ([]byte, error) {
+	if s.empty != "" && id == s.empty {
+		return nil, slipway.NotFound("there is no %s", path)
+	}
 	if text, ok := s.files[at]; ok && path == pipelines.DefaultPath {
 		return []byte(text), nil
 	}
@@ -128,12 +140,16 @@ func (c *cluster) Inspect(_ context.Context, name string) (pipelines.PodStatus, 
 
 type noEnvironments struct{}
 
+func (noEnvironments) Waits(context.Context, slipway.RunID) (map[string]string, error) {
+	return map[string]string{"Ship": "waits for an approval of environment shop"}, nil
+}
+
 func (noEnvironments) Variables(context.Context, slipway.ProjectID, string) (variable.Set, error) {
 	return variable.Of(map[string]string{"REPLICAS": "3"}), nil
 }
 
 type world struct {
-	*testing.T
+	testing.TB
 	*pipelines.Service
 	source  *source
 	cluster *cluster
@@ -152,13 +168,13 @@ func (w *world) restart() {
 	}
 }
 
-func setup(t *testing.T, d *db.DB) *world {
+func setup(t testing.TB, d *db.DB) *world {
 	t.Helper()
 	return setupAt(t, d, clock.System{})
 }
 
 // setupAt is setup with a clock that the test moves.
-func setupAt(t *testing.T, d *db.DB, now clock.Clock) *world {
+func setupAt(t testing.TB, d *db.DB, now clock.Clock) *world {
 	t.Helper()
 	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
 	log, err := events.Open(ctx, d, clock.System{}, logger)
@@ -177,7 +193,7 @@ func setupAt(t *testing.T, d *db.DB, now clock.Clock) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, source: &source{}, log: log, cluster: &cluster{pods: map[string]pipelines.Pod{}, status: map[string]pipelines.PodStatus{}, began: make(chan string, 10)}}
+	w := &world{TB: t, source: &source{}, log: log, cluster: &cluster{pods: map[string]pipelines.Pod{}, status: map[string]pipelines.PodStatus{}, began: make(chan string, 10)}}
 	w.people = id
 	w.deps = pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: now, Secrets: box, Source: w.source, Environments: noEnvironments{},
 		Tokens: id, Executor: w.cluster, Logger: logger, URL: "http://slipway", Registry: "localhost:8080"}
@@ -324,7 +340,7 @@ func TestLifeOfARun(t *testing.T) {
 			t.Errorf("%d stages wait for checks", n)
 		}
 		for range 2 { // told twice
-			if err := w.ChecksCompleted(ctx, id, "Ship", 1, true); err != nil {
+			if err := w.ChecksCompleted(ctx, id, "Ship", 1, schedule.ChecksApproved, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -337,7 +353,7 @@ func TestLifeOfARun(t *testing.T) {
 			t.Errorf("result %s", got)
 		}
 		want := map[events.Kind]int{pipelines.EventRunQueued: 1, pipelines.EventRunStarted: 1, pipelines.EventRunCompleted: 1, pipelines.EventStageWaiting: 1,
-			pipelines.EventJobStarted: 2, pipelines.EventJobCompleted: 2}
+			pipelines.EventStageOver: 1, pipelines.EventJobStarted: 2, pipelines.EventJobCompleted: 2}
 		if diff := cmp.Diff(want, w.kinds()); diff != "" {
 			t.Errorf("events: %s", diff)
 		}
@@ -356,7 +372,7 @@ func TestRejectRetryCancel(t *testing.T) {
 		}
 		id := w.push(twoStages)[0].ID
 		w.do(id, "Build.make", job.Completion{Result: schedule.Succeeded})
-		if err := w.ChecksCompleted(ctx, id, "Ship", 1, false); err != nil {
+		if err := w.ChecksCompleted(ctx, id, "Ship", 1, schedule.ChecksRejected, "Ada rejected it"); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.result(id); got != schedule.Failed {
@@ -369,7 +385,7 @@ func TestRejectRetryCancel(t *testing.T) {
 			t.Errorf("after the retry the checks were asked for %d times, want 2", n)
 		}
 		// An answer to the checks of the attempt before says nothing about this one.
-		if err := w.ChecksCompleted(ctx, id, "Ship", 1, true); err != nil {
+		if err := w.ChecksCompleted(ctx, id, "Ship", 1, schedule.ChecksApproved, ""); err != nil {
 			t.Fatal(err)
 		}
 		if j := w.timeline(id)["Ship.go.deploy"]; j.State == schedule.Queued {

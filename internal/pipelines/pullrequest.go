@@ -86,6 +86,32 @@ func (s *Service) pullRequested(ctx context.Context, d Definition, p PullRequest
 	return run, true, s.supersede(ctx, triggers.PullRequest, run, p.Actor)
 }
 
+// ValidatePullRequest queues the run by which a branch policy validates a pull request, whatever the file's `pr` section says. again
+// tells it from earlier ones of the same source; without it the run is the one that the section started, if it did. Runs of
+// what the source was before are canceled.
+func (s *Service) ValidatePullRequest(ctx context.Context, id slipway.PipelineID, p PullRequest, again string) (Run, error) {
+	d, err := s.Definition(ctx, id)
+	if err != nil {
+		return Run{}, err
+	}
+	switch {
+	case d.Repository != p.Repository:
+		return Run{}, slipway.Invalid("pipeline %q is of another repository and cannot validate the pull request", d.Name)
+	case d.Disabled:
+		return Run{}, slipway.Invalid("pipeline %q is disabled", d.Name)
+	}
+	cause := fmt.Sprintf("pullrequest/%d/%s/%d", p.ID, p.SourceCommit, d.ID)
+	if again != "" {
+		cause += "/" + again
+	}
+	run, err := s.queue(ctx, d, QueueRequest{Pipeline: d.ID, Actor: p.Actor, Ref: p.MergeRef, Commit: p.MergeCommit, message: p.Title,
+		reason: variable.ReasonPullRequest, pullRequest: &p, cause: cause})
+	if err != nil {
+		return Run{}, err
+	}
+	return run, s.supersede(ctx, plan.PullRequest{}, run, p.Actor)
+}
+
 // supersede cancels the older runs of the run's pull request.
 func (s *Service) supersede(ctx context.Context, t plan.PullRequest, run Run, by slipway.Actor) error {
 	if t.KeepRunning {

@@ -32,7 +32,7 @@ type Push struct {
 
 // Pushed starts the runs that a push triggers, by the files of the pushed commit, and keeps the schedules of the branch. A
 // repository without pipelines whose commit has an azure-pipelines.yml gets one. A file that is broken gives a run that has
-// failed and says where. With trigger.batch a push may wait for the run under way: Run starts what waits.
+// failed and says where. Pipelines of other repositories that name this one as a resource may start too. With trigger.batch a push may wait for the run under way: Run starts what waits.
 func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
 	if p.After.IsZero() {
 		return nil, s.deleted(ctx, p)
@@ -44,10 +44,11 @@ func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	elsewhere, elsewhereErr := s.pushedElsewhere(ctx, p)
 	if len(definitions) == 0 {
 		if _, err := s.Source.ReadFile(ctx, p.Repository, p.After, DefaultPath, maxFile); err != nil {
 			if slipway.CodeOf(err) == slipway.CodeNotFound {
-				return nil, nil
+				return elsewhere, elsewhereErr
 			}
 			return nil, err
 		}
@@ -61,8 +62,7 @@ func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
 		}
 		definitions = []Definition{d}
 	}
-	var runs []Run
-	var errs []error
+	runs, errs := elsewhere, []error{elsewhereErr}
 	for _, d := range definitions {
 		run, started, err := s.pushed(ctx, d, p)
 		if err != nil {

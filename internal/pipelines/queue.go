@@ -14,6 +14,7 @@ import (
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/task"
 	"slipway/internal/pipelines/variable"
 )
 
@@ -34,16 +35,23 @@ type QueueRequest struct {
 	Variables variable.Set
 	// SkipStages are left out, by their names in any case.
 	SkipStages []string
+	// StopMinutes is for how long in all each job waits for a person at steps that failed, 0 for not at all. Deployment jobs never do.
+	StopMinutes int
 
 	reason  string
 	message string // of the commit, if known
+	tasks   task.Catalog
 	cause   string // unique, of an automatic run
 	// schedule is the one that starts the run.
 	schedule Schedule
 	// source is the run of another pipeline that starts the run.
 	source RunSource
+	// resource is what happened to a resource that starts the run; nil for another reason.
+	resource *resourceEvent
 	// pullRequest is the one that starts the run; nil for another reason.
 	pullRequest *PullRequest
+	// foreign are the commits of repositories of other hosts, by alias, as far as they are known.
+	foreign map[string]slipway.CommitID
 	// claim is asked in the transaction that creates a run; claimed is told of it, or of the run of the same cause that is
 	// there already. Both may be nil.
 	claim   func(ctx context.Context, tx *db.Tx) error
@@ -74,6 +82,19 @@ func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Ru
 			return Run{}, err
 		}
 	}
+	if p != nil {
+		if err := s.pinForeign(ctx, &d, &req, p, &vars); err != nil {
+			if run.Problems = fileProblems(err, d.Path); req.reason == variable.ReasonManual || len(run.Problems) == 0 {
+				return Run{}, err
+			}
+			p = nil
+		}
+	}
+	if req.resource != nil {
+		for name, text := range req.resource.vars {
+			vars.Put(name, variable.Value{Text: text, ReadOnly: true})
+		}
+	}
 	return run, s.create(ctx, &run, p, vars, req)
 }
 
@@ -81,6 +102,9 @@ func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Ru
 // reads these variables. A repository that is not there has none.
 func (s *Service) pinRepositories(ctx context.Context, d *Definition, p *plan.Plan, vars *variable.Set) error {
 	for _, r := range p.Resources.Repositories {
+		if r.Foreign() {
+			continue // pinForeign does
+		}
 		other, err := s.Source.FindRepository(ctx, d.Project, r.Name)
 		var commit slipway.CommitID
 		if err == nil {
@@ -108,6 +132,9 @@ func (s *Service) prepare(ctx context.Context, d *Definition, repo *Repository, 
 		req.Ref = "refs/heads/" + req.Ref
 	}
 	var err error
+	if req.tasks, err = s.catalog(ctx); err != nil {
+		return Run{}, variable.Set{}, err
+	}
 	if req.Commit == "" {
 		if req.Commit, err = s.Source.Resolve(ctx, repo.ID, req.Ref); err != nil {
 			return Run{}, variable.Set{}, field(err, FieldRef)
@@ -134,11 +161,17 @@ func (s *Service) prepare(ctx context.Context, d *Definition, repo *Repository, 
 
 func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Repository, req *QueueRequest, vars variable.Set) compile.Input {
 	in := compile.Input{
-		Path: d.Path, Files: commitFiles{ctx, s.Source, repo.ID, req.Commit}, Parameters: req.Parameters, Variables: map[string]string{},
+		Path: d.Path, Files: commitFiles{ctx, s.Source, repo.ID, req.Commit}, Parameters: req.Parameters, Variables: map[string]string{}, Tasks: req.tasks,
 		Repository: func(r plan.Repository) (compile.Files, error) {
+			if r.Foreign() {
+				return s.foreignFiles(ctx, d, req, &r, vars)
+			}
 			other, err := s.Source.FindRepository(ctx, d.Project, r.Name)
 			if err != nil {
 				return nil, err
+			}
+			if req.resource.is(plan.ResourceRepository, r.Alias) {
+				return commitFiles{ctx, s.Source, other.ID, req.resource.commit}, nil
 			}
 			ref := r.Ref
 			if ref == "" {
@@ -150,6 +183,25 @@ func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Reposit
 			}
 			return commitFiles{ctx, s.Source, other.ID, commit}, nil
 		},
+	}
+	if pools, err := s.poolSet(ctx, s.db); err != nil {
+		s.Logger.Error("the pools cannot be read: demands are compared when jobs start", "error", err)
+	} else {
+		in.Pools = func(name string) (map[string]string, bool) {
+			p := pools.named(name)
+			if p == nil {
+				return nil, false
+			}
+			return p.capabilities(), true
+		}
+		in.Images = func(name string) bool {
+			p := pools.named(name)
+			return s.Images[strings.ToLower(name)] != "" || p != nil && p.Image != ""
+		}
+	}
+	in.Registry = s.Registry
+	if req.resource != nil && req.resource.kind == plan.ResourceWebhook {
+		in.Webhook, in.Payload = req.resource.alias, req.resource.payload
 	}
 	for _, name := range vars.Names() {
 		in.Variables[name] = vars.Text(name)
@@ -259,6 +311,9 @@ func (s *Service) create(ctx context.Context, run *Run, p *plan.Plan, vars varia
 		if err := s.insertRun(ctx, tx, run, p, req); err != nil {
 			return err
 		}
+		if err := putStop(ctx, tx, run.ID, req.StopMinutes); err != nil {
+			return err
+		}
 		if req.claimed != nil {
 			if err := req.claimed(ctx, tx, run.ID); err != nil {
 				return err
@@ -284,25 +339,26 @@ func (s *Service) insertRun(ctx context.Context, tx *db.Tx, run *Run, p *plan.Pl
 		}
 		texts[i] = string(b)
 	}
-	text := ""
-	if p != nil {
-		b, err := p.Encode()
-		if err != nil {
-			return err
-		}
-		text = string(b)
-	}
 	var cause any
 	if req.cause != "" {
 		cause = req.cause
 	}
 	const insert = `
-		INSERT INTO pipeline_runs (project, pipeline, number, title, reason, repository, ref, commit_id, actor, parameters, plan, variables,
+		INSERT INTO pipeline_runs (project, pipeline, number, title, reason, repository, ref, commit_id, actor, parameters, variables,
 			problems, tags, state, result, canceled, canceled_by, queued, started, finished, cause, schedule, schedule_name)
-		VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', FALSE, '', $15, 0, 0, $16, $17, $18) RETURNING id`
-	return tx.QueryRowContext(ctx, insert, string(run.Project), int64(run.Pipeline), run.Title, run.Reason, string(run.Repository), run.Ref,
-		string(run.Commit), texts[0], texts[1], text, []byte{}, texts[2], texts[3], string(run.State), db.Micros(run.Queued), cause,
+		VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '', FALSE, '', $14, 0, 0, $15, $16, $17) RETURNING id`
+	err := tx.QueryRowContext(ctx, insert, string(run.Project), int64(run.Pipeline), run.Title, run.Reason, string(run.Repository), run.Ref,
+		string(run.Commit), texts[0], texts[1], []byte{}, texts[2], texts[3], string(run.State), db.Micros(run.Queued), cause,
 		run.Schedule, run.ScheduleName).Scan((*int64)(&run.ID))
+	if err != nil || p == nil {
+		return err
+	}
+	text, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO pipeline_plans (run, plan) VALUES ($1, $2)`, int64(run.ID), string(text))
+	return err
 }
 
 // createBroken completes a run whose file cannot be compiled.
@@ -350,6 +406,12 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
 	resolved, err := s.resolve(ctx, tx, run, p, vars, req.Variables)
+	if err == nil {
+		err = s.checkNames(ctx, tx, run.Project, run.Pipeline, p, resolved)
+	}
+	if err == nil {
+		err = s.recordForeign(ctx, tx, run, p)
+	}
 	if slipway.CodeOf(err) == slipway.CodeInvalid && req.reason != variable.ReasonManual {
 		run.Problems = fileProblems(err, p.File)
 		return s.createBroken(ctx, tx, run)
@@ -371,15 +433,6 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 	if err := updateRun(ctx, tx, run); err != nil {
 		return err
 	}
-	for _, name := range req.SkipStages {
-		st, err := skippable(p, name)
-		if err != nil {
-			return err
-		}
-		if err := putStage(ctx, tx, run.ID, &Stage{Name: st.Name, Attempt: 1, Unwanted: true}); err != nil {
-			return err
-		}
-	}
 	if err := s.announce(ctx, tx, run, EventRunQueued, run.Actor, run.payload()); err != nil {
 		return err
 	}
@@ -387,9 +440,18 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 	if err != nil {
 		return err
 	}
+	for _, name := range req.SkipStages {
+		st, err := skippable(p, name)
+		if err != nil {
+			return err
+		}
+		if err := sit.putStage(ctx, tx, &Stage{Name: st.Name, Attempt: 1, Unwanted: true}); err != nil {
+			return err
+		}
+	}
 	if err := s.advance(ctx, tx, sit); err != nil {
 		return err
 	}
-	*run = sit.run
-	return nil
+	*run, err = getRun(ctx, tx, run.ID)
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,7 @@ const (
 	reconcileInterval = 2 * time.Second
 	// heardResolution is how exactly the last word of an agent is recorded.
 	heardResolution = 15 * time.Second
-	// startPatience is how long a job waits for its pod to be created and its agent to call.
+	// startPatience is how long a job waits for its pod to be created and its agent to call, once it is its turn.
 	startPatience = 30 * time.Minute
 	// goneGrace is how long a job may look lost before it is: its last report may be on its way.
 	goneGrace = 5 * time.Second
@@ -64,42 +65,40 @@ func (s *Service) repeat(ctx context.Context, interval time.Duration, wake <-cha
 
 // startOwed starts the runs that nobody asks for: what runs or time made due.
 func (s *Service) startOwed(ctx context.Context) error {
-	return errors.Join(s.readBranches(ctx), s.startBatches(ctx), s.startScheduled(ctx))
+	return errors.Join(s.readBranches(ctx), s.startBatches(ctx), s.startScheduled(ctx), s.startCalled(ctx))
 }
 
 // reconcile looks at every job whose pod is not settled. One job's trouble does not hold up the others.
 func (s *Service) reconcile(ctx context.Context) error {
-	jobs, err := db.List(ctx, s.db, scanJob, `SELECT `+jobColumns+` FROM pipeline_jobs WHERE pod IN (1, 2, 3) ORDER BY id LIMIT 1000`)
+	jobs, err := db.List(ctx, s.db, scanJob, `SELECT `+jobColumns+` FROM pipeline_jobs WHERE pod IN (2, 3) ORDER BY id LIMIT 10000`)
 	if err != nil {
 		return fmt.Errorf("list jobs with pods: %w", err)
 	}
-	started := 0
-	for i := range jobs {
-		if jobs[i].pod == podStarted {
-			started++
-		}
+	canceled, err := db.List(ctx, s.db, scanJob, `SELECT `+jobColumns+` FROM pipeline_jobs WHERE pod = 1 AND cancel_requested <> 0 ORDER BY id LIMIT 1000`)
+	if err != nil {
+		return fmt.Errorf("list canceled jobs: %w", err)
+	}
+	for i := range canceled {
+		s.look(ctx, &canceled[i], func(ctx context.Context, j *Job) error {
+			return s.finish(ctx, j, job.Completion{Result: schedule.Canceled, Reason: "canceled before it started"})
+		})
 	}
 	for i := range jobs {
-		j := &jobs[i]
-		var err error
-		switch j.pod {
-		case podWanted:
-			if !j.CancelRequested.IsZero() {
-				err = s.finish(ctx, j, job.Completion{Result: schedule.Canceled, Reason: "canceled before it started"})
-			} else if started < s.Limit {
-				started++
-				err = s.start(ctx, j)
-			}
+		switch j := &jobs[i]; j.pod {
 		case podStarted:
-			err = s.inspect(ctx, j)
+			s.look(ctx, j, s.inspect)
 		case podUnwanted:
-			err = s.remove(ctx, j)
-		}
-		if err != nil && ctx.Err() == nil {
-			s.Logger.Warn("a job's pod needs another look", "run", j.Run, "job", j.ID, "pod", j.PodName(), "error", err)
+			s.look(ctx, j, s.remove)
 		}
 	}
-	return nil
+	return errors.Join(s.admit(ctx), s.reconcileWarm(ctx))
+}
+
+// look does something about one job's pod. What goes wrong is tried again with the next look.
+func (s *Service) look(ctx context.Context, j *Job, do func(ctx context.Context, j *Job) error) {
+	if err := do(ctx, j); err != nil && ctx.Err() == nil {
+		s.Logger.Warn("a job's pod needs another look", "run", j.Run, "job", j.ID, "pod", j.PodName(), "error", err)
+	}
 }
 
 // setPod records how far a job's pod is, unless the job has gone on meanwhile.
@@ -114,21 +113,35 @@ func (s *Service) setPod(ctx context.Context, j *Job, to podState, note string) 
 	return nil
 }
 
-// start gives the job a token and a pod.
+// start gives the job a warm pod, or a token and a pod of its own.
 func (s *Service) start(ctx context.Context, j *Job) error {
-	pod, err := s.pod(ctx, j)
+	if j.Heard.IsZero() {
+		j.Heard = s.clock.Now()
+		if _, err := s.db.ExecContext(ctx, `UPDATE pipeline_jobs SET heard = $1 WHERE id = $2 AND heard = 0`, db.Micros(j.Heard), int64(j.ID)); err != nil {
+			return fmt.Errorf("record pod of job %d: %w", j.ID, err)
+		}
+	}
+	wanted, err := s.pod(ctx, j)
+	if err == nil && wanted.mayBeWarm() {
+		if taken, takeErr := s.takeWarm(ctx, j, s.likeness(&wanted.common)); takeErr != nil || taken {
+			return errors.Join(takeErr, s.usedPool(ctx, wanted.pool, &wanted.common))
+		}
+	}
 	if err == nil {
-		err = s.Executor.Start(ctx, pod)
+		wanted.Token, err = s.jobToken(ctx, wanted.run, wanted.instance, j.ID, wanted.Deadline)
+	}
+	if err == nil {
+		err = s.Executor.Start(ctx, wanted.Pod)
 	}
 	switch code := slipway.CodeOf(err); {
 	case err == nil:
-		if _, err := s.db.ExecContext(ctx, `UPDATE pipeline_jobs SET heard = $1 WHERE id = $2 AND heard = 0`, db.Micros(s.clock.Now()), int64(j.ID)); err != nil {
-			return fmt.Errorf("record pod of job %d: %w", j.ID, err)
+		if wanted.mayBeWarm() {
+			err = s.usedPool(ctx, wanted.pool, &wanted.common)
 		}
-		return s.setPod(ctx, j, podStarted, "")
+		return errors.Join(err, s.setPod(ctx, j, podStarted, ""))
 	case code == slipway.CodeInvalid || code == slipway.CodeUnsupported || code == slipway.CodeNotFound:
 		return s.finish(ctx, j, job.Completion{Result: schedule.Failed, Reason: err.Error()})
-	case s.clock.Now().Sub(j.Queued) > startPatience:
+	case s.clock.Now().Sub(j.Heard) > startPatience:
 		return s.finish(ctx, j, job.Completion{Result: schedule.Failed, Reason: fmt.Sprintf("no pod could be started within %v: %v", startPatience, err)})
 	}
 	if noteErr := s.setPod(ctx, j, podWanted, "waiting for the cluster"); noteErr != nil {
@@ -137,43 +150,88 @@ func (s *Service) start(ctx context.Context, j *Job) error {
 	return fmt.Errorf("start pod: %w", err)
 }
 
+// wantedPod is the pod that a job needs, still without its token.
+type wantedPod struct {
+	Pod
+	common   Pod // what a warm pod in its place is like
+	pool     *Pool
+	run      *Run
+	instance *plan.Instance
+}
+
+// mayBeWarm reports a job that asks for nothing that a warm pod has not.
+func (w *wantedPod) mayBeWarm() bool {
+	return w.instance.Job.Container == nil && len(w.Services) == 0 && w.Deadline+warmAge <= warmLife
+}
+
+// deadlineOf bounds the life of a job's pod.
+func deadlineOf(j *plan.Job) time.Duration {
+	return time.Duration(timeoutOf(j)+max(j.CancelTimeoutInMinutes, 1))*time.Minute + startPatience + stopGrace
+}
+
 // pod makes the pod of a job.
-func (s *Service) pod(ctx context.Context, j *Job) (Pod, error) {
-	run, err := s.Get(ctx, j.Run)
+func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
+	run, _, err := plainRun(ctx, s.db, j.Run)
 	if err != nil {
-		return Pod{}, err
+		return nil, err
 	}
 	p, err := s.plan(ctx, s.db, j.Run)
 	if err != nil {
-		return Pod{}, err
+		return nil, err
 	}
 	i, err := s.instanceOf(ctx, p, j)
 	if err != nil {
-		return Pod{}, err
+		return nil, err
 	}
 	vars, err := s.jobVariables(ctx, &run, j)
 	if err != nil {
-		return Pod{}, err
+		return nil, err
 	}
-	pod := Pod{Name: j.PodName(), Project: run.Project, Run: run.ID, Job: j.ID, Title: i.Title(), Env: map[string]string{}}
-	if pod.Image, err = s.image(p, &i, vars); err != nil {
-		return Pod{}, err
+	pool, err := s.poolOf(ctx, i.Pool(), vars)
+	if err != nil {
+		return nil, err
 	}
+	image, err := s.image(p, &i, pool, vars)
+	if err != nil {
+		return nil, err
+	}
+	common := s.commonPod(run.Project, image, pool)
+	pod := common
+	pod.Env = maps.Clone(common.Env)
+	pod.Name, pod.Run, pod.Job, pod.Title, pod.Deadline = j.PodName(), run.ID, j.ID, i.Title(), deadlineOf(i.Job)
+	logins := imageLogins{s, ctx, &run, j.ID, vars, &pod}
 	if i.Job.Container != nil {
 		c := p.ContainerOf(*i.Job.Container, vars.Expand)
-		pod.User = c.User
-		for name, value := range c.Env {
-			pod.Env[name] = value
+		if pod.Image, err = logins.image(&c); err != nil {
+			return nil, err
 		}
+		pod.User = c.User
+		own := maps.Clone(c.Env)
+		maps.Copy(own, pod.Env)
+		pod.Env = own
 	}
 	for _, c := range i.Job.Services {
 		c = p.ContainerOf(c, vars.Expand)
+		if c.Image, err = logins.image(&c); err != nil {
+			return nil, err
+		}
 		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: c.Image, Env: c.Env, User: c.User})
 	}
-	pod.Deadline = time.Duration(timeoutOf(i.Job)+max(i.Job.CancelTimeoutInMinutes, 1))*time.Minute + startPatience + stopGrace
-	pod.Env["SLIPWAY_URL"], pod.Env["SLIPWAY_JOB"], pod.Env["SLIPWAY_REGISTRY"] = s.URL, j.ID.String(), s.Registry
-	pod.Token, err = s.jobToken(ctx, &run, &i, j.ID, pod.Deadline)
-	return pod, err
+	stop, err := s.stops(ctx, j)
+	if err == nil {
+		err = s.untouched(ctx, j)
+	}
+	if err != nil {
+		return nil, err
+	}
+	pod.Deadline += time.Duration(stop) * time.Minute
+	pod.Env["SLIPWAY_JOB"] = j.ID.String()
+	return &wantedPod{Pod: pod, common: common, pool: pool, run: &run, instance: &i}, nil
+}
+
+// jobBinding is to what a job's token is bound.
+func jobBinding(run *Run, id slipway.JobID) identity.Binding {
+	return identity.Binding{Run: run.ID, Job: id, Commit: run.Commit}
 }
 
 // jobToken issues the token of one attempt of a job.
@@ -181,7 +239,7 @@ func (s *Service) jobToken(ctx context.Context, run *Run, i *plan.Instance, id s
 	token, err := s.Tokens.IssueToken(ctx, identity.TokenRequest{
 		Kind: identity.TokenJob, Project: run.Project, Life: life,
 		Actor:   slipway.Actor{Kind: slipway.ActorJob, ID: id.String(), Name: run.PipelineName + " " + run.Number + ", " + i.Title()},
-		Binding: identity.Binding{Run: run.ID, Job: id, Commit: run.Commit},
+		Binding: jobBinding(run, id),
 	})
 	if err != nil {
 		return "", fmt.Errorf("issue the job's token: %w", err)
@@ -190,9 +248,12 @@ func (s *Service) jobToken(ctx context.Context, run *Run, i *plan.Instance, id s
 }
 
 // image chooses the image of a job: its container, else what its pool maps to.
-func (s *Service) image(p *plan.Plan, i *plan.Instance, vars variable.Set) (string, error) {
+func (s *Service) image(p *plan.Plan, i *plan.Instance, own *Pool, vars variable.Set) (string, error) {
 	if c := i.Job.Container; c != nil {
 		return p.ContainerOf(*c, vars.Expand).Image, nil
+	}
+	if own.Image != "" {
+		return own.Image, nil
 	}
 	pool := i.Pool()
 	name := strings.ToLower(vars.Expand(pool.Image))
@@ -201,6 +262,9 @@ func (s *Service) image(p *plan.Plan, i *plan.Instance, vars variable.Set) (stri
 	}
 	if image, ok := s.Images[name]; ok {
 		return image, nil
+	}
+	if own.Name != DefaultPool {
+		return s.Registry + "/slipway/job:latest", nil // somebody has made a pool of that name
 	}
 	if strings.HasPrefix(name, "windows") || strings.HasPrefix(name, "macos") || strings.HasPrefix(name, "vs20") {
 		return "", slipway.Unsupported("no pool of this installation runs %q: jobs run on Linux; use an ubuntu image or a container", name)
@@ -223,7 +287,7 @@ func (s *Service) inspect(ctx context.Context, j *Job) error {
 	case PodRunning:
 		return nil
 	case PodBroken:
-		return s.finish(ctx, j, s.lost(j, status.Note))
+		return s.lose(ctx, j, status)
 	}
 	// Absent or ended: its agent's last report may have arrived since the row was read, or be on its way.
 	fresh, err := s.Job(ctx, j.ID)
@@ -233,14 +297,13 @@ func (s *Service) inspect(ctx context.Context, j *Job) error {
 	if since := s.goneSince(j); s.clock.Now().Sub(since) < goneGrace {
 		return nil
 	}
-	note := status.Note
-	if note == "" {
-		note = "its pod ended before the agent had reported the end of the job"
+	if status.Note == "" {
+		status.Note = "its pod ended before the agent had reported the end of the job"
 	}
 	if status.Phase == PodAbsent {
-		note = "its pod is gone: it was deleted, or its node was lost"
+		status.Note, status.Lost = "its pod is gone: it was deleted, or its node was lost", true
 	}
-	return s.finish(ctx, j, s.lost(j, note))
+	return s.lose(ctx, j, status)
 }
 
 // goneSince is the first time in this process that the job's pod was not there.
@@ -254,14 +317,6 @@ func (s *Service) goneSince(j *Job) time.Time {
 		s.gone[j.ID] = s.clock.Now()
 	}
 	return s.gone[j.ID]
-}
-
-// lost is the end of a job whose agent is gone; one that was asked to cancel is canceled.
-func (s *Service) lost(j *Job, note string) job.Completion {
-	if !j.CancelRequested.IsZero() {
-		return job.Completion{Result: schedule.Canceled, Reason: note}
-	}
-	return job.Completion{Result: schedule.Failed, Reason: note}
 }
 
 // overdue ends jobs that neither their agents nor their cancellation ended in time.
@@ -290,7 +345,8 @@ func (s *Service) overdue(ctx context.Context, j *Job) (bool, job.Completion) {
 	if !j.CancelRequested.IsZero() && now.Sub(j.CancelRequested) > cancel+stopGrace {
 		return true, job.Completion{Result: schedule.Canceled, Reason: fmt.Sprintf("the job did not stop within %d minutes of its cancellation", cancelTimeout)}
 	}
-	if now.Sub(j.Started) > time.Duration(timeout)*time.Minute+cancel+stopGrace {
+	stop, err := s.stops(ctx, j)
+	if err == nil && now.Sub(j.Started) > time.Duration(timeout+stop)*time.Minute+cancel+stopGrace {
 		return true, job.Completion{Result: schedule.Failed, Reason: fmt.Sprintf("the job ran longer than its limit of %d minutes", timeout)}
 	}
 	return false, job.Completion{}

@@ -3,6 +3,7 @@ package pipelines
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -38,11 +39,15 @@ func (s *Service) Assign(ctx context.Context, id slipway.JobID) (job.Assignment,
 	if j.State != schedule.Running {
 		err = s.change(ctx, j.Run, func(tx *db.Tx, sit *situation) error {
 			now := s.clock.Now()
-			current := sit.jobs[j.Instance]
+			current, err := sit.job(ctx, tx, j.Instance)
+			if err != nil {
+				return err
+			}
 			if current == nil || current.ID != id || current.State == schedule.Completed {
 				return slipway.Conflict("job %d is over", id)
 			}
 			current.State, current.Started, current.Heard, current.PodNote = schedule.Running, now, now, ""
+			sit.jobChanged(current)
 			if err := updateJob(ctx, tx, current); err != nil {
 				return err
 			}
@@ -57,7 +62,7 @@ func (s *Service) Assign(ctx context.Context, id slipway.JobID) (job.Assignment,
 }
 
 func (s *Service) assignment(ctx context.Context, j *Job) (job.Assignment, error) {
-	run, err := s.Get(ctx, j.Run)
+	run, _, err := plainRun(ctx, s.db, j.Run)
 	if err != nil {
 		return job.Assignment{}, err
 	}
@@ -78,6 +83,9 @@ func (s *Service) assignment(ctx context.Context, j *Job) (job.Assignment, error
 		Attempt: j.Attempt, Steps: i.Steps(), Variables: vars, Repositories: map[string]job.Repository{}, Workspace: i.Job.Workspace,
 		TimeoutInMinutes: timeoutOf(i.Job), CancelTimeoutInMinutes: max(i.Job.CancelTimeoutInMinutes, 1),
 		Environment: j.Environment, Registry: s.Registry, ToolMirrors: s.ToolMirrors,
+	}
+	if a.StopAtFailure, err = s.stops(ctx, j); err != nil {
+		return a, err
 	}
 	return a, s.addResources(ctx, &a, &run, p)
 }
@@ -119,6 +127,9 @@ func (s *Service) jobVariables(ctx context.Context, run *Run, j *Job) (variable.
 	}
 	vars.PutText(variable.BuildBuildNumber, run.Number) // a job before this one may have changed it
 	vars.PutText(variable.SystemJobID, j.ID.String())
+	if s.Issuer != nil {
+		vars.PutText(variable.SystemOIDCRequestURI, fmt.Sprintf("%s/%s/_apis/distributedtask/hubs/build/plans/%d/jobs/%d/oidctoken", s.URL, run.Project, run.ID, j.ID))
+	}
 	if j.Environment == nil {
 		return vars, nil
 	}
@@ -148,6 +159,14 @@ func (s *Service) addResources(ctx context.Context, a *job.Assignment, run *Run,
 		if !usesRepository(a.Steps, r.Alias) {
 			continue
 		}
+		if r.Foreign() {
+			repository, err := s.foreignRepository(ctx, a, run, &r)
+			if err != nil {
+				return err
+			}
+			a.Repositories[strings.ToLower(r.Alias)] = repository
+			continue
+		}
 		repo, err := s.Source.FindRepository(ctx, run.Project, r.Name)
 		if err != nil {
 			return err
@@ -156,8 +175,10 @@ func (s *Service) addResources(ctx context.Context, a *job.Assignment, run *Run,
 		if ref == "" {
 			ref = repo.DefaultBranch
 		}
-		commit, err := s.Source.Resolve(ctx, repo.ID, ref)
-		if err != nil {
+		var commit slipway.CommitID
+		if pushed := a.Variables.Text(plan.RepositoryVariable(r.Alias, "ref")); pushed != "" { // the push that started the run
+			ref, commit = pushed, slipway.CommitID(a.Variables.Text(plan.RepositoryVariable(r.Alias, "version")))
+		} else if commit, err = s.Source.Resolve(ctx, repo.ID, ref); err != nil {
 			return err
 		}
 		a.Repositories[strings.ToLower(r.Alias)] = job.Repository{Name: repo.Name, URL: repo.URL, Ref: ref, Commit: commit}
@@ -191,7 +212,7 @@ func resolvePipeline(ctx context.Context, q db.Querier, project slipway.ProjectI
 		ref = "refs/heads/" + ref
 	}
 	const query = `WHERE d.project = $1 AND d.name_key = $2 AND r.state = $3 AND ($4 = '' OR r.ref = $4) AND ($5 = '' OR r.number = $5) ORDER BY r.id DESC LIMIT 200`
-	runs, err := db.List(ctx, q, scanRun, `SELECT `+runColumns+runTables+query, string(project), strings.ToLower(r.Source), string(RunCompleted), ref, r.Version)
+	runs, err := db.List(ctx, q, scanRun, `SELECT `+runColumns+`, FALSE`+runTables+query, string(project), strings.ToLower(r.Source), string(RunCompleted), ref, r.Version)
 	if err != nil {
 		return 0, fmt.Errorf("find a run of pipeline %q: %w", r.Source, err)
 	}
@@ -352,7 +373,10 @@ func (s *Service) Complete(ctx context.Context, id slipway.JobID, c job.Completi
 // finish records the end of a job and lets the scheduler go on. A job that is over already stays as it is.
 func (s *Service) finish(ctx context.Context, j *Job, c job.Completion) error {
 	return s.change(ctx, j.Run, func(tx *db.Tx, sit *situation) error {
-		current := sit.jobs[j.Instance]
+		current, err := sit.job(ctx, tx, j.Instance)
+		if err != nil {
+			return err
+		}
 		if current == nil || current.ID != j.ID || current.State == schedule.Completed {
 			return nil
 		}
@@ -370,10 +394,11 @@ func (s *Service) finish(ctx context.Context, j *Job, c job.Completion) error {
 		if current.pod == podServer {
 			current.pod = podNone
 		}
+		sit.jobChanged(current)
 		if err := updateJob(ctx, tx, current); err != nil {
 			return err
 		}
-		if err := endSteps(ctx, tx, current); err != nil {
+		if err := errors.Join(endSteps(ctx, tx, current), endPauses(ctx, tx, current)); err != nil {
 			return err
 		}
 		return s.announceJob(ctx, tx, &sit.run, current, EventJobCompleted)

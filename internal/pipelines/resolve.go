@@ -38,7 +38,7 @@ func (s *Service) resolve(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan
 	if err != nil {
 		return set, err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET plan = $1 WHERE id = $2`, string(text), int64(run.ID)); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_plans SET plan = $1 WHERE run = $2`, string(text), int64(run.ID)); err != nil {
 		return set, fmt.Errorf("store the plan of run %d: %w", run.ID, err)
 	}
 	return set, nil

@@ -62,8 +62,10 @@ func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
 
 const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
 	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished,
-	r.schedule, r.schedule_name,
-	r.state = 'running' AND (EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
+	r.schedule, r.schedule_name`
+
+// runWaiting is Run.Waiting.
+const runWaiting = `, r.state = 'running' AND (EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
 		AND NOT EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'running')
 		OR EXISTS (SELECT 1 FROM pipeline_validations v WHERE v.run = r.id AND v.state = 'pending')
 		AND NOT EXISTS (SELECT 1 FROM pipeline_jobs j WHERE j.run = r.id AND j.state IN ('queued', 'running')
@@ -103,7 +105,7 @@ func decodeColumns(columns ...column) error {
 }
 
 func getRun(ctx context.Context, q db.Querier, id slipway.RunID) (Run, error) {
-	r, err := db.One(ctx, q, scanRun, `SELECT `+runColumns+runTables+`WHERE r.id = $1`, int64(id))
+	r, err := db.One(ctx, q, scanRun, `SELECT `+runColumns+runWaiting+runTables+`WHERE r.id = $1`, int64(id))
 	if db.IsNoRows(err) {
 		return r, slipway.NotFound("there is no run %d", id)
 	}
@@ -112,6 +114,28 @@ func getRun(ctx context.Context, q db.Querier, id slipway.RunID) (Run, error) {
 	}
 	return r, nil
 }
+
+// plainRun is a run without Waiting, for what is asked of every job, and its revision.
+func plainRun(ctx context.Context, q db.Querier, id slipway.RunID) (r Run, revision int64, err error) {
+	const columns = `SELECT ` + runColumns + `, FALSE, COALESCE((SELECT v.revision FROM pipeline_revisions v WHERE v.run = r.id), 0)`
+	err = scanRun(oneMore{q.QueryRowContext(ctx, columns+runTables+`WHERE r.id = $1`, int64(id)), &revision}, &r)
+	if db.IsNoRows(err) {
+		return r, 0, slipway.NotFound("there is no run %d", id)
+	}
+	if err != nil {
+		return r, 0, fmt.Errorf("get run %d: %w", id, err)
+	}
+	return r, revision, nil
+}
+
+// oneMore is a row with a column behind those that are scanned.
+type oneMore struct {
+	row  interface{ Scan(...any) error }
+	last any
+}
+
+// Scan implements the scanner of a row.
+func (o oneMore) Scan(into ...any) error { return o.row.Scan(append(into, o.last)...) }
 
 // Get returns one run.
 func (s *Service) Get(ctx context.Context, id slipway.RunID) (Run, error) {
@@ -150,7 +174,7 @@ func (s *Service) List(ctx context.Context, f RunFilter) ([]Run, error) {
 	add(f.Before != 0, "r.id < $%d", int64(f.Before))
 	add(true, "r.id > $%d", int64(0))
 	args = append(args, f.Limit)
-	list, err := db.List(ctx, s.db, scanRun, `SELECT `+runColumns+runTables+`WHERE `+strings.Join(where, " AND ")+
+	list, err := db.List(ctx, s.db, scanRun, `SELECT `+runColumns+runWaiting+runTables+`WHERE `+strings.Join(where, " AND ")+
 		fmt.Sprintf(` ORDER BY r.id DESC LIMIT $%d`, len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)

@@ -49,7 +49,7 @@ func (s *Service) Schedules(ctx context.Context, id slipway.PipelineID) ([]Sched
 }
 
 // readTriggers keeps the schedules of the file of a branch, as the push of that number left it, and of the default branch
-// the pipelines whose runs start this one. A push that is older than the one before changes nothing. A file whose triggers
+// the pipelines and other resources that start this one. A push that is older than the one before changes nothing. A file whose triggers
 // cannot be read leaves them as they are: runs fail and say why.
 func (s *Service) readTriggers(ctx context.Context, d Definition, ref string, event int64, data []byte) error {
 	t, err := compile.Triggers(d.Path, data)
@@ -70,13 +70,21 @@ func (s *Service) keepTriggers(ctx context.Context, d Definition, ref string, ev
 			wanted = append(wanted, one)
 		}
 	}
-	return s.putTriggers(ctx, d.ID, ref, event, wanted, t.Pipelines, ref == repo.DefaultBranch)
+	return s.putTriggers(ctx, d.ID, ref, event, wanted, func(ctx context.Context, tx *db.Tx) error {
+		if ref != repo.DefaultBranch {
+			return nil
+		}
+		if err := putSources(ctx, tx, d.ID, t.Pipelines); err != nil {
+			return err
+		}
+		return s.putResources(ctx, tx, d.ID, repo.ProjectName, t.Resources)
+	})
 }
 
-// putTriggers replaces the schedules of a branch, and if it is the default branch the pipelines whose runs start this one. A
-// schedule that is as before keeps its time, and the runs that it started.
+// putTriggers replaces the schedules of a branch, and does also with it. A schedule that is as before keeps its time, and the
+// runs that it started.
 func (s *Service) putTriggers(ctx context.Context, pipeline slipway.PipelineID, ref string, event int64, wanted []plan.Schedule,
-	sources []plan.Pipeline, isDefault bool) error {
+	also func(ctx context.Context, tx *db.Tx) error) error {
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		// The row is locked until the commit, so that pushes of a branch come one after the other.
 		const upsert = `
@@ -88,10 +96,8 @@ func (s *Service) putTriggers(ctx context.Context, pipeline slipway.PipelineID, 
 		} else if err != nil {
 			return err
 		}
-		if isDefault {
-			if err := putSources(ctx, tx, pipeline, sources); err != nil {
-				return err
-			}
+		if err := also(ctx, tx); err != nil {
+			return err
 		}
 		old, err := db.List(ctx, tx, scanSchedule, `SELECT `+scheduleColumns+` FROM pipeline_schedules WHERE pipeline = $1 AND ref = $2 ORDER BY id LIMIT $3`,
 			int64(pipeline), ref, maxSchedules)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 	"slipway/internal/db"
 	"slipway/internal/events"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
-	"slipway/internal/pipelines/variable"
 )
 
 // SecureFile is a file of a project, such as a certificate, that jobs fetch with the task DownloadSecureFile. Its content is given
@@ -160,7 +161,11 @@ func (s *Service) FetchSecureFile(ctx context.Context, id slipway.JobID, idOrNam
 	if err != nil {
 		return job.SecureFile{}, err
 	}
-	if err := s.mayFetch(ctx, &run, &j, idOrName); err != nil {
+	names := []string{idOrName}
+	if f, err := findSecureFile(ctx, s.db, run.Project, idOrName); err == nil {
+		names = append(names, f.ID, f.Name)
+	}
+	if err := s.mayFetch(ctx, &run, &j, names...); err != nil {
 		return job.SecureFile{}, err
 	}
 	var out job.SecureFile
@@ -176,14 +181,14 @@ func (s *Service) FetchSecureFile(ctx context.Context, id slipway.JobID, idOrNam
 		if out.Content, err = s.Secrets.Open(sealed, secureFileContext(f.ID)); err != nil {
 			return fmt.Errorf("read secure file %q: %w", f.Name, err)
 		}
-		out.Name = f.Name
+		out.ID, out.Name = f.ID, f.Name
 		return s.announceSecureFile(ctx, tx, f, EventSecureFileFetched, slipway.Actor{Kind: slipway.ActorJob, ID: id.String(), Name: j.Instance}, &run)
 	})
 	return out, err
 }
 
-// mayFetch refuses a secure file that no step of the job names.
-func (s *Service) mayFetch(ctx context.Context, run *Run, j *Job, idOrName string) error {
+// mayFetch refuses a secure file that no step of the job names by one of its names.
+func (s *Service) mayFetch(ctx context.Context, run *Run, j *Job, names ...string) error {
 	p, err := s.plan(ctx, s.db, run.ID)
 	if err != nil {
 		return err
@@ -196,13 +201,32 @@ func (s *Service) mayFetch(ctx context.Context, run *Run, j *Job, idOrName strin
 	if err != nil {
 		return err
 	}
-	if strings.EqualFold(vars.Text(variable.SystemPullRequestIsFork), "true") {
-		return slipway.Forbidden("a pull request from a fork gets no secure files")
+	if err := refuseFork(vars, "secure files"); err != nil {
+		return err
 	}
 	for _, st := range i.Steps() {
-		if st.Task != nil && st.Task.Name == "DownloadSecureFile" && strings.EqualFold(strings.TrimSpace(vars.Expand(st.Task.Inputs["secureFile"])), idOrName) {
-			return nil
+		for _, input := range secureFileInputs(&st) {
+			whole := vars.Expand(st.Task.Inputs[input])
+			named := append(strings.Split(whole, ","), whole)
+			if slices.ContainsFunc(named, func(n string) bool {
+				return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(strings.TrimSpace(n), name) })
+			}) {
+				return nil
+			}
 		}
 	}
-	return slipway.Forbidden("no step of this job names the secure file %q when the job starts: write its name, or a variable that no step sets, as the input secureFile", idOrName)
+	return slipway.Forbidden("no step of this job names the secure file %q when the job starts: write its name, or a variable that no step sets, as the input secureFile", names[0])
+}
+
+// secureFileInputs are the inputs of a step that name secure files.
+func secureFileInputs(st *plan.Step) []string {
+	switch {
+	case st.Task == nil:
+		return nil
+	case st.Task.Package != nil:
+		return st.Task.Package.SecureFiles
+	case st.Task.Name == "DownloadSecureFile":
+		return []string{"secureFile"}
+	}
+	return nil
 }

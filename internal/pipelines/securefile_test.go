@@ -67,9 +67,9 @@ func TestSecureFiles(t *testing.T) {
 		}
 		fetch("signing.p12", "", string(content))
 		fetch("other.p12", slipway.CodeForbidden, "") // no step names it
-		fetch(file.ID, slipway.CodeForbidden, "")
+		fetch(file.ID, "", string(content))           // the same file
 		fetch("", slipway.CodeForbidden, "")
-		if n := w.kinds()[pipelines.EventSecureFileFetched]; n != 1 {
+		if n := w.kinds()[pipelines.EventSecureFileFetched]; n != 2 {
 			t.Errorf("%d events of a fetch", n)
 		}
 		// By its id, too.

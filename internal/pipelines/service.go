@@ -15,7 +15,10 @@ import (
 	"slipway/internal/db"
 	"slipway/internal/events"
 	"slipway/internal/httpx"
+	"slipway/internal/pipelines/mirror"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/terminal"
 	"slipway/internal/secret"
 )
 
@@ -24,7 +27,8 @@ import (
 //go:embed migrations
 var Migrations embed.FS
 
-// Deps is what the service needs. All fields but PublicURL, ToolMirrors, Images, Limit, Caches and Networks must be set.
+// Deps is what the service needs. All fields but Issuer, PublicURL, ToolMirrors, Images, Warm, Build, Limits, Caches, Networks and
+// Mirrors must be set.
 type Deps struct {
 	DB           *db.DB
 	Log          *events.Log
@@ -37,6 +41,9 @@ type Deps struct {
 	Executor     Executor
 	Logger       *slog.Logger
 
+	// Issuer signs identity tokens; nil issues none.
+	Issuer Issuer
+
 	// URL is the server's address as pods see it, without a slash at its end.
 	URL string
 	// PublicURL is the server's address for whom agentless jobs call; "" is URL.
@@ -48,12 +55,19 @@ type Deps struct {
 	// Images maps lower-case vmImage names, or pools' names, to job images. An ubuntu-* that is not in it gets
 	// REGISTRY/slipway/job:latest.
 	Images map[string]string
-	// Limit is the number of jobs that run at once, 0 for 10. Agentless jobs do not count.
-	Limit int
+	// Warm is how many warm pods a pool has whose settings do not say, 0 for none.
+	Warm int
+	// Build is another one when jobs' pods are: warm pods of another build are replaced.
+	Build string
+	// Limits say how many jobs run at once; Jobs is DefaultJobs when it is 0, and Projects are not read. Agentless jobs do not
+	// count.
+	Limits schedule.Limits
 	// Caches bound what caches of jobs take.
 	Caches CacheLimits
 	// Networks are those that InvokeRESTAPI may call besides public addresses.
 	Networks []netip.Prefix
+	// Mirrors are the copies of repositories of other hosts; nil refuses these.
+	Mirrors *mirror.Store
 }
 
 // Service is the pipelines of one installation. It is safe for concurrent use.
@@ -68,10 +82,16 @@ type Service struct {
 
 	wakeAgentless chan struct{}
 	calls         calls // of InvokeRESTAPI
+	terminals     terminal.Hub
 
 	mu    sync.Mutex
 	plans map[slipway.RunID]*plan.Plan // of late, at most maxPlans
 	gone  map[slipway.JobID]time.Time  // since when a job's pod was not there
+
+	broken map[string]time.Time // when a warm pod of a kind broke
+	hooks  map[int64]hookCalls  // of webhooks, by their numbers
+
+	situations map[slipway.RunID]*situation // that no transaction has at the moment, at most maxSituations
 }
 
 const maxPlans = 64
@@ -81,13 +101,13 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	if err := d.DB.Migrate(ctx, "pipelines", Migrations); err != nil {
 		return nil, err
 	}
-	if d.Limit <= 0 {
-		d.Limit = 10
+	if d.Limits.Jobs <= 0 {
+		d.Limits.Jobs = DefaultJobs
 	}
 	return &Service{
 		Deps: d, db: d.DB, log: d.Log, clock: d.Clock,
 		wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), wakeAgentless: make(chan struct{}, 1),
-		calls: calls{client: httpx.Outbound(d.Networks), busy: map[slipway.JobID]context.CancelFunc{}}, plans: map[slipway.RunID]*plan.Plan{},
+		calls: calls{client: httpx.Outbound(d.Networks), busy: map[slipway.JobID]context.CancelFunc{}}, plans: map[slipway.RunID]*plan.Plan{}, hooks: map[int64]hookCalls{}, situations: map[slipway.RunID]*situation{},
 	}, nil
 }
 
@@ -109,12 +129,12 @@ func (s *Service) plan(ctx context.Context, q db.Querier, id slipway.RunID) (*pl
 	if p != nil {
 		return p, nil
 	}
-	text, err := db.One(ctx, q, db.Value[string], `SELECT plan FROM pipeline_runs WHERE id = $1`, int64(id))
+	text, err := db.One(ctx, q, db.Value[string], `SELECT plan FROM pipeline_plans WHERE run = $1`, int64(id))
+	if db.IsNoRows(err) {
+		return nil, slipway.NotFound("run %d has no plan: its file is broken", id)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read plan of run %d: %w", id, err)
-	}
-	if text == "" {
-		return nil, slipway.NotFound("run %d has no plan: its file is broken", id)
 	}
 	if p, err = plan.Decode([]byte(text)); err != nil {
 		return nil, fmt.Errorf("read plan of run %d: %w", id, err)

@@ -42,36 +42,53 @@ type Source interface {
 	Commit(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID) (Commit, error)
 }
 
-// Environments gives the variables of an environment to the deployment jobs in it; secrets among them are marked. An
-// environment that does not exist yet has none.
+// Environments is what pipelines ask of environments.
 type Environments interface {
+	// Variables are those of an environment for the deployment jobs in it; secrets among them are marked. An environment that
+	// does not exist yet has none.
 	Variables(ctx context.Context, project slipway.ProjectID, environment string) (variable.Set, error)
+	// Waits says of each stage of a run whose checks are pending, by its name, what it waits for: "waits for …".
+	Waits(ctx context.Context, run slipway.RunID) (map[string]string, error)
 }
 
 // Tokens issues the tokens of jobs; *identity.Service does.
 type Tokens interface {
 	IssueToken(ctx context.Context, r identity.TokenRequest) (string, error)
 	RevokeSecret(ctx context.Context, secret string) error
+	// RevokeBound ends all tokens of a kind that are bound to just that.
+	RevokeBound(ctx context.Context, kind identity.TokenKind, b identity.Binding) error
 }
 
-// Pod is what an executor starts for one attempt of one job.
+// Pod is what an executor starts for one attempt of one job, or as a warm pod.
 type Pod struct {
-	// Name is derived from the job, a DNS label.
+	// Name is derived from the job or the warm pod, a DNS label.
 	Name    string
 	Project slipway.ProjectID
-	Run     slipway.RunID
+	Run     slipway.RunID // 0 for a warm pod, as is Job
 	Job     slipway.JobID
+	Warm    int64 // number of a warm pod, else 0
 	Title   string
+	// Pool says where it may run and what it may use.
+	Pool PoolSettings
 	// Image is the job's container image.
 	Image string
 	Env   map[string]string
 	// User is the number of the user that the job runs as; nil leaves it to the image.
 	User     *int64
 	Services []PodService
+	// Registries are those that its images are pulled from with credentials.
+	Registries []RegistryLogin
 	// Token is the job's token, which the agent gets as SLIPWAY_JOB_TOKEN.
 	Token string
 	// Deadline bounds the pod's life from its start.
 	Deadline time.Duration
+
+	poolName string // of a warm pod
+}
+
+// RegistryLogin opens a registry, by its host as images name it; docker.io is Docker Hub.
+type RegistryLogin struct {
+	Host, User, Password string
 }
 
 // PodService is a container beside the job; Name is its host name.
@@ -98,6 +115,8 @@ const (
 type PodStatus struct {
 	Phase PodPhase
 	Note  string
+	// Lost says that a pod which ended or broke did so by no fault of its job: its node or somebody took it away.
+	Lost bool
 }
 
 // Executor runs jobs' pods. Each method may be called again at any time: Start of a pod that is there and Stop of one

@@ -1,8 +1,11 @@
 package pipelines
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"slipway"
 	"slipway/internal/db"
@@ -32,6 +35,7 @@ func stepsOf(ctx context.Context, q db.Querier, id slipway.JobID) ([]Step, error
 	if err != nil {
 		return nil, fmt.Errorf("list steps of job %d: %w", id, err)
 	}
+	slices.SortStableFunc(list, func(a, b Step) int { return cmp.Compare(a.Place(), b.Place()) })
 	return list, nil
 }
 
@@ -89,6 +93,9 @@ func (s *Service) Timeline(ctx context.Context, id slipway.RunID) (*Timeline, er
 	for _, st := range stages {
 		latest[st.Name] = st
 	}
+	if err := s.addWaits(ctx, id, latest); err != nil {
+		return nil, err
+	}
 	attempts := map[string][]Job{}
 	for _, j := range jobs {
 		attempts[j.Instance] = append(attempts[j.Instance], j)
@@ -106,7 +113,26 @@ func (s *Service) Timeline(ctx context.Context, id slipway.RunID) (*Timeline, er
 		}
 		t.Stages = append(t.Stages, ts)
 	}
-	return t, nil
+	return t, s.addPlaces(ctx, &t.Run, t.Stages)
+}
+
+// addWaits says of stages whose checks are pending what they wait for.
+func (s *Service) addWaits(ctx context.Context, run slipway.RunID, latest map[string]Stage) error {
+	checks := func(st Stage) bool { return st.State == schedule.Checking && st.Checks == schedule.ChecksPending }
+	if !slices.ContainsFunc(slices.Collect(maps.Values(latest)), checks) {
+		return nil
+	}
+	waits, err := s.Environments.Waits(ctx, run)
+	if err != nil {
+		return err
+	}
+	for name, st := range latest {
+		if checks(st) {
+			st.Reason = cmp.Or(waits[name], "waits for the checks of its environments")
+			latest[name] = st
+		}
+	}
+	return nil
 }
 
 // timelineJobs are the instances of one job, or the job itself when it was decided about as a whole.

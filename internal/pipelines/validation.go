@@ -111,7 +111,7 @@ func inputMistake(err error) string {
 	switch {
 	case errors.As(err, &wrong):
 		return wrong.Message
-	case errors.As(err, &p) && p.Code == slipway.CodeUnsupported:
+	case errors.As(err, &p) && slices.Contains([]slipway.Code{slipway.CodeUnsupported, slipway.CodeNotFound, slipway.CodeForbidden}, p.Code):
 		return p.Message
 	}
 	return ""

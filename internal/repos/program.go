@@ -30,12 +30,40 @@ const (
 	maxStderr = 8 << 10
 )
 
-// postReceive is the one hook: it tells the server which refs changed (descriptor 3, ended by an empty line)
-// and shows the pusher what the server answers (descriptor 4). Reads by Slipway itself have neither descriptor.
-const postReceive = `#!/bin/sh
+// The two hooks tell the server (descriptor 3, each message ended by an empty line) and show the pusher what it answers
+// (descriptor 4). Git commands of Slipway itself have neither descriptor.
+//
+// preReceive asks whether the refs may move, while git still holds the objects in quarantine (git-receive-pack(1)): refused, they are
+// gone. The answer is lines that begin with a hyphen, and then ok or no. postReceive says which refs have moved.
+const (
+	preReceive = `#!/bin/sh
 [ -n "$SLIPWAY_PUSH" ] || exit 0
-cat >&3 && echo >&3 && exec cat <&4
+{
+	echo "check $GIT_QUARANTINE_PATH"
+	i=0
+	while [ "$i" -lt "${GIT_PUSH_OPTION_COUNT:-0}" ]; do
+		eval "option=\$GIT_PUSH_OPTION_$i"
+		printf 'option %s\n' "$option"
+		i=$((i + 1))
+	done
+	cat
+	echo
+} >&3 || exit 1
+while IFS= read -r line <&4; do
+	case "$line" in
+	ok) exit 0 ;;
+	no) exit 1 ;;
+	*) printf '%s\n' "${line#-}" ;;
+	esac
+done
+echo "the server does not answer: push again"
+exit 1
 `
+	postReceive = `#!/bin/sh
+[ -n "$SLIPWAY_PUSH" ] || exit 0
+echo moved >&3 && cat >&3 && echo >&3 && exec cat <&4
+`
+)
 
 // settings are given to every git process; the repositories' own config files hold nothing but their format.
 var settings = []string{
@@ -45,7 +73,7 @@ var settings = []string{
 	"transfer.hideRefs=refs/slipway", "receive.hideRefs=refs/pull", "transfer.fsckObjects=true",
 	// Histories older than these rules exist and are harmless; the large hosts accept them too.
 	"receive.fsck.badTimezone=ignore", "receive.fsck.missingSpaceBeforeDate=ignore", "receive.fsck.zeroPaddedFilemode=ignore",
-	"receive.autogc=false", "receive.advertiseAtomic=true", "receive.advertisePushOptions=false",
+	"receive.autogc=false", "receive.advertiseAtomic=true", "receive.advertisePushOptions=true",
 	"uploadpack.allowFilter=true", "uploadpack.allowAnySHA1InWant=true",
 	"gc.auto=2000", "gc.autoPackLimit=40", "gc.autoDetach=false", "repack.writeBitmaps=true", "pack.threads=2",
 	"protocol.allow=never", "init.defaultBranch=main", "advice.detachedHead=false",
@@ -73,11 +101,13 @@ func openProgram(ctx context.Context, folder string) (*program, error) {
 			return nil, err
 		}
 	}
-	if err := renameio.WriteFile(filepath.Join(hooks, "post-receive"), []byte(postReceive), 0o700); err != nil {
-		return nil, fmt.Errorf("write hook: %w", err)
-	}
-	if err := tryHook(ctx, filepath.Join(hooks, "post-receive")); err != nil {
-		return nil, err
+	for name, text := range map[string]string{"pre-receive": preReceive, "post-receive": postReceive} {
+		if err := renameio.WriteFile(filepath.Join(hooks, name), []byte(text), 0o700); err != nil {
+			return nil, fmt.Errorf("write hook: %w", err)
+		}
+		if err := tryHook(ctx, filepath.Join(hooks, name)); err != nil {
+			return nil, err
+		}
 	}
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "LC_ALL=C.UTF-8", "TZ=UTC",
@@ -94,7 +124,7 @@ func openProgram(ctx context.Context, folder string) (*program, error) {
 	return p, p.checkVersion(ctx)
 }
 
-// tryHook makes sure that the hook runs: events in time depend on it. Without SLIPWAY_PUSH it does nothing.
+// tryHook makes sure that the hook runs: policies and events in time depend on it. Without SLIPWAY_PUSH it does nothing.
 func tryHook(ctx context.Context, path string) error {
 	for try := 1; ; try++ {
 		out, err := exec.CommandContext(ctx, path).CombinedOutput()

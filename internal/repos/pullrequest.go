@@ -89,7 +89,9 @@ type PullRequest struct {
 	MergeReason  string           // why there is none
 	Conflicts    []string         // paths, at most 200
 	Completion   Completion       // what was asked for, of a completed one
+	AutoComplete *AutoComplete    // nil when nobody asked for it
 
+	workItems  int // linked to it, as was last told
 	revision   int64
 	completing slipway.CommitID // what the target gets, from before it gets it until this is completed
 }
@@ -171,7 +173,7 @@ func (s *Service) CreatePullRequest(ctx context.Context, req NewPullRequest) (Pu
 		return PullRequest{}, err
 	}
 	// Should this be cut short, the next push to either branch tries the merge.
-	if err := s.follow(ctx, p.ID, req.Actor); err != nil {
+	if err := s.follow(ctx, p.ID, req.Actor); err != nil && slipway.CodeOf(err) != slipway.CodeConflict {
 		return PullRequest{}, err
 	}
 	return s.PullRequest(ctx, p.ID)
@@ -220,6 +222,13 @@ func (s *Service) insertPullRequest(ctx context.Context, r Repository, p *PullRe
 	if err != nil {
 		return err
 	}
+	pusher, known, err := s.pusher(ctx, p.Repository, p.Source, p.SourceCommit)
+	if err != nil {
+		return err
+	}
+	if !known || pusher.ID == "" {
+		pusher = p.CreatedBy
+	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		const insert = `
 			INSERT INTO pull_requests (revision, repository, project, source, target, title, description, draft, status, created, created_by, creator,
@@ -230,7 +239,7 @@ func (s *Service) insertPullRequest(ctx context.Context, r Repository, p *PullRe
 		if err != nil {
 			return err
 		}
-		if err := s.addIteration(ctx, tx, *p, base, p.CreatedBy); err != nil {
+		if err := s.addIteration(ctx, tx, *p, base, pusher); err != nil {
 			return err
 		}
 		return s.tellPullRequest(ctx, tx, EventPullRequestCreated, r, *p, p.CreatedBy, brings)
@@ -263,14 +272,14 @@ func (s *Service) tellPullRequest(ctx context.Context, tx *db.Tx, kind events.Ki
 }
 
 const pullRequestColumns = `id, revision, repository, project, source, target, title, description, draft, status, created, created_by, closed, closed_by,
-	source_commit, target_commit, merge_status, merge_commit, merge_reason, conflicts, completion, completing`
+	source_commit, target_commit, merge_status, merge_commit, merge_reason, conflicts, completion, completing, auto_complete, work_items`
 
 func scanPullRequest(row interface{ Scan(...any) error }, p *PullRequest) error {
 	var created, closed int64
-	var createdBy, closedBy, conflicts, completion string
+	var createdBy, closedBy, conflicts, completion, autoComplete string
 	err := row.Scan((*int64)(&p.ID), &p.revision, (*string)(&p.Repository), (*string)(&p.Project), &p.Source, &p.Target, &p.Title, &p.Description, &p.Draft,
 		(*string)(&p.Status), &created, &createdBy, &closed, &closedBy, (*string)(&p.SourceCommit), (*string)(&p.TargetCommit),
-		(*string)(&p.MergeStatus), (*string)(&p.MergeCommit), &p.MergeReason, &conflicts, &completion, (*string)(&p.completing))
+		(*string)(&p.MergeStatus), (*string)(&p.MergeCommit), &p.MergeReason, &conflicts, &completion, (*string)(&p.completing), &autoComplete, &p.workItems)
 	if err != nil {
 		return err
 	}
@@ -281,7 +290,7 @@ func scanPullRequest(row interface{ Scan(...any) error }, p *PullRequest) error 
 	for _, v := range []struct {
 		text string
 		into any
-	}{{createdBy, &p.CreatedBy}, {closedBy, &p.ClosedBy}, {conflicts, &p.Conflicts}, {completion, &p.Completion}} {
+	}{{createdBy, &p.CreatedBy}, {closedBy, &p.ClosedBy}, {conflicts, &p.Conflicts}, {completion, &p.Completion}, {autoComplete, &p.AutoComplete}} {
 		if v.text == "" {
 			continue
 		}

@@ -125,14 +125,20 @@ func updatePullRequest(ctx context.Context, q db.Querier, p PullRequest) error {
 	if err != nil {
 		return fmt.Errorf("encode completion: %w", err)
 	}
+	autoComplete := []byte{}
+	if p.AutoComplete != nil && p.Status == PullRequestActive {
+		if autoComplete, err = json.Marshal(p.AutoComplete); err != nil {
+			return fmt.Errorf("encode completion: %w", err)
+		}
+	}
 	const update = `
 		UPDATE pull_requests SET title = $2, description = $3, draft = $4, status = $5, closed = $6, closed_by = $7, source_commit = $8,
 			target_commit = $9, merge_status = $10, merge_commit = $11, merge_reason = $12, conflicts = $13, completion = $14, completing = $15,
-			revision = revision + 1
+			auto_complete = $17, revision = revision + 1
 		WHERE id = $1 AND revision = $16`
 	result, err := q.ExecContext(ctx, update, int64(p.ID), p.Title, p.Description, p.Draft, string(p.Status), closed, string(closedBy),
 		string(p.SourceCommit), string(p.TargetCommit), string(p.MergeStatus), string(p.MergeCommit), p.MergeReason, string(conflicts),
-		string(completion), string(p.completing), p.revision)
+		string(completion), string(p.completing), p.revision, string(autoComplete))
 	if err != nil {
 		return err
 	}

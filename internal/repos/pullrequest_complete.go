@@ -15,6 +15,9 @@ type Completion struct {
 	Strategy     MergeStrategy `json:"strategy"`      // empty for one whose commits somebody pushed to the target
 	Message      string        `json:"message"`       // of the merge or squash commit
 	DeleteSource bool          `json:"delete_source"` // the source branch goes
+	// Bypass is why policies were bypassed that did not hold, and Bypassed what they said. Empty when none was.
+	Bypass   string   `json:"bypass,omitempty"`
+	Bypassed []string `json:"bypassed,omitempty"`
 }
 
 // CompleteRequest asks for a completion.
@@ -54,6 +57,12 @@ func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullReques
 	if req.Strategy == "" {
 		req.Strategy = NoFastForward
 	}
+	if req.Bypassed, err = s.checkPolicies(ctx, p, req); err != nil {
+		return p, err
+	}
+	if len(req.Bypassed) == 0 {
+		req.Bypass = ""
+	}
 	if strings.TrimSpace(req.Message) == "" {
 		req.Message = p.DefaultMessage()
 	}
@@ -87,11 +96,16 @@ func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullReques
 	return s.PullRequest(lasting, id)
 }
 
-func (r CompleteRequest) check(p PullRequest) error {
+// checkForm refuses what git could not write.
+func (r CompleteRequest) checkForm() error {
 	if len(r.Message) > maxNewMessage || strings.ContainsRune(r.Message, 0) {
 		return slipway.Invalid("the message of a commit has at most %d bytes", maxNewMessage)
 	}
-	if err := r.Committer.check("a committer"); err != nil {
+	return r.Committer.check("a committer")
+}
+
+func (r CompleteRequest) check(p PullRequest) error {
+	if err := r.checkForm(); err != nil {
 		return err
 	}
 	switch {
@@ -142,9 +156,13 @@ func (s *Service) completion(ctx context.Context, p PullRequest, req CompleteReq
 		return s.writeCommit(ctx, p.Repository, newCommit{tree: last.Tree, parents: []slipway.CommitID{p.TargetCommit, top}, message: req.Message,
 			author: req.Committer, committer: req.Committer})
 	}
-	bad := slipway.Invalid("merge strategy %q: use noFastForward, squash, rebase or rebaseMerge", req.Strategy)
+	return "", badStrategy(req.Strategy)
+}
+
+func badStrategy(s MergeStrategy) error {
+	bad := slipway.Invalid("merge strategy %q: use noFastForward, squash, rebase or rebaseMerge", s)
 	bad.Field = "completionOptions.mergeStrategy"
-	return "", bad
+	return bad
 }
 
 // squashAuthor is who wrote the newest of the commits that become one.
@@ -170,7 +188,14 @@ func (s *Service) finish(ctx context.Context, p PullRequest, commit slipway.Comm
 	}
 	p.Status, p.Closed, p.completing = PullRequestCompleted, s.clock.Now(), ""
 	p.MergeStatus, p.MergeCommit, p.MergeReason, p.Conflicts = MergeSucceeded, commit, "", []string{}
-	return s.savePullRequest(ctx, r, p, EventPullRequestCompleted, p.ClosedBy, append(brings, commit))
+	bypass := func(tx *db.Tx) error {
+		if len(p.Completion.Bypassed) == 0 {
+			return nil
+		}
+		return s.tellBypass(ctx, tx, p.Project, slipway.Ref(slipway.RefPullRequest, p.ID), p.ClosedBy, BypassPayload{On: onCompletion, Ref: p.Target,
+			Commit: commit, Policies: p.Completion.Bypassed, Reason: p.Completion.Bypass})
+	}
+	return s.savePullRequest(ctx, r, p, EventPullRequestCompleted, p.ClosedBy, append(brings, commit), bypass)
 }
 
 // FollowPush brings the active pull requests of a branch that moved up to date: what is new on a source is an iteration, and what
@@ -182,7 +207,7 @@ func (s *Service) FollowPush(ctx context.Context, by slipway.Actor, push Pushed)
 		return fmt.Errorf("list pull requests of %s: %w", push.Ref, err)
 	}
 	for _, id := range ids {
-		if err := s.follow(ctx, slipway.PullRequestID(id), by); err != nil {
+		if err := s.follow(ctx, slipway.PullRequestID(id), by); err != nil && slipway.CodeOf(err) != slipway.CodeConflict {
 			return err
 		}
 	}
@@ -312,6 +337,16 @@ func (s *Service) saveMoved(ctx context.Context, was, p PullRequest, by slipway.
 	if p.SourceCommit == was.SourceCommit {
 		return s.savePullRequest(ctx, r, p, EventPullRequestUpdated, by, nil)
 	}
+	pusher, known, err := s.pusher(ctx, p.Repository, p.Source, p.SourceCommit)
+	if err != nil {
+		return err
+	}
+	if !known { // who pushed is about to be announced, and the pull request follows then
+		return slipway.Conflict("branch %s was pushed to a moment ago: look at it again", p.SourceBranch())
+	}
+	if pusher.ID != "" {
+		by = pusher
+	}
 	base, err := s.MergeBase(ctx, p.Repository, p.TargetCommit, p.SourceCommit)
 	if err != nil {
 		return err
@@ -320,5 +355,14 @@ func (s *Service) saveMoved(ctx context.Context, was, p PullRequest, by slipway.
 	if err != nil {
 		return err
 	}
-	return s.savePullRequest(ctx, r, p, EventPullRequestUpdated, by, brings, func(tx *db.Tx) error { return s.addIteration(ctx, tx, p, base, by) })
+	policies, err := s.BranchPolicies(ctx, r, p.Target)
+	if err != nil {
+		return err
+	}
+	return s.savePullRequest(ctx, r, p, EventPullRequestUpdated, by, brings, func(tx *db.Tx) error {
+		if err := s.addIteration(ctx, tx, p, base, by); err != nil {
+			return err
+		}
+		return resetVotes(ctx, tx, p.ID, policies)
+	})
 }

@@ -198,9 +198,13 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 			delete(rows, p.Ref)
 		}
 	}
-	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+	who, err := json.Marshal(actor)
+	if err != nil {
+		return nil, fmt.Errorf("encode actor: %w", err)
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, c := range changes {
-			if err := s.moveRow(ctx, tx, r.ID, c); err != nil {
+			if err := s.moveRow(ctx, tx, r.ID, c, string(who)); err != nil {
 				return err
 			}
 		}
@@ -232,20 +236,20 @@ func (r Repository) pushEvent(p Pushed, ids []slipway.CommitID, actor slipway.Ac
 }
 
 // moveRow takes the row of a ref from its announced to its new value, or says errMoved.
-func (s *Service) moveRow(ctx context.Context, tx *db.Tx, id slipway.RepositoryID, c change) error {
+func (s *Service) moveRow(ctx context.Context, tx *db.Tx, id slipway.RepositoryID, c change, actor string) error {
 	now := db.Micros(s.clock.Now())
 	var query string
 	args := []any{string(id), c.name()}
 	switch {
 	case c.before.Target == "":
-		query = `INSERT INTO repository_refs (repository, name, target, commit_id, updated) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
-		args = append(args, c.after.Target, string(c.after.Commit), now)
+		query = `INSERT INTO repository_refs (repository, name, target, commit_id, updated, actor) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
+		args = append(args, c.after.Target, string(c.after.Commit), now, actor)
 	case c.after.Target == "":
 		query = `DELETE FROM repository_refs WHERE repository = $1 AND name = $2 AND target = $3`
 		args = append(args, c.before.Target)
 	default:
-		query = `UPDATE repository_refs SET target = $3, commit_id = $4, updated = $5 WHERE repository = $1 AND name = $2 AND target = $6`
-		args = append(args, c.after.Target, string(c.after.Commit), now, c.before.Target)
+		query = `UPDATE repository_refs SET target = $3, commit_id = $4, updated = $5, actor = $7 WHERE repository = $1 AND name = $2 AND target = $6`
+		args = append(args, c.after.Target, string(c.after.Commit), now, c.before.Target, actor)
 	}
 	result, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {

@@ -183,6 +183,13 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 			`DELETE FROM pull_request_comments WHERE thread IN (SELECT t.id FROM pull_request_threads t JOIN pull_requests p ON t.pull_request = p.id WHERE p.repository = $1)`,
 			`DELETE FROM pull_request_threads WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_request_votes WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM pull_request_builds WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM git_statuses WHERE repository = $1`,
+			`DELETE FROM lfs_objects WHERE repository = $1`,
+			`DELETE FROM lfs_locks WHERE repository = $1`,
+			`DELETE FROM allowed_secrets WHERE repository = $1`,
+			`DELETE FROM policy_bypasses WHERE repository = $1`,
+			`DELETE FROM branch_policies WHERE repository = $1`,
 			`DELETE FROM pull_request_iterations WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_requests WHERE repository = $1`,
 			`DELETE FROM repository_pushes WHERE repository = $1`,
@@ -196,6 +203,9 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 		return s.log.Append(ctx, tx, r.event(EventDeleted, actor), map[string]string{"name": r.Name})
 	})
 	if err != nil {
+		return fmt.Errorf("delete repository %s: %w", r.Name, err)
+	}
+	if err := s.deleteLFSObjects(ctx, id); err != nil {
 		return fmt.Errorf("delete repository %s: %w", r.Name, err)
 	}
 	s.readers.drop(s.dir(id))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"slipway"
+	"slipway/internal/blob"
 	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/events"
@@ -31,6 +32,11 @@ type Service struct {
 	announce locks[slipway.RepositoryID]
 	pulls    locks[slipway.PullRequestID]
 	upkeep   chan slipway.RepositoryID
+
+	// People tells of users to policies that name some. It is set before the first call, and may be nil where nobody uses policies.
+	People People
+	// Objects keeps the large files of Git LFS. It is set before the first call, and may be nil where nobody uses them.
+	Objects blob.Store
 }
 
 // Open migrates the tables, prepares the folder and looks for the git program, 2.38 or later. Close ends the

@@ -1,13 +1,11 @@
 package repos
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -17,8 +15,9 @@ import (
 	"slipway/internal/db"
 )
 
-// Transport is one exchange of git's pack protocol in its stateless form, as smart HTTP has it.
+// Transport is one exchange of git's pack protocol, in its stateless form as smart HTTP has it, or the whole as SSH has it.
 type Transport struct {
+	Stateful  bool      // the whole, with refs told first; In may go on when the exchange is over
 	Advertise bool      // only tell the refs or capabilities, In is not read
 	Protocol  string    // the client's Git-Protocol header, as `version=2`; what looks odd is ignored
 	In        io.Reader // the request
@@ -31,7 +30,10 @@ var protocolForm = regexp.MustCompile(`^[A-Za-z0-9=:._-]{1,256}$`)
 // transport makes the process of one service, upload-pack or receive-pack.
 func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, service string, t Transport) (*exec.Cmd, *limitedBuffer) {
 	args := []string{service, "--stateless-rpc", s.dir(id)}
-	if t.Advertise {
+	switch {
+	case t.Stateful:
+		args = []string{service, s.dir(id)}
+	case t.Advertise:
 		args = []string{service, "--stateless-rpc", "--advertise-refs", s.dir(id)}
 	}
 	if t.MaxPack > 0 {
@@ -42,7 +44,19 @@ func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, servic
 	if protocolForm.MatchString(t.Protocol) {
 		cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "GIT_PROTOCOL="+t.Protocol)
 	}
-	if !t.Advertise {
+	switch {
+	case t.Stateful:
+		// Git ends when it has all, whether or not the client ends its side: then the pipe is closed, and the copying ends with the client.
+		pipe, err := cmd.StdinPipe()
+		if err != nil {
+			cmd.Err = fmt.Errorf("open pipe: %w", err)
+			break
+		}
+		go func() {
+			_, _ = io.Copy(pipe, t.In)
+			_ = pipe.Close()
+		}()
+	case !t.Advertise:
 		cmd.Stdin = t.In
 	}
 	stderr := &limitedBuffer{limit: maxStderr}
@@ -62,6 +76,14 @@ func transportError(ctx context.Context, service string, stderr *limitedBuffer, 
 	return &gitError{verb: service, stderr: strings.TrimSpace(stderr.buf.String()), err: err}
 }
 
+// UploadArchive serves `git archive --remote`. It is stateful alone.
+func (s *Service) UploadArchive(ctx context.Context, id slipway.RepositoryID, t Transport) error {
+	cmd, stderr := s.transport(ctx, id, "upload-archive", t)
+	err := cmd.Run()
+	killGroup(cmd)
+	return transportError(ctx, "upload-archive", stderr, err)
+}
+
 // UploadPack serves one step of a clone or fetch. It ends git when ctx ends.
 func (s *Service) UploadPack(ctx context.Context, id slipway.RepositoryID, t Transport) error {
 	cmd, stderr := s.transport(ctx, id, "upload-pack", t)
@@ -70,10 +92,15 @@ func (s *Service) UploadPack(ctx context.Context, id slipway.RepositoryID, t Tra
 	return transportError(ctx, "upload-pack", stderr, err)
 }
 
-// announceTimeout bounds what happens between git's having the refs and its answer to the pusher.
-const announceTimeout = time.Minute
+const (
+	// announceTimeout bounds what happens between git's having the refs and its answer to the pusher.
+	announceTimeout = time.Minute
+	// checkTimeout bounds looking at what was pushed before the refs move.
+	checkTimeout = 2 * time.Minute
+)
 
-// ReceivePack serves one step of a push by actor. Once the refs are safe on disk it publishes their events, then
+// ReceivePack serves one step of a push by actor. While the objects are in git's quarantine it asks whether the refs may move
+// (checkPush); refused, nothing of the push stays. Once the refs are safe on disk it publishes their events, then
 // calls onPushed, which may be nil, and shows the pusher the lines that it returns. Refs that moved are announced even
 // when ctx ends in the middle.
 func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor, t Transport, onPushed func(context.Context, []Pushed) []string) error {
@@ -94,21 +121,28 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 		hook.close()
 		return fmt.Errorf("start git receive-pack: %w", err)
 	}
-	announced := hook.serve(func(names []string) ([]string, error) {
-		ctx, cancel := context.WithTimeout(lasting, announceTimeout)
-		defer cancel()
-		if len(names) == 0 { // neither branches nor tags
-			return nil, nil
-		}
-		list, err := s.Announce(ctx, id, actor, names...)
-		if err != nil || onPushed == nil || len(list) == 0 {
-			return nil, err
-		}
-		return onPushed(ctx, list), nil
+	said := hook.serve(pushDoor{
+		check: func(ask pushCheck) ([]string, bool) {
+			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+			defer cancel()
+			return s.checkPush(ctx, id, actor, ask)
+		},
+		moved: func(names []string) ([]string, error) {
+			ctx, cancel := context.WithTimeout(lasting, announceTimeout)
+			defer cancel()
+			if len(names) == 0 { // neither branches nor tags
+				return nil, nil
+			}
+			list, err := s.Announce(ctx, id, actor, names...)
+			if err != nil || onPushed == nil || len(list) == 0 {
+				return nil, err
+			}
+			return onPushed(ctx, list), nil
+		},
 	})
 	err = cmd.Wait()
 	killGroup(cmd)
-	heard, hookErr := announced()
+	heard, hookErr := said()
 	if hookErr != nil || !heard && err != nil {
 		// Git was ended before its hook, perhaps with refs moved, or announcing failed: compare everything. A push
 		// that moves nothing ends well without a hook.
@@ -143,80 +177,4 @@ func (s *Service) forgetPush(ctx context.Context, push int64) error {
 		return fmt.Errorf("forget push %d: %w", push, err)
 	}
 	return nil
-}
-
-// hook is the conversation with the post-receive hook of one receive-pack process, over two pipes that git and
-// the hook inherit as descriptors 3 and 4.
-type hook struct {
-	ask      *os.File // what the hook says
-	answer   *os.File // what it shows
-	children []*os.File
-}
-
-func (s *Service) newHook(cmd *exec.Cmd) (*hook, error) {
-	ask, told, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("open pipe: %w", err)
-	}
-	shown, answer, err := os.Pipe()
-	if err != nil {
-		ask.Close()
-		told.Close()
-		return nil, fmt.Errorf("open pipe: %w", err)
-	}
-	cmd.ExtraFiles = []*os.File{told, shown}
-	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "SLIPWAY_PUSH=1")
-	return &hook{ask: ask, answer: answer, children: []*os.File{told, shown}}, nil
-}
-
-func (h *hook) close() {
-	for _, f := range append(h.children, h.ask, h.answer) {
-		_ = f.Close()
-	}
-}
-
-// serve waits in a goroutine for the hook, calls f with the refs it names and shows what f returns. The function
-// returned waits for that to end and says whether the hook was heard; it is called after the process has ended,
-// which ends the conversation too.
-func (h *hook) serve(f func(refs []string) ([]string, error)) func() (bool, error) {
-	for _, child := range h.children {
-		_ = child.Close()
-	}
-	h.children = nil
-	type outcome struct {
-		heard bool
-		err   error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		defer h.close()
-		refs, ok := readHook(h.ask)
-		if !ok {
-			done <- outcome{}
-			return
-		}
-		lines, err := f(refs)
-		if err == nil && len(lines) > 0 {
-			_, _ = io.WriteString(h.answer, strings.Join(lines, "\n")+"\n") // the pusher may have gone
-		}
-		done <- outcome{heard: true, err: err}
-	}()
-	return func() (bool, error) {
-		o := <-done
-		return o.heard, o.err
-	}
-}
-
-// readHook reads lines `OLD NEW REF` up to an empty line.
-func readHook(r io.Reader) (refs []string, complete bool) {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		if lines.Text() == "" {
-			return refs, true
-		}
-		if f := strings.Fields(lines.Text()); len(f) == 3 && (strings.HasPrefix(f[2], branchPrefix) || strings.HasPrefix(f[2], tagPrefix)) {
-			refs = append(refs, f[2])
-		}
-	}
-	return nil, false
 }

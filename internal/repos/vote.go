@@ -41,7 +41,12 @@ func (v Vote) String() string {
 type Reviewer struct {
 	Actor slipway.Actor
 	Vote  Vote
-	Voted time.Time
+	Voted time.Time // zero before the first vote
+	// Required says that completing waits for the approval. Policy is the one that included the reviewer, and decides then; 0
+	// for one who voted or was added by people.
+	Required  bool
+	Policy    int64
+	Iteration int // that the vote is of
 }
 
 // VotePullRequest notes a vote on an active pull request, in place of the reviewer's earlier one.
@@ -70,8 +75,10 @@ func (s *Service) VotePullRequest(ctx context.Context, by slipway.Actor, id slip
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		const upsert = `
-			INSERT INTO pull_request_votes (pull_request, reviewer, actor, vote, voted) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (pull_request, reviewer) DO UPDATE SET actor = excluded.actor, vote = excluded.vote, voted = excluded.voted`
+			INSERT INTO pull_request_votes (pull_request, reviewer, actor, vote, voted, iteration)
+			SELECT $1, $2, $3, $4, $5, coalesce(max(number), 0) FROM pull_request_iterations WHERE pull_request = $1
+			ON CONFLICT (pull_request, reviewer) DO UPDATE SET actor = excluded.actor, vote = excluded.vote, voted = excluded.voted,
+				iteration = excluded.iteration`
 		if _, err := tx.ExecContext(ctx, upsert, int64(id), by.ID, string(actor), int64(v), db.Micros(s.clock.Now())); err != nil {
 			return err
 		}
@@ -83,18 +90,21 @@ func (s *Service) VotePullRequest(ctx context.Context, by slipway.Actor, id slip
 	return nil
 }
 
-// Reviewers lists those who voted, in the order of their votes.
+// Reviewers lists those who voted, in the order of their votes, then those who are asked to.
 func (s *Service) Reviewers(ctx context.Context, id slipway.PullRequestID) ([]Reviewer, error) {
 	scan := func(row interface{ Scan(...any) error }, r *Reviewer) error {
 		var actor string
 		var voted int64
-		if err := row.Scan(&actor, &r.Vote, &voted); err != nil {
+		if err := row.Scan(&actor, &r.Vote, &voted, &r.Required, &r.Policy, &r.Iteration); err != nil {
 			return err
 		}
 		r.Voted = db.Time(voted)
 		return json.Unmarshal([]byte(actor), &r.Actor)
 	}
-	list, err := db.List(ctx, s.db, scan, `SELECT actor, vote, voted FROM pull_request_votes WHERE pull_request = $1 ORDER BY voted, reviewer LIMIT 1000`, int64(id))
+	const query = `
+		SELECT actor, vote, voted, required, policy, iteration FROM pull_request_votes WHERE pull_request = $1
+		ORDER BY CASE WHEN voted = 0 THEN 1 ELSE 0 END, voted, reviewer LIMIT 1000`
+	list, err := db.List(ctx, s.db, scan, query, int64(id))
 	if err != nil {
 		return nil, fmt.Errorf("list reviewers of pull request %d: %w", id, err)
 	}

@@ -50,6 +50,14 @@ func (s *Service) CommitFiles(ctx context.Context, req CommitRequest) (slipway.C
 	if !req.Expect.IsZero() && parent != req.Expect {
 		return "", slipway.Conflict("branch %s is not at %s any more", req.Branch, req.Expect.Short())
 	}
+	if !parent.IsZero() {
+		if err := s.checkDirect(ctx, req.Repository, branchPrefix+req.Branch); err != nil {
+			return "", err
+		}
+	}
+	if err := s.checkSecrets(ctx, req, parent); err != nil {
+		return "", err
+	}
 	commit, err := s.makeCommit(ctx, req, parent)
 	if err != nil {
 		return "", err

@@ -30,6 +30,8 @@ type codeWorld struct {
 	url            string
 	runs           fakeRuns
 	writer, reader string // tokens
+	administrator  string
+	project        slipway.ProjectID
 }
 
 func newCodeWorld(t *testing.T) *codeWorld {
@@ -53,7 +55,7 @@ func newCodeWorld(t *testing.T) *codeWorld {
 	must(err)
 	repo, err := w.repos.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "My Shop", Actor: slipway.System})
 	must(err)
-	w.id = repo.ID
+	w.id, w.project = repo.ID, project.ID
 	token := func(name string, role identity.Role) string {
 		u, err := ident.CreateUser(ctx, slipway.System, identity.NewUser{Name: name, Password: "battery staple"})
 		must(err)
@@ -64,10 +66,13 @@ func newCodeWorld(t *testing.T) *codeWorld {
 		return s
 	}
 	w.writer, w.reader = token("Ada", identity.RoleContributor), token("Ben", identity.RoleReader)
+	w.administrator = token("Cleo", identity.RoleAdministrator)
 	pages := web.New(ident, log, logger, "http://slipway.test")
 	items, err := boards.Open(ctx, d, log, clock.System{})
 	must(err)
 	pages.AddRepos(w.repos, items, &w.runs)
+	w.repos.People = ident
+	pages.AddPolicies(w.repos, fakePipelines{}, fakeValidate(w.repos))
 	server := httptest.NewServer(pages.Handler())
 	t.Cleanup(server.Close)
 	w.url = server.URL

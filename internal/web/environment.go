@@ -28,6 +28,15 @@ type approvalRow struct {
 	WhyNot                       string
 }
 
+// lockRow is a stage that has the environment's lock, or waits for it.
+type lockRow struct {
+	Run     thing
+	Stage   string
+	Attempt int
+	Held    bool
+	Since   time.Time
+}
+
 type podRow struct {
 	Name, LogURL, Workload, Phase, Node, Cause string
 	Ready                                      bool
@@ -50,6 +59,8 @@ type environmentView struct {
 	Check                                      *environments.ApprovalCheck
 	Approvers                                  string
 	Settled                                    []approvalRow
+	Lock                                       *environments.LockCheck
+	Locks                                      []lockRow
 	MayAdminister                              bool
 	Insights                                   string
 }
@@ -76,6 +87,9 @@ func (p environmentPages) show(w http.ResponseWriter, r *http.Request, v View) e
 	}
 	if view.Check != nil {
 		view.Approvers = approverNames(view.Check.Approvers)
+	}
+	if view.Lock, err = p.environments.LockOf(r.Context(), e.ID); err != nil {
+		return err
 	}
 	view.MayAdminister = p.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil
 	return p.Render(w, r, v.Titled(e.Name, "environments"), environmentPage(view))
@@ -108,6 +122,13 @@ func (p environmentPages) view(ctx context.Context, v View, e environments.Envir
 		if a.State == environments.Pending {
 			view.Approvals = append(view.Approvals, p.approval(ctx, v, caller, a))
 		}
+	}
+	locks, err := p.environments.Locks(ctx, e.ID)
+	if err != nil {
+		return view, err
+	}
+	for _, l := range locks {
+		view.Locks = append(view.Locks, lockRow{Run: p.things.describe(ctx, v, slipway.Ref(slipway.RefRun, l.Run)), Stage: l.Stage, Attempt: l.Attempt, Held: l.Held, Since: l.Since})
 	}
 	history, err := p.environments.History(ctx, e.ID, shownDeployments)
 	if err != nil {

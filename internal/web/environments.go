@@ -41,6 +41,7 @@ func (s *Server) AddEnvironments(e *environments.Service, c *clusters.Service, r
 	s.Project("GET", "/_live/environments/{name}", identity.Read, p.showLive)
 	s.Project("POST", "/_environments/{name}/variables", identity.Administer, p.changeVariable)
 	s.Project("POST", "/_environments/{name}/approval", identity.Administer, p.changeApproval)
+	s.Project("POST", "/_environments/{name}/lock", identity.Administer, p.changeLock)
 	s.Project("GET", "/_environments/{name}/deployments/{id}", identity.Read, p.deployment)
 	s.Project("GET", "/_live/deployments/{id}", identity.Read, p.deploymentLive)
 	s.Project("POST", "/_environments/{name}/deployments/{id}/rollback", identity.Contribute, p.rollBack)
@@ -193,6 +194,24 @@ func (p environmentPages) changeApproval(w http.ResponseWriter, r *http.Request,
 		return err
 	}
 	return p.Redirect(w, r, v.URL("_environments", e.Name)+"#approval")
+}
+
+func (p environmentPages) changeLock(w http.ResponseWriter, r *http.Request, v View) error {
+	e, err := p.named(r, v)
+	if err != nil {
+		return err
+	}
+	var check *environments.LockCheck
+	if r.PostFormValue("do") != "remove" {
+		check = &environments.LockCheck{}
+		if check.TimeoutMinutes, err = whole(r, "timeout"); err != nil {
+			return err
+		}
+	}
+	if err := p.environments.SetLock(r.Context(), e.ID, check, v.Caller.Actor); err != nil {
+		return err
+	}
+	return p.Redirect(w, r, v.URL("_environments", e.Name)+"#lock")
 }
 
 // whole reads a number of a form, 0 when the field is empty.

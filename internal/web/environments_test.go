@@ -108,3 +108,24 @@ func TestDeploymentPages(t *testing.T) {
 	p.get(p.browser, "/Shop/_environments/dev/deployments/x", 404)
 	p.has(p.get(p.browser, "/_clusters", 200), "This server knows no cluster")
 }
+
+func TestExclusiveLockPages(t *testing.T) {
+	t.Parallel()
+	p := openPages(t)
+	p.environment("production")
+	p.has(p.get(p.browser, "/Shop/_environments/production", 200), "Several stages may deploy here at the same time")
+	p.has(p.post(p.browser, "/Shop/_environments/production/lock", 200, "timeout", "60"), "One stage at a time deploys here", "longer than 60 minutes")
+	for run := slipway.RunID(1); run <= 2; run++ {
+		err := p.environments.RequestChecks(t.Context(), environments.CheckRequest{Project: p.project.ID, ProjectName: "Shop", Run: run, Stage: "Ship", Attempt: 1,
+			Environments: []string{"production"}, RequestedBy: p.actor, Commit: "c0ffee", Pipeline: 1, LockBehavior: environments.Sequential})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.has(p.get(p.browser, "/Shop/_environments/production", 200), "has it", "waits", "Ship")
+	reader := p.member("rita", identity.RoleReader)
+	p.post(reader, "/Shop/_environments/production/lock", 403, "do", "remove")
+	p.lacks(p.get(reader, "/Shop/_environments/production", 200), "Remove the lock")
+	p.has(p.post(p.browser, "/Shop/_environments/production/lock", 200, "do", "remove"), "Several stages may deploy here at the same time")
+	p.post(p.browser, "/Shop/_environments/production/lock", 400, "timeout", "-1")
+}

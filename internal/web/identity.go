@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -18,6 +19,7 @@ func (s *Server) addIdentity() {
 	s.Installation("POST", "/projects", identity.Read, s.createProject)
 	s.Installation("GET", "/profile", identity.Read, s.profile)
 	s.Installation("POST", "/profile/password", identity.Read, s.changePassword)
+	s.Installation("POST", "/profile/ssh-keys", identity.Read, s.changeSSHKeys)
 	s.Installation("POST", "/profile/tokens", identity.Read, s.issueToken)
 	s.Installation("POST", "/profile/tokens/{token}/revoke", identity.Read, s.revokeToken)
 	s.addUsers()
@@ -87,6 +89,8 @@ type profileView struct {
 	User            identity.User
 	Tokens          []identity.Token
 	Issued          string // a token that was made just now
+	Keys            []identity.SSHKey
+	KeyProblem      string
 	PasswordProblem string
 	PasswordChanged bool
 }
@@ -104,6 +108,9 @@ func (s *Server) showProfile(w http.ResponseWriter, r *http.Request, v View, sta
 		return err
 	}
 	if p.Tokens, err = s.identity.Tokens(r.Context(), p.User.ID); err != nil {
+		return err
+	}
+	if p.Keys, err = s.identity.SSHKeys(r.Context(), p.User.ID); err != nil {
 		return err
 	}
 	s.write(w, r, status, v.Titled("Profile", ""), profilePage(p))
@@ -153,6 +160,29 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request, v View) err
 		return err
 	}
 	if err := s.identity.RevokeToken(r.Context(), slipway.UserID(v.Caller.ID), chi.URLParam(r, "token")); err != nil {
+		return err
+	}
+	return s.Redirect(w, r, "/profile")
+}
+
+// changeSSHKeys adds or removes one of the caller's keys.
+func (s *Server) changeSSHKeys(w http.ResponseWriter, r *http.Request, v View) error {
+	if err := userCaller(v); err != nil {
+		return err
+	}
+	user := slipway.UserID(v.Caller.ID)
+	if id := r.FormValue("remove"); id != "" {
+		if err := s.identity.RemoveSSHKey(r.Context(), v.Caller.Actor, user, id); err != nil {
+			return err
+		}
+		return s.Redirect(w, r, "/profile")
+	}
+	_, err := s.identity.AddSSHKey(r.Context(), v.Caller.Actor, user, r.FormValue("name"), r.FormValue("key"))
+	var p *slipway.Problem
+	if errors.As(err, &p) && p.Code != slipway.CodeInternal {
+		return s.showProfile(w, r, v, http.StatusBadRequest, profileView{KeyProblem: p.Message})
+	}
+	if err != nil {
 		return err
 	}
 	return s.Redirect(w, r, "/profile")

@@ -203,7 +203,7 @@ func TestLiveLog(t *testing.T) {
 	if _, err := s.AppendLog(ctx, id, 1, 0, []byte(first)); err != nil {
 		t.Fatal(err)
 	}
-	resp, err := s.client.Get(fmt.Sprintf("%s/Shop/_build/log/live?buildId=%d&j=%d&s=1&offset=0", s.server.URL, run, id))
+	resp, err := s.client.Get(fmt.Sprintf("%s/Shop/_build/log/live?buildId=%d&j=%d&s=1", s.server.URL, run, id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,13 +218,13 @@ func TestLiveLog(t *testing.T) {
 		}
 		t.Fatalf("the stream ended before %q", text)
 	}
-	until(fmt.Sprintf("id: %d", len(first)))
+	until(fmt.Sprintf("id: %d-2", len(first)))
 	until("one</span>")
 	second := stamp + "two\n"
 	if _, err := s.AppendLog(ctx, id, 1, int64(len(first)), []byte(second)); err != nil {
 		t.Fatal(err)
 	}
-	until(fmt.Sprintf("id: %d", len(first)+len(second)))
+	until(fmt.Sprintf("id: %d-3", len(first)+len(second)))
 	until("two</span>")
 	if err := s.Complete(ctx, id, job.Completion{Result: schedule.Succeeded}); err != nil {
 		t.Fatal(err)

@@ -28,8 +28,11 @@ type queueView struct {
 	Parameters []parameterInput
 	Variables  []variableInput
 	Stages     []stageInput
-	Problems   []pipelines.FileProblem
-	Mistake    string // why the run did not start
+
+	Stop        bool // at failures
+	StopMinutes string
+	Problems    []pipelines.FileProblem
+	Mistake     string // why the run did not start
 }
 
 // parameterInput is one parameter with the value that the form shows.
@@ -91,6 +94,7 @@ func (p pipelinesPages) definition(r *http.Request, v View, number string) (pipe
 func (p pipelinesPages) queueView(r *http.Request, v View, d pipelines.Definition) (queueView, error) {
 	view := queueView{URL: v.URL("_build", "queue"), Branch: strings.TrimSpace(r.FormValue("branch")), Commit: strings.TrimSpace(r.FormValue("commit")),
 		Pipeline: pipelineRow{ID: d.ID, Name: d.Name, Path: d.Path, URL: fmt.Sprintf("%s?definitionId=%d", v.URL("_build"), d.ID)}}
+	view.Stop, view.StopMinutes = r.PostFormValue("stop") != "", r.PostFormValue("stop-minutes")
 	branches, err := p.pipelines.Branches(r.Context(), d.ID)
 	if err != nil {
 		return view, err
@@ -172,7 +176,8 @@ func (p pipelinesPages) queue(w http.ResponseWriter, r *http.Request, v View) er
 
 func queueRequest(form url.Values, d pipelines.Definition, v View) pipelines.QueueRequest {
 	req := pipelines.QueueRequest{Pipeline: d.ID, Actor: v.Caller.Actor, Ref: strings.TrimSpace(form.Get("branch")),
-		Commit: slipway.CommitID(strings.TrimSpace(form.Get("commit"))), Parameters: map[string]any{}}
+		Commit: slipway.CommitID(strings.TrimSpace(form.Get("commit"))), Parameters: map[string]any{},
+		StopMinutes: stopMinutes(form.Get("stop"), strings.TrimSpace(form.Get("stop-minutes")))}
 	for field, values := range form {
 		if name, ok := strings.CutPrefix(field, "parameter."); ok {
 			req.Parameters[name] = values[len(values)-1]

@@ -13,6 +13,7 @@ import (
 
 	"slipway"
 	"slipway/internal/boards"
+	"slipway/internal/identity"
 	"slipway/internal/pipelines"
 	"slipway/internal/repos"
 )
@@ -189,7 +190,10 @@ func formText(r *http.Request, name string) string {
 	return strings.TrimSpace(strings.ReplaceAll(r.FormValue(name), "\r\n", "\n"))
 }
 
-type reviewerRow struct{ Name, Vote, Tone string }
+type reviewerRow struct {
+	ID, Name, Vote, Tone string
+	Required, Removable  bool
+}
 
 type iterationRow struct {
 	Number            int
@@ -220,6 +224,9 @@ type pullView struct {
 	TraceURL    string
 	MergedURL   string // the page of the commit that the target got
 	MayVote     bool
+	Policies    []repos.Evaluation
+	People      []identity.Member // who can be asked to review
+	MayBypass   bool
 }
 
 // PartURL is another part of the page.
@@ -305,7 +312,11 @@ func (p codePages) addPullOverview(r *http.Request, view *pullView) error {
 		return err
 	}
 	for _, one := range voters {
-		view.Reviewers = append(view.Reviewers, reviewerRow{Name: one.Actor.Name, Vote: one.Vote.String(), Tone: voteTone(one.Vote)})
+		view.Reviewers = append(view.Reviewers, reviewerRow{ID: one.Actor.ID, Name: one.Actor.Name, Vote: one.Vote.String(), Tone: voteTone(one.Vote),
+			Required: one.Required, Removable: view.MayVote && one.Policy == 0 && view.Status == repos.PullRequestActive})
+	}
+	if err := p.addPolicies(r, view); err != nil {
+		return err
 	}
 	iterations, err := p.repos.Iterations(ctx, view.ID)
 	if err != nil {
@@ -375,6 +386,12 @@ func (p codePages) changePull(w http.ResponseWriter, r *http.Request, v View) er
 		return p.discuss(w, r, c, v, pull)
 	case "complete":
 		err = p.completePull(r, v, pull)
+	case "auto", "auto-cancel":
+		err = p.autoComplete(r, v, pull, do == "auto")
+	case "add-reviewer":
+		err = p.repos.SetReviewer(ctx, by, pull.ID, r.FormValue("reviewer"), r.FormValue("required") != "")
+	case "remove-reviewer":
+		err = p.repos.RemoveReviewer(ctx, by, pull.ID, r.FormValue("reviewer"))
 	case "abandon":
 		err = status(repos.PullRequestAbandoned)
 	case "reactivate":
@@ -403,16 +420,4 @@ func (p codePages) vote(r *http.Request, v View, id slipway.PullRequestID) error
 		return slipway.Invalid("%q is no vote", r.FormValue("vote"))
 	}
 	return p.repos.VotePullRequest(r.Context(), v.Caller.Actor, id, repos.Vote(vote))
-}
-
-func (p codePages) completePull(r *http.Request, v View, pull repos.PullRequest) error {
-	who, err := p.author(r, v)
-	if err != nil {
-		return err
-	}
-	_, err = p.repos.CompletePullRequest(r.Context(), pull.ID, repos.CompleteRequest{Actor: v.Caller.Actor, Committer: who,
-		Expect: slipway.CommitID(r.FormValue("expect")),
-		Completion: repos.Completion{Strategy: repos.MergeStrategy(r.FormValue("strategy")), Message: formText(r, "message"),
-			DeleteSource: r.FormValue("delete") != ""}})
-	return err
 }

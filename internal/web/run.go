@@ -25,6 +25,7 @@ type runView struct {
 	Form        string // where the buttons post to
 	ID          slipway.RunID
 	Trace       string
+	Why         string
 	Live        string // "" once the run is over
 	Problems    []pipelines.FileProblem
 	Warnings    []plan.Warning
@@ -32,6 +33,7 @@ type runView struct {
 	Columns     [][]stageBox
 	Jobs        []jobRow
 	Waiting     []validationRow
+	Pauses      pausesView
 	Tags        []string
 	By          string // who canceled
 	MayCancel   bool
@@ -41,7 +43,9 @@ type runView struct {
 	TestChanges testChanges
 	Coverage    *coverageView // nil without any
 	Summaries   []summaryRow
-	Log         *logView
+	Search      logSearchBox
+	Log         *logView // nil unless a step is chosen
+	Attachments []artifactFile
 }
 
 // sourceRow is a run of another pipeline that the run takes artifacts from.
@@ -104,14 +108,6 @@ type summaryRow struct {
 	Text templ.Component
 }
 
-type logView struct {
-	Title, Raw, Live string
-	Cut              int64 // bytes left out at the beginning
-	Lines            []logLine
-}
-
-type logLine struct{ Time, Text, Class string }
-
 func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) error {
 	t, err := p.found(r, v)
 	if err != nil {
@@ -124,6 +120,7 @@ func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) erro
 	if err := p.addExtras(r.Context(), v, &view, &t.Run); err != nil {
 		return err
 	}
+	view.Search = newLogSearchBox(v, t.Run.ID, "")
 	if view.Log, err = p.chosenLog(r, v, t); err != nil {
 		return err
 	}
@@ -134,7 +131,7 @@ func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) erro
 func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) (runView, error) {
 	run := &t.Run
 	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), ID: run.ID, Problems: run.Problems, Warnings: t.Warnings, Tags: run.Tags, By: run.CanceledBy,
-		Trace: traceURL(v, slipway.Ref(slipway.RefRun, run.ID))}
+		Trace: traceURL(v, slipway.Ref(slipway.RefRun, run.ID)), Why: v.URL("_build", "explain") + "?buildId=" + run.ID.String()}
 	mayChange := p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
 	over := run.State == pipelines.RunCompleted
 	view.MayCancel = mayChange && !over && !run.Canceled
@@ -151,6 +148,9 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 		if v := &validations[i]; v.State == pipelines.ValidationPending && !over && !run.Canceled {
 			view.Waiting = append(view.Waiting, p.validationRow(v, mayChange))
 		}
+	}
+	if view.Pauses, err = p.pausesOf(r.Context(), v, t, mayChange && !over); err != nil {
+		return view, err
 	}
 	sources, err := p.pipelines.Sources(r.Context(), run.ID)
 	if err != nil {
@@ -265,6 +265,9 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, ru
 		}
 		view.Artifacts = append(view.Artifacts, row)
 	}
+	if err := p.addAttachments(ctx, v, view, id); err != nil {
+		return err
+	}
 	if err := p.addTests(ctx, v, view, run); err != nil {
 		return err
 	}
@@ -281,7 +284,7 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, ru
 	return nil
 }
 
-// watch sends what render makes after each change of the run, at most five times a second, until it says that it was the last.
+// watch sends what render makes after each change of the run, at most ten times a second, until it says that it was the last.
 func (p pipelinesPages) watch(w http.ResponseWriter, r *http.Request, run slipway.RunID, send func() (last bool, err error)) error {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{})
@@ -294,7 +297,7 @@ func (p pipelinesPages) watch(w http.ResponseWriter, r *http.Request, run slipwa
 		if err != nil || control.Flush() != nil || last {
 			return nil
 		}
-		if !pause(r, 200*time.Millisecond) {
+		if !pause(r, 100*time.Millisecond) {
 			return nil
 		}
 		timer := time.NewTimer(2 * time.Second) // for changes made by another server, and to keep the connection
@@ -332,156 +335,6 @@ func (p pipelinesPages) liveRun(w http.ResponseWriter, r *http.Request, v View) 
 		}
 		return over, err
 	})
-}
-
-// logStep is the job and step that the request names, if they are of the run.
-func logStep(r *http.Request, t *pipelines.Timeline) (*pipelines.TimelineJob, int, error) {
-	step, err := strconv.Atoi(r.URL.Query().Get("s"))
-	for i := range t.Stages {
-		for k := range t.Stages[i].Jobs {
-			j := &t.Stages[i].Jobs[k]
-			if err == nil && j.ID != 0 && j.ID.String() == r.URL.Query().Get("j") {
-				return j, step, nil
-			}
-		}
-	}
-	return nil, 0, slipway.NotFound("this run has no such step")
-}
-
-// logOnPage is how much of a log the page itself holds; the rest is in the text.
-const logOnPage = 256 << 10
-
-func (p pipelinesPages) chosenLog(r *http.Request, v View, t *pipelines.Timeline) (*logView, error) {
-	if r.URL.Query().Get("j") == "" {
-		return nil, nil
-	}
-	j, step, err := logStep(r, t)
-	if err != nil {
-		return nil, err
-	}
-	query := fmt.Sprintf("?buildId=%d&j=%d&s=%d", t.Run.ID, j.ID, step)
-	view := &logView{Title: j.Title, Raw: v.URL("_build", "log") + query}
-	for _, s := range j.Steps {
-		if s.ID == step {
-			view.Title = s.DisplayName
-			view.Cut = max(s.LogSize-logOnPage, 0)
-		}
-	}
-	l, err := p.pipelines.ReadLog(r.Context(), j.ID, step, view.Cut, 0)
-	if err != nil {
-		return nil, err
-	}
-	view.Lines = logLines(string(l.Data), view.Cut > 0)
-	if !l.Complete {
-		view.Live = v.URL("_build", "log", "live") + query + "&offset=" + strconv.FormatInt(view.Cut+int64(len(l.Data)), 10)
-	}
-	return view, nil
-}
-
-// logLines parts a log into lines; the first may be cut and is then left out.
-func logLines(text string, cut bool) []logLine {
-	var list []logLine
-	for line := range strings.Lines(text) {
-		if cut {
-			cut = false
-			continue
-		}
-		list = append(list, newLogLine(strings.TrimSuffix(line, "\n")))
-	}
-	return list
-}
-
-func newLogLine(line string) logLine {
-	l := logLine{Text: line}
-	if len(line) >= pipelines.LogTime {
-		l.Time, l.Text = line[11:19], line[pipelines.LogTime:]
-	}
-	for prefix, class := range map[string]string{"##[error]": "bad", "##[warning]": "warn", "##[section]": "section", "##[command]": "command", "##[group]": "section", "##[debug]": "debug"} {
-		if rest, ok := strings.CutPrefix(l.Text, prefix); ok {
-			l.Text, l.Class = rest, class
-		}
-	}
-	if l.Text == "##[endgroup]" {
-		l.Text = ""
-	}
-	return l
-}
-
-// liveLog sends the lines of a log as they come, from an offset on; a browser that reconnects says where it was.
-func (p pipelinesPages) liveLog(w http.ResponseWriter, r *http.Request, v View) error {
-	t, err := p.found(r, v)
-	if err != nil {
-		return err
-	}
-	j, step, err := logStep(r, t)
-	if err != nil {
-		return err
-	}
-	text := r.Header.Get("Last-Event-ID")
-	if text == "" {
-		text = r.URL.Query().Get("offset")
-	}
-	offset, _ := strconv.ParseInt(text, 10, 64)
-	offset = max(offset, 0)
-	return p.watch(w, r, t.Run.ID, func() (bool, error) {
-		l, err := p.pipelines.ReadLog(r.Context(), j.ID, step, offset, logOnPage)
-		if err != nil {
-			return true, err
-		}
-		data := string(l.Data)
-		if end := strings.LastIndexByte(data, '\n'); !l.Complete {
-			data = data[:end+1] // the last line may not be whole yet
-		}
-		if data == "" {
-			if !l.Complete {
-				_, err = io.WriteString(w, ": alive\n\n")
-				return false, err
-			}
-			_, err = io.WriteString(w, "event: done\ndata: done\n\n")
-			return true, err
-		}
-		offset += int64(len(data))
-		return false, writeLines(r, w, offset, logLines(data, false))
-	})
-}
-
-// writeLines sends an event whose id is the offset after it.
-func writeLines(r *http.Request, w http.ResponseWriter, offset int64, lines []logLine) error {
-	var b strings.Builder
-	if err := logText(lines).Render(r.Context(), &b); err != nil {
-		return err
-	}
-	var out strings.Builder
-	fmt.Fprintf(&out, "id: %d\nevent: lines\n", offset)
-	for line := range strings.SplitSeq(b.String(), "\n") {
-		out.WriteString("data: " + strings.TrimRight(line, "\r") + "\n")
-	}
-	out.WriteString("\n")
-	_, err := io.WriteString(w, out.String())
-	return err
-}
-
-// logText answers with a log as plain text.
-func (p pipelinesPages) logText(w http.ResponseWriter, r *http.Request, v View) error {
-	t, err := p.found(r, v)
-	if err != nil {
-		return err
-	}
-	j, step, err := logStep(r, t)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	for offset := int64(0); ; {
-		l, err := p.pipelines.ReadLog(r.Context(), j.ID, step, offset, 0)
-		if err != nil || len(l.Data) == 0 {
-			return nil // the answer has begun
-		}
-		offset += int64(len(l.Data))
-		if _, err := w.Write(l.Data); err != nil {
-			return nil
-		}
-	}
 }
 
 // artifact answers with a file of an artifact, or all of it as a tar file. Nothing in it is shown as a page of this server.

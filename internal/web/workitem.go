@@ -218,7 +218,7 @@ func (p boardsPages) unlink(w http.ResponseWriter, r *http.Request, v View) erro
 	if err != nil {
 		return err
 	}
-	if err := p.boards.Unlink(r.Context(), i.ID, to); err != nil {
+	if err := p.boards.Unlink(r.Context(), v.Caller.Actor, i.ID, to); err != nil {
 		return err
 	}
 	return p.Redirect(w, r, v.URL("_workitems", "edit", i.ID))

@@ -129,6 +129,34 @@ if (await page.locator('section.column[aria-label="Active"] article.item', { has
 }
 await shot('board-dragged');
 
+// A run that stops at failures: its tests cannot begin with this variable. Somebody looks at them in a terminal and ends the job.
+await page.goto(url + '/sample/_build/queue?definitionId=1');
+await page.getByText('Variables for this run').click();
+await page.fill('input[name=variable-name-0]', 'GOFLAGS');
+await page.fill('input[name=variable-value-0]', '-mod=nonsense');
+for (const stage of ['Dev', 'Production']) await page.locator(`input[name=stage][value=${stage}]`).uncheck();
+await page.check('input[name=stop]');
+await shot('queue-stop-at-failure');
+await page.getByRole('button', { name: 'Run', exact: true }).click();
+await page.waitForURL(/buildId=/);
+await page.getByText('waits at a step that failed').waitFor({ timeout: 300000 });
+await shot('stopped');
+const stopped = page.url();
+await page.getByRole('link', { name: 'Open a terminal' }).click();
+await page.getByText('Connected.').waitFor();
+await page.keyboard.type('echo "terminal $((40 + 2)) of $BUILD_REPOSITORY_NAME"\n');
+await page.locator('.xterm-rows', { hasText: 'terminal 42 of sample' }).waitFor();
+await shot('terminal');
+await page.keyboard.type('exit\n');
+await page.getByText('The terminal is over: the shell ended').waitFor();
+await page.goto(stopped);
+await page.getByRole('button', { name: 'End the job' }).click();
+await page.getByText('Done by hand').waitFor();
+if (!(await page.locator('main').innerText()).includes('a terminal of')) problems.push('the page of the run does not say who had a terminal');
+await shot('stopped-ended');
+const cancel = page.getByRole('button', { name: 'Cancel', exact: true });
+if (await cancel.count() > 0) await cancel.click();
+
 // The administrator adds a user, who signs in elsewhere, has to choose a password, and sees what the role allows.
 await see('users', '/_users', 'admin');
 const grace = `grace-${Date.now()}`;

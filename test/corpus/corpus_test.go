@@ -62,8 +62,8 @@ func TestSummary(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := []int{s.files, s.parsed, s.expanded, s.remote, s.accepted, s.steps, s.runnable, s.own.total(), s.around.total(), len(s.broken)}
-	if diff := cmp.Diff([]int{3, 2, 1, 1, 1, 7, 3, 2, 2, 1}, got); diff != "" {
+	got := []int{s.files, s.parsed, s.expanded, s.remote, s.accepted, s.steps, s.runnable, s.foreign, s.own.total(), s.around.total(), len(s.broken)}
+	if diff := cmp.Diff([]int{3, 2, 1, 1, 1, 7, 3, 3, 2, 2, 1}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	var out bytes.Buffer

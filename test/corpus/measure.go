@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"slipway"
 	"slipway/internal/pipelines/compile"
 	"slipway/internal/pipelines/folder"
+	"slipway/internal/pipelines/task"
 	"slipway/internal/pipelines/template"
 	"slipway/internal/pipelines/yaml"
 )
@@ -28,6 +30,7 @@ type tree struct {
 
 // step is one step of the expanded file.
 type step struct {
+	task   string         // NAME@VERSION, if it is a task
 	own    map[place]bool // the places of the step itself
 	around map[place]bool // those of its job and stage that are no step's
 }
@@ -43,7 +46,7 @@ func (t *tree) walk(n *yaml.Node, keys string, around map[place]bool) {
 		switch {
 		case p.Key.Text == "steps" && p.Value.Kind == yaml.List:
 			for _, item := range p.Value.Items {
-				s := step{own: map[place]bool{}, around: around}
+				s := step{task: textOf(item, "task"), own: map[place]bool{}, around: around}
 				gather(item, s.own)
 				t.steps = append(t.steps, s)
 				t.walk(item, join(keys, "steps"), around)
@@ -110,6 +113,7 @@ func surroundings(n *yaml.Node, into map[place]bool) {
 type summary struct {
 	files, parsed, expanded, remote, accepted int
 	steps, runnable                           int
+	foreign                                   int // steps that cannot run and are Windows', macOS' or a company's own
 	warnings                                  counts
 	refusals                                  counts // of any kind, by reason and place, each counted once a file
 	own, around                               counts // reasons of steps that cannot run
@@ -184,14 +188,49 @@ func (s *summary) judge(t tree, report compile.Report) {
 	}
 	for _, one := range t.steps {
 		s.steps++
-		if reason := first(reasons, one.own); reason != "" {
-			s.own.add(reason)
-		} else if reason := first(reasons, one.around); reason != "" {
-			s.around.add(reason)
-		} else {
+		own, around := first(reasons, one.own), first(reasons, one.around)
+		switch {
+		case own != "":
+			s.own.add(own)
+		case around != "":
+			s.around.add(around)
+		default:
 			s.runnable++
+			continue
+		}
+		if foreign(one.task, around) {
+			s.foreign++
 		}
 	}
+}
+
+// foreign reports a step that nobody could run here: its job is for Windows or macOS, its task needs one of them, or the task is
+// neither of Azure Pipelines' own library nor known here, so that it is an extension's or a company's.
+func foreign(reference, around string) bool {
+	if strings.Contains(around, "there is no Windows") || strings.Contains(around, "there is no macOS") {
+		return true
+	}
+	name, _, _ := strings.Cut(reference, "@")
+	if name == "" {
+		return false
+	}
+	if a, ok := task.Absent(name); ok {
+		return a.Needs != ""
+	}
+	return !slices.ContainsFunc(task.Catalog(nil).Definitions(), func(d *task.Definition) bool {
+		return strings.EqualFold(d.Name, name) || strings.EqualFold(d.Extension+"."+d.Name, name)
+	})
+}
+
+// textOf is the text under a key of a map, "" if there is none.
+func textOf(n *yaml.Node, key string) string {
+	if n.Kind != yaml.Map {
+		return ""
+	}
+	if v := n.Get(key); v != nil {
+		return v.Text
+	}
+	return ""
 }
 
 // first is the reason at one of the places that stands first in its file, "" if there is none.

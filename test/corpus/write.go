@@ -52,6 +52,7 @@ func (s *summary) write(out io.Writer, top int) error {
 	fmt.Fprintf(w, "  without any refusal     %6d\n", s.accepted)
 	fmt.Fprintf(w, "steps                     %6d\n", s.steps)
 	fmt.Fprintf(w, "  runnable                %6d (%.1f %%)\n", s.runnable, percent(s.runnable, s.steps))
+	fmt.Fprintf(w, "  of those that are not Windows', macOS' or a company's own: %.1f %%\n", percent(s.runnable, s.steps-s.foreign))
 	fmt.Fprintf(w, "  refused themselves      %6d\n", s.own.total())
 	fmt.Fprintf(w, "  in a refused job        %6d\n", s.around.total())
 	for _, part := range []struct {

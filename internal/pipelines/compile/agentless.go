@@ -38,8 +38,8 @@ func (c *compiler) place(item *yaml.Node, s *plan.Step, j *plan.Job, pool plan.P
 		return
 	}
 	var d *task.Definition
-	if s.Task != nil {
-		d, _ = task.Find(fmt.Sprintf("%s@%d", s.Task.Name, s.Task.Major))
+	if s.Task != nil && s.Task.Package == nil {
+		d, _ = c.in.Tasks.Find(fmt.Sprintf("%s@%d", s.Task.Name, s.Task.Major))
 	}
 	switch server := d != nil && d.Server; {
 	case server == pool.Server:
@@ -66,7 +66,7 @@ func (c *compiler) place(item *yaml.Node, s *plan.Step, j *plan.Job, pool plan.P
 
 func serverTasks() string {
 	var names []string
-	for _, d := range task.Definitions() {
+	for _, d := range task.Catalog(nil).Definitions() {
 		if d.Server {
 			names = append(names, d.String())
 		}
@@ -83,12 +83,7 @@ func (c *compiler) serverInputs(o object, d *task.Definition, given, inputs map[
 	if err := d.CheckServer(inputs); !errors.As(err, &bad) || strings.Contains(inputs[bad.Input], "$(") {
 		return
 	}
-	at := o.get("task").At
-	for name := range given {
-		if in := d.Input(name); in != nil && in.Name == bad.Input {
-			at = c.inputPlace(o, name)
-		}
-	}
+	at := c.givenPlace(o, d, given, bad.Input)
 	if bad.Unsupported {
 		c.problems.Unsupported(at, "%s", bad.Message)
 		return

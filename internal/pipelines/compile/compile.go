@@ -9,6 +9,7 @@ import (
 	"slipway"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schema"
+	"slipway/internal/pipelines/task"
 	"slipway/internal/pipelines/template"
 	"slipway/internal/pipelines/yaml"
 )
@@ -36,8 +37,19 @@ type Input struct {
 	// Variables are those known before the run exists, which `${{ variables.x }}` sees: predefined ones such as
 	// Build.SourceBranch and Build.Reason, and those given when the run was queued.
 	Variables map[string]string
+	// Webhook is the alias of the webhook whose call starts the run, "" for another reason, and Payload the body of the call as
+	// JSON gives it, which `${{ parameters.ALIAS.path }}` reads.
+	Webhook string
+	Payload any
+	// Registry is the host of this server's registry in image names, "" if it is not known.
+	Registry string
 	// Images says whether a vmImage can be run beside the ubuntu-* ones, which all are. Nil allows no other.
 	Images func(vmImage string) bool
+	// Tasks are those that were uploaded, besides the built-in ones.
+	Tasks task.Catalog
+	// Pools gives the capabilities of a pool that the installation has, by the name or vmImage that a file writes; false
+	// for others. Nil is for none.
+	Pools func(name string) (capabilities map[string]string, ok bool)
 	// Pipeline says that the file is a pipeline's and no template, which Check cannot always tell.
 	Pipeline bool
 }
@@ -84,7 +96,8 @@ func Expand(in Input) ([]byte, error) {
 }
 
 func expand(in Input, draft bool) (template.Output, error) {
-	input := template.Input{Path: in.Path, Files: in.Files, Parameters: in.Parameters, Variables: in.Variables, Draft: draft, Pipeline: in.Pipeline}
+	input := template.Input{Path: in.Path, Files: in.Files, Parameters: in.Parameters, Variables: in.Variables, Draft: draft, Pipeline: in.Pipeline,
+		Webhook: in.Webhook, Payload: in.Payload}
 	if in.Repository != nil {
 		input.Repository = func(alias string, resources *yaml.Node) (template.Files, error) {
 			c := &compiler{in: in}
@@ -111,7 +124,7 @@ func Triggers(path string, data []byte) (plan.Triggers, error) {
 		return plan.Triggers{}, c.problems.Err()
 	}
 	t := c.triggers(root)
-	t.Pipelines = sources(root)
+	t.Pipelines, t.Resources = sources(root), resourceTriggers(root)
 	return t, c.problems.Err()
 }
 
@@ -201,7 +214,7 @@ func (c *compiler) whole() bool { return len(c.problems) == 0 && len(c.unread) =
 func (c *compiler) open() bool { return c.template || len(c.unread) > 0 }
 
 // MaxInstances bounds the jobs of a run, every leg counted.
-const MaxInstances = 1000
+const MaxInstances = 5000
 
 func (c *compiler) checkUnits(p *plan.Plan) {
 	count := 0

@@ -8,9 +8,9 @@
 // What the language has and Slipway does not do yet is refused where it is written, with what to write instead, and never
 // ignored: rolling deployments, virtual machines in environments, targets of steps outside of
 // the job's container, getPackage and reviewApp steps, types and volumes of containers and options but --env and --user,
-// repositories of other hosts, `$[ ]` in booleans of steps and in parallel, counters that read dependencies, other values of resources
-// and pipeline in run-time expressions than repositories and startTime, and tasks that package task does not describe.
+// `$[ ]` in booleans of steps and in parallel, counters that read dependencies, other values of resources
+// and pipeline in run-time expressions than repositories and startTime, and tasks that are neither built in nor uploaded.
 //
-// What can only have no effect here is checked and warned of: builds, packages and webhooks under resources, triggers of
-// repositories and containers, demands, and keys of pools that others manage.
+// What can only have no effect here is checked and warned of: builds and packages under resources, triggers of containers whose
+// images are of other registries, demands of pools that nobody made, and keys of pools that others manage.
 package compile

@@ -219,11 +219,8 @@ resources:
     filters: [{path: a.b, value: c}]
 steps: [{script: x}]
 `, `
-p.yml:3:45: trigger of repository lib starts no run: only pushes to the pipeline's own repository do
-p.yml:5:30: trigger of container c starts no run: new images are not watched
 p.yml:7:5: build jenkins starts no run and has no files to download: fetch them in a script step, and start runs over the API
 p.yml:9:5: package pack starts no run and is not downloaded: fetch it in a script step, and start runs over the API
-p.yml:11:5: webhook hook starts no run: start runs over the API
 `)
 	refused(t, "checked", "resources:\n  webhooks: [{webhok: a, connection: b}]\n  packages: [{package: a, type: cargo, connection: b, name: c}]\nsteps: [{script: x}]\n", `
 p.yml:2:14: a webhook resource needs webhook

@@ -45,10 +45,25 @@ func (c *compiler) macros(steps []*yaml.Node, j *plan.Job, hook plan.HookName) {
 	}
 	for _, s := range steps {
 		v.list = append(v.list, variablesOf(s)...)
+		v.list = append(v.list, c.outputsOf(s)...)
 	}
 	for _, s := range steps {
 		c.macrosOf(s, v)
 	}
+}
+
+// outputsOf are the variables that an uploaded task says it sets, under the step's name.
+func (c *compiler) outputsOf(n *yaml.Node) (list []string) {
+	reference, name := n.Get("task"), n.Get("name")
+	if reference == nil || reference.Kind != yaml.Scalar || name == nil || name.Kind != yaml.Scalar || name.Text == "" {
+		return nil
+	}
+	if d, err := c.in.Tasks.Find(reference.Text); err == nil && d.Package != nil {
+		for _, output := range d.Package.Outputs {
+			list = append(list, name.Text+"."+output)
+		}
+	}
+	return list
 }
 
 // macrosOf looks at every text of a step but its condition, where macros mean nothing.

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strings"
 
 	"slipway/internal/pipelines/plan"
@@ -43,7 +44,27 @@ func (c *compiler) pool(n *yaml.Node) *plan.Pool {
 		c.checkHosted(o.get("name"), p.Name)
 	}
 	c.poolWithoutEffect(o)
+	c.checkDemands(p)
 	return p
+}
+
+// checkDemands refuses demands that a pool of the installation does not meet. Those with macros are compared when the job starts.
+func (c *compiler) checkDemands(p *plan.Pool) {
+	if c.in.Pools == nil {
+		return
+	}
+	for _, name := range []string{p.Name, p.Image} {
+		capabilities, ok := c.in.Pools(name)
+		if !ok {
+			continue
+		}
+		p.Managed = true
+		known := slices.DeleteFunc(slices.Clone(p.Demands), func(d string) bool { return strings.Contains(d, "$(") })
+		if unmet := plan.Unmet(known, capabilities); unmet != "" {
+			c.problems.Add(p.At, "the pool %s does not meet the demand %q: name another pool, or ask an administrator to give this one the capability", name, unmet)
+		}
+		return
+	}
 }
 
 // checkSystem refuses pools that say that they are of another system than Linux.
@@ -102,7 +123,14 @@ func system(name string) string {
 
 // mapped reports an image or a pool that needs no check: the installation has one for it, or it is a macro, known later.
 func (c *compiler) mapped(name string) bool {
-	return name == "" || strings.Contains(name, "$(") || c.in.Images != nil && c.in.Images(name)
+	if name == "" || strings.Contains(name, "$(") || c.in.Images != nil && c.in.Images(name) {
+		return true
+	}
+	if c.in.Pools == nil {
+		return false
+	}
+	_, ok := c.in.Pools(name)
+	return ok
 }
 
 // checkImage refuses images that no machine here has.

@@ -72,7 +72,7 @@ func (d *draw) value(v schema.Value, depth int) *yaml.Node {
 		shapes = append(shapes, func() *yaml.Node { return d.likelyText(v) })
 	}
 	if v.Refers == schema.Task {
-		shapes = append(shapes, func() *yaml.Node { return d.one(task.All()) })
+		shapes = append(shapes, func() *yaml.Node { return d.one(task.Catalog(nil).All()) })
 	}
 	if len(v.Options) > 0 {
 		shapes = append(shapes, func() *yaml.Node { return d.one(v.Options) })

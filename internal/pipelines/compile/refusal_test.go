@@ -80,7 +80,7 @@ func TestRefusedLanguage(t *testing.T) {
 	f("image as a pool", "pool: ubuntu-latest\nsteps: [{script: x}]\n", "p.yml:1:7: pool: ubuntu-latest names a pool: write pool: {vmImage: ubuntu-latest}")
 	f("pwsh", "steps:\n- pwsh: x\n  errorActionPreference: explode\n",
 		"p.yml:3:3: input \"errorActionPreference\" of task PowerShell@2 may be default, stop, continue, silentlyContinue, not \"explode\"")
-	const others = "an agentless job (pool: server) has no agent for this step: it takes the tasks ManualValidation@1, ManualValidation@0, Delay@1, InvokeRESTAPI@1 alone, put others into a job with another pool"
+	const others = "an agentless job (pool: server) has no agent for this step: it takes the tasks ManualValidation@1, ManualValidation@0, Delay@1, InvokeRESTAPI@1, InvokeRESTAPI@0 alone, put others into a job with another pool"
 	f("script without an agent", job("  pool: server\n"), "p.yml:3:11: "+others)
 	f("checkout without an agent", "pool: server\nsteps: [{checkout: self}]\n", "p.yml:2:9: "+others)
 	f("task of the server on an agent", "steps: [{task: Delay@1}]\n", "p.yml:1:9: task Delay@1 runs on the server: put it into a job of its own with pool: server")
@@ -94,7 +94,7 @@ func TestRefusedLanguage(t *testing.T) {
 	f("delay", server("Delay@1", "delayForMinutes: 1.5"), "p.yml:4:12: input delayForMinutes: \"1.5\" is no whole number of minutes from 0 to 86400")
 	f("long delay", server("Delay@1", "delayForMinutes: 86401"), "p.yml:4:12: input delayForMinutes: \"86401\" is no whole number of minutes from 0 to 86400")
 	f("groups", server("ManualValidation@1", "notifyUsers: '', approvers: '[Shop]\\Owners'"), "p.yml:4:29: input approvers: groups like \"[Shop]\\\\Owners\" are not there yet: name people")
-	f("service connection", server("InvokeRESTAPI@1", "serviceConnection: hooks"), "p.yml:4:12: input serviceConnection: there are no service connections like \"hooks\" yet: write the URL itself, as https://example.com/api")
+	f("no connection", server("InvokeRESTAPI@1", "serviceConnection: ' '"), "p.yml:3:9: task InvokeRESTAPI@1 needs the input \"connectedServiceName\" when connectedServiceNameSelector is connectedServiceName")
 	f("subscription", server("InvokeRESTAPI@1", "connectionType: connectedServiceNameARM"), "p.yml:4:12: input connectionType: connectedServiceNameARM of task InvokeRESTAPI@1 is not there yet: give a URL with serviceConnection, and its token in headers")
 	f("another host", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', urlSuffix: '.evil.test'"), "p.yml:4:49: input urlSuffix: \".evil.test\" would go on with the host's name: begin it with / or ?")
 	f("headers", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', headers: x"), "p.yml:4:49: input headers: it is no JSON object of names and texts: invalid character 'x' looking for beginning of value")
@@ -113,8 +113,10 @@ func TestRefusedLanguage(t *testing.T) {
 	f("no environment", "jobs:\n- deployment: D\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n", "p.yml:2:3: deployment job D needs an environment")
 	f("machines", "jobs:\n- deployment: D\n  environment: {name: e, resourceType: VirtualMachine}\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n",
 		"p.yml:3:40: environments have no virtual machines: deploy to Kubernetes")
-	f("github repository", "resources:\n  repositories:\n  - repository: a\n    type: github\n    name: x/y\n    endpoint: e\nsteps: [{script: x}]\n",
-		"p.yml:4:11: repositories of type github are not there yet: mirror it here and write type: git\np.yml:6:5: endpoint of a repository is not there yet: repositories of this server need none")
+	f("github enterprise", "resources:\n  repositories:\n  - repository: a\n    type: githubenterprise\n    name: x/y\nsteps: [{script: x}]\n",
+		"p.yml:4:11: repository a needs endpoint: the service connection says where the GitHub Enterprise Server is")
+	f("another host", "resources:\n  repositories:\n  - repository: a\n    type: gitlab\n    name: x/y\nsteps: [{script: x}]\n",
+		"p.yml:4:11: type of a repository is git, github, githubenterprise or bitbucket, not \"gitlab\"")
 	f("pipeline of another project", "resources:\n  pipelines:\n  - pipeline: p\n    source: q\n    project: o\nsteps: [{script: x}]\n",
 		"p.yml:5:5: project of a pipeline resource is not there yet: it is a pipeline of the same project, leave it out")
 	f("pipeline that is not declared", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: q\n",
@@ -233,10 +235,10 @@ p.yml:13:16: "1x" is no name for a job: names are letters, digits and underscore
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	legs := "jobs:\n"
-	for i := range 5 {
+	for i := range 20 {
 		legs += "- job: J" + itoa(i) + "\n  strategy: {parallel: 256}\n  steps: [{script: x}]\n"
 	}
-	refused(t, "too many jobs", legs, "p.yml:2:1: the pipeline has 1280 jobs, every leg counted, more than the 1000 allowed")
+	refused(t, "too many jobs", legs, "p.yml:2:1: the pipeline has 5120 jobs, every leg counted, more than the 5000 allowed")
 	refused(t, "too many slices", "jobs:\n- job: A\n  strategy: {parallel: 257}\n  steps: [{script: x}]\n",
 		`p.yml:3:24: parallel of strategy of a job is a whole number from 1 to 256, not "257"`)
 }

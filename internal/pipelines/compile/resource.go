@@ -39,6 +39,9 @@ func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
 			r.Pipelines = append(r.Pipelines, pipeline)
 		}
 	}
+	for _, item := range c.items(o.get("webhooks"), "webhooks") {
+		c.webhook(item)
+	}
 	c.foreignResources(o)
 	return r
 }
@@ -51,7 +54,6 @@ func (c *compiler) foreignResources(o object) {
 	}{
 		{"builds", "build", "starts no run and has no files to download: fetch them in a script step, and start runs over the API", schema.BuildResource},
 		{"packages", "package", "starts no run and is not downloaded: fetch it in a script step, and start runs over the API", schema.PackageResource},
-		{"webhooks", "webhook", "starts no run: start runs over the API", schema.WebhookResource},
 	} {
 		for _, item := range c.items(o.get(kind.key), kind.key) {
 			r, ok := c.object(item, kind.keys)
@@ -101,21 +103,16 @@ func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
 		r.Ref = "refs/heads/main"
 	}
 	switch r.Type {
-	case "git", "":
-	case "github", "githubenterprise", "bitbucket":
-		c.problems.Unsupported(o.get("type").At, "repositories of type %s are not there yet: mirror it here and write type: git", r.Type)
+	case "git", "github", "bitbucket", "":
+	case "githubenterprise":
+		if o.text("endpoint") == "" {
+			c.problems.Add(o.get("type").At, "repository %s needs endpoint: the service connection says where the GitHub Enterprise Server is", r.Alias)
+		}
 	default:
 		c.problems.Add(o.get("type").At, "type of a repository is git, github, githubenterprise or bitbucket, not %q", r.Type)
 	}
-	if o.text("endpoint") != "" {
-		c.problems.Unsupported(o.at("endpoint"), "endpoint of a repository is not there yet: repositories of this server need none")
-	}
-	if t := o.get("trigger"); t != nil && !isNone(t) {
-		if _, flag := yaml.Bool(t.Text); !flag {
-			c.push(t) // what is wrong with it is said
-		}
-		c.warnOf(o.at("trigger"), "trigger of repository %s starts no run: only pushes to the pipeline's own repository do", r.Alias)
-	}
+	r.Endpoint = o.text("endpoint")
+	c.repositoryTrigger(o) // what is wrong with it is said
 	return r, r.Alias != "" && r.Name != ""
 }
 
@@ -124,8 +121,8 @@ func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {
 	if !ok {
 		return r, false
 	}
-	if t := o.get("trigger"); t != nil && !isNone(t) {
-		c.warnOf(o.at("trigger"), "trigger of container %s starts no run: new images are not watched", o.text("container"))
+	if _, triggers := c.containerTrigger(o); triggers {
+		c.checkTriggeringImage(o)
 	}
 	if kind := o.text("type"); kind != "" {
 		c.problems.Unsupported(o.at("type"), "type %s of a container is not there yet: give the whole image name", kind)

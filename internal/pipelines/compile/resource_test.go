@@ -74,3 +74,79 @@ func TestTriggersOfPipelineResources(t *testing.T) {
 		t.Errorf("%+v, %v", tr, err)
 	}
 }
+
+// The file as pushes and events are judged by, before it is expanded.
+func TestResourceTriggers(t *testing.T) {
+	t.Parallel()
+	tr, err := Triggers("p.yml", []byte(`
+resources:
+  containers:
+  - {container: all, image: shop/a, trigger: true}
+  - {container: some, image: shop/b, trigger: {tags: {include: [v*], exclude: [v0]}}}
+  - {container: listed, image: shop/c, trigger: {tags: [v1]}}
+  - {container: none, image: shop/d, trigger: none}
+  - {container: off, image: shop/e, trigger: {enabled: false}}
+  - {container: silent, image: shop/f}
+  repositories:
+  - {repository: lib, type: git, name: library, trigger: [main]}
+  - {repository: no, type: git, name: other, trigger: none}
+  - {repository: silent, type: git, name: third}
+  webhooks:
+  - webhook: hook
+    connection: github
+    filters: [{path: action, value: opened}]
+  - webhook: "a b"
+    connection: wrong
+  - ${{ if eq(1, 1) }}:
+    - {webhook: later, connection: x}
+steps: []
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []plan.ResourceTrigger{
+		{Kind: plan.ResourceContainer, Alias: "all", Source: "shop/a"},
+		{Kind: plan.ResourceContainer, Alias: "some", Source: "shop/b", Tags: plan.Filter{Include: []string{"v*"}, Exclude: []string{"v0"}}},
+		{Kind: plan.ResourceContainer, Alias: "listed", Source: "shop/c", Tags: plan.Filter{Include: []string{"v1"}}},
+		{Kind: plan.ResourceRepository, Alias: "lib", Source: "library", Push: plan.Push{Branches: plan.Filter{Include: []string{"main"}}}},
+		{Kind: plan.ResourceWebhook, Alias: "hook", Source: "github", Filters: []plan.WebhookFilter{{Path: "action", Value: "opened"}}},
+	}
+	if diff := cmp.Diff(want, tr.Resources); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestResourceTriggersAreChecked(t *testing.T) {
+	t.Parallel()
+	warned(t, "an image of another registry", "resources: {containers: [{container: c, image: mcr.microsoft.com/a, trigger: true}]}\nsteps: [{script: x}]\n",
+		"p.yml:1:69: trigger of container c starts no run: only images of this server's own registry start runs when they are pushed, by names without a host or with its host")
+	warned(t, "batch", "resources: {repositories: [{repository: l, type: git, name: l, trigger: {batch: true, branches: {include: [main]}}}]}\nsteps: [{script: x}]\n",
+		"p.yml:1:64: batch has no effect in the trigger of a repository under resources: each push starts a run")
+	refused(t, "a webhook of an extension", "resources: {webhooks: [{webhook: w, connection: c, type: npm}]}\nsteps: [{script: x}]\n",
+		"p.yml:1:52: type of a webhook names an extension, and there are none here: leave it out, and let the other system call an incoming webhook")
+	refused(t, "a path", "resources: {webhooks: [{webhook: w, connection: c, filters: [{path: 'a..b', value: c}]}]}\nsteps: [{script: x}]\n",
+		`p.yml:1:63: path "a..b" is not understood: write names with dots between them and indices in brackets, as resource.items[0].title`)
+	refused(t, "a name", "resources: {webhooks: [{webhook: a b, connection: c}]}\nsteps: [{script: x}]\n",
+		`p.yml:1:25: webhook "a b": use letters, digits, dashes and underscores`)
+}
+
+// The body of a webhook's call is beside the parameters, and an empty object when nobody called.
+func TestWebhookPayload(t *testing.T) {
+	t.Parallel()
+	const text = "resources: {webhooks: [{webhook: Hook, connection: c}]}\nsteps:\n- script: echo ${{ parameters.Hook.a.b }}${{ parameters.Hook['list'][1] }}\n- ${{ if eq(parameters.Hook.go, true) }}:\n  - script: go\n"
+	in := input(text)
+	in.Webhook, in.Payload = "hook", map[string]any{"a": map[string]any{"b": "one "}, "list": []any{"x", "two"}, "go": true}
+	p, err := Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps := p.Stages[0].Jobs[0].Steps; len(steps) != 3 || steps[1].Script.Text != "echo one two" {
+		t.Errorf("steps %+v", steps)
+	}
+	if steps := compiled(t, text).Stages[0].Jobs[0].Steps; len(steps) != 2 || steps[1].Script.Text != "echo " {
+		t.Errorf("steps of a run that nobody called %+v", steps)
+	}
+	if r := Check(input(text)); len(r.Problems) > 0 {
+		t.Errorf("a check says %v", r.Problems)
+	}
+}

@@ -12,7 +12,6 @@ import (
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schema"
-	"slipway/internal/pipelines/task"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -51,10 +50,24 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, pool plan.Pool, hook plan.Ho
 	if (len(list) > 0 || checkout || download) && !pool.Server {
 		list = append(c.implied(j, hook, checkout, download), list...)
 	}
+	list = preJobFirst(list)
 	for i := range list {
 		list[i].ID = i + 1
 	}
 	return list
+}
+
+// preJobFirst puts steps that are to run before the job (RunAsPreJob of AzureKeyVault) before the others.
+func preJobFirst(list []plan.Step) []plan.Step {
+	var first, rest []plan.Step
+	for _, s := range list {
+		if s.Task != nil && s.Task.Name == "AzureKeyVault" && strings.EqualFold(s.Task.Inputs["RunAsPreJob"], "true") {
+			first = append(first, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return append(first, rest...)
 }
 
 // implied are the steps that come first without being written: a job fetches its repository if no checkout is stated, and
@@ -123,7 +136,7 @@ func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bo
 		return c.download(o, s, kind)
 	}
 	ok := c.task(o, s)
-	if s.Task != nil && s.Task.Name == "PowerShell" {
+	if s.Task != nil && s.Task.Package == nil && s.Task.Name == "PowerShell" {
 		c.warnPowerShell(o.at("task"), s.Task, j)
 	}
 	return ok
@@ -253,7 +266,7 @@ func (c *compiler) powershell(o object, s *plan.Step, key string, j *plan.Job) b
 	}
 	given := map[string]string{"targetType": "inline", "script": s.Script.Text, "pwsh": strconv.FormatBool(key == "pwsh"), "failOnStderr": s.Script.FailOnStderr,
 		"workingDirectory": s.Script.WorkingDirectory, "errorActionPreference": o.text("errorActionPreference"), "ignoreLASTEXITCODE": o.flag("ignoreLASTEXITCODE")}
-	d, err := task.Find("PowerShell@2")
+	d, err := c.in.Tasks.Find("PowerShell@2")
 	if err != nil {
 		c.problems.Add(o.at(key), "%v", err)
 		return false

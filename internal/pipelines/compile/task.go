@@ -17,12 +17,39 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 	if reference == "" {
 		return false
 	}
-	d, err := task.Find(reference)
+	d, err := c.in.Tasks.Find(reference)
 	if err != nil {
 		c.problems.Unsupported(o.get("task").At, "%v", err)
 		return false
 	}
+	if why := d.Refused(); why != "" {
+		c.problems.Unsupported(o.get("task").At, "%s", why)
+		return false
+	}
 	given := o.textMap("inputs")
+	inputs := c.inputs(o, d, given)
+	c.title(s, d.DisplayName(inputs))
+	for i := range d.Inputs {
+		for _, name := range d.Inputs[i].Connections(inputs[d.Inputs[i].Name]) {
+			s.Connections = append(s.Connections, plan.Connection{Name: name, Types: d.Inputs[i].Connection, Optional: d.Inputs[i].Own, At: c.givenPlace(o, d, given, d.Inputs[i].Name)})
+		}
+	}
+	if d.Package == nil && c.keyword(o, s, d.String(), inputs) {
+		return true
+	}
+	s.Kind = plan.StepTask
+	s.Task = &plan.Task{Name: d.Name, Major: d.Major, Inputs: inputs, Package: taskPackage(d)}
+	for name := range given {
+		if in := d.Input(name); in != nil {
+			s.Task.Given = append(s.Task.Given, in.Name)
+		}
+	}
+	slices.Sort(s.Task.Given)
+	return true
+}
+
+// inputs checks the inputs of a task and completes them.
+func (c *compiler) inputs(o object, d *task.Definition, given map[string]string) map[string]string {
 	inputs, mistakes := d.Resolve(given)
 	for _, m := range mistakes {
 		at := c.inputPlace(o, m.Input)
@@ -38,8 +65,12 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 	if len(mistakes) == 0 {
 		c.serverInputs(o, d, given, inputs)
 	}
-	c.title(s, d.Title)
-	switch d.String() {
+	return inputs
+}
+
+// keyword makes a task that is another spelling of a keyword into that keyword's step; false for others.
+func (c *compiler) keyword(o object, s *plan.Step, reference string, inputs map[string]string) bool {
+	switch reference {
 	case "CmdLine@2":
 		s.Kind = plan.StepScript
 		s.Script = &plan.Script{Shell: plan.ShellDefault, Text: inputs["script"], WorkingDirectory: inputs["workingDirectory"], FailOnStderr: lower(inputs["failOnStderr"])}
@@ -69,16 +100,26 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 			s.Download.Artifact = inputs["artifactName"]
 		}
 	default:
-		s.Kind = plan.StepTask
-		s.Task = &plan.Task{Name: d.Name, Major: d.Major, Inputs: inputs}
-		for name := range given {
-			if in := d.Input(name); in != nil {
-				s.Task.Given = append(s.Task.Given, in.Name)
-			}
-		}
-		slices.Sort(s.Task.Given)
+		return false
 	}
 	return true
+}
+
+// taskPackage is what the plan keeps of an uploaded task, nil for one that is built in.
+func taskPackage(d *task.Definition) *plan.TaskPackage {
+	if d.Package == nil {
+		return nil
+	}
+	p := &plan.TaskPackage{ID: d.Package.ID, Version: d.Package.Version, Digest: d.Package.Digest, PreJob: d.Package.PreJob, PostJob: d.Package.PostJob}
+	for _, in := range d.Inputs {
+		if in.Connection != nil {
+			p.Connections = append(p.Connections, in.Name)
+		}
+		if in.SecureFile {
+			p.SecureFiles = append(p.SecureFiles, in.Name)
+		}
+	}
+	return p
 }
 
 // resourceMacro is a macro that names something of a pipeline's run: $(resources.pipeline.ALIAS.NAME).
@@ -154,6 +195,16 @@ func lower(text string) string {
 		return text
 	}
 	return strings.ToLower(text)
+}
+
+// givenPlace is where an input is written by its own name or another.
+func (c *compiler) givenPlace(o object, d *task.Definition, given map[string]string, own string) slipway.Position {
+	for name := range given {
+		if in := d.Input(name); in != nil && in.Name == own {
+			return c.inputPlace(o, name)
+		}
+	}
+	return o.get("task").At
 }
 
 // inputPlace is where an input is written, or the task for one that is missing.

@@ -20,14 +20,14 @@ type warner struct {
 // about settings that have no effect here.
 func warnings(p *plan.Plan) []plan.Warning {
 	w := &warner{plan: p}
-	if p.LockBehavior != "" {
-		w.add(slipway.Position{File: p.File, Line: 1, Column: 1}, "lockBehavior has no effect: there are no exclusive locks")
+	if p.LockBehavior != "" && !slices.ContainsFunc(p.Stages, func(s plan.Stage) bool { return s.Deploys() }) {
+		w.add(slipway.Position{File: p.File, Line: 1, Column: 1}, "lockBehavior has no effect: no stage deploys to an environment, and only environments have exclusive locks")
 	}
 	w.triggers(p.Triggers)
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		if s.LockBehavior != "" {
-			w.add(s.At, "lockBehavior of stage %s has no effect: there are no exclusive locks", s.Name)
+		if s.LockBehavior != "" && !s.Deploys() {
+			w.add(s.At, "lockBehavior of stage %s has no effect: it deploys to no environment, and only environments have exclusive locks", s.Name)
 		}
 		w.stage(s)
 		for j := range s.Jobs {
@@ -123,8 +123,8 @@ func (w *warner) stageDependency(s *plan.Stage, parts []string, who string, at s
 
 func (w *warner) job(s *plan.Stage, j *plan.Job) {
 	who := "job " + j.Name
-	if len(j.Pool.Demands) > 0 {
-		w.add(j.Pool.At, "demands have no effect: every job gets a pod of the pool's image")
+	if len(j.Pool.Demands) > 0 && !j.Pool.Managed {
+		w.add(j.Pool.At, "demands have no effect: an administrator has made no pool of that name, and every job gets a pod of the same image")
 	}
 	check := func(list []expression.Path, at slipway.Position) {
 		for _, p := range list {

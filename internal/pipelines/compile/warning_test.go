@@ -57,8 +57,8 @@ stages:
 		got = append(got, w.At.String()+": "+w.Message)
 	}
 	want := strings.Split(strings.TrimSpace(`
-p.yml:1:1: lockBehavior has no effect: there are no exclusive locks
-p.yml:6:11: demands have no effect: every job gets a pod of the pool's image
+p.yml:1:1: lockBehavior has no effect: no stage deploys to an environment, and only environments have exclusive locks
+p.yml:6:11: demands have no effect: an administrator has made no pool of that name, and every job gets a pod of the same image
 p.yml:13:10: job Two reads job One without depending on it, so the value is always null: add One to dependsOn of job Two
 p.yml:15:5: job Three reads job Nowhere, which is not in its stage, so the value is always null
 p.yml:21:14: job Three reads output s.x of job Legs, which no step there can set: it has a.s.VARIABLE

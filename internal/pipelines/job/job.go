@@ -6,6 +6,9 @@
 package job
 
 import (
+	"slices"
+	"strings"
+
 	"slipway"
 	"slipway/internal/pipelines/coverage"
 	"slipway/internal/pipelines/plan"
@@ -14,7 +17,7 @@ import (
 )
 
 // Version of the contract. A server refuses an agent of another version.
-const Version = 1
+const Version = 2
 
 // Assignment is everything that an agent needs to run its job.
 type Assignment struct {
@@ -42,12 +45,21 @@ type Assignment struct {
 	TimeoutInMinutes       int `json:"timeoutInMinutes"`
 	CancelTimeoutInMinutes int `json:"cancelTimeoutInMinutes"`
 
+	// StopAtFailure is for how many minutes in all the job waits for a person at steps that failed; 0 is not at all.
+	StopAtFailure int `json:"stopAtFailure,omitempty"`
+
 	// Environment is set for a deployment job, whose artifacts are downloaded without asking.
 	Environment *plan.EnvironmentReference `json:"environment,omitempty"`
 	// Registry is the host name under which images are pushed and pulled.
 	Registry string `json:"registry"`
 	// ToolMirrors are the URLs from which tools are downloaded, by their names (MirroredTools); others come from their vendors.
 	ToolMirrors map[string]string `json:"toolMirrors,omitempty"`
+}
+
+// PodAssignment is the job that a waiting agent is given, with the job's token.
+type PodAssignment struct {
+	Job   slipway.JobID `json:"job"`
+	Token string        `json:"token"`
 }
 
 // MirroredTools are the names of tools that can have a mirror. goproxy is a proxy of Go's modules, which has Go too.
@@ -94,18 +106,19 @@ const (
 	MaxIssueLength  = 4 << 10   // bytes of a message
 	MaxOutputs      = 500       // variables of a job
 	MaxOutputLength = 32 << 10  // bytes of a variable's value
-	MaxLogChunk     = 1 << 20   // bytes of one append
+	MaxLogChunk     = 2 << 20   // bytes of one append, also when they are packed
 	MaxLog          = 256 << 20 // bytes of one step's log
 	MaxSummary      = 1 << 20   // bytes of one summary
 	MaxTestResults  = 50_000    // of one publication
 	MaxArtifact     = 20 << 30  // bytes of one artifact
+	MaxAttachment   = 64 << 20  // bytes of one attachment
 	MaxCache        = 10 << 30  // bytes of one cache, compressed
 	MaxCacheKey     = 1 << 10   // bytes of a cache's key
 	MaxRestoreKeys  = 100
 )
 
 // StepRecord is all that is known of one step. Step 0 is the job's own start; the numbers after the last step are those of
-// post-job steps, in the order in which they run.
+// the pre-job and then of the post-job parts of tasks, in the order in which they run.
 type StepRecord struct {
 	ID          int             `json:"id"`
 	Name        string          `json:"name,omitempty"`
@@ -122,6 +135,19 @@ type StepRecord struct {
 	Warnings int     `json:"warnings,omitempty"`
 	// Percent is the progress that the step told, 0 to 100.
 	Percent int `json:"percent,omitempty"`
+	// PreJob marks a part of a task that runs before the job's first step, whatever its number.
+	PreJob bool `json:"preJob,omitempty"`
+}
+
+// Place orders steps by when they run, before their numbers do: the start of the job, the pre-job parts of tasks, all others.
+func (r *StepRecord) Place() int {
+	switch {
+	case r.ID == 0:
+		return 0
+	case r.PreJob:
+		return 1
+	}
+	return 2
 }
 
 // Report is a set of changed step records with the job's outputs so far.
@@ -145,6 +171,9 @@ type Completion struct {
 type LogPosition struct {
 	Size int64 `json:"size"`
 }
+
+// FileAttachment is Azure's type of a file that is attached without a type of its own.
+const FileAttachment = "DistributedTask.Core.FileAttachment"
 
 // Artifact is one artifact of a run.
 type Artifact struct {
@@ -171,6 +200,7 @@ type Cache struct {
 
 // SecureFile is a secure file that a step of the job names.
 type SecureFile struct {
+	ID      string `json:"id"` // a UUID
 	Name    string `json:"name"`
 	Content []byte `json:"content"`
 }
@@ -187,6 +217,27 @@ type Connection struct {
 	// Parameters are those of the authorization, which may be secret; Data is what is not.
 	Parameters map[string]string `json:"parameters,omitempty"`
 	Data       map[string]string `json:"data,omitempty"`
+	// Secret names the Parameters and Data that are secrets.
+	Secret []string `json:"secret,omitempty"`
+}
+
+// VaultSecret is a variable of the group that stands for a key vault; all are secrets for the job.
+type VaultSecret struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// SecretNames are the names in the input SecretsFilter of the task AzureKeyVault, nil for all.
+func SecretNames(filter string) []string {
+	var list []string
+	for name := range strings.SplitSeq(filter, ",") {
+		if name = strings.TrimSpace(name); name == "*" {
+			return nil
+		} else if name != "" && !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // TestOutcome says how one test ended.

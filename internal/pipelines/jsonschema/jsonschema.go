@@ -28,9 +28,9 @@ const (
 	runtime = `\$\(|\$\[|\$\{\{`
 )
 
-// Generate is the schema as JSON, the same bytes each time.
-func Generate() ([]byte, error) {
-	g := &generator{definitions: node{}, names: map[*schema.Object]string{}}
+// Generate is the schema as JSON, the same bytes each time. It knows the built-in tasks and those given.
+func Generate(tasks task.Catalog) ([]byte, error) {
+	g := &generator{tasks: tasks, definitions: node{}, names: map[*schema.Object]string{}}
 	root := g.object(schema.File)
 	delete(root, "description")
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
@@ -46,6 +46,7 @@ func Generate() ([]byte, error) {
 }
 
 type generator struct {
+	tasks       task.Catalog
 	definitions node
 	names       map[*schema.Object]string
 }
@@ -101,7 +102,7 @@ func (g *generator) object(o *schema.Object) node {
 		n["dependencies"] = with
 	}
 	if o.Mark == "task" {
-		properties["task"] = taskName()
+		properties["task"] = g.taskName()
 		n["allOf"] = g.taskInputs()
 	}
 	return n
@@ -177,8 +178,8 @@ func anyCase(words ...string) string {
 	return b.String()
 }
 
-func taskName() node {
+func (g *generator) taskName() node {
 	return node{"description": schema.StepObject("task").Doc, "anyOf": []any{
-		node{"enum": task.All()}, node{"type": "string", "pattern": anyCase(append(task.All(), task.Qualified()...)...)}, node{"type": "string", "pattern": expression},
+		node{"enum": g.tasks.All()}, node{"type": "string", "pattern": anyCase(append(g.tasks.All(), g.tasks.Qualified()...)...)}, node{"type": "string", "pattern": expression},
 	}}
 }

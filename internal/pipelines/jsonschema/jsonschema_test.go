@@ -17,7 +17,7 @@ import (
 // compiled is the generated schema in another implementation's hands.
 func compiled(t *testing.T) *validator.Schema {
 	t.Helper()
-	text, err := Generate()
+	text, err := Generate(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestSamples(t *testing.T) {
 // Editors show the description of every key.
 func TestEverythingIsDescribed(t *testing.T) {
 	t.Parallel()
-	text, err := Generate()
+	text, err := Generate(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,15 +10,19 @@ import (
 // taskInputs say for each task which inputs it has.
 func (g *generator) taskInputs() []any {
 	var list []any
-	for _, d := range task.Definitions() {
-		name := "inputs-of-" + d.String()
-		g.definitions[name] = inputs(&d)
+	for _, d := range g.tasks.Definitions() {
+		references := g.tasks.References(d)
+		if len(references) == 0 {
+			continue
+		}
+		name := "inputs-of-" + references[0]
+		g.definitions[name] = inputs(d)
 		then := node{"properties": node{"inputs": node{"$ref": "#/definitions/" + name}}}
 		if _, mistakes := d.Resolve(nil); len(mistakes) > 0 {
 			then["anyOf"] = []any{required("inputs"), hasDirective()}
 		}
 		list = append(list, node{
-			"if":   node{"required": []string{"task"}, "properties": node{"task": node{"pattern": anyCase(d.String())}}},
+			"if":   node{"required": []string{"task"}, "properties": node{"task": node{"pattern": anyCase(references...)}}},
 			"then": then,
 		})
 	}
@@ -46,7 +50,7 @@ func inputs(d *task.Definition) node {
 				when = append(when, node{"not": hasKey(anyCase(append([]string{other.Name}, other.Aliases...)...))})
 			}
 			rules = append(rules, node{"if": node{"anyOf": when}, "then": given})
-		case in.Required:
+		case in.Required && !in.Conditional():
 			rules = append(rules, given)
 		}
 	}

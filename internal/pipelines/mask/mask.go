@@ -17,6 +17,7 @@ const minSecret = 3
 type Masker struct {
 	mu       sync.RWMutex
 	known    map[string]bool
+	list     []string // of what is known, longest first
 	replacer *strings.Replacer
 	longest  int
 }
@@ -49,7 +50,7 @@ func (m *Masker) Add(secret string) {
 		}
 		return strings.Compare(a, b)
 	})
-	m.longest = len(list[0])
+	m.list, m.longest = list, len(list[0])
 	pairs := make([]string, 0, 2*len(list))
 	for _, text := range list {
 		pairs = append(pairs, text, "***")
@@ -79,9 +80,42 @@ func (m *Masker) Mask(text string) string {
 	return m.replacer.Replace(text)
 }
 
+// Found reports a text that Mask would change. For few secrets it is many times faster.
+func (m *Masker) Found(text string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if len(m.list) > manySecrets {
+		return m.replacer.Replace(text) != text
+	}
+	for _, secret := range m.list {
+		if strings.Contains(text, secret) {
+			return true
+		}
+	}
+	return false
+}
+
+// manySecrets is the number from which looking for one after the other is slower than for all at once.
+const manySecrets = 100
+
 // Longest is the length of the longest text that is masked.
 func (m *Masker) Longest() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.longest
+}
+
+// Partial is the length of the longest end of the text that may be the beginning of a secret: who masks a stream holds it back.
+func (m *Masker) Partial(text string) int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	longest := 0
+	for _, secret := range m.list {
+		for n := min(len(secret)-1, len(text)); n > longest; n-- {
+			if strings.HasSuffix(text, secret[:n]) {
+				longest = n
+			}
+		}
+	}
+	return longest
 }

@@ -141,8 +141,12 @@ func (fakeExecutor) Inspect(context.Context, string) (pipelines.PodStatus, error
 	return pipelines.PodStatus{Phase: pipelines.PodRunning}, nil
 }
 
-// fakeEnvironments have no variables.
+// fakeEnvironments have no variables, and nothing waits for them.
 type fakeEnvironments struct{}
+
+func (fakeEnvironments) Waits(context.Context, slipway.RunID) (map[string]string, error) {
+	return nil, nil
+}
 
 func (fakeEnvironments) Variables(context.Context, slipway.ProjectID, string) (variable.Set, error) {
 	return variable.Set{}, nil

@@ -34,22 +34,27 @@ func SplitInstanceID(id string) (stage, job, part string) {
 }
 
 // Agentless reports whether the server itself runs the steps of the instance with that ID.
-func (p *Plan) Agentless(id string) bool {
+func (p *Plan) Agentless(id string) bool { return p.PoolOf(id).Server }
+
+// PoolOf is where the instance with that ID runs: its hook's or its job's pool.
+func (p *Plan) PoolOf(id string) Pool {
 	stage, job, part := SplitInstanceID(id)
 	s := p.Stage(stage)
 	if s == nil {
-		return false
+		return Pool{}
 	}
 	j := s.Job(job)
-	if j == nil || j.Deployment == nil {
-		return j != nil && j.Pool.Server
+	if j == nil {
+		return Pool{}
 	}
-	for i := range j.Deployment.Hooks {
-		if h := &j.Deployment.Hooks[i]; string(h.Name) == part {
-			return h.Pool.Server
+	if j.Deployment != nil {
+		for i := range j.Deployment.Hooks {
+			if h := &j.Deployment.Hooks[i]; h.Part() == part {
+				return h.Pool
+			}
 		}
 	}
-	return false
+	return j.Pool
 }
 
 // Steps are what the agent runs.

@@ -67,6 +67,8 @@ type Pool struct {
 	Name    string   `json:"name,omitempty"`
 	Image   string   `json:"vmImage,omitempty"`
 	Demands []string `json:"demands,omitempty"`
+	// Managed says that the installation has a pool of that name, or had when the plan was made.
+	Managed bool `json:"managed,omitempty"`
 	// Server is `pool: server`: no machine, the steps are tasks that the server runs itself.
 	Server bool             `json:"server,omitempty"`
 	At     slipway.Position `json:"at"`

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"slipway"
 )
@@ -104,6 +105,11 @@ func (s *Stage) Title() string {
 		return "Stage"
 	}
 	return s.Name
+}
+
+// Deploys reports whether the stage has a deployment job, so that it asks for the checks of environments.
+func (s *Stage) Deploys() bool {
+	return slices.ContainsFunc(s.Jobs, func(j Job) bool { return j.Deployment != nil })
 }
 
 // Stage finds a stage by its name, nil without one.

@@ -16,18 +16,37 @@ type Resources struct {
 // Repository is a repository that templates or checkout steps refer to by its alias.
 type Repository struct {
 	Alias string `json:"alias"`
-	// Type is git; other hosts are refused at compile time.
+	// Type is git, or the host: github, githubenterprise, bitbucket.
 	Type string `json:"type"`
-	// Name is REPOSITORY or PROJECT/REPOSITORY.
-	Name string           `json:"name"`
-	Ref  string           `json:"ref,omitempty"`
-	At   slipway.Position `json:"at"`
+	// Name is REPOSITORY or PROJECT/REPOSITORY, or what the other host calls it: OWNER/REPOSITORY.
+	Name string `json:"name"`
+	Ref  string `json:"ref,omitempty"`
+	// Endpoint names the service connection of a repository of another host; "" is anonymous, or of this server for type git.
+	Endpoint string           `json:"endpoint,omitempty"`
+	At       slipway.Position `json:"at"`
+}
+
+// Foreign reports whether the repository is of another host.
+func (r *Repository) Foreign() bool { return r.Endpoint != "" || r.Type != "git" && r.Type != "" }
+
+// Connection is the service connection by which the repository is reached; ok is false without one.
+func (r *Repository) Connection() (connection Connection, ok bool) {
+	types := map[string][]string{"github": {"github"}, "githubenterprise": {"githubenterprise"}, "bitbucket": {"bitbucket"}}[r.Type]
+	if types == nil {
+		types = []string{"externalgit", "generic", "git"}
+	}
+	return Connection{Name: r.Endpoint, Types: types, At: r.At}, r.Endpoint != ""
 }
 
 // RepositoryVariable is the name of the variable that holds what is known of a repository when a run is queued: its id, url
 // and version. Together with name, ref and type they are resources.repositories of expressions.
 func RepositoryVariable(alias, key string) string {
 	return "resources.repositories." + alias + "." + key
+}
+
+// ContainerVariable is the name of the variable that holds what is known of the image whose push started the run.
+func ContainerVariable(alias, key string) string {
+	return "resources.container." + alias + "." + key
 }
 
 // ReadsResources reports whether an expression that the server evaluates reads resources.
@@ -80,6 +99,11 @@ type PipelineTrigger struct {
 func (p *Plan) ContainerOf(c Container, expand func(string) string) Container {
 	image := expand(c.Image)
 	for _, r := range p.Resources.Containers {
+		if c.Image == r.Image { // a push of it may have started the run
+			if pushed := ContainerVariable(r.Alias, "URI"); expand("$("+pushed+")") != "$("+pushed+")" {
+				image = expand("$(" + pushed + ")")
+			}
+		}
 		if strings.EqualFold(r.Alias, image) {
 			at, alias := c.At, c.Alias
 			c = r

@@ -38,6 +38,8 @@ type Step struct {
 	Open map[string]string `json:"open,omitempty"`
 	// Target limits what the step's output may do; nil is no limit.
 	Target *Target `json:"target,omitempty"`
+	// Connections are the service connections that the inputs of a task name.
+	Connections []Connection `json:"connections,omitempty"`
 
 	Script   *Script   `json:"script,omitempty"`
 	Checkout *Checkout `json:"checkout,omitempty"`
@@ -138,7 +140,7 @@ type Download struct {
 	Implicit bool `json:"implicit,omitempty"`
 }
 
-// Task is a task that Slipway runs itself; its inputs are checked against its definition.
+// Task is a task that Slipway runs itself, or one that was uploaded; its inputs are checked against its definition.
 type Task struct {
 	// Name and Major are as in the definition: Docker, 2.
 	Name  string `json:"name"`
@@ -148,4 +150,19 @@ type Task struct {
 	Inputs map[string]string `json:"inputs,omitempty"`
 	// Given names the inputs that the file states.
 	Given []string `json:"given,omitempty"`
+	// Package is set for a task that was uploaded.
+	Package *TaskPackage `json:"package,omitempty"`
+}
+
+// TaskPackage is what was uploaded of a task when the plan was made: its jobs run this and no newer one.
+type TaskPackage struct {
+	ID      string         `json:"id"`      // a GUID
+	Version string         `json:"version"` // MAJOR.MINOR.PATCH
+	Digest  slipway.Digest `json:"digest"`  // of its zip file
+	// PreJob and PostJob say that parts of it run before and after the steps of the job.
+	PreJob  bool `json:"preJob,omitempty"`
+	PostJob bool `json:"postJob,omitempty"`
+	// Connections and SecureFiles are the inputs that name service connections and secure files, several parted by commas.
+	Connections []string `json:"connections,omitempty"`
+	SecureFiles []string `json:"secureFiles,omitempty"`
 }

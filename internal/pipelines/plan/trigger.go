@@ -9,6 +9,38 @@ type Triggers struct {
 	Schedules   []Schedule  `json:"schedules,omitempty"`
 	// Pipelines are those whose runs start this one. A plan has them under Resources.
 	Pipelines []Pipeline `json:"pipelines,omitempty"`
+	// Resources are what else starts this pipeline, of the resources of the file before it is expanded.
+	Resources []ResourceTrigger `json:"resources,omitempty"`
+}
+
+// ResourceKind is what a resource is that starts a run.
+type ResourceKind string
+
+// The kinds of resources.
+const (
+	ResourceContainer  ResourceKind = "container"
+	ResourceRepository ResourceKind = "repository"
+	ResourceWebhook    ResourceKind = "webhook"
+)
+
+// ResourceTrigger says which changes of a resource start a run.
+type ResourceTrigger struct {
+	Kind  ResourceKind `json:"kind"`
+	Alias string       `json:"alias"`
+	// Source is the image, REPOSITORY or PROJECT/REPOSITORY, or the name of the incoming webhook.
+	Source string `json:"source"`
+	// Tags of an image that count.
+	Tags Filter `json:"tags"`
+	// Push of a repository.
+	Push Push `json:"push"`
+	// Filters of a webhook, all of which must hold.
+	Filters []WebhookFilter `json:"filters,omitempty"`
+}
+
+// WebhookFilter is a value that the body of a call must have at a path.
+type WebhookFilter struct {
+	Path  string `json:"path"`
+	Value string `json:"value"`
 }
 
 // Filter is a list of patterns to include and one to exclude. Excluding wins. An empty Include includes everything.

@@ -11,6 +11,7 @@ package pod
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -25,6 +26,7 @@ import (
 
 	"slipway"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
 )
 
 // DefaultNamespace is where jobs run when Options name none.
@@ -84,7 +86,7 @@ func NewForClient(client kubernetes.Interface, o Options) (*Executor, error) {
 	if o.AgentImage == "" {
 		return nil, slipway.Invalid("the agent's image is not set")
 	}
-	if _, err := o.resources(); err != nil {
+	if _, err := o.resources(pipelines.PoolSettings{}); err != nil {
 		return nil, err
 	}
 	return &Executor{client: client, options: o}, nil
@@ -107,8 +109,18 @@ func (e *Executor) Start(ctx context.Context, p pipelines.Pod) error {
 	if err := e.ensureCache(ctx, p); err != nil {
 		return failure("make the volume of the project's caches", err)
 	}
-	if err := e.ensureSecret(ctx, p); err != nil {
+	token := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Labels: labels(p)}, StringData: map[string]string{tokenKey: p.Token}}
+	if err := e.ensureSecret(ctx, p, token); err != nil {
 		return failure("store the job's token", err)
+	}
+	if len(p.Registries) > 0 {
+		pull, err := pullSecret(p)
+		if err == nil {
+			err = e.ensureSecret(ctx, p, pull)
+		}
+		if err != nil {
+			return failure("store the credentials of the job's images", err)
+		}
 	}
 	pods := e.client.CoreV1().Pods(e.options.Namespace)
 	created, err := pods.Create(ctx, spec, metav1.CreateOptions{})
@@ -118,8 +130,14 @@ func (e *Executor) Start(ctx context.Context, p pipelines.Pod) error {
 	if err != nil {
 		return failure("create the job's pod", err)
 	}
-	if err := e.own(ctx, created); err != nil {
-		return failure("bind the job's token to its pod", err)
+	names := []string{p.Name}
+	if len(p.Registries) > 0 {
+		names = append(names, pullSecretName(p.Name))
+	}
+	for _, name := range names {
+		if err := e.own(ctx, created, name); err != nil {
+			return failure("bind the job's secrets to its pod", err)
+		}
 	}
 	return nil
 }
@@ -142,13 +160,30 @@ func (e *Executor) ensureNamespace(ctx context.Context) error {
 	return nil
 }
 
-// ensureSecret stores the token. When a pod of that name is there already, it goes on with the token that it has.
-func (e *Executor) ensureSecret(ctx context.Context, p pipelines.Pod) error {
-	secrets := e.client.CoreV1().Secrets(e.options.Namespace)
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: p.Name, Labels: labels(p)},
-		StringData: map[string]string{tokenKey: p.Token},
+// pullSecretName is the name of the Secret with the credentials of a pod's images.
+func pullSecretName(pod string) string { return pod + "-images" }
+
+// pullSecret is what the kubelet pulls the pod's images with.
+func pullSecret(p pipelines.Pod) (*corev1.Secret, error) {
+	auths := map[string]map[string]string{}
+	for _, r := range p.Registries {
+		host := r.Host
+		if host == "docker.io" {
+			host = job.DockerHub
+		}
+		auths[host] = map[string]string{"username": r.User, "password": r.Password, "auth": base64.StdEncoding.EncodeToString([]byte(r.User + ":" + r.Password))}
 	}
+	config, err := json.Marshal(map[string]any{"auths": auths})
+	if err != nil {
+		return nil, err
+	}
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: pullSecretName(p.Name), Labels: labels(p)}, Type: corev1.SecretTypeDockerConfigJson,
+		StringData: map[string]string{corev1.DockerConfigJsonKey: string(config)}}, nil
+}
+
+// ensureSecret stores a secret of the pod. When a pod of that name is there already, it goes on with what it has.
+func (e *Executor) ensureSecret(ctx context.Context, p pipelines.Pod, secret *corev1.Secret) error {
+	secrets := e.client.CoreV1().Secrets(e.options.Namespace)
 	_, err := secrets.Create(ctx, secret, metav1.CreateOptions{})
 	if !apierrors.IsAlreadyExists(err) {
 		return err
@@ -160,15 +195,15 @@ func (e *Executor) ensureSecret(ctx context.Context, p pipelines.Pod) error {
 	return err
 }
 
-// own makes the Secret go when the pod goes.
-func (e *Executor) own(ctx context.Context, p *corev1.Pod) error {
+// own makes a Secret go when the pod goes.
+func (e *Executor) own(ctx context.Context, p *corev1.Pod, secret string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"ownerReferences": []metav1.OwnerReference{
 		{APIVersion: "v1", Kind: "Pod", Name: p.Name, UID: p.UID},
 	}}})
 	if err != nil {
 		return err
 	}
-	_, err = e.client.CoreV1().Secrets(e.options.Namespace).Patch(ctx, p.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err = e.client.CoreV1().Secrets(e.options.Namespace).Patch(ctx, secret, types.MergePatchType, patch, metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil // the pod has ended and is gone with it
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -127,6 +128,36 @@ func TestStartTwiceAndStop(t *testing.T) {
 	}
 }
 
+// What the images' registries need lies in a Secret of the kind that the kubelet reads, which goes with the pod.
+func TestPullSecret(t *testing.T) {
+	t.Parallel()
+	ctx, client := context.Background(), fake.NewClientset()
+	e, err := NewForClient(client, Options{AgentImage: "agent", PullSecrets: []string{"everybody"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := example()
+	p.Registries = []pipelines.RegistryLogin{{Host: "hub.example:5000", User: "ada", Password: "hunter2"}, {Host: "docker.io", User: "bob", Password: "x"}}
+	if err := e.Start(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	made, err := client.CoreV1().Pods("slipway-jobs").Get(ctx, p.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := made.Spec.ImagePullSecrets; len(got) != 2 || got[0].Name != "everybody" || got[1].Name != "run-1-job-2-images" {
+		t.Errorf("pull secrets %+v", got)
+	}
+	secret, err := client.CoreV1().Secrets("slipway-jobs").Get(ctx, "run-1-job-2-images", metav1.GetOptions{})
+	if err != nil || secret.Type != corev1.SecretTypeDockerConfigJson || len(secret.OwnerReferences) != 1 || secret.OwnerReferences[0].UID != made.UID {
+		t.Fatalf("secret %+v, %v", secret, err)
+	}
+	const want = `{"auths":{"https://index.docker.io/v1/":{"auth":"Ym9iOng=","password":"x","username":"bob"},"hub.example:5000":{"auth":"YWRhOmh1bnRlcjI=","password":"hunter2","username":"ada"}}}`
+	if got := secret.StringData[".dockerconfigjson"]; got != want {
+		t.Errorf("config %s", got)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -168,8 +199,75 @@ func TestStatus(t *testing.T) {
 		}
 		p.CreationTimestamp, p.Status = metav1.NewTime(now.Add(-c.age)), c.status
 		got := status(p, now)
+		if lost := strings.Contains("killed evicted", c.name); got.Lost != lost {
+			t.Errorf("%s: lost by no fault of its job: %v, want %v", c.name, got.Lost, lost)
+		}
 		if got.Phase != c.phase || !strings.Contains(got.Note, c.note) || c.note == "" && got.Note != "" {
 			t.Errorf("%s: %+v, want phase %s and a note with %q", c.name, got, c.phase, c.note)
 		}
+	}
+}
+
+// A pod whose node does not answer lingers after its deletion; then it is lost.
+func TestStatusOfLostNode(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for age, want := range map[time.Duration]pipelines.PodStatus{
+		time.Minute:     {Phase: pipelines.PodRunning},
+		3 * time.Minute: {Phase: pipelines.PodBroken, Lost: true, Note: "the node n1 was lost: it does not answer, and the pod was given up"},
+	} {
+		deleted := metav1.NewTime(now.Add(-age))
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &deleted}, Spec: corev1.PodSpec{NodeName: "n1"},
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{Name: "job", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}}
+		if diff := cmp.Diff(want, status(p, now)); diff != "" {
+			t.Errorf("%s after its deletion: -want +got\n%s", age, diff)
+		}
+	}
+}
+
+// What a pool says of nodes and resources is in the pod; what it does not say is as the options say.
+func TestSpecOfPool(t *testing.T) {
+	t.Parallel()
+	o := Options{AgentImage: "agent", CPU: "250m", Memory: "256Mi", MemoryLimit: "4Gi"}
+	for name, tt := range map[string]struct {
+		pool                                    pipelines.PoolSettings
+		cpu, memory, cpuLimit, memoryLimit, bad string
+	}{
+		"nothing":              {pipelines.PoolSettings{}, "250m", "256Mi", "0", "4Gi", ""},
+		"all":                  {pipelines.PoolSettings{CPU: "2", Memory: "1Gi", CPULimit: "3", MemoryLimit: "2Gi"}, "2", "1Gi", "3", "2Gi", ""},
+		"less than usual":      {pipelines.PoolSettings{CPULimit: "100m", MemoryLimit: "128Mi"}, "100m", "128Mi", "100m", "128Mi", ""},
+		"more than usual":      {pipelines.PoolSettings{Memory: "8Gi"}, "250m", "8Gi", "0", "8Gi", ""},
+		"more than it may use": {pipelines.PoolSettings{CPU: "2", CPULimit: "1"}, "", "", "", "", "above its limit of 1"},
+	} {
+		p := example()
+		p.Pool = tt.pool
+		p.Pool.NodeSelector = map[string]string{"disk": "ssd"}
+		p.Pool.Tolerations = []pipelines.Toleration{{Key: "gpu", Operator: "Exists", Effect: "NoSchedule"}}
+		made, err := o.spec(p)
+		if tt.bad != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.bad) {
+				t.Errorf("%s: %v, want %q", name, err, tt.bad)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := made.Spec.Containers[0].Resources
+		got := []string{r.Requests.Cpu().String(), r.Requests.Memory().String(), r.Limits.Cpu().String(), r.Limits.Memory().String()}
+		if diff := cmp.Diff([]string{tt.cpu, tt.memory, tt.cpuLimit, tt.memoryLimit}, got); diff != "" {
+			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+		if diff := cmp.Diff([]corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}}, made.Spec.Tolerations); diff != "" || made.Spec.NodeSelector["disk"] != "ssd" {
+			t.Errorf("%s: nodes %v, -want +got\n%s", name, made.Spec.NodeSelector, diff)
+		}
+	}
+}
+
+func TestLabelsOfWarmPod(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{"app.kubernetes.io/managed-by": "slipway", LabelWarm: "7", LabelProject: "p"}
+	if diff := cmp.Diff(want, labels(pipelines.Pod{Name: "warm-7", Project: "p", Warm: 7})); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }

@@ -1,10 +1,12 @@
 package pod
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +23,7 @@ const (
 	LabelRun     = "slipway.dev/run"
 	LabelJob     = "slipway.dev/job"
 	LabelProject = "slipway.dev/project"
+	LabelWarm    = "slipway.dev/warm" // instead of run and job, of a pod that was started before there was a job for it
 	// annotationTitle is the job's title.
 	annotationTitle = "slipway.dev/title"
 
@@ -32,6 +35,9 @@ const (
 )
 
 func labels(p pipelines.Pod) map[string]string {
+	if p.Warm != 0 {
+		return map[string]string{managedBy: "slipway", LabelWarm: strconv.FormatInt(p.Warm, 10), LabelProject: string(p.Project)}
+	}
 	return map[string]string{managedBy: "slipway", LabelRun: p.Run.String(), LabelJob: p.Job.String(), LabelProject: string(p.Project)}
 }
 
@@ -40,7 +46,7 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 	if p.Image == "" {
 		return nil, slipway.Invalid("the job names no image")
 	}
-	resources, err := o.resources()
+	resources, err := o.resources(p.Pool)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +58,7 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: o.Namespace, Labels: labels(p), Annotations: map[string]string{annotationTitle: p.Title}},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
+			NodeSelector: p.Pool.NodeSelector, Tolerations: tolerations(p.Pool.Tolerations),
 			TerminationGracePeriodSeconds: &grace,
 			SecurityContext:               &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 			InitContainers: []corev1.Container{{
@@ -78,6 +85,9 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 	}
 	for _, name := range o.PullSecrets {
 		pod.Spec.ImagePullSecrets = append(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
+	}
+	if len(p.Registries) > 0 {
+		pod.Spec.ImagePullSecrets = append(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: pullSecretName(p.Name)})
 	}
 	for _, ip := range slices.Sorted(maps.Keys(o.HostAliases)) {
 		pod.Spec.HostAliases = append(pod.Spec.HostAliases, corev1.HostAlias{IP: ip, Hostnames: o.HostAliases[ip]})
@@ -134,18 +144,48 @@ func addServices(pod *corev1.Pod, services []pipelines.PodService) error {
 	return nil
 }
 
-func (o *Options) resources() (corev1.ResourceRequirements, error) {
+// tolerations are those of the pool as Kubernetes has them.
+func tolerations(list []pipelines.Toleration) []corev1.Toleration {
+	var out []corev1.Toleration
+	for _, t := range list {
+		out = append(out, corev1.Toleration{Key: t.Key, Operator: corev1.TolerationOperator(t.Operator), Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
+	}
+	return out
+}
+
+// resources are those of the pool, and what it does not say as the options say. A request is never above its limit.
+func (o *Options) resources(pool pipelines.PoolSettings) (corev1.ResourceRequirements, error) {
 	r := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
 	for _, q := range []struct {
 		list corev1.ResourceList
 		name corev1.ResourceName
 		text string
-	}{{r.Requests, corev1.ResourceCPU, o.CPU}, {r.Requests, corev1.ResourceMemory, o.Memory}, {r.Limits, corev1.ResourceMemory, o.MemoryLimit}} {
+	}{
+		{r.Requests, corev1.ResourceCPU, cmp.Or(pool.CPU, o.CPU)}, {r.Requests, corev1.ResourceMemory, cmp.Or(pool.Memory, o.Memory)},
+		{r.Limits, corev1.ResourceCPU, pool.CPULimit}, {r.Limits, corev1.ResourceMemory, cmp.Or(pool.MemoryLimit, o.MemoryLimit)},
+	} {
+		if q.text == "" {
+			continue
+		}
 		quantity, err := resource.ParseQuantity(q.text)
 		if err != nil {
 			return r, slipway.Invalid("a job's %s %q is no quantity", q.name, q.text)
 		}
 		q.list[q.name] = quantity
+	}
+	own := map[corev1.ResourceName]struct{ request, limit string }{
+		corev1.ResourceCPU: {pool.CPU, pool.CPULimit}, corev1.ResourceMemory: {pool.Memory, pool.MemoryLimit}}
+	for name, limit := range r.Limits {
+		request, ok := r.Requests[name]
+		switch {
+		case !ok || request.Cmp(limit) <= 0:
+		case own[name].request == "": // the usual request is for pools that say nothing
+			r.Requests[name] = limit
+		case own[name].limit == "":
+			r.Limits[name] = request
+		default:
+			return r, slipway.Invalid("the pool's request of %s %s is above its limit of %s", &request, name, &limit)
+		}
 	}
 	return r, nil
 }

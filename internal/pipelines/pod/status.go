@@ -28,10 +28,17 @@ func broken(format string, args ...any) pipelines.PodStatus {
 	return pipelines.PodStatus{Phase: pipelines.PodBroken, Note: fmt.Sprintf(format, args...)}
 }
 
+// lost is broken by no fault of the job: what the pod stood on went away.
+func lost(format string, args ...any) pipelines.PodStatus {
+	s := broken(format, args...)
+	s.Lost = true
+	return s
+}
+
 // status is what a pod's status means for its job, in plain words.
 func status(p *corev1.Pod, now time.Time) pipelines.PodStatus {
 	if p.DeletionTimestamp != nil && now.Sub(p.DeletionTimestamp.Time) > deletePatience {
-		return broken("the node %s was lost: it does not answer, and the pod was given up", p.Spec.NodeName)
+		return lost("the node %s was lost: it does not answer, and the pod was given up", p.Spec.NodeName)
 	}
 	for _, c := range p.Status.ContainerStatuses {
 		if c.Name == jobContainer && c.State.Terminated != nil {
@@ -40,11 +47,11 @@ func status(p *corev1.Pod, now time.Time) pipelines.PodStatus {
 	}
 	switch p.Status.Reason {
 	case "Evicted":
-		return broken("the node evicted the pod: %s", sentence(p.Status.Message))
+		return lost("the node evicted the pod: %s", sentence(p.Status.Message))
 	case "DeadlineExceeded":
 		return broken("the pod ran longer than its deadline")
 	case "NodeLost", "Terminated", "NodeShutdown":
-		return broken("the node %s went away: %s", p.Spec.NodeName, sentence(p.Status.Message))
+		return lost("the node %s went away: %s", p.Spec.NodeName, sentence(p.Status.Message))
 	}
 	if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
 		if s, ok := initFailure(p); ok {
@@ -84,11 +91,11 @@ func ended(p *corev1.Pod, t *corev1.ContainerStateTerminated) pipelines.PodStatu
 		limit := p.Spec.Containers[0].Resources.Limits.Memory()
 		s.Note = fmt.Sprintf("the job used more memory than its limit of %s and was killed", limit)
 	case p.Status.Reason == "Evicted":
-		s.Note = "the node evicted the pod: " + sentence(p.Status.Message)
+		s.Note, s.Lost = "the node evicted the pod: "+sentence(p.Status.Message), true
 	case p.Status.Reason == "DeadlineExceeded":
 		s.Note = "the pod ran longer than its deadline"
 	case t.Signal != 0 || t.ExitCode == 137 || t.ExitCode == 143:
-		s.Note = "the agent was killed: the pod was deleted, or its node shut down or ran out of memory"
+		s.Note, s.Lost = "the agent was killed: the pod was deleted, or its node shut down or ran out of memory", true
 	case t.ExitCode != 0:
 		s.Note = fmt.Sprintf("the agent ended with code %d: %s", t.ExitCode, sentence(t.Message))
 	}

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,6 +121,7 @@ func runValues(p *plan.Plan, known variable.Set) map[string]expression.Value {
 		for _, key := range []string{"id", "url", "version"} {
 			texts[key] = known.Text(plan.RepositoryVariable(r.Alias, key))
 		}
+		texts["ref"] = cmp.Or(known.Text(plan.RepositoryVariable(r.Alias, "ref")), r.Ref) // of the push that started the run
 		put(r.Alias, texts)
 	}
 	resources.Put("repositories", expression.Obj(&repositories))

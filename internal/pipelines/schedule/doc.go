@@ -9,6 +9,9 @@
 //		for each action: do it, and record its outcome in the facts, in one transaction
 //	}
 //
+// A shell of large runs says what has changed since it last asked, and asks After. Admit decides which of the jobs of all runs get the
+// machines there are; Explain says why something is as it is, and Replay decides again over what was recorded.
+//
 // Facts.Record does the recording for a shell that keeps facts in memory, and states what each action means for one that
 // keeps them in tables. An action is given again until its outcome is in the facts, so doing one twice must be harmless.
 //

@@ -40,6 +40,8 @@ const (
 	ChecksApproved CheckState = "approved"
 	ChecksRejected CheckState = "rejected"
 	ChecksTimedOut CheckState = "timedOut"
+	// ChecksCanceled is a stage that a later run overtook at an exclusive lock.
+	ChecksCanceled CheckState = "canceled"
 )
 
 // Facts are what has happened in a run.
@@ -76,7 +78,7 @@ type StageFacts struct {
 	// AfterCancel says that the stage started although the run was canceled, since its condition asked for that: the
 	// cancel does not stop its jobs.
 	AfterCancel bool `json:"afterCancel,omitempty"`
-	// Reason of a skip or of a failure without jobs.
+	// Reason of a skip or of a failure without jobs, and before it what the checks said that were not approved.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -92,6 +94,8 @@ type JobFacts struct {
 	Outputs map[string]string `json:"outputs,omitempty"`
 	// Legs of a job whose matrix is an expression, under the job's own ID.
 	Legs []plan.Leg `json:"legs,omitempty"`
+	// HasLegs stands for them in an Entry that leaves them out.
+	HasLegs bool `json:"hasLegs,omitempty"`
 	// Reason of a skip or of a failure before the start.
 	Reason string `json:"reason,omitempty"`
 }

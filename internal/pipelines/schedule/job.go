@@ -3,6 +3,7 @@ package schedule
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"slipway/internal/pipelines/expression"
@@ -155,12 +156,16 @@ func (r *run) start(in plan.Instance, why string) {
 // canceled, or a retry may have run its dependencies once more: if it does not hold, what has not begun is skipped, and
 // after a cancel what runs is told to stop.
 func (r *run) again(s *plan.Stage, j *plan.Job) {
+	stop := r.facts.Canceled && !r.facts.Stages[s.Name].AfterCancel
+	instances := plan.Instances(s, j, r.facts.Jobs[plan.InstanceID(s.Name, j.Name, "")].Legs)
+	if !stop && !slices.ContainsFunc(instances, func(in plan.Instance) bool { return r.facts.Jobs[in.ID].State == Pending }) {
+		return // all of it has begun
+	}
 	holds, why, err := r.jobCondition(s, j)
 	if err != nil {
 		why = err.Error()
 	}
 	_, ready := r.jobDependencies(s, j)
-	stop := r.facts.Canceled && !r.facts.Stages[s.Name].AfterCancel
 	switch {
 	case holds && ready:
 		r.goOn(s, j, why)
@@ -168,7 +173,7 @@ func (r *run) again(s *plan.Stage, j *plan.Job) {
 	case holds, !ready && !stop:
 		return
 	}
-	for _, in := range plan.Instances(s, j, r.facts.Jobs[plan.InstanceID(s.Name, j.Name, "")].Legs) {
+	for _, in := range instances {
 		facts := r.facts.Jobs[in.ID]
 		switch {
 		case facts.State == Completed:

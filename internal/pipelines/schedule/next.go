@@ -1,9 +1,11 @@
 package schedule
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/plan"
@@ -13,12 +15,50 @@ import (
 // Next decides what is to be done now. No action means: wait for a fact, or, if Facts.Result is set, that the run is
 // over. It never changes facts.
 func Next(p *plan.Plan, facts Facts) []Action {
+	return After(p, facts, Changed{All: true}, &Memory{})
+}
+
+// Changed says which facts have changed since all that was decided before was recorded.
+type Changed struct {
+	// All is everything: the first time, and after a cancel or a retry.
+	All bool
+	// Stages by name and Jobs by instance ID.
+	Stages, Jobs []string
+}
+
+// Memory is what After remembers of a run from one call to the next, so that it need not be computed again. The zero value
+// remembers nothing.
+type Memory struct {
+	names     map[string]map[string]expression.Value // by stage
+	variables map[string]resolved                    // by stage
+	outer     map[string]expression.Value            // of the whole run
+}
+
+func (m *Memory) reset() {
+	*m = Memory{names: map[string]map[string]expression.Value{}, variables: map[string]resolved{}}
+}
+
+// After is Next for a shell that says what has changed: it looks at that and at what depends on it, so that a decision in a run of
+// thousands of jobs costs little. memory belongs to the run, and to one call at a time.
+func After(p *plan.Plan, facts Facts, changed Changed, memory *Memory) []Action {
 	if facts.Result != "" {
 		return nil
 	}
-	r := &run{plan: p, facts: facts, names: map[string]map[string]expression.Value{}, variables: map[string]resolved{}}
+	if changed.All || len(facts.Groups) > 0 || memory.names == nil { // a group may have been changed
+		memory.reset()
+	}
+	r := &run{plan: p, facts: facts, changed: changed, jobs: map[string][]string{}, Memory: memory}
+	for _, id := range changed.Jobs {
+		stage, job, _ := plan.SplitInstanceID(id)
+		r.jobs[stage] = append(r.jobs[stage], job)
+	}
 	for i := range p.Stages {
-		r.stage(&p.Stages[i])
+		if s := &p.Stages[i]; r.concernsStage(s) {
+			r.stage(s)
+		}
+	}
+	if !changed.All && len(changed.Stages) == 0 {
+		return r.actions
 	}
 	if result, ok := facts.runResult(p); ok {
 		r.add(Action{Kind: ActionCompleteRun, Result: result})
@@ -26,14 +66,29 @@ func Next(p *plan.Plan, facts Facts) []Action {
 	return r.actions
 }
 
-// run is one call of Next.
+// run is one call of After.
 type run struct {
-	plan      *plan.Plan
-	facts     Facts
-	actions   []Action
-	names     map[string]map[string]expression.Value // by stage
-	variables map[string]resolved                    // by stage
-	outer     map[string]expression.Value            // of the whole run
+	*Memory
+	plan    *plan.Plan
+	facts   Facts
+	changed Changed
+	jobs    map[string][]string // that changed, by stage
+	actions []Action
+}
+
+// anyOf reports whether one of the names is in the list.
+func anyOf(list, names []string) bool {
+	for _, name := range names {
+		if slices.Contains(list, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// concernsStage reports whether what changed is about a stage.
+func (r *run) concernsStage(s *plan.Stage) bool {
+	return r.changed.All || len(r.jobs[s.Name]) > 0 || slices.Contains(r.changed.Stages, s.Name) || anyOf(r.changed.Stages, s.DependsOn)
 }
 
 type resolved struct {
@@ -51,8 +106,11 @@ func (r *run) stage(s *plan.Stage) {
 	case Checking:
 		r.checkedStage(s, facts)
 	case Running:
+		all, changed := r.changed.All || slices.Contains(r.changed.Stages, s.Name), r.jobs[s.Name]
 		for i := range s.Jobs {
-			r.job(s, &s.Jobs[i])
+			if j := &s.Jobs[i]; all || slices.Contains(changed, j.Name) || anyOf(changed, j.DependsOn) {
+				r.job(s, j)
+			}
 		}
 		if result, ok := r.facts.stageResult(s); ok {
 			r.add(Action{Kind: ActionCompleteStage, Stage: s.Name, Attempt: attempt(facts.Attempt), Result: result})
@@ -117,9 +175,11 @@ func (r *run) checkedStage(s *plan.Stage, facts StageFacts) {
 	case ChecksApproved:
 		r.add(Action{Kind: ActionStartStage, Stage: s.Name, Attempt: attempt(facts.Attempt), AfterCancel: r.facts.Canceled})
 	case ChecksRejected:
-		r.skipStage(s, Failed, "a check of the stage was rejected")
+		r.skipStage(s, Failed, cmp.Or(facts.Reason, "a check of the stage was rejected"))
 	case ChecksTimedOut:
-		r.skipStage(s, Skipped, "a check of the stage was not answered in time")
+		r.skipStage(s, Skipped, cmp.Or(facts.Reason, "a check of the stage was not answered in time"))
+	case ChecksCanceled:
+		r.skipStage(s, Canceled, cmp.Or(facts.Reason, "a later run of the pipeline overtook the stage at an exclusive lock"))
 	}
 }
 
@@ -137,6 +197,14 @@ func (r *run) checksOf(s *plan.Stage) (environments []plan.EnvironmentReference,
 	for i := range s.Jobs {
 		j := &s.Jobs[i]
 		addGroups(j.Variables)
+		if vaults := j.VaultGroups(); len(vaults) > 0 {
+			set, _ := r.stageVariables(s) // what is wrong with them fails the stage
+			for _, name := range vaults {
+				if name = strings.TrimSpace(set.Expand(name)); !strings.Contains(name, "$(") && !slices.Contains(groups, name) {
+					groups = append(groups, name)
+				}
+			}
+		}
 		if j.Deployment == nil {
 			continue
 		}

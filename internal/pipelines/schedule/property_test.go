@@ -65,7 +65,7 @@ func anyPlan(t *rapid.T) *plan.Plan {
 }
 
 // checkStart fails if a job starts before what it depends on is over, or too many legs run at once.
-func checkStart(t *rapid.T, p *plan.Plan, facts Facts, a Action) {
+func checkStart(t interface{ Fatalf(string, ...any) }, p *plan.Plan, facts Facts, a Action) {
 	s := p.Stage(a.Stage)
 	j := s.Job(a.Job)
 	if facts.Stages[a.Stage].State != Running {

@@ -97,7 +97,7 @@ func (f Facts) Outputs(s *plan.Stage, j *plan.Job) map[string]string {
 
 // stageResult is what the jobs of a stage came to; ok is false while any is not over.
 func (f Facts) stageResult(s *plan.Stage) (result Result, ok bool) {
-	for i := range s.Jobs {
+	for i := len(s.Jobs) - 1; i >= 0; i-- { // the last one is most likely not over yet
 		state, r := f.Job(s, &s.Jobs[i])
 		if state != Completed {
 			return "", false

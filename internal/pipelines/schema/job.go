@@ -150,7 +150,7 @@ var Pool = Value{Text: true, Maps: []*Object{{
 	Keys: []Key{
 		{Name: "name", Value: text(), Doc: "The name of the pool."},
 		{Name: "vmImage", Value: text(), Doc: "The image: ubuntu-latest, or another name beginning with ubuntu-."},
-		{Name: "demands", Value: texts(), Doc: "What the agent must have; every job's pod is the same here."},
+		{Name: "demands", Value: texts(), Doc: "What the agent must have: NAME, or NAME -equals VALUE. The pool's capabilities must have it."},
 		{Name: "vmImageName", Value: text(), Doc: "The old name of vmImage."},
 		{Name: "image", Value: text(), Doc: "The image of a managed pool: the installation may map it as it maps vmImage, else it is that of ubuntu-latest."},
 		{Name: "os", Value: text(), Doc: "The system of a managed pool: linux."},
@@ -183,7 +183,7 @@ var Queue = Value{Text: true, Maps: []*Object{{
 	Keys: []Key{
 		{Name: "name", Value: text(), Doc: "The name of the pool."},
 		{Name: "vmImage", Value: text(), Doc: "The image, as in a pool."},
-		{Name: "demands", Value: texts(), Doc: "What the agent must have; every job's pod is the same here."},
+		{Name: "demands", Value: texts(), Doc: "What the agent must have: NAME, or NAME -equals VALUE. The pool's capabilities must have it."},
 		{Name: "timeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long the phase may take; 60 by default."},
 		{Name: "cancelTimeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long steps may take that run after a cancel; 5 by default."},
 		{Name: "parallel", Value: whenQueued(integer(1, MostLegs)), Doc: "How many legs of the matrix run at once; without a matrix, that many legs."},

@@ -11,7 +11,7 @@ var Resources = &Object{
 		{Name: "pipelines", Value: list(object(PipelineResource)), Doc: "Other pipelines, whose artifacts are downloaded and whose runs start this one."},
 		{Name: "builds", Value: list(object(BuildResource)), Doc: "Builds of other systems; they are not read and start no run here."},
 		{Name: "packages", Value: list(object(PackageResource)), Doc: "Packages; they are not read and start no run here."},
-		{Name: "webhooks", Value: list(object(WebhookResource)), Doc: "Calls from outside; they start no run here."},
+		{Name: "webhooks", Value: list(object(WebhookResource)), Doc: "Calls from outside that start a run."},
 	},
 }
 
@@ -43,13 +43,13 @@ var PackageResource = &Object{
 	},
 }
 
-// WebhookResource is a call from outside that would start a run.
+// WebhookResource is a call from outside that starts a run.
 var WebhookResource = &Object{
-	Name: "a webhook resource", Doc: "A call from outside; it starts no run here.",
+	Name: "a webhook resource", Doc: "A call from outside that starts a run; ${{ parameters.ALIAS.path }} reads its body.",
 	Keys: []Key{
 		{Name: "webhook", Required: true, Value: text(), Doc: "The alias."},
-		{Name: "connection", Required: true, Value: text(), Doc: "The service connection that takes the call."},
-		{Name: "type", Value: text(), Doc: "The kind of webhook."},
+		{Name: "connection", Required: true, Value: text(), Doc: "The incoming webhook that takes the call, by its name."},
+		{Name: "type", Value: text(), Doc: "The extension that it is of; there are none here."},
 		{Name: "filters", Value: list(object(&Object{Name: "a filter of a webhook", Doc: "Which calls count.", Keys: []Key{
 			{Name: "path", Required: true, Value: text(), Doc: "The path in the call's JSON."},
 			{Name: "value", Required: true, Value: text(), Doc: "The value that must stand there."},
@@ -113,9 +113,18 @@ var ContainerResource = &Object{
 	Name: "a container", Doc: "An image with a name.", Refused: refusedContainerKeys,
 	Keys: slices.Concat([]Key{
 		{Name: "container", Required: true, Value: text(), Doc: "The alias, for container and services of jobs."},
-		{Name: "trigger", Value: anything(), Doc: "Which new images start a run."},
+		{Name: "trigger", Value: Value{Boolean: true, Options: []string{"none"}, Maps: []*Object{ContainerTrigger}}, Doc: "Which images start a run when they are pushed: true, none, or a map of filters."},
 		{Name: "type", Value: text(), Doc: "The kind of registry."},
 	}, containerKeys),
+}
+
+// ContainerTrigger says which images start a run.
+var ContainerTrigger = &Object{
+	Name: "trigger of a container", Doc: "Which images start a run when they are pushed to this server's registry.",
+	Keys: []Key{
+		{Name: "enabled", Value: boolean(), Doc: "Whether they do at all; true by default."},
+		{Name: "tags", Value: Value{List: &Value{Text: true}, Maps: filter("tags of trigger of a container", "Tags that count.").Maps}, Doc: "Tags that count; all of them by default."},
+	},
 }
 
 // JobContainer is the container of a job.

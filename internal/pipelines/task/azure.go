@@ -17,6 +17,18 @@ var azureTasks = []Definition{
 		}, scriptInputs, shellInputs, azureInputs, sessionInputs, []Input{
 			{Name: "allowNoSubscriptions", Doc: "Changes nothing: the job's project is the one subscription.", Default: "false", Boolean: true},
 		})},
+	keyVault(1),
+	keyVault(2),
+}
+
+// keyVault has the variable group of the vault's name in place of the vault.
+func keyVault(major int) Definition {
+	return Definition{Name: "AzureKeyVault", Major: major, Title: "Azure Key Vault", Doc: "Makes the variables of the variable group of the vault's name secret ones of the steps that follow.", Inputs: []Input{
+		{Name: "ConnectedServiceName", Aliases: []string{"azureSubscription"}, Required: true, Doc: "The connection to Azure, which is not used: the vault is a variable group."},
+		{Name: "KeyVaultName", Required: true, Doc: "The vault: the variable group of that name."},
+		{Name: "SecretsFilter", Default: "*", Required: true, Doc: "The variables that are taken, parted by commas; * takes all."},
+		{Name: "RunAsPreJob", Default: "false", Boolean: true, Doc: "Whether it is done before the job's first step."},
+	}}
 }
 
 var subscriptionInput = Input{Name: "connectedServiceNameARM", Aliases: []string{"azureSubscription"}, Required: true,

@@ -5,13 +5,20 @@ import "slices"
 // What to do instead of what a build task cannot do.
 const (
 	noFeeds       = "there are no feeds of packages here: name the registry in a file of the repository (.npmrc, NuGet.config, pip.conf), with its token in env"
-	noConnections = "there are no service connections of package registries: name the registry in a file of the repository, with its token in env"
+	noConnections = "the task reads no service connections of feeds: put NuGetAuthenticate@1 with nuGetServiceConnections before it"
 	noAzure       = "there are no subscriptions of Azure: give credentials in env"
 	byBuild       = "let the build run the coverage tool, and publish its report in a step of its own"
 )
 
 // coverageByBuild refuses the tools that a task would put into the build. The map is never changed.
 var coverageByBuild = map[string]string{"Cobertura": byBuild, "JaCoCo": byBuild}
+
+// The types of connections to registries of packages.
+var (
+	npmConnection   = []string{"externalnpmregistry"}
+	pipConnection   = []string{"externalpythondownloadfeed"}
+	twineConnection = []string{"externalpythonuploadfeed"}
+)
 
 // buildTasks run build tools and package managers.
 var buildTasks = []Definition{
@@ -22,15 +29,15 @@ var buildTasks = []Definition{
 		{Name: "customCommand", Doc: "The command and its arguments, as `run test`.", NeededFor: "command", NeededForValues: []string{"custom"}},
 		{Name: "customRegistry", Doc: "Where packages come from.", Default: "useNpmrc", Options: []string{"useNpmrc", "useFeed"}, Unsupported: map[string]string{"useFeed": noFeeds}},
 		{Name: "customFeed", Doc: "A feed of Azure Artifacts.", Unsupported: map[string]string{"": noFeeds}},
-		{Name: "customEndpoint", Doc: "Service connections of registries.", Unsupported: map[string]string{"": noConnections}},
+		{Name: "customEndpoint", Doc: "Service connections of registries, parted by commas, with whose credentials npm runs.", Connection: npmConnection, Several: true},
 		{Name: "publishRegistry", Doc: "Where it is published.", Default: "useExternalRegistry", Options: []string{"useExternalRegistry", "useFeed"}, Unsupported: map[string]string{"useFeed": noFeeds}},
 		{Name: "publishFeed", Doc: "A feed of Azure Artifacts.", Unsupported: map[string]string{"": noFeeds}},
 		{Name: "publishPackageMetadata", Doc: "Whether the feed hears of the run.", Default: "true", Boolean: true},
-		{Name: "publishEndpoint", Doc: "The URL of the registry; its token stands in .npmrc.", NeededFor: "command", NeededForValues: []string{"publish"}},
+		{Name: "publishEndpoint", Doc: "The service connection of the registry, or its URL, whose token then stands in .npmrc.", Connection: npmConnection, NeededFor: "command", NeededForValues: []string{"publish"}},
 	}},
-	{Name: "npmAuthenticate", Major: 0, Title: "npmAuthenticate", Doc: "Checks an .npmrc file; public registries need no more.", Inputs: []Input{
+	{Name: "npmAuthenticate", Major: 0, Title: "npmAuthenticate", Doc: "Writes the credentials of service connections into an .npmrc file until the job ends.", Inputs: []Input{
 		{Name: "workingFile", Doc: "The .npmrc file.", Required: true},
-		{Name: "customEndpoint", Doc: "Service connections of registries, which there are none of."},
+		{Name: "customEndpoint", Doc: "Service connections of registries that the file names, parted by commas.", Connection: npmConnection, Several: true},
 	}},
 	{Name: "Go", Major: 0, Title: "Go", Doc: "Runs a command of go.", Inputs: []Input{
 		{Name: "command", Doc: "The command.", Default: "get", Options: []string{"get", "build", "test", "custom"}},
@@ -116,26 +123,34 @@ var buildTasks = []Definition{
 		{Name: "verbosityPack", Doc: "How much pack says.", Default: "Detailed", Options: []string{"Quiet", "Normal", "Detailed"}},
 		{Name: "arguments", Doc: "The command and its arguments.", NeededFor: "command", NeededForValues: []string{"custom"}},
 	}},
-	{Name: "NuGetAuthenticate", Major: 1, Title: "NuGetAuthenticate", Doc: "Says that there are no feeds; public ones need no more.", Inputs: []Input{
-		{Name: "nuGetServiceConnections", Doc: "Service connections of feeds, which there are none of."},
+	{Name: "NuGetAuthenticate", Major: 1, Title: "NuGetAuthenticate", Doc: "Gives NuGet the credentials of service connections for sources that a NuGet.config names.", Inputs: []Input{
+		{Name: "nuGetServiceConnections", Doc: "Service connections of feeds, parted by commas.", Connection: []string{"externalnugetfeed"}, Several: true},
 		{Name: "forceReinstallCredentialProvider", Doc: "Whether the credential provider is installed again, which there is none of.", Default: "false", Boolean: true},
 	}},
-	{Name: "NuGetAuthenticate", Major: 0, Title: "NuGetAuthenticate", Doc: "Says that there are no feeds; public ones need no more.", Inputs: []Input{
-		{Name: "nuGetServiceConnections", Doc: "Service connections of feeds, which there are none of."},
+	{Name: "NuGetAuthenticate", Major: 0, Title: "NuGetAuthenticate", Doc: "Gives NuGet the credentials of service connections for sources that a NuGet.config names.", Inputs: []Input{
+		{Name: "nuGetServiceConnections", Doc: "Service connections of feeds, parted by commas.", Connection: []string{"externalnugetfeed"}, Several: true},
 		{Name: "forceReinstallCredentialProvider", Doc: "Whether the credential provider is installed again, which there is none of.", Default: "false", Boolean: true},
 	}},
-	{Name: "PipAuthenticate", Major: 1, Title: "PipAuthenticate", Doc: "Says that there are no feeds; public ones need no more.", Inputs: []Input{
+	{Name: "PipAuthenticate", Major: 1, Title: "PipAuthenticate", Doc: "Gives pip indexes with the credentials of service connections.", Inputs: []Input{
 		{Name: "artifactFeeds", Doc: "Feeds of Azure Artifacts, which there are none of."},
-		{Name: "pythonDownloadServiceConnections", Doc: "Service connections of feeds, which there are none of."},
+		{Name: "pythonDownloadServiceConnections", Doc: "Service connections of indexes, parted by commas.", Connection: pipConnection, Several: true},
 		{Name: "onlyAddExtraIndex", Doc: "Whether feeds come after the public index.", Default: "false", Boolean: true},
 	}},
-	{Name: "PipAuthenticate", Major: 0, Title: "PipAuthenticate", Doc: "Says that there are no feeds; public ones need no more.", Inputs: []Input{
+	{Name: "PipAuthenticate", Major: 0, Title: "PipAuthenticate", Doc: "Gives pip indexes with the credentials of service connections.", Inputs: []Input{
 		{Name: "feedList", Doc: "Feeds of Azure Artifacts, which there are none of.", Aliases: []string{"artifactFeeds"}},
-		{Name: "externalSources", Doc: "Service connections of feeds, which there are none of.", Aliases: []string{"externalFeeds"}},
+		{Name: "externalSources", Doc: "Service connections of indexes, parted by commas.", Aliases: []string{"externalFeeds"}, Connection: pipConnection, Several: true},
 	}},
-	{Name: "TwineAuthenticate", Major: 1, Title: "TwineAuthenticate", Doc: "Says that there are no feeds.", Inputs: []Input{
+	{Name: "MavenAuthenticate", Major: 0, Title: "Maven Authenticate", Doc: "Writes the credentials of service connections into Maven's settings until the job ends.", Inputs: []Input{
+		{Name: "artifactsFeeds", Doc: "Feeds of Azure Artifacts, which there are none of."},
+		{Name: "mavenServiceConnections", Doc: "Service connections of repositories, parted by commas.", Connection: []string{"externalmavenrepository"}, Several: true},
+	}},
+	{Name: "TwineAuthenticate", Major: 0, Title: "TwineAuthenticate", Doc: "Writes a .pypirc file with the credentials of service connections.", Inputs: []Input{
+		{Name: "feedList", Doc: "Feeds of Azure Artifacts, which there are none of.", Aliases: []string{"artifactFeeds"}},
+		{Name: "externalFeeds", Doc: "Service connections of indexes, parted by commas.", Aliases: []string{"externalSources"}, Connection: twineConnection, Several: true},
+	}},
+	{Name: "TwineAuthenticate", Major: 1, Title: "TwineAuthenticate", Doc: "Writes a .pypirc file with the credentials of a service connection.", Inputs: []Input{
 		{Name: "artifactFeed", Doc: "A feed of Azure Artifacts, which there are none of."},
-		{Name: "pythonUploadServiceConnection", Doc: "The service connection of a feed, which there are none of."},
+		{Name: "pythonUploadServiceConnection", Doc: "The service connection of an index.", Connection: twineConnection},
 	}},
 	{Name: "CMake", Major: 1, Title: "CMake", Doc: "Runs cmake.", Inputs: []Input{
 		{Name: "cwd", Doc: "Where it runs; it is made if it is not there.", Aliases: []string{"workingDirectory"}, Default: "build"},

@@ -23,11 +23,14 @@ func registryInputs(endpoint, subscription []string) []Input {
 	return []Input{
 		{Name: "containerregistrytype", Doc: "Which of the following inputs names the registry.", Default: "Azure Container Registry", Required: true,
 			Options: []string{"Azure Container Registry", "Container Registry"}},
-		{Name: "dockerRegistryEndpoint", Aliases: endpoint, Doc: "The service connection to the registry, or its host; this server's own registry by any other name."},
+		{Name: "dockerRegistryEndpoint", Aliases: endpoint, Doc: "The service connection to the registry, or its host; this server's own registry by any other name.", Connection: registryConnection, Own: true},
 		{Name: "azureSubscriptionEndpoint", Aliases: subscription, Doc: "A subscription of Azure, which changes nothing: the job's token is used."},
 		{Name: "azureContainerRegistry", Doc: ownNoAzure},
 	}
 }
+
+// registryConnection is the type of connections to registries.
+var registryConnection = []string{"dockerregistry"}
 
 // dockerTasks build and push images.
 var dockerTasks = []Definition{
@@ -78,7 +81,7 @@ var dockerTasks = []Definition{
 			{Name: "memoryLimit", Doc: "The memory of the build.", Unsupported: map[string]string{"": noMemory}},
 		}, runInputs("containerName", "ports", "volumes", "envVars", "workingDirectory", "entrypointOverride", "containerCommand", "runInBackground", "restartPolicy", "maxRestartRetries"))},
 	{Name: "Docker", Major: 2, Title: "Docker", Doc: "Builds images without a Docker daemon and pushes them, or signs in to a registry.", Inputs: []Input{
-		{Name: "containerRegistry", Doc: "The service connection to the registry; the project's own registry without one.", Aliases: []string{"dockerRegistryEndpoint"}},
+		{Name: "containerRegistry", Doc: "The service connection to the registry; this server's own registry without one.", Aliases: []string{"dockerRegistryEndpoint"}, Connection: registryConnection, Own: true},
 		{Name: "repository", Doc: "The name of the image in the registry.", Aliases: []string{"containerRepository"}, NeededFor: "command", NeededForValues: []string{"buildAndPush", "push"}},
 		{Name: "command", Doc: "What to do; tag, images and version run docker with the arguments.", Default: "buildAndPush", Required: true,
 			Options:     []string{"buildAndPush", "build", "push", "login", "logout", "start", "stop", "tag", "images", "version", "run"},

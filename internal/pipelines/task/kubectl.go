@@ -3,32 +3,35 @@ package task
 import "slices"
 
 const (
-	ownCluster = "A connection to a cluster: any name means the cluster of the job's environment."
+	ownCluster = "The service connection to a cluster; the one of the job's environment by any other name."
 	noAdmin    = "a job has the rights of its environment's namespace: leave it out"
 	noTiller   = "Helm has had no Tiller since version 3: leave it out"
 	noExport   = "use push, or helm in a script step"
 )
 
+// clusterConnection is the type of connections to clusters.
+var clusterConnection = []string{"kubernetes"}
+
 // kubectlTasks run kubectl and helm.
 var kubectlTasks = []Definition{
-	{Name: "Kubernetes", Major: 0, Title: "Kubernetes", Doc: "Runs kubectl in the namespace of the job's environment.", Inputs: slices.Concat([]Input{
-		{Name: "kubernetesServiceEndpoint", Aliases: []string{"kubernetesServiceConnection"}, Doc: ownCluster},
+	{Name: "Kubernetes", Major: 0, Title: "Kubernetes", Doc: "Runs kubectl, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: slices.Concat([]Input{
+		{Name: "kubernetesServiceEndpoint", Aliases: []string{"kubernetesServiceConnection"}, Doc: ownCluster, Connection: clusterConnection, Own: true},
 		kubectlCommand,
 	}, kubectlInputs, []Input{
 		{Name: "configuration", Doc: "The file, folder or address of -f.", NeededFor: "useConfigurationFile", NeededForValues: []string{"true"}},
-		{Name: "dockerRegistryEndpoint", Aliases: []string{"dockerRegistryConnection"}, Doc: "The registry of the secret."},
+		{Name: "dockerRegistryEndpoint", Aliases: []string{"dockerRegistryConnection"}, Doc: "The registry of the secret.", Connection: registryConnection, Own: true},
 		{Name: "azureSubscriptionEndpoint", Aliases: []string{"azureSubscription"}, Doc: "A subscription of Azure, which changes nothing."},
 		{Name: "versionSpec", Doc: "A version of kubectl; the image's own is used.", Default: "1.7.0"},
 		{Name: "outputFormat", Doc: "The form of the output, json, yaml or another of kubectl's.", Default: "json"},
 		{Name: "kubectlOutput", Doc: "The variable that the output is put into, KubectlOutput without one."},
 	})},
-	{Name: "Kubernetes", Major: 1, Title: "Kubernetes", Doc: "Runs kubectl in the namespace of the job's environment.", Inputs: slices.Concat(clusterInputs("Kubernetes Service Connection", nil, nil), []Input{
+	{Name: "Kubernetes", Major: 1, Title: "Kubernetes", Doc: "Runs kubectl, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: slices.Concat(clusterInputs("Kubernetes Service Connection", nil, nil), []Input{
 		kubectlCommand,
 	}, kubectlInputs, []Input{
 		{Name: "configurationType", Doc: "Whether the configuration is a file or stands here.", Default: "configuration", Options: []string{"configuration", "inline"}},
 		{Name: "configuration", Doc: "The file, folder or address of -f."},
 		{Name: "inline", Doc: "The configuration, with configurationType: inline.", NeededFor: "configurationType", NeededForValues: []string{"inline"}},
-		{Name: "dockerRegistryEndpoint", Doc: "The registry of the secret."},
+		{Name: "dockerRegistryEndpoint", Doc: "The registry of the secret.", Connection: registryConnection, Own: true},
 		{Name: "azureSubscriptionEndpointForSecrets", Doc: "A subscription of Azure, which changes nothing."},
 		{Name: "versionSpec", Doc: "A version of kubectl; the image's own is used.", Default: "1.13.2"},
 		{Name: "outputFormat", Doc: "The form of the output, json, yaml, none or another of kubectl's.", Default: "json"},
@@ -51,7 +54,7 @@ func clusterInputs(byDefault string, subscription, connection []string) []Input 
 	return []Input{
 		{Name: "connectionType", Doc: "How the cluster is reached; None means by the KUBECONFIG that the job has.", Default: byDefault, Required: true,
 			Options: []string{"Azure Resource Manager", "Kubernetes Service Connection", "None"}},
-		{Name: "kubernetesServiceEndpoint", Aliases: connection, Doc: ownCluster},
+		{Name: "kubernetesServiceEndpoint", Aliases: connection, Doc: ownCluster, Connection: clusterConnection, Own: true},
 		{Name: "azureSubscriptionEndpoint", Aliases: subscription, Doc: "A subscription of Azure, which changes nothing."},
 		{Name: "azureResourceGroup", Doc: "A resource group of Azure, which changes nothing."},
 		{Name: "kubernetesCluster", Doc: ownCluster},
@@ -61,14 +64,14 @@ func clusterInputs(byDefault string, subscription, connection []string) []Input 
 
 // kubectlInputs are those that both versions have.
 var kubectlInputs = []Input{
-	{Name: "namespace", Doc: "The namespace, which can only be the environment's own: leave it out."},
+	{Name: "namespace", Doc: "The namespace; in the environment's cluster it can only be the environment's own."},
 	{Name: "useConfigurationFile", Doc: "Whether -f names a file.", Default: "false", Boolean: true},
 	{Name: "arguments", Doc: "Arguments of the command."},
 	{Name: "secretType", Doc: "The type of the secret.", Default: "dockerRegistry", Required: true, Options: []string{"dockerRegistry", "generic"}},
 	{Name: "secretArguments", Doc: "What is in the secret, as --from-literal=KEY=VALUE."},
 	{Name: "containerRegistryType", Doc: "Which input names the secret's registry.", Default: "Azure Container Registry", Options: []string{"Azure Container Registry", "Container Registry"}},
 	{Name: "azureContainerRegistry", Doc: ownNoAzure},
-	{Name: "secretName", Doc: "A secret to make first; one of this server's registry is not needed."},
+	{Name: "secretName", Doc: "A secret to make first; one of this server's registry is not needed, one of a connection's is made."},
 	{Name: "forceUpdate", Doc: "Whether a secret of that name is replaced.", Default: "true", Boolean: true},
 	{Name: "configMapName", Doc: "A ConfigMap to make first."},
 	{Name: "forceUpdateConfigMap", Doc: "Whether a ConfigMap of that name is replaced.", Default: "false", Boolean: true},
@@ -83,7 +86,7 @@ var kubectlInputs = []Input{
 
 func helmDeploy(major int, own []Input) Definition {
 	inputs := slices.Concat(clusterInputs("Azure Resource Manager", []string{"azureSubscription"}, []string{"kubernetesServiceConnection"}), own, []Input{
-		{Name: "namespace", Doc: "The namespace, which can only be the environment's own: leave it out."},
+		{Name: "namespace", Doc: "The namespace; in the environment's cluster it can only be the environment's own."},
 		{Name: "chartType", Doc: "Whether the chart is a name or a path.", Default: "Name", Options: []string{"Name", "FilePath"}},
 		{Name: "chartName", Doc: "The chart's name or address."},
 		{Name: "chartPath", Doc: "The chart's file or folder.", NeededFor: "command", NeededForValues: []string{"package", "push"}},
@@ -115,5 +118,5 @@ func helmDeploy(major int, own []Input) Definition {
 		{Name: "chartNameForACR", Doc: "Of saving a chart.", Unsupported: map[string]string{"": noExport}},
 		{Name: "chartPathForACR", Doc: "Of saving a chart.", Unsupported: map[string]string{"": noExport}},
 	})
-	return Definition{Name: "HelmDeploy", Major: major, Title: "HelmDeploy", Doc: "Runs helm in the namespace of the job's environment.", Inputs: inputs}
+	return Definition{Name: "HelmDeploy", Major: major, Title: "HelmDeploy", Doc: "Runs helm, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: inputs}
 }

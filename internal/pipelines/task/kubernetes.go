@@ -10,11 +10,11 @@ func kubernetesManifest(major int) Definition {
 	const applyFirst = "render it in a script step and deploy the manifests"
 	return Definition{Name: "KubernetesManifest", Major: major, Title: "KubernetesManifest", Doc: "Applies manifests to a cluster, with images put into them, and waits until they are rolled out.", Inputs: []Input{
 		{Name: "action", Doc: "What to do.", Default: "deploy", Options: []string{"bake", "createSecret", "delete", "deploy", "patch", "promote", "scale", "reject"},
-			Unsupported: map[string]string{"bake": applyFirst, "createSecret": "put the secret among the manifests", "delete": "leave it out of the manifests: a deployment removes what is no longer there",
+			Unsupported: map[string]string{"bake": applyFirst, "delete": "leave it out of the manifests: a deployment removes what is no longer there",
 				"patch": "change the manifests", "promote": "use strategy: none", "scale": "set replicas in the manifests", "reject": "use strategy: none"}},
 		{Name: "connectionType", Doc: "How the cluster is reached.", Default: "kubernetesServiceConnection", Options: []string{"azureResourceManager", "kubernetesServiceConnection"},
 			Unsupported: map[string]string{"azureResourceManager": "name the cluster's connection with kubernetesServiceConnection, or the environment's resource"}},
-		{Name: "kubernetesServiceConnection", Doc: "The service connection to the cluster; the environment's resource without one.", Aliases: []string{"kubernetesServiceEndpoint"}},
+		{Name: "kubernetesServiceConnection", Doc: "The service connection to the cluster; the environment's resource without one.", Aliases: []string{"kubernetesServiceEndpoint"}, Connection: clusterConnection, Own: true},
 		{Name: "azureSubscriptionConnection", Doc: "A subscription of Azure.", Aliases: []string{"azureSubscriptionEndpoint"}, Unsupported: map[string]string{"": "name the cluster's connection with kubernetesServiceConnection"}},
 		{Name: "azureResourceGroup", Doc: "A resource group of Azure.", Unsupported: map[string]string{"": "name the cluster's connection with kubernetesServiceConnection"}},
 		{Name: "kubernetesCluster", Doc: "A cluster of Azure.", Unsupported: map[string]string{"": "name the cluster's connection with kubernetesServiceConnection"}},
@@ -42,10 +42,10 @@ func kubernetesManifest(major int) Definition {
 		{Name: "mergeStrategy", Doc: "How a patch is merged.", Options: []string{"json", "merge", "strategic"}},
 		{Name: "patch", Doc: "The patch."},
 		{Name: "arguments", Doc: "More arguments of the command."},
-		{Name: "secretType", Doc: "The type of the secret.", Options: []string{"dockerRegistry", "generic"}},
-		{Name: "secretName", Doc: "The name of the secret."},
+		{Name: "secretType", Doc: "The type of the secret.", Default: "dockerRegistry", Options: []string{"dockerRegistry", "generic"}},
+		{Name: "secretName", Doc: "The name of the secret.", NeededFor: "action", NeededForValues: []string{"createSecret"}},
 		{Name: "secretArguments", Doc: "What is in the secret."},
-		{Name: "dockerRegistryEndpoint", Doc: "The registry of the secret."},
+		{Name: "dockerRegistryEndpoint", Doc: "The service connection to the registry of the secret; one of this server's registry is not needed.", Connection: registryConnection, Own: true},
 		{Name: "rolloutStatusTimeout", Doc: "How many seconds the rollout may take; 0 is without a limit of its own.", Default: "0"},
 	}}
 }

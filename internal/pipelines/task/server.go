@@ -1,6 +1,7 @@
 package task
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -20,12 +21,17 @@ var serverTasks = []Definition{
 	{Name: "Delay", Major: 1, Title: "Delay", Server: true, Doc: "Waits for a number of minutes.", Inputs: []Input{
 		{Name: "delayForMinutes", Doc: "The minutes, 0 to 86400.", Default: "0", Required: true},
 	}},
-	{Name: "InvokeRESTAPI", Major: 1, Title: "InvokeRESTAPI", Server: true, Doc: "Calls a URL, and judges the answer or waits until it is told the end.", Inputs: []Input{
+	invokeRESTAPI(1),
+	invokeRESTAPI(0),
+}
+
+func invokeRESTAPI(major int) Definition {
+	return Definition{Name: "InvokeRESTAPI", Major: major, Title: "InvokeRESTAPI", Server: true, Doc: "Calls a URL, and judges the answer or waits until it is told the end.", Inputs: []Input{
 		{Name: "connectedServiceNameSelector", Aliases: []string{"connectionType"}, Doc: "What the connection is.", Default: "connectedServiceName",
 			Options: []string{"connectedServiceName", "connectedServiceNameARM", "connectedServiceNameAzureDevOps"},
 			Unsupported: map[string]string{"connectedServiceNameARM": "give a URL with serviceConnection, and its token in headers",
 				"connectedServiceNameAzureDevOps": "give a URL with serviceConnection, and its token in headers"}},
-		{Name: "connectedServiceName", Aliases: []string{"serviceConnection", "genericService"}, Doc: "The URL that is called, before urlSuffix.",
+		{Name: "connectedServiceName", Aliases: []string{"serviceConnection", "genericService"}, Doc: "The service connection, or the URL itself, that is called, before urlSuffix.", Connection: []string{"generic"},
 			NeededFor: "connectedServiceNameSelector", NeededForValues: []string{"connectedServiceName"}},
 		{Name: "connectedServiceNameARM", Aliases: []string{"azureServiceConnection", "azureSubscription"}, Doc: "A subscription of Azure.",
 			Unsupported: map[string]string{"": "give a URL with serviceConnection, and its token in headers"}},
@@ -37,7 +43,7 @@ var serverTasks = []Definition{
 		{Name: "urlSuffix", Doc: "What is put behind the URL: a path, a query."},
 		{Name: "waitForCompletion", Doc: "true: the step ends when the called one sends TaskCompleted; false: with the answer.", Default: "false", Options: []string{"true", "false"}},
 		{Name: "successCriteria", Doc: "An expression over the JSON answer, root, that must hold: eq(root['status'], 'ok')."},
-	}},
+	}}
 }
 
 func manualValidation(major int, more ...Input) Definition {
@@ -169,10 +175,12 @@ func people(inputs map[string]string, input string) ([]string, error) {
 
 // Call is the request of the task InvokeRESTAPI.
 type Call struct {
-	URL     string
-	Method  string
-	Headers map[string]string
-	Body    string
+	URL string
+	// Connection is the service connection whose URL is called; URL is then what is put behind that.
+	Connection string
+	Method     string
+	Headers    map[string]string
+	Body       string
 	// Callback says that the step ends when the called one says so, not with the answer.
 	Callback bool
 	// Criteria must hold of the answer; nil asks for nothing.
@@ -181,8 +189,13 @@ type Call struct {
 
 // CallOf reads the inputs of the task InvokeRESTAPI.
 func CallOf(inputs map[string]string) (c Call, err error) {
-	if c.URL, err = callURL(inputs); err != nil {
-		return c, err
+	connection, suffix := strings.TrimSpace(inputs[callInput]), strings.TrimSpace(inputs["urlSuffix"])
+	if strings.Contains(connection, "://") {
+		if c.URL, err = callURL(connection, suffix); err != nil {
+			return c, err
+		}
+	} else if c.Connection, c.URL = connection, suffix; connection == "" || len(suffix) > maxURL {
+		return c, badInput(callInput, "name a service connection of type generic, or write a URL, as https://example.com/api")
 	}
 	c.Method = strings.ToUpper(strings.TrimSpace(inputs["method"]))
 	if c.Headers, err = headers(inputs["headers"]); err != nil {
@@ -208,16 +221,33 @@ func CallOf(inputs map[string]string) (c Call, err error) {
 	return c, nil
 }
 
-func callURL(inputs map[string]string) (string, error) {
-	const name = "connectedServiceName"
-	connection, suffix := strings.TrimSpace(inputs[name]), strings.TrimSpace(inputs["urlSuffix"])
-	lower := strings.ToLower(connection)
-	if !strings.HasPrefix(lower, "https://") && !strings.HasPrefix(lower, "http://") {
-		return "", &InputError{Input: name, Unsupported: true, Message: fmt.Sprintf("input serviceConnection: there are no service connections like %q yet: write the URL itself, as https://example.com/api", connection)}
+// callInput is the input that says what is called.
+const callInput = "connectedServiceName"
+
+// Connect makes the call one of the connection at that URL, with its credentials unless a header has some.
+func (c *Call) Connect(base, user, password string) (err error) {
+	if c.URL, err = callURL(base, c.URL); err != nil {
+		return err
 	}
+	for name := range c.Headers {
+		if strings.EqualFold(name, "Authorization") {
+			return nil
+		}
+	}
+	switch {
+	case password == "":
+	case user == "":
+		c.Headers["Authorization"] = "Bearer " + password
+	default:
+		c.Headers["Authorization"] = "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+	}
+	return nil
+}
+
+func callURL(connection, suffix string) (string, error) {
 	u, err := url.Parse(connection)
-	if err != nil || u.Hostname() == "" || u.User != nil || len(connection) > maxURL {
-		return "", badInput(name, "%.100q is no URL of http or https without a user: credentials go into headers", connection)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || len(connection) > maxURL {
+		return "", badInput(callInput, "%.100q is no URL of http or https without a user: credentials go into headers, or into a service connection", connection)
 	}
 	// What is put behind it must not change the host: http://a and .example.com.
 	if suffix != "" && u.Path == "" && u.RawQuery == "" && !strings.ContainsAny(suffix[:1], "/?#") {

@@ -25,6 +25,8 @@ type Definition struct {
 	// Server says that the server runs it, in agentless jobs alone, and no agent.
 	Server bool
 	Inputs []Input
+	// Package is set for a task that was uploaded.
+	Package *Package
 }
 
 // Input is one input of a task.
@@ -36,8 +38,8 @@ type Input struct {
 	// Default is filled in when the input is not given; "" is no default.
 	Default  string
 	Required bool
-	// Boolean inputs take true and false.
-	Boolean bool
+	// Boolean inputs take true and false, Integer ones whole numbers.
+	Boolean, Integer bool
 	// Options are the allowed values, without case; empty allows everything.
 	Options []string
 	// Unsupported are values, or with the empty string any value, that Slipway cannot do, with what to do instead.
@@ -45,74 +47,38 @@ type Input struct {
 	// NeededFor names another input and the values of it that make this input required.
 	NeededFor       string
 	NeededForValues []string
+	// Connection are the types of the service connections that the input names, by Azure's names in lower case; nil for other
+	// inputs. A value with :// in it is a URL in place of one.
+	Connection []string
+	// SecureFile inputs name a secure file.
+	SecureFile bool
+	// Several says that it names several connections or files, parted by commas.
+	Several bool
+	// Own says that a name of no connection means this server's registry, or the cluster of the job's environment.
+	Own     bool
+	visible []*rule // all must hold for the input to be required
 }
 
-// String is NAME@MAJOR.
-func (d *Definition) String() string { return d.Name + "@" + strconv.Itoa(d.Major) }
-
-// Find is the definition that a reference NAME@MAJOR means; names ignore case. The error says what is wrong with the
-// reference and what to write instead.
-func Find(reference string) (*Definition, error) {
-	name, version, ok := strings.Cut(reference, "@")
-	if !ok || name == "" {
-		return nil, fmt.Errorf("task %q has no version: write NAME@MAJOR, as Docker@2", reference)
+// Connections are the names of service connections in a value of the input.
+func (in *Input) Connections(value string) []string {
+	if in.Connection == nil {
+		return nil
 	}
-	major, err := strconv.Atoi(version)
-	if err != nil {
-		if head, _, dotted := strings.Cut(version, "."); dotted {
-			return nil, fmt.Errorf("task %q: only the major version is chosen, write %s@%s", reference, name, head)
+	names := []string{value}
+	if in.Several {
+		names = strings.Split(value, ",")
+	}
+	var list []string
+	for _, name := range names {
+		if name = strings.TrimSpace(name); name != "" && !strings.Contains(name, "://") {
+			list = append(list, name)
 		}
-		return nil, fmt.Errorf("task %q: %q is no major version, a whole number", reference, version)
-	}
-	var versions []string
-	for i := range definitions {
-		d := &definitions[i]
-		if !strings.EqualFold(d.Name, name) && (d.Extension == "" || !strings.EqualFold(d.Extension+"."+d.Name, name)) {
-			continue
-		}
-		if d.Major == major {
-			return d, nil
-		}
-		versions = append(versions, d.String())
-	}
-	if len(versions) > 0 {
-		return nil, fmt.Errorf("task %s@%d is not there: use %s", name, major, strings.Join(versions, " or "))
-	}
-	return nil, unknown(name, major)
-}
-
-func unknown(name string, major int) error {
-	for known, instead := range elsewhere {
-		if strings.EqualFold(known, name) {
-			return fmt.Errorf("task %s@%d is not there yet: %s", known, major, instead)
-		}
-	}
-	var names []string
-	for i := range definitions {
-		if !slices.Contains(names, definitions[i].Name) {
-			names = append(names, definitions[i].Name)
-		}
-	}
-	if s := nearest.Suggest(name, names); s != "" {
-		return fmt.Errorf("unknown task %s@%d%s", name, major, s)
-	}
-	if strings.Contains(name, ".") {
-		return fmt.Errorf("task %s@%d is an extension's, which is not there: %s", name, major, useScript)
-	}
-	return fmt.Errorf("unknown task %s@%d: %s", name, major, useScript)
-}
-
-// All are the tasks, as NAME@MAJOR.
-func All() []string {
-	list := make([]string, len(definitions))
-	for i := range definitions {
-		list[i] = definitions[i].String()
 	}
 	return list
 }
 
-// Definitions are the tasks.
-func Definitions() []Definition { return slices.Clone(definitions) }
+// String is NAME@MAJOR.
+func (d *Definition) String() string { return d.Name + "@" + strconv.Itoa(d.Major) }
 
 // Refuses reports whether a value of the input is one that Slipway cannot do.
 func (in *Input) Refuses(value string) bool {
@@ -122,17 +88,6 @@ func (in *Input) Refuses(value string) bool {
 		}
 	}
 	return false
-}
-
-// Qualified are the tasks of extensions, as PUBLISHER.EXTENSION.CONTRIBUTION.NAME@MAJOR.
-func Qualified() []string {
-	var list []string
-	for i := range definitions {
-		if d := &definitions[i]; d.Extension != "" {
-			list = append(list, d.Extension+"."+d.String())
-		}
-	}
-	return list
 }
 
 // Input finds an input by its name or an alias, without case; nil without one.
@@ -186,7 +141,7 @@ func (d *Definition) Resolve(given map[string]string) (inputs map[string]string,
 		}
 	}
 	for i := range d.Inputs {
-		if in := &d.Inputs[i]; in.needed(inputs) && strings.TrimSpace(inputs[in.Name]) == "" {
+		if in := &d.Inputs[i]; in.needed(inputs) && in.shows(d, inputs) && strings.TrimSpace(inputs[in.Name]) == "" {
 			mistakes = append(mistakes, Mistake{Message: fmt.Sprintf("task %s needs the input %q%s", d, in.Name, in.because(inputs))})
 		}
 	}
@@ -199,6 +154,9 @@ func (in *Input) check(d *Definition, name, value string) *Mistake {
 	}
 	if in.Boolean && value != "" && !isBoolean(value) {
 		return &Mistake{Input: name, Message: fmt.Sprintf("input %q of task %s is true or false, not %q", name, d, value)}
+	}
+	if _, err := strconv.Atoi(strings.TrimSpace(value)); in.Integer && value != "" && err != nil {
+		return &Mistake{Input: name, Message: fmt.Sprintf("input %q of task %s is a whole number, not %q", name, d, value)}
 	}
 	if len(in.Options) > 0 && !slices.ContainsFunc(in.Options, func(o string) bool { return strings.EqualFold(o, value) }) {
 		return &Mistake{Input: name, Message: fmt.Sprintf("input %q of task %s may be %s, not %q%s", name, d, strings.Join(in.Options, ", "), value, nearest.Suggest(value, in.Options))}
@@ -240,7 +198,7 @@ func (d *Definition) unknownInput(name string) Mistake {
 
 func isBoolean(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }
 
-func sortedKeys(m map[string]string) []string {
+func sortedKeys[T any](m map[string]T) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

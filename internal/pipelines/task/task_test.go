@@ -11,7 +11,7 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	f := func(reference, want string) {
 		t.Helper()
-		d, err := Find(reference)
+		d, err := Catalog(nil).Find(reference)
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -33,15 +33,15 @@ func TestFind(t *testing.T) {
 	f("Docker@x", `task "Docker@x": "x" is no major version, a whole number`)
 	f("Dokcer@2", `unknown task Dokcer@2, did you mean "Docker"?`)
 	f("azurecli@2", "AzureCLI@2")
-	f("azurekeyvault@2", "task AzureKeyVault@2 is not there yet: use a variable group")
+	f("azurekeyvault@2", "AzureKeyVault@2")
 	f("SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5",
-		"task SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5 is an extension's, which is not there: write what it does as a script or bash step")
-	f("Frobnicate@1", "unknown task Frobnicate@1: write what it does as a script or bash step")
+		"task SFP.build-tasks.custom-build-task-1.EsrpCodeSigning@5 is an extension's, which is not there: upload the extension (slipway tasks upload), name its file with --task on your machine, or write what it does as a script or bash step")
+	f("Frobnicate@1", "unknown task Frobnicate@1: upload it if it is one of your own (slipway tasks upload), name its folder with --task on your machine, or write what it does as a script or bash step")
 }
 
 func TestResolve(t *testing.T) {
 	t.Parallel()
-	d, err := Find("Docker@2")
+	d, err := Catalog(nil).Find("Docker@2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestBuildTasksRefuse(t *testing.T) {
 	t.Parallel()
 	f := func(reference string, given map[string]string, want string) {
 		t.Helper()
-		d, err := Find(reference)
+		d, err := Catalog(nil).Find(reference)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,8 @@ func TestBuildTasksRefuse(t *testing.T) {
 	f("JavaToolInstaller@0", map[string]string{"versionSpec": "17", "jdkArchitectureOption": "x64", "jdkSourceOption": "PreInstalled"}, "")
 	f("JavaToolInstaller@1", map[string]string{"versionSpec": "17", "jdkArchitectureOption": "x64", "jdkSourceOption": "AzureStorage"}, "use PreInstalled")
 	f("TerraformTaskV4@4", map[string]string{"provider": "aws", "command": "plan"}, "")
-	f("TerraformTaskV4@4", map[string]string{"backendServiceArm": "x"}, "there are no service connections to clouds")
+	f("TerraformTaskV4@4", map[string]string{"backendServiceArm": "x"}, "")
+	f("TerraformTaskV4@4", map[string]string{"environmentServiceNameGCP": "x"}, "terraform gets connections to Azure and AWS alone")
 	f("TerraformTaskV2@2", map[string]string{"command": "show"}, "may be init, validate, plan, apply, destroy, not")
 	f("NodeTool@0", map[string]string{"versionSource": "fromFile"}, `needs the input "versionFilePath" when versionSource is fromFile`)
 	f("GoTool@0", map[string]string{"goDownloadUrl": "https://aka.ms/golang/release/latest"}, "Microsoft's builds of Go are not installed")
@@ -151,13 +152,16 @@ func TestDefinitionsAreSound(t *testing.T) {
 }
 
 // A task that is there needs no advice on what to do without it.
-func TestElsewhereIsNotHere(t *testing.T) {
+func TestAbsencesAreNotHere(t *testing.T) {
 	t.Parallel()
-	for name := range elsewhere {
-		for i := range definitions {
-			if strings.EqualFold(definitions[i].Name, name) {
-				t.Errorf("%s is there", name)
-			}
+	for i := range definitions {
+		if a, ok := Absent(definitions[i].Name); ok {
+			t.Errorf("%s is there, and yet one is told: %s", definitions[i].Name, a.Instead)
+		}
+	}
+	for name := range absences {
+		if name != strings.ToLower(name) {
+			t.Errorf("%s is never found: it is not in lower case", name)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package task
 
-// noTerraformConnection is what to write instead of connections to clouds.
-const noTerraformConnection = "there are no service connections to clouds: leave it out, name the backend in the configuration or in commandOptions (-backend-config=...), and give credentials in env, as ARM_CLIENT_SECRET or AWS_SECRET_ACCESS_KEY"
+// noTerraformConnection is what to write instead of connections to other clouds, and of ways to sign in without a secret.
+const noTerraformConnection = "terraform gets connections to Azure and AWS alone: leave it out, name the backend in the configuration or in commandOptions (-backend-config=...), and give credentials in env, as GOOGLE_CREDENTIALS"
 
 // terraformTasks run Terraform, as the tasks of its extension do. Each of its versions had a name of its own until the fifth.
 var terraformTasks = []Definition{
@@ -31,6 +31,20 @@ var terraformOutput = []Input{
 	{Name: "fileName", Doc: "The file that the output goes to.", NeededFor: "outputTo", NeededForValues: []string{"file"}},
 }
 
+// terraformClouds are connections to clouds, and what init tells their backends.
+var terraformClouds = []Input{
+	{Name: "environmentServiceNameAzureRM", Doc: "The service connection to Azure, whose service principal becomes ARM_CLIENT_ID and the like.", Connection: []string{"azurerm"}},
+	{Name: "environmentServiceNameAWS", Doc: "The service connection to AWS, whose key becomes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.", Connection: []string{"awsserviceendpoint", "aws"}},
+	{Name: "backendServiceArm", Doc: "The service connection to Azure with which init reaches the state.", Connection: []string{"azurerm"}},
+	{Name: "backendAzureRmResourceGroupName", Doc: "The resource group of the state."},
+	{Name: "backendAzureRmStorageAccountName", Doc: "The storage account of the state."},
+	{Name: "backendAzureRmContainerName", Doc: "The container of the state."},
+	{Name: "backendAzureRmKey", Doc: "The name of the state in the container."},
+	{Name: "backendServiceAWS", Doc: "The service connection to AWS with which init reaches the state.", Connection: []string{"awsserviceendpoint", "aws"}},
+	{Name: "backendAWSBucketName", Doc: "The bucket of the state."},
+	{Name: "backendAWSKey", Doc: "The name of the state in the bucket."},
+}
+
 // terraform is a task with its own inputs, and those that all versions and this one have for clouds.
 func terraform(name string, major int, commands []string, own []Input, clouds ...string) Definition {
 	providers := []string{"azurerm", "aws", "gcp"}
@@ -43,10 +57,9 @@ func terraform(name string, major int, commands []string, own []Input, clouds ..
 		{Name: "workingDirectory", Doc: "The folder of the configuration.", Default: "$(System.DefaultWorkingDirectory)"},
 		{Name: "commandOptions", Doc: "More arguments of the command."},
 	}, own...)
-	for _, cloud := range append([]string{"environmentServiceNameAzureRM", "environmentServiceNameAWS", "environmentServiceNameGCP", "backendServiceArm", "backendAzureRmResourceGroupName",
-		"backendAzureRmStorageAccountName", "backendAzureRmContainerName", "backendAzureRmKey", "backendServiceAWS", "backendAWSBucketName", "backendAWSKey",
-		"backendServiceGCP", "backendGCPBucketName", "backendGCPPrefix"}, clouds...) {
+	inputs = append(inputs, terraformClouds...)
+	for _, cloud := range append([]string{"environmentServiceNameGCP", "backendServiceGCP", "backendGCPBucketName", "backendGCPPrefix"}, clouds...) {
 		inputs = append(inputs, Input{Name: cloud, Doc: "A part of a connection to a cloud.", Unsupported: map[string]string{"": noTerraformConnection}})
 	}
-	return Definition{Name: name, Major: major, Title: name, Doc: "Runs terraform, with credentials from the environment.", Inputs: inputs}
+	return Definition{Name: name, Major: major, Title: name, Doc: "Runs terraform, with credentials from the environment or a service connection.", Inputs: inputs}
 }

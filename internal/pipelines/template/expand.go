@@ -23,6 +23,10 @@ type Input struct {
 	Parameters map[string]any
 	// Variables are those known before the run exists.
 	Variables map[string]string
+	// Webhook is the alias of the webhook whose call starts the run, "" for another reason, and Payload the call's body as JSON gives it. To
+	// `${{ parameters.ALIAS }}` the other webhooks of the file are empty objects.
+	Webhook string
+	Payload any
 	// Draft expands a file to check it, without a run: parameters of the root file without a value get one of their type, and
 	// templates of repositories that cannot be opened are left out and told in Output.Unread.
 	Draft bool
@@ -136,6 +140,7 @@ func Expand(in Input) (Output, error) {
 		}
 		out.Parameters = append(out.Parameters, d.Parameter)
 	}
+	e.webhooks(root, fields)
 	var variables expression.Fields
 	for _, p := range sortedPairs(in.Variables) {
 		variables.Put(p[0], expression.Str(p[1]))
@@ -166,6 +171,38 @@ func (e *expander) queued(definitions []definition, at slipway.Position) []given
 		list = append(list, given{name, n, at})
 	}
 	return list
+}
+
+// webhooks puts the bodies of calls beside the parameters, unless a parameter has the name.
+func (e *expander) webhooks(root *yaml.Node, fields *expression.Fields) {
+	resources := root.Get("resources")
+	if resources == nil || resources.Kind != yaml.Map {
+		return
+	}
+	list := resources.Get("webhooks")
+	if list == nil || list.Kind != yaml.List {
+		return
+	}
+	for _, item := range list.Items {
+		alias := item.Get("webhook")
+		if alias == nil || alias.Kind != yaml.Scalar {
+			continue
+		}
+		if _, declared := fields.Get(alias.Text); declared {
+			continue
+		}
+		body := expression.Obj(&expression.Fields{})
+		if strings.EqualFold(alias.Text, e.in.Webhook) {
+			n, err := NodeOf(e.in.Payload, alias.At)
+			if err != nil {
+				e.problems.Add(alias.At, "the body of webhook %s: %v", alias.Text, err)
+				continue
+			}
+			body = valueOf(n)
+		}
+		e.drafted = e.drafted || e.in.Draft // what a call has is not known
+		fields.Put(alias.Text, body)
+	}
 }
 
 // declareRepositories makes the aliases of the root, or of a template that it extends, known.

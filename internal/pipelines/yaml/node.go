@@ -41,6 +41,10 @@ type Node struct {
 	Items []*Node
 	Pairs []Pair
 	At    slipway.Position
+	// Tag is one that the file writes, such as !reference; ReadDocuments alone keeps them.
+	Tag string
+	// Comment is what Write puts before the node, one # a line; of an entry of a map, its key has it. Reading leaves it empty.
+	Comment string
 
 	// block is the indentation of a literal block's text plus one; 0 for other scalars.
 	block int

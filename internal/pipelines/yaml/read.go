@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -33,7 +34,7 @@ func Read(file string, data []byte) (*Node, error) {
 		return nil, problems
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithUniqueKeys(false))
+	loader, err := newLoader(data)
 	if err != nil {
 		problems.Add(top, "%v", err)
 		return nil, problems
@@ -68,6 +69,53 @@ func Read(file string, data []byte) (*Node, error) {
 	return node, r.problems.Err()
 }
 
+func newLoader(data []byte) (*yaml.Loader, error) {
+	return yaml.NewLoader(bytes.NewReader(data), yaml.WithUniqueKeys(false))
+}
+
+// ReadDocuments reads all documents of a file that is no pipeline of Azure's: anchors, aliases and merge keys are resolved and
+// tags are kept. The limits are those of Read; what aliases repeat counts each time.
+func ReadDocuments(file string, data []byte) ([]*Node, error) {
+	var problems Problems
+	top := slipway.Position{File: file, Line: 1, Column: 1}
+	switch {
+	case len(data) > MaxBytes:
+		problems.Limit(top, "the file has %d bytes, more than the %d allowed", len(data), MaxBytes)
+		return nil, problems
+	case !utf8.Valid(data):
+		problems.Add(top, "the file is not UTF-8 text")
+		return nil, problems
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	loader, err := newLoader(data)
+	if err != nil {
+		problems.Add(top, "%v", err)
+		return nil, problems
+	}
+	r := reader{file: file, lines: strings.Split(string(data), "\n"), full: true}
+	var documents []*Node
+	for {
+		var doc yaml.Node
+		err := loader.Load(&doc)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			r.problems.put(syntaxProblem(file, err))
+			break
+		}
+		root := &doc
+		if root.Kind == yaml.DocumentNode && len(root.Content) > 0 {
+			root = root.Content[0]
+		}
+		documents = append(documents, r.node(root, 1))
+	}
+	if len(documents) == 0 && len(r.problems) == 0 {
+		r.problems.Add(top, "the file is empty")
+	}
+	return documents, r.problems.Err()
+}
+
 func syntaxProblem(file string, err error) *slipway.Problem {
 	at := slipway.Position{File: file, Line: 1, Column: 1}
 	var load *yaml.LoadError
@@ -85,6 +133,7 @@ func syntaxProblem(file string, err error) *slipway.Problem {
 type reader struct {
 	file     string
 	lines    []string
+	full     bool // anchors, aliases, merge keys and tags are taken
 	count    int
 	problems Problems
 }
@@ -102,12 +151,25 @@ func (r *reader) node(y *yaml.Node, depth int) *Node {
 		r.problems.Limit(n.At, "the file nests more than %d levels deep", MaxDepth)
 		return n
 	}
+	if r.full {
+		if y.Kind == yaml.AliasNode {
+			return r.node(y.Alias, depth+1)
+		}
+		if y.Style&yaml.TaggedStyle != 0 {
+			n.Tag = y.Tag
+		}
+		return r.content(n, y, depth)
+	}
 	if y.Anchor != "" {
 		r.problems.Unsupported(n.At, "anchor &%s: Azure Pipelines has no anchors; use a template or write the value out", y.Anchor)
 	}
 	if y.Style&yaml.TaggedStyle != 0 {
 		r.problems.Unsupported(n.At, "tag %s: Azure Pipelines has no tags; leave it out", y.Tag)
 	}
+	return r.content(n, y, depth)
+}
+
+func (r *reader) content(n *Node, y *yaml.Node, depth int) *Node {
 	switch y.Kind {
 	case yaml.AliasNode:
 		r.problems.Unsupported(n.At, "alias *%s: Azure Pipelines has no aliases; use a template or write the value out", y.Value)
@@ -139,14 +201,35 @@ func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
 			continue
 		}
 		if key.Plain && key.Text == "<<" {
+			if r.full {
+				defer r.merge(n, r.node(y.Content[i+1], depth+1))
+				continue
+			}
 			r.problems.Unsupported(key.At, "merge key <<: Azure Pipelines has no merge keys; write the values out")
 			continue
 		}
-		if first, ok := seen[key.Text]; ok && !strings.Contains(key.Text, "${{") {
+		if _, ok := seen[key.Text]; ok && r.full {
+			n.Pairs = slices.DeleteFunc(n.Pairs, func(p Pair) bool { return p.Key.Text == key.Text }) // the last one counts
+		} else if first, ok := seen[key.Text]; ok && !strings.Contains(key.Text, "${{") {
 			r.problems.Add(key.At, "key %q stands here a second time, first on line %d", key.Text, first.Line)
 		}
 		seen[key.Text] = key.At
 		n.Pairs = append(n.Pairs, Pair{key, r.node(y.Content[i+1], depth+1)})
+	}
+}
+
+// merge adds the entries of a merge key's maps that the map does not have itself; the first map that has one wins.
+func (r *reader) merge(n, from *Node) {
+	maps := from.Items
+	if from.Kind == Map {
+		maps = []*Node{from}
+	}
+	for _, m := range maps {
+		for _, p := range m.Pairs {
+			if n.Get(p.Key.Text) == nil {
+				n.Pairs = append(n.Pairs, p)
+			}
+		}
 	}
 }
 

@@ -28,6 +28,14 @@ func Write(n *Node) ([]byte, error) {
 }
 
 func toLibrary(n *Node) *yaml.Node {
+	y := withoutComment(n)
+	if n.Comment != "" {
+		y.HeadComment = "# " + strings.ReplaceAll(n.Comment, "\n", "\n# ")
+	}
+	return y
+}
+
+func withoutComment(n *Node) *yaml.Node {
 	switch n.Kind {
 	case Map:
 		y := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"slipway/internal/api"
+)
+
+func limitsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "limits", GroupID: "loop", Short: "show or set how many jobs of a project run at once", Args: cobra.NoArgs,
+		Example: "  slipway limits\n  slipway limits --jobs 4 --run-jobs 2\n  slipway limits --jobs 0        # no limit",
+	}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	jobs := cmd.Flags().Int("jobs", 0, "how many jobs of the project run at once; 0 is no limit")
+	runJobs := cmd.Flags().Int("run-jobs", 0, "how many jobs of one run run at once; 0 is no limit")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		path := "/" + url.PathEscape(*project) + "/_apis/slipway/limits"
+		var l api.Limits
+		if err := a.call(cmd.Context(), http.MethodGet, path, nil, &l); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("jobs") || cmd.Flags().Changed("run-jobs") {
+			if cmd.Flags().Changed("jobs") {
+				l.Jobs = *jobs
+			}
+			if cmd.Flags().Changed("run-jobs") {
+				l.RunJobs = *runJobs
+			}
+			if err := a.call(cmd.Context(), http.MethodPut, path, l, &l); err != nil {
+				return err
+			}
+		}
+		return showLimits(cmd.OutOrStdout(), l)
+	}
+	return cmd
+}
+
+func showLimits(out io.Writer, l api.Limits) error {
+	text := func(n int) string {
+		if n == 0 {
+			return "no limit"
+		}
+		return fmt.Sprint(n)
+	}
+	rows := [][]string{{"JOBS AT ONCE", "THIS PROJECT", "INSTALLATION"}, {"of the project", text(l.Jobs), text(l.Installation.ProjectJobs)},
+		{"of one run", text(l.RunJobs), text(l.Installation.RunJobs)}, {"of all projects", "", text(l.Installation.Jobs)}}
+	for _, name := range slices.Sorted(maps.Keys(l.Installation.Pools)) {
+		rows = append(rows, []string{"of pool " + name, "", text(l.Installation.Pools[name])})
+	}
+	if err := tableTo(out, rows); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d jobs of the project run, %d wait\n", l.Running, l.Waiting)
+	return nil
+}

@@ -1,0 +1,170 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"slipway/internal/pipelines/job"
+)
+
+// deployElsewhere is KubernetesManifest with a service connection: kubectl of the job's image applies the manifests to its
+// cluster, of which the server knows nothing.
+func (t *task) deployElsewhere(c *job.Connection, d job.Deployment) error {
+	path, err := t.look("kubectl")
+	if err != nil {
+		return fmt.Errorf("%w: the cluster of a service connection needs it, name an image that has it by the job's container, or install it in a step before", err)
+	}
+	config, end, err := t.writeKubeconfig(c, d.Namespace)
+	if err != nil {
+		return err
+	}
+	defer end()
+	k := clusterProgram{t, path, t.folders.sources, map[string]string{"KUBECONFIG": config}}
+	var namespace []string
+	if d.Namespace != "" {
+		namespace = []string{"--namespace", d.Namespace}
+	}
+	if d.Action == "delete" {
+		words, err := splitWords(d.Arguments)
+		if err != nil {
+			return err
+		}
+		_, _, err = k.call(append(append([]string{"delete"}, words...), namespace...)...)
+		return err
+	}
+	objects, err := manifestObjects(d)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
+	if err != nil {
+		return fmt.Errorf("encode manifests: %w", err)
+	}
+	file := filepath.Join(filepath.Dir(config), "manifests.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return fmt.Errorf("write manifests: %w", err)
+	}
+	if _, _, err := k.call(append([]string{"apply", "--filename", file}, namespace...)...); err != nil {
+		return err
+	}
+	return k.rollout(objects, namespace, d.TimeoutInSeconds)
+}
+
+// rollout waits for what is rolled out step by step.
+func (t clusterProgram) rollout(objects []map[string]any, namespace []string, seconds int) error {
+	for _, o := range objects {
+		kind, _ := o["kind"].(string)
+		if !slices.Contains([]string{"deployment", "daemonset", "statefulset"}, strings.ToLower(kind)) {
+			continue
+		}
+		metadata, _ := o["metadata"].(map[string]any)
+		name, _ := metadata["name"].(string)
+		where := namespace
+		if own, _ := metadata["namespace"].(string); own != "" {
+			where = []string{"--namespace", own}
+		}
+		args := append([]string{"rollout", "status", strings.ToLower(kind) + "/" + name}, where...)
+		if seconds > 0 {
+			args = append(args, fmt.Sprintf("--timeout=%ds", seconds))
+		}
+		if _, _, err := t.call(args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// manifestObjects are the objects of the manifests, with images and pull secrets put into their pods.
+func manifestObjects(d job.Deployment) ([]map[string]any, error) {
+	var list []map[string]any
+	for _, m := range d.Manifests {
+		decoder := yaml.NewDecoder(bytes.NewReader([]byte(m.Text)))
+		for {
+			var o map[string]any
+			err := decoder.Decode(&o)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read %s: %w", m.Path, err)
+			}
+			if len(o) == 0 {
+				continue
+			}
+			if len(list) >= maxManifests*10 {
+				return nil, fmt.Errorf("the manifests have more than %d objects", maxManifests*10)
+			}
+			dress(o, d.Images, d.PullSecrets)
+			list = append(list, o)
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("the manifests hold no object")
+	}
+	return list, nil
+}
+
+// dress puts images and pull secrets into every pod's specification below a value: a map that has containers.
+func dress(value any, images, secrets []string) {
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			dress(item, images, secrets)
+		}
+	case map[string]any:
+		if containers, ok := v["containers"].([]any); ok {
+			initial, _ := v["initContainers"].([]any)
+			for _, item := range slices.Concat(containers, initial) {
+				if c, ok := item.(map[string]any); ok {
+					c["image"] = newImage(c["image"], images)
+				}
+			}
+			addPullSecrets(v, secrets)
+		}
+		for _, inner := range v {
+			dress(inner, images, secrets)
+		}
+	}
+}
+
+// newImage is the image of the same repository among images, or the old one.
+func newImage(old any, images []string) any {
+	text, ok := old.(string)
+	if !ok {
+		return old
+	}
+	repository := func(image string) string {
+		image, _, _ = strings.Cut(image, "@")
+		return withoutTag(image)
+	}
+	for _, image := range images {
+		if repository(image) == repository(text) {
+			return image
+		}
+	}
+	return old
+}
+
+func addPullSecrets(spec map[string]any, secrets []string) {
+	list, _ := spec["imagePullSecrets"].([]any)
+	for _, name := range secrets {
+		if !slices.ContainsFunc(list, func(item any) bool {
+			entry, _ := item.(map[string]any)
+			return entry["name"] == name
+		}) {
+			list = append(list, map[string]any{"name": name})
+		}
+	}
+	if len(list) > 0 {
+		spec["imagePullSecrets"] = list
+	}
+}

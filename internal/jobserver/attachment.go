@@ -1,0 +1,22 @@
+package jobserver
+
+import (
+	"net/http"
+	"strconv"
+
+	"slipway"
+)
+
+// putAttachment keeps a file that a step attaches to its run.
+func (s *server) putAttachment(w http.ResponseWriter, r *http.Request, c call) error {
+	step, err := strconv.Atoi(r.PathValue("step"))
+	if err != nil || step < 0 || step > 10_000 {
+		return slipway.Invalid("step %q is no number", r.PathValue("step"))
+	}
+	q := r.URL.Query()
+	if err := s.Pipelines.PutAttachment(r.Context(), c.id, step, q.Get("type"), q.Get("name"), r.Body); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

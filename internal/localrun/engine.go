@@ -1,0 +1,207 @@
+package localrun
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"slipway"
+	"slipway/internal/pipelines/plan"
+)
+
+// engine is a program that runs containers on this machine: docker or podman, which take the same words.
+type engine struct {
+	program string
+	process string // names this process
+	run     string // names this run of it
+}
+
+// label is on everything that a run makes at the engine; its value names the process that did.
+const label = "dev.slipway.run"
+
+// findEngine finds the program, or the first of docker and podman that answers.
+func findEngine(ctx context.Context, wanted string) (*engine, error) {
+	names := []string{"docker", "podman"}
+	if wanted != "" {
+		names = []string{wanted}
+	}
+	for _, name := range names {
+		e := &engine{program: name, process: processName(os.Getpid()), run: strings.ToLower(rand.Text()[:10])}
+		limited, cancel := context.WithTimeout(ctx, 20*time.Second)
+		_, err := e.do(limited, "ps", "--quiet", "--last", "1")
+		cancel()
+		if err == nil {
+			return e, nil
+		}
+		if wanted != "" {
+			return nil, slipway.Unavailable("%s does not answer: start it, or give --on-host to run the job on this machine itself", wanted).Because(err)
+		}
+	}
+	return nil, slipway.Unavailable("neither docker nor podman answers on this machine: install one of them, or give --on-host to run the job on this machine itself")
+}
+
+// processName names a process so that another one of the same number later has another name.
+func processName(pid int) string {
+	return strconv.Itoa(pid) + "-" + startTime(pid)
+}
+
+// startTime is when a process began, in ticks since the machine did; "" if there is none, or the system does not tell.
+func startTime(pid int) string {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return ""
+	}
+	// The name of the program stands in brackets and may hold anything; field 22 is the 20th after it.
+	if fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(fields) > 19 {
+		return fields[19]
+	}
+	return ""
+}
+
+// alive reports that the process of a label is there still.
+func alive(name string) bool {
+	text, began, _ := strings.Cut(name, "-")
+	pid, err := strconv.Atoi(text)
+	if err != nil || pid <= 0 {
+		return false
+	}
+	if began != "" {
+		return startTime(pid) == began
+	}
+	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+}
+
+// command is a command of the engine in a process group of its own, so that Ctrl-C reaches this program alone.
+func (e *engine) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, e.program, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// do runs a command and gives its output.
+func (e *engine) do(ctx context.Context, args ...string) (string, error) {
+	cmd := e.command(ctx, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", e.program, args[0], err, lastLines(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// lastLines are the end of what a program said.
+func lastLines(text string) string {
+	text = strings.TrimSpace(text)
+	if len(text) > 1000 {
+		text = "…" + text[len(text)-1000:]
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// pull fetches an image that is not here, and tells each line of its progress.
+func (e *engine) pull(ctx context.Context, image string, say func(string, ...any)) error {
+	if _, err := e.do(ctx, "image", "inspect", "--format", "{{.Id}}", image); err == nil {
+		return nil
+	}
+	say("##[section]Pulling image %s", image)
+	cmd := e.command(ctx, "pull", image)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("pull image %s: %w", image, err)
+	}
+	cmd.Stderr = cmd.Stdout // docker tells progress there, podman here
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("pull image %s: %w", image, err)
+	}
+	last := ""
+	for scanner := bufio.NewScanner(out); scanner.Scan(); {
+		last = scanner.Text()
+		say("%s: %s", image, last)
+	}
+	if err := cmd.Wait(); err != nil {
+		return slipway.Unavailable("image %s cannot be pulled by %s: %s", image, e.program, last)
+	}
+	return nil
+}
+
+// name is that of a job's container and of what belongs to it.
+func (e *engine) name(job slipway.JobID) string {
+	return "slipway-run-" + e.process + "-" + e.run + "-" + job.String()
+}
+
+// sweep removes what runs have left behind that were killed.
+func (e *engine) sweep(ctx context.Context) error {
+	for _, kind := range []struct {
+		list, remove []string
+		name         string
+	}{
+		{[]string{"ps", "--all"}, []string{"rm", "--force", "--volumes"}, "{{.Names}}"},
+		{[]string{"network", "ls"}, []string{"network", "rm"}, "{{.Name}}"},
+		{[]string{"volume", "ls"}, []string{"volume", "rm", "--force"}, "{{.Name}}"},
+	} {
+		list, err := e.do(ctx, append(kind.list, "--filter", "label="+label, "--format", kind.name)...)
+		if err != nil {
+			return err
+		}
+		for _, name := range strings.Fields(list) {
+			owner := ownerOf(name)
+			if owner == "" || alive(owner) {
+				continue
+			}
+			if kind.list[0] == "ps" {
+				e.kill(ctx, name)
+			}
+			if _, err := e.do(ctx, append(kind.remove, name)...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// kill ends a container at once, if it runs: podman's rm would wait ten seconds for it.
+func (e *engine) kill(ctx context.Context, name string) {
+	_, _ = e.do(ctx, "kill", name) // one that has ended is no mistake
+}
+
+// ownerOf is the process in a name: slipway-run-PID-START-RUN-JOB, and what follows.
+func ownerOf(name string) string {
+	parts := strings.Split(strings.TrimPrefix(name, "slipway-run-"), "-")
+	if !strings.HasPrefix(name, "slipway-run-") || len(parts) < 3 {
+		return ""
+	}
+	return parts[0] + "-" + parts[1]
+}
+
+// environment are the flags that set variables of a container. Values go by the environment of the engine's program, so that no
+// list of processes shows them.
+func environment(cmd *exec.Cmd, values map[string]string) []string {
+	var args []string
+	cmd.Env = os.Environ()
+	for name, value := range values {
+		args = append(args, "--env", name)
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return args
+}
+
+// userFlags are those of the container's user.
+func userFlags(c *plan.Container) []string {
+	if c.User == nil {
+		return nil
+	}
+	return []string{"--user", strconv.FormatInt(*c.User, 10)}
+}

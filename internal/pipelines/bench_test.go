@@ -1,0 +1,108 @@
+package pipelines_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/schedule"
+)
+
+// benchJobs is how many jobs the run of the benchmark has.
+const benchJobs = 5000
+
+// cpu is what the process has used of the processor.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkRunOf5000Jobs plays a run of 5,000 jobs over SQLite, ten at a time: queued, given a pod, assigned and completed, with all
+// rows and events. Its metric is the processor's time of the whole server for each job; 1 ms is the goal.
+func BenchmarkRunOf5000Jobs(b *testing.B) {
+	for name, text := range map[string]string{"one stage": jobsIn(1), "ten stages": jobsIn(10)} {
+		b.Run(name, func(b *testing.B) {
+			d, err := db.Open(context.Background(), "sqlite:"+filepath.Join(b.TempDir(), "slipway.db"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer d.Close()
+			w := setup(b, d)
+			w.source.text = text
+			var used time.Duration
+			for b.Loop() {
+				before := cpu(b)
+				w.pushes++
+				runs, err := w.Pushed(context.Background(), pipelines.Push{Event: w.pushes, Repository: "r", Ref: "refs/heads/main", After: commit, Actor: slipway.System})
+				if err != nil || len(runs) != 1 {
+					b.Fatal(runs, err)
+				}
+				w.playAll(b, runs[0].ID)
+				used += cpu(b) - before
+			}
+			b.ReportMetric(float64(used.Microseconds())/1000/benchJobs/float64(b.N), "cpu-ms/job")
+		})
+	}
+}
+
+// fiveThousand is a file of so many stages, whose jobs have steps and a condition, and every second of them waits for the one before.
+func jobsIn(stages int) string {
+	var text strings.Builder
+	text.WriteString("variables: {a: b}\nstages:\n")
+	for s := range stages {
+		fmt.Fprintf(&text, "- stage: S%d\n  jobs:\n", s)
+		for j := range benchJobs / stages {
+			fmt.Fprintf(&text, "  - job: J%d\n", j)
+			if j%2 == 1 {
+				fmt.Fprintf(&text, "    dependsOn: J%d\n    condition: and(succeeded(), eq(variables.a, 'b'))\n", j-1)
+			}
+			text.WriteString("    steps: [{script: make}]\n")
+		}
+	}
+	return text.String()
+}
+
+// playAll is the pods: each that starts gets its job and completes it.
+func (w *world) playAll(b *testing.B, run slipway.RunID) {
+	b.Helper()
+	ctx := context.Background()
+	for n := 0; n < benchJobs; {
+		if err := w.Reconcile(ctx); err != nil {
+			b.Fatal(err)
+		}
+		w.cluster.mu.Lock()
+		var begun []slipway.JobID
+		for name, p := range w.cluster.pods {
+			begun = append(begun, p.Job)
+			delete(w.cluster.pods, name)
+		}
+		w.cluster.mu.Unlock()
+		if len(begun) == 0 {
+			b.Fatalf("nothing runs after %d jobs", n)
+		}
+		for _, id := range begun {
+			if _, err := w.Assign(ctx, id); err != nil {
+				b.Fatal(err)
+			}
+			if err := w.Complete(ctx, id, job.Completion{Result: schedule.Succeeded}); err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+	}
+	if got, err := w.Get(ctx, run); err != nil || got.Result != schedule.Succeeded {
+		b.Fatalf("the run is %q, %v", got.Result, err)
+	}
+}

@@ -1,0 +1,84 @@
+package github
+
+import (
+	"strings"
+
+	"slipway/internal/pipelines/importer/draft"
+)
+
+// dockerLogin logs in by script, with the password in the environment.
+func dockerLogin(s *step) []*draft.Map {
+	s.unused("ecr")
+	script := `echo "$REGISTRY_PASSWORD" | docker login ` + s.with("registry")
+	script = strings.TrimSpace(script) + ` --username "$REGISTRY_USER" --password-stdin`
+	env := (&draft.Map{}).Text("REGISTRY_USER", s.with("username")).Text("REGISTRY_PASSWORD", s.with("password"))
+	m := (&draft.Map{}).Text("bash", script).Text("displayName", "Log in to "+orText(s.with("registry"), "docker.io"))
+	if !env.Empty() {
+		m.Put("env", env.Node())
+	}
+	return one(m)
+}
+
+func orText(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// dockerBuild builds and pushes by script.
+func dockerBuild(s *step) []*draft.Map {
+	args := []string{"docker build"}
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, flag+" "+word(value))
+		}
+	}
+	context := orText(s.with("context"), ".")
+	if strings.Contains(context, "://") || strings.HasPrefix(context, "$(Build.Repository.Uri)") {
+		context = "."
+	}
+	add("--file", s.with("file"))
+	add("--target", s.with("target"))
+	for _, tag := range strings.FieldsFunc(s.with("tags"), func(r rune) bool { return r == ',' || r == '\n' }) {
+		add("--tag", strings.TrimSpace(tag))
+	}
+	for _, line := range s.lines("build-args") {
+		add("--build-arg", line)
+	}
+	for _, line := range s.lines("labels") {
+		add("--label", line)
+	}
+	add("--platform", s.with("platforms"))
+	for _, flag := range []string{"push", "no-cache", "pull"} {
+		switch v := s.with(flag); {
+		case v == "true":
+			args = append(args, "--"+flag)
+		case strings.HasPrefix(v, "$"):
+			args = append(args, "--"+flag+"="+v)
+		}
+	}
+	s.unused("outputs", "secret-files", "ssh", "cache-from", "cache-to", "attests", "sbom", "builder", "build-contexts")
+	env := &draft.Map{}
+	for _, line := range s.lines("secrets") {
+		if id, value, ok := strings.Cut(line, "="); ok {
+			name := strings.ToUpper(draft.Identifier(id))
+			args = append(args, "--secret id="+id+",env="+name)
+			env.Text(name, value)
+		}
+	}
+	args = append(args, word(context))
+	m := (&draft.Map{}).Text("bash", strings.Join(args, " \\\n  ")).Text("displayName", "Build image")
+	if !env.Empty() {
+		m.Put("env", env.Node())
+	}
+	return one(m)
+}
+
+// word quotes a word for the shell if it needs to be.
+func word(text string) string {
+	if strings.ContainsAny(text, " \t\"'`;|&<>*?") {
+		return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"`
+	}
+	return text
+}

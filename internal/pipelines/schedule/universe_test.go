@@ -1,0 +1,274 @@
+package schedule
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"slipway"
+	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/variable"
+)
+
+// universe is several runs that share machines and one locked environment. It plays the shell: it lets in jobs as Admit says,
+// ends them, answers checks by a lock, starts stages by hand, and is killed now and then.
+type universe struct {
+	t      *testing.T
+	seed   uint64
+	rand   *rand.Rand
+	kills  bool
+	runs   []*liveRun
+	limits Limits
+	lock   []string // RUN/STAGE of who wants the lock, the first one has it
+	clock  int64
+}
+
+type liveRun struct {
+	id      slipway.RunID
+	project slipway.ProjectID
+	plan    *plan.Plan
+	facts   Facts
+	memory  Memory
+	queued  map[string]WaitingJob // by instance
+	starts  map[string]int
+}
+
+// newUniverse has the runs of so many plans from the seed on.
+func newUniverse(t *testing.T, seed, runs uint64, kills bool) *universe {
+	t.Helper()
+	u := &universe{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), kills: kills}
+	u.limits = Limits{Jobs: 1 + u.rand.IntN(4), RunJobs: u.rand.IntN(3), ProjectJobs: u.rand.IntN(4)}
+	plans := rapid.Custom(anyPlan)
+	for i := range runs {
+		r := &liveRun{id: slipway.RunID(i + 1), project: slipway.ProjectID(fmt.Sprint(i % 2)), plan: plans.Example(int(seed + i)), queued: map[string]WaitingJob{}, starts: map[string]int{}}
+		r.facts = Facts{Variables: variable.Of(map[string]string{"x": []string{"y", "z"}[i%2]}), Stages: map[string]StageFacts{}, Jobs: map[string]JobFacts{}}
+		u.runs = append(u.runs, r)
+		u.commit(r, Changed{All: true}, func(*Facts) {})
+	}
+	return u
+}
+
+// commit is one transaction: something happens to a run, and what follows is recorded. A kill before its end loses all of it, and
+// what happened is told again to the next server, which knows the stored facts alone.
+func (u *universe) commit(r *liveRun, changed Changed, happens func(f *Facts)) {
+	for killed := u.kills && u.rand.IntN(4) == 0; ; killed = false {
+		facts := r.facts
+		facts = facts.With(Delta{Canceled: facts.Canceled, Result: facts.Result}) // a copy
+		happens(&facts)
+		actions := u.decide(r, &facts, changed)
+		if !killed {
+			r.facts = facts
+			u.do(r, actions)
+			return
+		}
+		stored, err := json.Marshal(r.facts)
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		r.facts, r.memory, changed = Facts{}, Memory{}, Changed{All: true}
+		if err := json.Unmarshal(stored, &r.facts); err != nil {
+			u.t.Fatal(err)
+		}
+	}
+}
+
+// decide records what After decides until there is nothing more, which Next must then agree with.
+func (u *universe) decide(r *liveRun, facts *Facts, changed Changed) (all []Action) {
+	for range 500 {
+		actions := After(r.plan, *facts, changed, &r.memory)
+		changed = Changed{}
+		for _, a := range actions {
+			if a.Kind == ActionStartJob {
+				checkStart(u.t, r.plan, *facts, a)
+			}
+			*facts = facts.Record(a)
+			if a.Instance != "" {
+				changed.Jobs = append(changed.Jobs, a.Instance)
+			} else if a.Stage != "" {
+				changed.Stages = append(changed.Stages, a.Stage)
+			}
+		}
+		all = append(all, actions...)
+		if len(actions) == 0 {
+			if rest := Next(r.plan, *facts); len(rest) > 0 {
+				u.t.Fatalf("seed %d, run %d: After leaves undecided: %+v", u.seed, r.id, rest[0])
+			}
+			return all
+		}
+	}
+	u.t.Fatalf("seed %d, run %d does not come to rest", u.seed, r.id)
+	return nil
+}
+
+// do does what was decided outside of the run.
+func (u *universe) do(r *liveRun, actions []Action) {
+	for _, a := range actions {
+		switch a.Kind {
+		case ActionStartJob:
+			u.clock++
+			r.queued[a.Instance] = WaitingJob{ID: slipway.JobID(u.clock), Queued: at(u.clock)}
+			if r.starts[fmt.Sprintf("%s#%d", a.Instance, a.Attempt)]++; r.starts[fmt.Sprintf("%s#%d", a.Instance, a.Attempt)] > 1 {
+				u.t.Fatalf("seed %d, run %d: %s starts twice", u.seed, r.id, a.Instance)
+			}
+		case ActionStartChecks:
+			if len(a.Environments) > 0 {
+				u.lock = append(u.lock, key(r, a.Stage))
+			}
+		case ActionSkipStage, ActionCompleteStage:
+			u.lock = slices.DeleteFunc(u.lock, func(k string) bool { return k == key(r, a.Stage) })
+		}
+	}
+}
+
+func key(r *liveRun, stage string) string { return fmt.Sprintf("%d/%s", r.id, stage) }
+
+// admit lets jobs run, never more than the limits allow.
+func (u *universe) admit() {
+	var busy Busy
+	var lanes []Lane
+	for _, r := range u.runs {
+		lane := Lane{Project: r.project, Run: r.id}
+		for id, f := range r.facts.Jobs {
+			if f.State == Running {
+				busy.Add(r.project, r.id, "", 1)
+			} else if w, ok := r.queued[id]; ok && f.State == Queued {
+				lane.Jobs = append(lane.Jobs, w)
+			}
+		}
+		slices.SortFunc(lane.Jobs, func(a, b WaitingJob) int { return a.Queued.Compare(b.Queued) })
+		lanes = append(lanes, lane)
+	}
+	for _, id := range Admit(lanes, busy, u.limits) {
+		for _, r := range u.runs {
+			for instance, w := range r.queued {
+				if w.ID != id || r.facts.Jobs[instance].State != Queued {
+					continue
+				}
+				if full := u.limits.Full(busy, Lane{Project: r.project, Run: r.id}); full != "" {
+					u.t.Fatalf("seed %d: a job starts although %s", u.seed, full)
+				}
+				busy.Add(r.project, r.id, "", 1)
+				u.commit(r, Changed{Jobs: []string{instance}}, func(f *Facts) {
+					j := f.Jobs[instance]
+					j.State = Running
+					f.Jobs[instance] = j
+				})
+			}
+		}
+	}
+}
+
+// outcome is how a job ends: always the same for the same one, in whatever order they end.
+func (u *universe) outcome(r *liveRun, instance string) Result {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%d %d %s", u.seed, r.id, instance)
+	return []Result{Succeeded, Succeeded, Succeeded, SucceededWithIssues, Failed, Canceled, Abandoned}[h.Sum32()%7]
+}
+
+// step lets one thing happen; false when nothing can.
+func (u *universe) step() bool {
+	u.admit()
+	type event struct {
+		run      *liveRun
+		instance string
+	}
+	var running []event
+	for _, r := range u.runs {
+		for _, id := range slices.Sorted(maps.Keys(r.facts.Jobs)) {
+			if r.facts.Jobs[id].State == Running {
+				running = append(running, event{r, id})
+			}
+		}
+	}
+	if len(running) > 0 {
+		e := running[u.rand.IntN(len(running))]
+		u.commit(e.run, Changed{Jobs: []string{e.instance}}, func(f *Facts) {
+			j := f.Jobs[e.instance]
+			j.State, j.Result = Completed, u.outcome(e.run, e.instance)
+			f.Jobs[e.instance] = j
+		})
+		return true
+	}
+	return u.pass() || u.byHand()
+}
+
+// pass answers the checks of the stage that has the lock.
+func (u *universe) pass() bool {
+	deploying := 0
+	for _, r := range u.runs {
+		for i := range r.plan.Stages {
+			s := &r.plan.Stages[i]
+			f := r.facts.Stages[s.Name]
+			if f.State == Running && s.Deploys() {
+				deploying++
+			}
+			if len(u.lock) > 0 && u.lock[0] == key(r, s.Name) && f.Checks == ChecksPending {
+				u.commit(r, Changed{Stages: []string{s.Name}}, func(f *Facts) {
+					st := f.Stages[s.Name]
+					st.Checks = ChecksApproved
+					f.Stages[s.Name] = st
+				})
+				return true
+			}
+		}
+	}
+	if deploying > 1 {
+		u.t.Fatalf("seed %d: %d stages deploy to a locked environment", u.seed, deploying)
+	}
+	return false
+}
+
+func (u *universe) byHand() bool {
+	for _, r := range u.runs {
+		for i := range r.plan.Stages {
+			s := &r.plan.Stages[i]
+			if f := r.facts.Stages[s.Name]; s.Manual && f.State == Pending && !f.Started {
+				u.commit(r, Changed{Stages: []string{s.Name}}, func(f *Facts) {
+					st := f.Stages[s.Name]
+					st.Started = true
+					f.Stages[s.Name] = st
+				})
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// play lets everything happen, and gives the end of each run.
+func (u *universe) play() []Facts {
+	for n := 0; u.step(); n++ {
+		if n > 5000 {
+			u.t.Fatalf("seed %d does not end", u.seed)
+		}
+	}
+	var ends []Facts
+	for _, r := range u.runs {
+		if r.facts.Result == "" {
+			u.t.Fatalf("seed %d: run %d stands still: %+v %+v", u.seed, r.id, r.facts.Stages, r.facts.Jobs)
+		}
+		ends = append(ends, r.facts)
+	}
+	return ends
+}
+
+// Ten thousand plans, five at a time on machines of few places and with one lock: no job starts twice or before what it depends on, no
+// limit is passed, one stage has the lock, every run ends, and it ends the same if the server is killed again and again.
+func TestTenThousandPlans(t *testing.T) {
+	t.Parallel()
+	const plans, together = 10_000, 5
+	for seed := uint64(0); seed < plans; seed += together {
+		want := newUniverse(t, seed, together, false).play()
+		got := newUniverse(t, seed, together, true).play()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("seed %d ends otherwise when the server is killed (-without +with)\n%s", seed, diff)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package web
+
+import (
+	"net/http"
+
+	"slipway/internal/pipelines"
+)
+
+type explainView struct {
+	Title, Run string
+	Rows       []explainRow
+	Decisions  []pipelines.Decision
+	Differ     int
+}
+
+type explainRow struct {
+	Kind, Name, State, Reason, Condition string
+}
+
+// explain says why everything in a run is as it is, and what was decided when.
+func (p pipelinesPages) explain(w http.ResponseWriter, r *http.Request, v View) error {
+	t, err := p.found(r, v)
+	if err != nil {
+		return err
+	}
+	view := explainView{Title: t.Run.PipelineName + " " + t.Run.Number, Run: runURL(v, t.Run.ID)}
+	list, err := p.pipelines.Explain(r.Context(), t.Run.ID)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		row := explainRow{Kind: "stage", Name: e.Title, State: stateWord(string(e.State), string(e.Result)), Reason: e.Reason, Condition: e.Condition}
+		switch {
+		case e.Step != "":
+			row.Kind = "step"
+		case e.Job != "":
+			row.Kind = "job"
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	if len(list) > 0 {
+		if view.Decisions, err = p.pipelines.Replay(r.Context(), t.Run.ID); err != nil {
+			return err
+		}
+	}
+	for _, d := range view.Decisions {
+		if d.Difference != "" {
+			view.Differ++
+		}
+	}
+	return p.Render(w, r, v.Titled("Why: "+view.Title, "pipelines"), explainPage(view))
+}

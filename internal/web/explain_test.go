@@ -1,0 +1,46 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestWhyPage(t *testing.T) {
+	t.Parallel()
+	s := newPipelineSite(t)
+	id := s.push("jobs:\n- job: Make\n  steps: [{bash: x}]\n- job: Never\n  condition: eq(1, 2)\n  steps: [{bash: x}]\n- job: Late\n  dependsOn: Make\n  steps: [{bash: x}]\n")
+	page := s.get("/_build/explain?buildId=" + id.String())
+	for _, want := range []string{"waits for job Make, which is queued", "was skipped: eq(1, 2) is False", "<code>eq(1, 2)</code>", "all of which would be decided so today"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q:\n%s", want, page)
+		}
+	}
+	if run := s.get("/_build/results?buildId=" + id.String()); !strings.Contains(run, "/Shop/_build/explain?buildId="+id.String()) {
+		t.Error("the run's page does not lead there")
+	}
+}
+
+func TestLimitsAndWebhooksPages(t *testing.T) {
+	t.Parallel()
+	s := newPipelineSite(t)
+	expect := func(page string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page does not say %q:\n%s", want, page)
+			}
+		}
+	}
+	expect(s.get("/_settings/jobs"), "0 run, 0 wait", "no limit")
+	s.post("/_settings/jobs", url.Values{"jobs": {"3"}, "runJobs": {""}})
+	expect(s.get("/_settings/jobs"), `value="3"`)
+	s.post("/_settings/webhooks", url.Values{"name": {"git hub"}, "address": {"github"}, "secret": {"hunter2"}})
+	page := s.get("/_settings/webhooks")
+	expect(page, "/_apis/public/distributedtask/webhooks/github", "HMAC-SHA1 in X-Hub-Signature", "no pipeline")
+	if strings.Contains(page, "hunter2") {
+		t.Error("the page shows the secret")
+	}
+	s.post("/_settings/webhooks", url.Values{"delete": {"1"}})
+	expect(s.get("/_settings/webhooks"), "There is none yet")
+}
