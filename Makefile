@@ -66,8 +66,8 @@ bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . ./internal/...
 
 .PHONY: bench-round
-bench-round: build node ## measure on a real node what Slipway itself costs from a push to the new pod's answer
-	go test -run '^$$' -bench Round -benchtime 5x -timeout 30m ./test/e2e
+bench-round: build node ## measure on a real node what Slipway itself costs: a push to the new pod's answer, a push to the first step
+	go test -run '^$$' -bench 'Round|FirstStep' -benchtime 5x -timeout 30m ./test/e2e
 
 .PHONY: bench-peers
 bench-peers: build ## measure `slipway run` beside a program of others that does the same work

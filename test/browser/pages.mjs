@@ -77,6 +77,22 @@ await page.locator('table a').first().click();
 await page.waitForLoadState('load');
 if (!(await page.locator('main').innerText()).includes('passed and 0 failed of the last')) problems.push('the page of a test does not show its history');
 await shot('test-history');
+
+// Why the run did what it did, and what its logs say.
+await page.goto(url + '/sample/_build/results?buildId=1');
+await page.getByRole('link', { name: 'Why', exact: true }).click();
+await page.waitForLoadState('load');
+if (!(await page.locator('main').innerText()).includes('Production')) problems.push('the page Why does not tell of the stage Production');
+await shot('why');
+await page.goto(url + '/sample/_build/results?buildId=1');
+await page.getByRole('search').getByRole('textbox').fill('go test');
+await page.getByRole('search').getByRole('button', { name: 'Search' }).click();
+await page.waitForLoadState('load');
+await shot('log-search');
+await page.locator('ul.found a').first().click();
+await page.waitForLoadState('load');
+if (await page.locator('pre.log .chosen').count() !== 1) problems.push('a found line is not shown by its link');
+await shot('log-line');
 await see('variable-groups', '/sample/_library', 'Variable groups');
 await see('secure-files', '/sample/_library/files', 'Secure files');
 await see('images', '/sample/_images', 'web', 'orders');
@@ -92,7 +108,61 @@ await see('item', '/sample/_workitems/edit/3', 'add the shop');
 await see('trace', '/sample/_trace');
 await see('clusters', '/_clusters', 'Ready');
 await see('settings', '/sample/_settings', 'Members');
-await see('profile', '/profile', 'Personal access tokens');
+await see('profile', '/profile', 'Personal access tokens', 'SSH keys');
+await see('pools', '/_pools', 'default');
+await page.locator('#pool-default summary').click();
+await shot('pool');
+await see('tasks', '/_tasks', 'No task was uploaded yet');
+await see('jobs-at-once', '/sample/_settings/jobs', 'This installation');
+
+// A service connection: its password is stored, and not shown again.
+await see('connections', '/sample/_settings/connections');
+await page.fill('input[name=new]', 'dockerregistry');
+await page.getByRole('button', { name: 'New connection' }).click();
+await page.waitForLoadState('load');
+const hub = `hub-${Date.now()}`;
+await page.fill('input[name=name]', hub);
+await page.fill('input[name="p.username"]', 'ada');
+await page.fill('input[name="p.password"]', 'seen nowhere');
+await shot('new-connection');
+await page.getByRole('button', { name: 'Save' }).click();
+await page.waitForLoadState('load');
+await page.getByRole('link', { name: hub }).click();
+await page.waitForLoadState('load');
+if ((await page.content()).includes('seen nowhere')) problems.push('the page of a service connection shows its password');
+await shot('connection');
+
+// A webhook, whose address is shown.
+const hook = `hook${Date.now()}`;
+await see('webhooks', '/sample/_settings/webhooks');
+await page.fill('main input[name=name]', hook);
+await page.getByRole('button', { name: 'Create' }).click();
+await page.waitForLoadState('load');
+if (!(await page.locator('main').innerText()).includes(hook)) problems.push('the new webhook is not shown');
+await shot('webhook');
+
+// A branch policy, which is turned down again so that it holds nothing up.
+await see('policies', '/sample/_git/sample/policies', 'Add a policy');
+const reviewers = page.locator('details', { hasText: 'Minimum number of reviewers' }).last();
+await reviewers.locator('summary').click();
+await reviewers.locator('input[name=branch]').fill('release/*');
+await reviewers.locator('input[name=approvers]').fill('2');
+await shot('new-policy');
+await reviewers.getByRole('button', { name: 'Save' }).click();
+await page.waitForLoadState('load');
+if (!(await page.locator('main').innerText()).includes('release/*')) problems.push('the new policy is not shown');
+await shot('policy');
+await page.getByRole('button', { name: 'Delete' }).first().click();
+await page.waitForLoadState('load');
+
+// An exclusive lock of an environment, on and off again.
+await page.goto(url + '/sample/_environments/dev');
+const lock = page.locator('form[action$="/lock"]');
+await lock.getByRole('button', { name: 'One stage at a time' }).click();
+await page.waitForLoadState('load');
+await shot('environment-locked');
+await lock.getByRole('button', { name: 'Remove the lock' }).click();
+await page.waitForLoadState('load');
 
 // A name of its own, for when the pages are looked at again.
 const title = `The browser was here at ${new Date().toISOString()}`;
@@ -202,7 +272,7 @@ if (!(await other.locator('main').innerText()).includes('Sign in')) problems.pus
 
 // Small screens: nothing may be cut off.
 await page.setViewportSize({ width: 420, height: 900 });
-for (const path of ['/', '/sample', '/sample/_build/results?buildId=1', '/sample/_boards', '/sample/_insights', '/sample/_environments/dev', '/_users']) {
+for (const path of ['/', '/sample', '/sample/_build/results?buildId=1', '/sample/_boards', '/sample/_insights', '/sample/_environments/dev', '/_users', '/_pools', '/sample/_settings/connections', '/sample/_git/sample/policies', '/sample/_settings/webhooks', '/sample/_build/explain?buildId=1']) {
   await page.goto(url + path, { waitUntil: 'load' });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 1) problems.push(`${path}: ${wide} pixels too wide on a small screen`);
