@@ -50,7 +50,7 @@ func (p pipelinesPages) pools(w http.ResponseWriter, r *http.Request, v View) er
 func newPoolRow(p *pipelines.Pool, warm pipelines.WarmCount) poolRow {
 	row := poolRow{Name: p.Name, Made: p.ID != 0, Description: p.Description, Image: p.Image, CPU: p.CPU, CPULimit: p.CPULimit, Memory: p.Memory, MemoryLimit: p.MemoryLimit,
 		NodeSelector: pairLines(p.NodeSelector), Capabilities: pairLines(p.Capabilities),
-		Summary: fmt.Sprintf("%d warm pods wait, %d are being started", warm.Waiting, warm.Starting)}
+		Summary: plural(warm.Waiting, "warm pod") + " waiting, " + fmt.Sprint(warm.Starting) + " being started"}
 	if p.Warm != nil {
 		row.Warm = strconv.Itoa(*p.Warm)
 	}

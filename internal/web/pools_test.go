@@ -33,7 +33,7 @@ func TestPoolsPage(t *testing.T) {
 	}
 	body := post(http.StatusOK, url.Values{"name": {"Big"}, "description": {"for <builds>"}, "cpu": {"2"}, "memoryLimit": {"16Gi"}, "warm": {"0"},
 		"nodeSelector": {"disk=ssd\r\n\r\n"}, "tolerations": {"gpu=yes:NoSchedule\nspot:NoExecute"}, "capabilities": {"gpu=a100\ndocker"}})
-	for _, text := range []string{`id="pool-Big"`, "for &lt;builds&gt;", "disk=ssd", "gpu=yes:NoSchedule", "spot:NoExecute", "gpu=a100", "0 warm pods wait"} {
+	for _, text := range []string{`id="pool-Big"`, "for &lt;builds&gt;", "disk=ssd", "gpu=yes:NoSchedule", "spot:NoExecute", "gpu=a100", "0 warm pods waiting"} {
 		if !strings.Contains(body, text) {
 			t.Errorf("the page has no %q", text)
 		}
