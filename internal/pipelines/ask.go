@@ -56,7 +56,7 @@ func (s *Service) Preview(ctx context.Context, req QueueRequest, yaml string) (s
 	}
 	in := s.compileInput(ctx, &d, &repo, &req, vars)
 	if yaml != "" {
-		in.Files = replaced{in.Files, d.Path, yaml}
+		in.Files = replaced{Files: in.Files, path: d.Path, text: yaml}
 	}
 	p, err := compile.Compile(in)
 	if err != nil {
@@ -78,11 +78,15 @@ func (s *Service) Preview(ctx context.Context, req QueueRequest, yaml string) (s
 type replaced struct {
 	compile.Files
 	path, text string
+	read       *bool // set when that file is read; may be nil
 }
 
 // ReadFile implements compile.Files.
 func (r replaced) ReadFile(path string) ([]byte, error) {
 	if path == r.path {
+		if r.read != nil {
+			*r.read = true
+		}
 		return []byte(r.text), nil
 	}
 	return r.Files.ReadFile(path)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway"
 	"slipway/internal/db/dbtest"
 	"slipway/internal/pipelines"
 )
@@ -42,5 +43,37 @@ func TestCheckOfAPush(t *testing.T) {
 	// The run that follows says the same.
 	if runs := w.push("steps: [{scrip: x}]\n"); len(runs) != 1 || len(runs[0].Problems) != 1 || !strings.Contains(runs[0].Problems[0].Message, "script") {
 		t.Errorf("%+v", runs)
+	}
+}
+
+// An editor is told what would become of the pipelines if its text were committed.
+func TestCheckDraft(t *testing.T) {
+	t.Parallel()
+	ctx, w := context.Background(), setup(t, dbtest.SQLite(t))
+	w.source.other = "steps:\n- script: echo other\n"
+	w.push("steps:\n- template: other.yml\n")
+	draft := func(path, text string) pipelines.Draft {
+		t.Helper()
+		d, err := w.CheckDraft(ctx, "r", "refs/heads/main", path, text, ada.Actor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := draft("azure-pipelines.yml", "steps:\n- template: other.yml\n- script: echo mine\n")
+	if len(d.Diagnostics) > 0 || len(d.Pipelines) != 1 || d.Plan == nil || !strings.Contains(d.Expanded, "echo other") || !strings.Contains(d.Expanded, "echo mine") {
+		t.Errorf("the pipeline's own file: %+v", d)
+	}
+	if d = draft("azure-pipelines.yml", "steps:\n- scrip: x\n"); len(d.Diagnostics) != 1 || d.Diagnostics[0].Line != 2 || d.Plan != nil || d.Expanded != "" {
+		t.Errorf("a broken one: %+v", d)
+	}
+	if d = draft("other.yml", "steps:\n- scrip: x\n"); len(d.Pipelines) != 1 || len(d.Diagnostics) != 1 || d.Diagnostics[0].File != "other.yml" {
+		t.Errorf("a template: %+v", d)
+	}
+	if d = draft("README.yml", "- scrip: x\n"); len(d.Pipelines)+len(d.Diagnostics) > 0 {
+		t.Errorf("a file that no pipeline reads: %+v", d)
+	}
+	if _, err := w.CheckDraft(ctx, "r", "refs/heads/main", "azure-pipelines.yml", strings.Repeat("#", 2<<20), ada.Actor); slipway.CodeOf(err) != slipway.CodeLimit {
+		t.Errorf("2 MiB: %v", err)
 	}
 }

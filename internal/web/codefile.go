@@ -77,6 +77,11 @@ type editView struct {
 	Content string
 }
 
+// MayBePipeline says that pipelines may read the file, so that the editor asks what becomes of them while somebody types.
+func (v editView) MayBePipeline() bool {
+	return v.New || strings.EqualFold(path.Ext(v.Path), ".yml") || strings.EqualFold(path.Ext(v.Path), ".yaml")
+}
+
 // edit is the form that changes a file, or makes one when no path is given.
 func (p codePages) edit(w http.ResponseWriter, r *http.Request, v View) error {
 	c, err := p.open(r, v, "files")

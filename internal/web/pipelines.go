@@ -52,6 +52,7 @@ func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
 	p.addConnectionPages()
 	p.addLimitPages()
 	p.addWebhookPages()
+	s.Project("POST", "/_git/{repo}/check", identity.Contribute, p.checkDraft)
 	s.Project("GET", "/_build/coverage", identity.Read, p.coverage)
 	s.Project("GET", "/_library", identity.Read, p.groups)
 	s.Project("POST", "/_library", identity.Administer, p.changeGroup)

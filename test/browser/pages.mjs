@@ -78,6 +78,18 @@ await page.waitForLoadState('load');
 if (!(await page.locator('main').innerText()).includes('passed and 0 failed of the last')) problems.push('the page of a test does not show its history');
 await shot('test-history');
 
+// The editor says what becomes of the pipeline while somebody types, and where it is wrong.
+await page.goto(url + '/sample/_git/sample/edit?path=azure-pipelines.yml&version=GBmain');
+await page.getByText('It would run.').waitFor();
+await shot('editor');
+const right = await page.inputValue('textarea.editor');
+await page.fill('textarea.editor', right.replace('displayName: Unit tests', 'dispalyName: Unit tests'));
+await page.getByText('did you mean "displayName"?').waitFor();
+await page.locator('#draft a').first().click();
+const chosen = await page.evaluate(() => document.activeElement.value.slice(document.activeElement.selectionStart).split('\n')[0]);
+if (!chosen.startsWith('dispalyName')) problems.push(`the place of a mistake puts the cursor before "${chosen}"`);
+await shot('editor-mistake');
+
 // Why the run did what it did, and what its logs say.
 await page.goto(url + '/sample/_build/results?buildId=1');
 await page.getByRole('link', { name: 'Why', exact: true }).click();
