@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"slipway/internal/programtest"
 )
 
 // The program that lies beside the agent is docker and az, by the name that it is called by.
@@ -14,7 +16,7 @@ func TestInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	beside := filepath.Join(filepath.Dir(own), "docker")
-	if err := os.WriteFile(beside, []byte("#!/bin/sh\nbasename \"$0\"\n"), 0o755); err != nil {
+	if err := programtest.Write(beside, "#!/bin/sh\nbasename \"$0\"\n"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(beside) })

@@ -38,6 +38,7 @@ import (
 	"slipway/internal/images/imagestest"
 	"slipway/internal/ociserver"
 	"slipway/internal/pipelines/pipelinestest"
+	"slipway/internal/programtest"
 	"slipway/internal/registry"
 )
 
@@ -393,7 +394,7 @@ func TestAzPassesOn(t *testing.T) {
 	}
 	real := t.TempDir()
 	fakeAzure := "#!/bin/sh\necho \"real: $*\"\nexit 7\n"
-	if err := os.WriteFile(filepath.Join(real, "az"), []byte(fakeAzure), 0o755); err != nil {
+	if err := programtest.Write(filepath.Join(real, "az"), fakeAzure); err != nil {
 		t.Fatal(err)
 	}
 	j.env["PATH"] = folder + ":" + real + ":" + os.Getenv("PATH")

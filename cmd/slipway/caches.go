@@ -16,7 +16,7 @@ import (
 
 func cachesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "caches", GroupID: "loop", Short: "list or delete the caches that jobs keep for later runs (task Cache@2)", Args: cobra.NoArgs,
+		Use: "caches", GroupID: "project", Short: "list or delete the caches that jobs keep for later runs (task Cache@2)", Args: cobra.NoArgs,
 		Example: `  slipway caches --pipeline shop
   slipway caches delete 12 13
   slipway caches delete --pipeline shop        # all of them`,

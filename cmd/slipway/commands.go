@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func tableTo(out io.Writer, rows [][]string) error {
 }
 
 func approveCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "approve [NUMBER]", GroupID: "loop", Short: "approve a waiting deployment, or list those that wait", Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: "approve [NUMBER]", GroupID: "deploy", Short: "approve a waiting deployment, or list those that wait", Args: cobra.MaximumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	reject := cmd.Flags().Bool("reject", false, "reject it instead")
 	comment := cmd.Flags().String("comment", "", "what to say with the decision")
@@ -87,7 +88,7 @@ func approveCommand() *cobra.Command {
 }
 
 func runsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "runs [NUMBER]", GroupID: "loop", Short: "list the runs of pipelines, or show the stages, jobs and steps of one", Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: "runs [NUMBER]", GroupID: "runs", Short: "list the runs of pipelines, or show the stages, jobs and steps of one", Args: cobra.MaximumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	cancel := cmd.Flags().Bool("cancel", false, "cancel the run")
 	retry := cmd.Flags().Bool("retry", false, "run its failed jobs again, and what depends on them")
@@ -160,7 +161,7 @@ func listRuns(cmd *cobra.Command, a access, path string) error {
 	rows := [][]string{{"RUN", "NUMBER", "PIPELINE", "BRANCH", "COMMIT", "STATE", "TOOK"}}
 	for _, r := range runs.Value {
 		rows = append(rows, []string{fmt.Sprint(r.ID), r.BuildNumber, r.Definition.Name, strings.TrimPrefix(r.SourceBranch, "refs/heads/"),
-			short(r.SourceVersion), firstOf(r.Result, r.Status), between(r.StartTime, r.FinishTime)})
+			short(r.SourceVersion), cmp.Or(r.Result, r.Status), between(r.StartTime, r.FinishTime)})
 	}
 	return table(rows)
 }
@@ -170,7 +171,7 @@ func showRun(cmd *cobra.Command, a access, path string) error {
 	if err := a.call(cmd.Context(), http.MethodGet, path, nil, &run); err != nil {
 		return err
 	}
-	fmt.Printf("run %d, %s of %s at %s: %s\n%s\n", run.ID, run.BuildNumber, run.Definition.Name, short(run.SourceVersion), firstOf(run.Result, run.Status), run.Links.Web.Href)
+	fmt.Printf("run %d, %s of %s at %s: %s\n%s\n", run.ID, run.BuildNumber, run.Definition.Name, short(run.SourceVersion), cmp.Or(run.Result, run.Status), run.Links.Web.Href)
 	for _, p := range run.Problems {
 		fmt.Println("  " + p.Message)
 	}
@@ -183,19 +184,12 @@ func showRun(cmd *cobra.Command, a access, path string) error {
 	indent := map[string]string{"Stage": "", "Job": "  ", "Task": "    "}
 	var rows [][]string
 	for _, r := range timeline.Records {
-		rows = append(rows, []string{indent[r.Type] + r.Name, firstOf(r.Result, r.State), between(r.StartTime, r.FinishTime), r.Reason})
+		rows = append(rows, []string{indent[r.Type] + r.Name, cmp.Or(r.Result, r.State), between(r.StartTime, r.FinishTime), r.Reason})
 	}
 	return table(rows)
 }
 
 func short(commit string) string { return commit[:min(8, len(commit))] }
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
 
 // between is how long something took, or has taken until now.
 func between(start, finish *time.Time) string {

@@ -18,7 +18,7 @@ import (
 
 func connectionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "connections", GroupID: "loop", Short: "list, make or delete service connections: what opens registries, clusters and other things outside for pipelines", Args: cobra.NoArgs,
+		Use: "connections", GroupID: "project", Short: "list, make or delete service connections: what opens registries, clusters and other things outside for pipelines", Args: cobra.NoArgs,
 		Example: `  slipway connections add hub --type dockerregistry --parameter username=ada --secret password=hub.token --all-pipelines
   slipway connections add prod --type kubernetes --url https://k8s.example:6443 --secret kubeconfig=$HOME/.kube/config --pipeline shop
   slipway connections update hub --secret password=-

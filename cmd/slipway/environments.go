@@ -14,7 +14,7 @@ import (
 
 func environmentsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "environments", GroupID: "loop", Short: "list environments, and put exclusive locks before them", Args: cobra.NoArgs,
+		Use: "environments", GroupID: "deploy", Short: "list environments, and put exclusive locks before them", Args: cobra.NoArgs,
 		Example: "  slipway environments\n  slipway environments lock production\n  slipway environments unlock production",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)

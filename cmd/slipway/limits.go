@@ -15,7 +15,7 @@ import (
 
 func limitsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "limits", GroupID: "loop", Short: "show or set how many jobs of a project run at once", Args: cobra.NoArgs,
+		Use: "limits", GroupID: "project", Short: "show or set how many jobs of a project run at once", Args: cobra.NoArgs,
 		Example: "  slipway limits\n  slipway limits --jobs 4 --run-jobs 2\n  slipway limits --jobs 0        # no limit",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)

@@ -13,7 +13,7 @@ import (
 
 func traceCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "trace THING", GroupID: "loop", Short: "show everything that hangs together with a thing of the loop",
+		Use: "trace THING", GroupID: "deploy", Short: "show everything that hangs together with a thing of the loop",
 		Long: `Show everything that hangs together with a thing of the loop. THING is KIND:ID, as run:12, workitem:3, deployment:7,
 pullrequest:5, pod:NAMESPACE/NAME, image:sha256:..., commit:4f0c..., trace:0af7...; or AB#3, !5 for a pull request, and the bare commit,
 digest or trace id.`,
@@ -49,7 +49,7 @@ digest or trace id.`,
 }
 
 func rollbackCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "rollback [DEPLOYMENT]", GroupID: "loop", Short: "undo a deployment: go back to the one before it; or list the deployments", Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: "rollback [DEPLOYMENT]", GroupID: "deploy", Short: "undo a deployment: go back to the one before it; or list the deployments", Args: cobra.MaximumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	to := cmd.Flags().Int64("to", 0, "go back to this earlier deployment instead")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

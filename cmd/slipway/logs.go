@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ import (
 )
 
 func logsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "logs RUN", GroupID: "loop", Short: "print the logs of a run's steps, search in them, or save them", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "logs RUN", GroupID: "runs", Short: "print the logs of a run's steps, search in them, or save them", Args: cobra.ExactArgs(1),
+		Example: "  slipway logs 12\n  slipway logs 12 --search 'no such file'\n  slipway logs 12 --zip logs.zip --timestamps=false"}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	search := cmd.Flags().String("search", "", "print the lines that have this text, whatever its case")
 	zip := cmd.Flags().String("zip", "", "write a zip file of all logs")
@@ -50,12 +52,12 @@ func printLogs(cmd *cobra.Command, a access, path string, times bool) error {
 	out := cmd.OutOrStdout()
 	for _, r := range timeline.Records {
 		if r.Type == "Job" {
-			fmt.Fprintf(out, "##[section]%s: %s\n", r.Identifier, firstOf(r.Result, r.State))
+			fmt.Fprintf(out, "##[section]%s: %s\n", r.Identifier, cmp.Or(r.Result, r.State))
 		}
 		if r.Log == nil || r.Log.Size == 0 {
 			continue
 		}
-		fmt.Fprintf(out, "##[group]%s: %s\n", r.Name, firstOf(r.Result, r.State))
+		fmt.Fprintf(out, "##[group]%s: %s\n", r.Name, cmp.Or(r.Result, r.State))
 		to := out
 		if !times {
 			to = joblog.WithoutTimes(out)

@@ -13,6 +13,7 @@ import (
 )
 
 func main() {
+	cobra.EnableCommandSorting = false // the help has the commands in the order of the work
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := command().ExecuteContext(ctx); err != nil {
@@ -43,7 +44,14 @@ deployment to Kubernetes, telemetry, work item; and it remembers how everything 
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddGroup(&cobra.Group{ID: "run", Title: "Running Slipway:"}, &cobra.Group{ID: "loop", Title: "Working with it:"}, &cobra.Group{ID: "people", Title: "People:"}, &cobra.Group{ID: "files", Title: "Pipeline files:"})
-	root.AddCommand(upCommand(), imagesCommand(), downCommand(), statusCommand(), approveCommand(), resumeCommand(), rejectCommand(), queueCommand(), runsCommand(), logsCommand(), cachesCommand(), secureFilesCommand(), connectionsCommand(), tasksCommand(), rollbackCommand(), traceCommand(), userCommand(), memberCommand(), validateCommand(), expandCommand(), planCommand(), runCommand(), schemaCommand(), lspCommand(), poolsCommand(), sshKeysCommand(), stoppedCommand(), terminalCommand(), importCommand(), environmentsCommand(), limitsCommand(), webhooksCommand())
+	root.AddGroup(&cobra.Group{ID: "run", Title: "Running Slipway:"}, &cobra.Group{ID: "files", Title: "Pipeline files:"}, &cobra.Group{ID: "runs", Title: "Runs:"},
+		&cobra.Group{ID: "deploy", Title: "Deployments:"}, &cobra.Group{ID: "project", Title: "What a project has:"}, &cobra.Group{ID: "server", Title: "What the whole server has:"},
+		&cobra.Group{ID: "people", Title: "People:"})
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), imagesCommand())
+	root.AddCommand(validateCommand(), expandCommand(), planCommand(), runCommand(), importCommand(), lspCommand(), schemaCommand())
+	root.AddCommand(queueCommand(), runsCommand(), logsCommand(), resumeCommand(), rejectCommand(), stoppedCommand(), terminalCommand())
+	root.AddCommand(approveCommand(), rollbackCommand(), environmentsCommand(), traceCommand())
+	root.AddCommand(connectionsCommand(), secureFilesCommand(), webhooksCommand(), cachesCommand(), limitsCommand())
+	root.AddCommand(poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
 	return root
 }

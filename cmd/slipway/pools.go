@@ -16,7 +16,7 @@ import (
 
 func poolsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "pools", GroupID: "loop", Short: "list, make, change or delete the pools of jobs' pods", Args: cobra.NoArgs,
+		Use: "pools", GroupID: "server", Short: "list, make, change or delete the pools of jobs' pods", Args: cobra.NoArgs,
 		Example: `  slipway pools set big --cpu 4 --memory 8Gi --memory-limit 16Gi --node-label disktype=ssd
   slipway pools set gpu --image registry.example/cuda:13 --toleration nvidia.com/gpu:NoSchedule --capability gpu=a100 --warm 0
   slipway pools set default --warm 3

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 
 func queueCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "queue [PIPELINE]", GroupID: "loop", Short: "start a run of a pipeline, and follow its log", Args: cobra.MaximumNArgs(1),
+		Use: "queue [PIPELINE]", GroupID: "runs", Short: "start a run of a pipeline, and follow its log", Args: cobra.MaximumNArgs(1),
 		Long: `Start a run of a pipeline, which is named by its name or number; the only one of a project needs no name.
 
 A parameter that is an object or a list is given as YAML: --parameter 'regions=[eu, us]'. With --follow the command prints
@@ -232,7 +233,7 @@ func (f *follower) show(ctx context.Context) (*api.Build, error) {
 
 func (f *follower) record(ctx context.Context, r api.TimelineRecord) error {
 	if r.Type != "Task" {
-		state := firstOf(r.Result, r.State)
+		state := cmp.Or(r.Result, r.State)
 		if r.Reason != "" {
 			state += ", " + r.Reason
 		}

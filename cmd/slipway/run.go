@@ -125,9 +125,12 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 func (o *runOptions) rounds(cmd *cobra.Command, r *localrun.Runner, write func(*localrun.Report, io.Writer) error) error {
 	ctx := cmd.Context()
 	for {
-		tree, err := r.Tree(ctx)
-		if err != nil {
-			return err
+		tree := ""
+		if o.watch {
+			var err error
+			if tree, err = r.Tree(ctx); err != nil {
+				return err
+			}
 		}
 		report, err := r.Run(ctx)
 		switch {

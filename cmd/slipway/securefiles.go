@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 
 func secureFilesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "secure-files", GroupID: "loop", Short: "list, upload or delete the files that jobs fetch by name (task DownloadSecureFile@1)", Args: cobra.NoArgs,
+		Use: "secure-files", GroupID: "project", Short: "list, upload or delete the files that jobs fetch by name (task DownloadSecureFile@1)", Args: cobra.NoArgs,
 		Example: `  slipway secure-files upload signing.p12 --project shop
   slipway secure-files --project shop
   slipway secure-files delete signing.p12 --project shop`,
@@ -67,7 +68,7 @@ func secureFilesUploadCommand() *cobra.Command {
 			return err
 		}
 		defer file.Close()
-		path := secureFilesPath(*project) + "?name=" + url.QueryEscape(firstOf(*name, filepath.Base(args[0])))
+		path := secureFilesPath(*project) + "?name=" + url.QueryEscape(cmp.Or(*name, filepath.Base(args[0])))
 		b, err := a.send(cmd.Context(), http.MethodPost, path, "application/octet-stream", file)
 		if err != nil {
 			return err

@@ -26,11 +26,11 @@ import (
 
 func stoppedCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "stopped [JOB]", GroupID: "loop", Short: "list the jobs that wait at a step that failed, or say what one does", Args: cobra.MaximumNArgs(1),
+		Use: "stopped [JOB]", GroupID: "runs", Short: "list the jobs that wait at a step that failed, or say what one does", Args: cobra.MaximumNArgs(1),
 		Long: `A run that was queued with --stop-at-failure waits at a step that failed. Look at it with slipway terminal JOB, then say what it does:
 
   rerun     run the step again, with the files as they are now
-  continue  the step has failed; the next run as their conditions say
+  continue  the step has failed; those after it run as their conditions say
   succeed   the step counts as succeeded with issues
   end       the job fails; only steps that always run still do`,
 		Example: "  slipway stopped\n  slipway stopped 12 --do rerun",
@@ -93,7 +93,7 @@ func listStopped(out io.Writer, waiting []api.Pause) error {
 
 func terminalCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "terminal JOB", GroupID: "loop", Short: "open a terminal in a job that waits at a step that failed", Args: cobra.ExactArgs(1),
+		Use: "terminal JOB", GroupID: "runs", Short: "open a terminal in a job that waits at a step that failed", Args: cobra.ExactArgs(1),
 		Long: `Opens a shell in the job's container, in the folder and with the environment of the step that failed. slipway stopped lists the jobs.
 Secrets in what it shows are masked as far as that can be; who opened a terminal, and for how long, stands on the page of the run.`,
 	}

@@ -18,7 +18,7 @@ import (
 
 func tasksCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "tasks", GroupID: "loop", Short: "list, upload or delete tasks that are not built in", Args: cobra.NoArgs,
+		Use: "tasks", GroupID: "server", Short: "list, upload or delete tasks that are not built in", Args: cobra.NoArgs,
 		Long: `Tasks in Azure's format (task.json, with handlers of Node.js) that every pipeline of the server may use. An administrator uploads
 them: a folder, a zip file, or a whole extension (.vsix).`,
 		Example: `  slipway tasks upload ./hello           # a folder with a task.json

@@ -21,7 +21,7 @@ func rejectCommand() *cobra.Command {
 }
 
 func validationCommand(name, status, short string) *cobra.Command {
-	cmd := &cobra.Command{Use: name + " [RUN]", GroupID: "loop", Short: short, Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: name + " [RUN]", GroupID: "runs", Short: short, Args: cobra.MaximumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	comment := cmd.Flags().String("comment", "", "what to say with the decision")
 	number := cmd.Flags().Int64("validation", 0, "number of the validation, if several of the run wait")

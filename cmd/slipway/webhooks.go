@@ -16,7 +16,7 @@ import (
 
 func webhooksCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "webhooks", GroupID: "loop", Short: "list, make or delete the incoming webhooks by which other systems start runs", Args: cobra.NoArgs,
+		Use: "webhooks", GroupID: "project", Short: "list, make or delete the incoming webhooks by which other systems start runs", Args: cobra.NoArgs,
 		Example: "  slipway webhooks\n  WEBHOOK_SECRET=... slipway webhooks add github --header X-Hub-Signature\n  slipway webhooks delete 3",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)

@@ -25,6 +25,8 @@ type Config struct {
 	Cache string
 	// Patience is how long the server may be away, 0 for 15 minutes.
 	Patience time.Duration
+	// PlainLogs sends logs as they are: packing them is wasted where the server is this process.
+	PlainLogs bool
 	// Registry is the host of the image registry as the job's programs reach it.
 	Registry string
 	Logger   *slog.Logger

@@ -25,6 +25,7 @@ type client struct {
 	base     string // URL of the job at the server
 	token    string
 	patience time.Duration
+	plain    bool // logs are sent as they are
 	http     *http.Client
 }
 
@@ -51,9 +52,9 @@ func newClientAt(c Config, path string) *client {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "unix", socket)
 		}
-		c.URL = "http://localhost"
+		c.URL, c.PlainLogs = "http://localhost", true
 	}
-	return &client{base: c.URL + path, token: c.Token, patience: c.Patience, http: &http.Client{Transport: transport}}
+	return &client{base: c.URL + path, token: c.Token, patience: c.Patience, plain: c.PlainLogs, http: &http.Client{Transport: transport}}
 }
 
 // at is the client for another address of the same server.
@@ -187,7 +188,10 @@ func (c *client) start(ctx context.Context) (a job.Assignment, err error) {
 func (c *client) appendLog(ctx context.Context, step int, offset int64, data []byte) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	packed, codec := joblog.Pack(data)
+	packed, codec := data, joblog.Raw
+	if !c.plain {
+		packed, codec = joblog.Pack(data)
+	}
 	url := c.base + "/logs/" + strconv.Itoa(step) + "?offset=" + strconv.FormatInt(offset, 10)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(packed))
 	if err != nil {

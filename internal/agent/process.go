@@ -11,9 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"slipway/internal/pipelines/variable"
 )
@@ -23,8 +26,10 @@ import (
 const (
 	interruptGrace = 7500 * time.Millisecond
 	terminateGrace = 2500 * time.Millisecond
-	// outputGrace is how long output is awaited from processes that a step left behind.
-	outputGrace = 500 * time.Millisecond
+	// outputGrace is how long the output of processes that a step left behind is awaited, and outputPatience how long it is read
+	// when they go on writing.
+	outputGrace    = 500 * time.Millisecond
+	outputPatience = 5 * time.Second
 )
 
 // process is a program of a step.
@@ -153,6 +158,51 @@ type drain struct {
 	to       io.Writer
 	detached atomic.Bool
 	end      chan struct{}
+
+	mu      sync.Mutex
+	waiting time.Time     // since when it waits for output; zero while it does what the output asks for
+	working time.Time     // since when it does that; zero while it waits
+	worked  time.Duration // what that took in all, of pieces that took long
+}
+
+// long is the time from which on a piece of output must have asked for an upload.
+const long = 100 * time.Millisecond
+
+// write does what a piece of output asks for.
+func (d *drain) write(p []byte) {
+	d.mu.Lock()
+	d.waiting, d.working = time.Time{}, time.Now()
+	d.mu.Unlock()
+	_, _ = d.to.Write(p)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if took := time.Since(d.working); took >= long {
+		d.worked += took
+	}
+	d.waiting, d.working = time.Now(), time.Time{}
+}
+
+// state is how it stands: idle is how long no output has come, and busy how long uploads took that the output asked for.
+func (d *drain) state() (idle, busy time.Duration) {
+	unread := false // of what the process wrote, since this process had no processor
+	if c, err := d.r.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) {
+			n, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+			unread = err == nil && n > 0
+		})
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	busy = d.worked
+	if !d.working.IsZero() {
+		if took := time.Since(d.working); took >= long {
+			busy += took
+		}
+	}
+	if !d.waiting.IsZero() && !unread {
+		idle = time.Since(d.waiting)
+	}
+	return idle, busy
 }
 
 func newDrain(to io.Writer) (*drain, error) {
@@ -160,7 +210,18 @@ func newDrain(to io.Writer) (*drain, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe: %w", err)
 	}
+	enlarge(w)
 	return &drain{r: r, w: w, to: to, end: make(chan struct{})}, nil
+}
+
+// pipeSize is how much of a process's output waits for its reader, in bytes: a process that writes much seldom waits then.
+const pipeSize = 256 << 10
+
+// enlarge makes room in a pipe. A system that gives none leaves it as it was, which is slower and no more.
+func enlarge(pipe *os.File) {
+	if c, err := pipe.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
+	}
 }
 
 // start copies until the last writer is gone. It is called once the process has its end of the pipe, or failed to start.
@@ -169,11 +230,14 @@ func (d *drain) start() {
 	go func() {
 		defer close(d.end)
 		defer d.r.Close()
-		buffer := make([]byte, 32<<10)
+		d.mu.Lock()
+		d.waiting = time.Now()
+		d.mu.Unlock()
+		buffer := make([]byte, pipeSize)
 		for {
 			n, err := d.r.Read(buffer)
 			if n > 0 && !d.detached.Load() {
-				_, _ = d.to.Write(buffer[:n])
+				d.write(buffer[:n])
 			}
 			if err != nil {
 				return
@@ -182,18 +246,26 @@ func (d *drain) start() {
 	}()
 }
 
-// leftovers waits for the end of the output; true says that some process still has the pipe open.
+// leftovers waits for the end of the output; true says that some process still has the pipe open. Nothing is lost of what was
+// written before, however long it takes to read it and to do what it asks for.
 func leftovers(drains []*drain) bool {
-	left := false
-	timer := time.NewTimer(outputGrace)
-	defer timer.Stop()
+	left, begun := false, time.Now()
 	for _, d := range drains {
-		select {
-		case <-d.end:
-		case <-timer.C:
-			timer.Reset(0)
-			d.detached.Store(true)
-			left = true
+		_, before := d.state()
+		for ended := false; !ended; {
+			idle, busy := d.state()
+			if idle >= outputGrace || time.Since(begun)-(busy-before) >= outputPatience {
+				d.detached.Store(true)
+				left = true
+				break
+			}
+			timer := time.NewTimer(max(outputGrace-idle, 10*time.Millisecond))
+			select {
+			case <-d.end:
+				ended = true
+			case <-timer.C:
+			}
+			timer.Stop()
 		}
 	}
 	return left

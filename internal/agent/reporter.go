@@ -28,6 +28,10 @@ type reporter struct {
 	folder string
 	lost   func(error) // called once when the server will take no more
 	wake   chan struct{}
+	sent   chan struct{} // has a value when something was sent, or could not be
+	ending chan struct{} // closed when nothing more is to come: then nothing is gathered
+
+	end sync.Once // closes ending
 
 	mu      sync.Mutex
 	spools  []*spool
@@ -41,7 +45,8 @@ type reporter struct {
 }
 
 func newReporter(c *client, folder string, lost func(error)) *reporter {
-	return &reporter{client: c, folder: folder, lost: lost, wake: make(chan struct{}, 1), records: map[int]job.StepRecord{}, dirty: map[int]bool{}, outputs: map[string]string{}}
+	return &reporter{client: c, folder: folder, lost: lost, wake: make(chan struct{}, 1), sent: make(chan struct{}, 1), ending: make(chan struct{}),
+		records: map[int]job.StepRecord{}, dirty: map[int]bool{}, outputs: map[string]string{}}
 }
 
 // open makes the log of a step.
@@ -91,10 +96,24 @@ func (r *reporter) addTag(tag string) {
 	r.tags = append(r.tags, tag)
 }
 
-func (r *reporter) poke() {
+func (r *reporter) poke() { signal(r.wake) }
+
+// signal puts a value into a channel with room for one, unless there is one already.
+func signal(c chan<- struct{}) {
 	select {
-	case r.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
+	}
+}
+
+// gather lets some time pass, unless there is nothing more to come.
+func (r *reporter) gather(ctx context.Context) {
+	timer := time.NewTimer(gatherTime)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.ending:
+	case <-timer.C:
 	}
 }
 
@@ -113,17 +132,20 @@ func (r *reporter) run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-r.wake:
-			pause(ctx, gatherTime)
+			r.gather(ctx)
 		}
 	}
 }
 
-// drain waits until all is sent.
+// drain waits until all is sent, when nothing more is to come.
 func (r *reporter) drain(ctx context.Context) error {
+	r.end.Do(func() { close(r.ending) })
 	for r.pending() {
 		r.poke()
-		if !pause(ctx, 20*time.Millisecond) {
+		select {
+		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-r.sent:
 		}
 	}
 	return nil
@@ -147,8 +169,9 @@ func (r *reporter) flush(ctx context.Context) error {
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
-		defer r.mu.Unlock()
 		r.sending = false
+		r.mu.Unlock()
+		signal(r.sent)
 	}()
 	for _, s := range spools {
 		if err := r.flushLog(ctx, s); err != nil {

@@ -28,6 +28,7 @@ import (
 	"slipway/internal/pipelines/plan"
 	catalogue "slipway/internal/pipelines/task"
 	"slipway/internal/pipelines/variable"
+	"slipway/internal/programtest"
 )
 
 // toolJob is a job whose steps are tasks, run one after the other without a server, but for what takes test results.
@@ -157,7 +158,7 @@ func writeProgram(t *testing.T, path, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+	if err := programtest.Write(path, text); err != nil {
 		t.Fatal(err)
 	}
 }

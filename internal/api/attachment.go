@@ -35,15 +35,6 @@ func attachmentRecord(a pipelines.Attachment) string {
 	return recordID("job/%d/step/%d", a.Job, a.Step)
 }
 
-// named is a part of the path as it was before it was escaped.
-func named(r request, part string) string {
-	text := chi.URLParam(r.Request, part)
-	if plain, err := url.PathUnescape(text); err == nil {
-		return plain
-	}
-	return text
-}
-
 // attachments lists those of a type.
 func (b buildRoutes) attachments(w http.ResponseWriter, r request) error {
 	run, err := b.run(r)
@@ -56,7 +47,7 @@ func (b buildRoutes) attachments(w http.ResponseWriter, r request) error {
 	}
 	var out []Attachment
 	for _, a := range all {
-		if !strings.EqualFold(a.Type, named(r, "type")) {
+		if !strings.EqualFold(a.Type, r.named("type")) {
 			continue
 		}
 		one := Attachment{Name: a.Name}
@@ -78,7 +69,7 @@ func (b buildRoutes) attachment(w http.ResponseWriter, r request) error {
 		return err
 	}
 	for _, a := range all {
-		if !strings.EqualFold(a.Type, named(r, "type")) || a.Name != named(r, "name") || attachmentRecord(a) != strings.ToLower(chi.URLParam(r.Request, "record")) {
+		if !strings.EqualFold(a.Type, r.named("type")) || a.Name != r.named("name") || attachmentRecord(a) != strings.ToLower(chi.URLParam(r.Request, "record")) {
 			continue
 		}
 		_, content, err := b.pipelines.OpenAttachment(r.Context(), run.ID, a.ID)
@@ -92,5 +83,5 @@ func (b buildRoutes) attachment(w http.ResponseWriter, r request) error {
 		_, _ = io.Copy(w, content)
 		return nil
 	}
-	return slipway.NotFound("run %d has no attachment %q of type %q at that record", run.ID, named(r, "name"), named(r, "type"))
+	return slipway.NotFound("run %d has no attachment %q of type %q at that record", run.ID, r.named("name"), r.named("type"))
 }

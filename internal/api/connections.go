@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -38,14 +37,6 @@ func (b buildRoutes) addConnectionRoutes() {
 
 // maxConnectionBody bounds a service connection that is sent, in bytes.
 const maxConnectionBody = 4 << 20
-
-// decodeLoosely reads a body that may have fields of which nothing depends here: clients send back what they were given.
-func decodeLoosely(w http.ResponseWriter, r request, into any) error {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxConnectionBody)).Decode(into); err != nil {
-		return slipway.Invalid("the request's body is not the JSON expected here: %v", err)
-	}
-	return nil
-}
 
 // ServiceEndpoint is a service connection as Azure DevOps' serviceendpoint area shows it. Secrets are never told: their values
 // are null.
@@ -113,7 +104,7 @@ func given(parts map[string]*string) map[string]string {
 // readEndpoint reads what is sent, and finds the project that it is for.
 func (b buildRoutes) readEndpoint(w http.ResponseWriter, r request) (pipelines.Connection, identity.Project, error) {
 	var in ServiceEndpoint
-	if err := decodeLoosely(w, r, &in); err != nil {
+	if err := r.decode(w, maxConnectionBody, &in, "the JSON of a service connection"); err != nil {
 		return pipelines.Connection{}, r.project, err
 	}
 	c := pipelines.Connection{Name: in.Name, Description: in.Description, Type: in.Type, URL: in.URL, Data: given(in.Data)}

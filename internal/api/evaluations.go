@@ -148,11 +148,7 @@ type PolicyBypass struct {
 }
 
 func (p policyRoutes) bypassRepository(r request) (repos.Repository, error) {
-	name := chi.URLParam(r.Request, "repo")
-	if decoded, err := url.PathUnescape(name); err == nil {
-		name = decoded
-	}
-	return p.repos.Find(r.Context(), r.project.ID, name)
+	return p.repos.Find(r.Context(), r.project.ID, r.named("repo"))
 }
 
 func (p policyRoutes) bypasses(w http.ResponseWriter, r request) error {

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/go-chi/chi/v5"
-
 	"slipway/internal/boards"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
@@ -85,12 +83,9 @@ func (g gitRoutes) listRepositories(w http.ResponseWriter, r request) error {
 
 // find is the repository that the path names; zero when the path names none.
 func (g gitRoutes) find(r request) (repos.Repository, error) {
-	name := chi.URLParam(r.Request, "repo")
+	name := r.named("repo")
 	if name == "" {
 		return repos.Repository{}, nil
-	}
-	if decoded, err := url.PathUnescape(name); err == nil {
-		name = decoded
 	}
 	return g.repos.Find(r.Context(), r.project.ID, name)
 }

@@ -68,7 +68,7 @@ func (b buildRoutes) setPermissions(w http.ResponseWriter, r request) error {
 		return err
 	}
 	var in ResourcePermissions
-	if err := decodeLoosely(w, r, &in); err != nil {
+	if err := r.decode(w, maxConnectionBody, &in, "the JSON of permissions"); err != nil {
 		return err
 	}
 	var all *bool
@@ -94,7 +94,7 @@ func (b buildRoutes) authorizeResources(w http.ResponseWriter, r request) error 
 		Name       string `json:"name"`
 		Authorized bool   `json:"authorized"`
 	}
-	if err := decodeLoosely(w, r, &in); err != nil {
+	if err := r.decode(w, maxConnectionBody, &in, "the JSON of permissions"); err != nil {
 		return err
 	}
 	var problems error

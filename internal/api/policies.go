@@ -201,8 +201,8 @@ func (p policyRoutes) read(w http.ResponseWriter, r request) (policy.Policy, err
 		Settings   json.RawMessage     `json:"settings"`
 	}
 	out := policy.Policy{Project: r.project.ID, Enabled: true, Blocking: true}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
-		return out, slipway.Invalid("the request's body is not the JSON of a policy configuration: %v", err)
+	if err := r.decode(w, maxPullRequestBody, &body, "the JSON of a policy configuration"); err != nil {
+		return out, err
 	}
 	if body.IsEnabled != nil {
 		out.Enabled = *body.IsEnabled

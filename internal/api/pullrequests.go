@@ -266,8 +266,8 @@ var strategies = map[string]repos.MergeStrategy{
 
 func readPullRequest(w http.ResponseWriter, r request) (pullRequestBody, error) {
 	var body pullRequestBody
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
-		return body, slipway.Invalid("the request's body is not the JSON of a pull request: %v", err)
+	if err := r.decode(w, maxPullRequestBody, &body, "the JSON of a pull request"); err != nil {
+		return body, err
 	}
 	if len(body.ForkSource) > 0 && string(body.ForkSource) != "null" {
 		return body, at("forkSource", slipway.Unsupported("there are no forks: push the branch to the repository itself"))

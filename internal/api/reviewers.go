@@ -22,13 +22,6 @@ type reviewerBody struct {
 // maxReviewersAsked bounds the reviewers of one request.
 const maxReviewersAsked = 100
 
-func readBody(w http.ResponseWriter, r request, v any, shape string) error {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(v); err != nil {
-		return slipway.Invalid("the request's body is not %s: %v", shape, err)
-	}
-	return nil
-}
-
 // setReviewer notes the caller's own vote, or asks somebody to review.
 func (g gitRoutes) setReviewer(w http.ResponseWriter, r request) error {
 	_, p, err := g.pull(r)
@@ -36,7 +29,7 @@ func (g gitRoutes) setReviewer(w http.ResponseWriter, r request) error {
 		return err
 	}
 	var body reviewerBody
-	if err := readBody(w, r, &body, `{"vote": 10} or {"isRequired": true}`); err != nil {
+	if err := r.decode(w, maxPullRequestBody, &body, `{"vote": 10} or {"isRequired": true}`); err != nil {
 		return err
 	}
 	reviewer := chi.URLParam(r.Request, "reviewer")
@@ -73,7 +66,7 @@ func (g gitRoutes) addReviewers(w http.ResponseWriter, r request) error {
 		return err
 	}
 	var body []reviewerBody
-	if err := readBody(w, r, &body, `[{"id": "USER", "isRequired": true}]`); err != nil {
+	if err := r.decode(w, maxPullRequestBody, &body, `[{"id": "USER", "isRequired": true}]`); err != nil {
 		return err
 	}
 	if err := g.askReviewers(r, p, body); err != nil {

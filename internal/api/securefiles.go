@@ -4,12 +4,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 
 	"slipway"
 	"slipway/internal/httpx"
@@ -83,10 +80,7 @@ func (b buildRoutes) createSecureFile(w http.ResponseWriter, r request) error {
 
 // getSecureFile shows what is known of a file, by its id or name.
 func (b buildRoutes) getSecureFile(w http.ResponseWriter, r request) error {
-	name, err := fileName(r)
-	if err != nil {
-		return err
-	}
+	name := r.named("file")
 	// Azure's library for tasks asks with a ticket and sometimes without download.
 	if q := r.URL.Query(); strings.EqualFold(q.Get("download"), "true") || q.Get("ticket") != "" {
 		return b.downloadSecureFile(w, r, name)
@@ -115,26 +109,9 @@ func (b buildRoutes) downloadSecureFile(w http.ResponseWriter, r request, name s
 }
 
 func (b buildRoutes) deleteSecureFile(w http.ResponseWriter, r request) error {
-	name, err := fileName(r)
-	if err != nil {
-		return err
-	}
-	if err := b.pipelines.DeleteSecureFile(r.Context(), r.project.ID, name, r.caller.Actor); err != nil {
+	if err := b.pipelines.DeleteSecureFile(r.Context(), r.project.ID, r.named("file"), r.caller.Actor); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// fileName is the id or name in the path, which the router leaves escaped when it holds unusual characters.
-func fileName(r request) (string, error) {
-	name := chi.URLParam(r.Request, "file")
-	if r.URL.RawPath == "" {
-		return name, nil
-	}
-	name, err := url.PathUnescape(name)
-	if err != nil {
-		return "", slipway.Invalid("the name in the path is malformed")
-	}
-	return name, nil
 }

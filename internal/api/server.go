@@ -4,8 +4,11 @@
 package api
 
 import (
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -38,16 +41,21 @@ func New(ident *identity.Service, logger *slog.Logger, externalURL string) *Serv
 // Collection is what stands before the path in clients that insist on a collection of projects, such as tfx; there is none here.
 const Collection = "/DefaultCollection"
 
-// Handler is the API.
+// Handler is the API. Since a browser's session opens it too, it takes no writes that a page of another origin sends, as those of an
+// application that is deployed on the same host would be.
 func (s *Server) Handler() http.Handler {
 	below := http.StripPrefix(Collection, s.router)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(httpx.JSON(s.logger, func(http.ResponseWriter, *http.Request) error {
+		return slipway.Forbidden("a page of another site asked for this: it changes nothing here")
+	}))
+	return protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, Collection+"/_apis") {
 			below.ServeHTTP(w, r)
 			return
 		}
 		s.router.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // request is an authorized call.
@@ -115,6 +123,32 @@ func (r request) number(name string) (int64, error) {
 		return 0, slipway.Invalid("%s %q is not a number", name, chi.URLParam(r.Request, name))
 	}
 	return n, nil
+}
+
+// named is a parameter of the path that may be any text; the router leaves it escaped when the path holds unusual characters.
+func (r request) named(name string) string {
+	text := chi.URLParam(r.Request, name)
+	if r.URL.RawPath == "" {
+		return text
+	}
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// decode reads a JSON body that may have fields of which nothing depends here: clients send back what they were given. shape says what the
+// body should be.
+func (r request) decode(w http.ResponseWriter, limit int64, into any, shape string) error {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit)).Decode(into)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return slipway.Limit("the request's body has more than %d bytes", limit)
+	case err != nil:
+		return slipway.Invalid("the request's body is not %s: %v", shape, err)
+	}
+	return nil
 }
 
 // list is Azure DevOps' envelope of lists.

@@ -2,10 +2,7 @@ package api
 
 import (
 	"net/http"
-	"net/url"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 
 	"slipway"
 	"slipway/internal/httpx"
@@ -84,11 +81,7 @@ func (s *Server) deleteSSHKey(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	id := chi.URLParam(r.Request, "key")
-	if decoded, err := url.PathUnescape(id); err == nil {
-		id = decoded
-	}
-	if err := s.identity.RemoveSSHKey(r.Context(), r.caller.Actor, user, id); err != nil {
+	if err := s.identity.RemoveSSHKey(r.Context(), r.caller.Actor, user, r.named("key")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -52,8 +51,8 @@ func gitStatus(s repos.Status) GitStatus {
 
 func readStatus(w http.ResponseWriter, r request) (repos.Status, error) {
 	var body GitStatus
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
-		return repos.Status{}, slipway.Invalid(`the request's body is not {"state": "succeeded", "context": {"name": "lint"}}: %v`, err)
+	if err := r.decode(w, maxPullRequestBody, &body, `{"state": "succeeded", "context": {"name": "lint"}}`); err != nil {
+		return repos.Status{}, err
 	}
 	state, ok := statusStates[strings.ToLower(string(body.State))]
 	if !ok {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -127,8 +126,8 @@ type threadBody struct {
 
 func readThread(w http.ResponseWriter, r request) (threadBody, error) {
 	var body threadBody
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPullRequestBody)).Decode(&body); err != nil {
-		return body, slipway.Invalid("the request's body is not the JSON of a thread or a comment: %v", err)
+	if err := r.decode(w, maxPullRequestBody, &body, "the JSON of a thread or a comment"); err != nil {
+		return body, err
 	}
 	return body, nil
 }

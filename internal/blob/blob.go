@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"sync"
 )
 
 // Errors that callers branch on.
@@ -66,22 +67,23 @@ const maxKey = 900 // bytes; leaves room for a prefix below S3's 1024
 
 var segment = `[A-Za-z0-9_][A-Za-z0-9._-]{0,199}`
 
+// They are large, so they are compiled when they are needed first.
 var (
-	keyForm    = regexp.MustCompile(`^` + segment + `(/` + segment + `)*$`)
-	uploadForm = regexp.MustCompile(`^` + segment + `$`)
+	keyForm    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + segment + `(/` + segment + `)*$`) })
+	uploadForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + segment + `$`) })
 )
 
 // CheckKey says whether key may name an object: segments of letters, digits, dot, underscore and hyphen, each
 // beginning with a letter, digit or underscore and at most 200 bytes long, joined by slashes, 900 bytes in all.
 func CheckKey(key string) error {
-	if len(key) > maxKey || !keyForm.MatchString(key) {
+	if len(key) > maxKey || !keyForm().MatchString(key) {
 		return fmt.Errorf("object key %.80q is malformed", key)
 	}
 	return nil
 }
 
 func checkUpload(name string) error {
-	if !uploadForm.MatchString(name) {
+	if !uploadForm().MatchString(name) {
 		return fmt.Errorf("upload name %.80q is malformed", name)
 	}
 	return nil

@@ -73,10 +73,11 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}}
 	writing := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas["_pragma"]}
 	open := func(v url.Values, connections int) (*sql.DB, error) {
-		d, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
+		connector, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode())
 		if err != nil {
 			return nil, err
 		}
+		d := sql.OpenDB(preparing{connector})
 		d.SetMaxOpenConns(connections)
 		d.SetMaxIdleConns(connections)
 		return d, d.PingContext(ctx)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"slipway/internal/embedded"
+	"slipway/internal/programtest"
 )
 
 // program writes a shell script that stands for the node: it reports what body says, then waits to be stopped.
@@ -18,7 +19,7 @@ func program(t *testing.T, body string) embedded.Program {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "program")
 	script := "#!/bin/sh\ntrap 'echo gone > " + dir + "/gone; exit 0' TERM\n" + body + "\nwhile :; do sleep 0.05; done\n"
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+	if err := programtest.Write(path, script); err != nil {
 		t.Fatal(err)
 	}
 	return embedded.Program{Name: "node", Path: path, Folder: filepath.Join(dir, "run"), Config: map[string]string{"state": "x"}, ReadyPhase: "node"}

@@ -44,6 +44,19 @@ func writeLFS(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the client may have gone
 }
 
+// readLFS reads a body of the API; wrong says what is the matter with one that is none.
+func readLFS(w http.ResponseWriter, r *http.Request, into any, wrong string) error {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLFSBody)).Decode(into)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return slipway.Limit("the request's body has more than %d bytes", maxLFSBody)
+	case err != nil:
+		return slipway.Invalid("%s: %v", wrong, err)
+	}
+	return nil
+}
+
 // lfs chooses by method and path. What writes needs the right to push.
 func (s *Server) lfs(w http.ResponseWriter, r *http.Request, a address) error {
 	rest := strings.TrimPrefix(a.rest, "info/lfs/")
@@ -103,8 +116,8 @@ func (s *Server) lfsBatch(w http.ResponseWriter, r *http.Request, a address) err
 		HashAlgo  string      `json:"hash_algo"`
 		Objects   []lfsObject `json:"objects"`
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLFSBody)).Decode(&body); err != nil {
-		return slipway.Invalid("the request is no batch of Git LFS: %v", err)
+	if err := readLFS(w, r, &body, "the request is no batch of Git LFS"); err != nil {
+		return err
 	}
 	service := uploadPack
 	switch body.Operation {
@@ -207,6 +220,10 @@ func (s *Server) lfsUpload(w http.ResponseWriter, r *http.Request, a address, oi
 	control := http.NewResponseController(w)
 	r.Body = http.MaxBytesReader(w, r.Body, maxLFSObject)
 	_, err = s.repos.PutLFSObject(r.Context(), c.principal.Actor, c.repository.ID, oid, moving{r, control, s.options.StallTime})
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return slipway.Limit("a file has at most %d bytes", int64(maxLFSObject))
+	}
 	if err != nil {
 		return err
 	}
@@ -252,8 +269,8 @@ func (s *Server) lfsVerify(w http.ResponseWriter, r *http.Request, a address) er
 		return err
 	}
 	var body lfsObject
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLFSBody)).Decode(&body); err != nil {
-		return slipway.Invalid("the request is no object of Git LFS: %v", err)
+	if err := readLFS(w, r, &body, "the request is no object of Git LFS"); err != nil {
+		return err
 	}
 	there, err := s.repos.LFSObject(r.Context(), c.repository.ID, body.OID)
 	if err == nil && there.Size != body.Size {
@@ -285,8 +302,8 @@ func (s *Server) lfsLock(w http.ResponseWriter, r *http.Request, a address) erro
 	var body struct {
 		Path string `json:"path"`
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLFSBody)).Decode(&body); err != nil {
-		return slipway.Invalid("the request is no lock of Git LFS: %v", err)
+	if err := readLFS(w, r, &body, "the request is no lock of Git LFS"); err != nil {
+		return err
 	}
 	l, err := s.repos.LockFile(r.Context(), c.principal.Actor, c.repository.ID, body.Path)
 	var p *slipway.Problem
@@ -351,8 +368,8 @@ func (s *Server) lfsVerifyLocks(w http.ResponseWriter, r *http.Request, a addres
 		Cursor string `json:"cursor"`
 		Limit  int    `json:"limit"`
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLFSBody)).Decode(&body); err != nil {
-		return slipway.Invalid("the request does not verify locks: %v", err)
+	if err := readLFS(w, r, &body, "the request does not verify locks"); err != nil {
+		return err
 	}
 	list, next, err := s.lockPage(r, c, "", "", body.Cursor, body.Limit)
 	if err != nil {
@@ -382,8 +399,8 @@ func (s *Server) lfsUnlock(w http.ResponseWriter, r *http.Request, a address, id
 	var body struct {
 		Force bool `json:"force"`
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLFSBody)).Decode(&body); err != nil {
-		return slipway.Invalid("the request unlocks nothing: %v", err)
+	if err := readLFS(w, r, &body, "the request unlocks nothing"); err != nil {
+		return err
 	}
 	force := body.Force && s.identity.Authorize(r.Context(), c.principal, identity.Administer, c.project.ID) == nil
 	l, err := s.repos.UnlockFile(r.Context(), c.principal.Actor, c.repository.ID, number, force)

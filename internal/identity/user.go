@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +38,8 @@ type NewUser struct {
 	MustChange    bool // asks for another password at the first sign-in
 }
 
-var userName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$`)
+// userName is compiled when it is needed first: it is large, and most programs do without it.
+var userName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$`) })
 
 // Bounds of what people write about themselves.
 const (
@@ -47,7 +49,7 @@ const (
 
 // CreateUser adds a user. Conflict when the name is taken.
 func (s *Service) CreateUser(ctx context.Context, by slipway.Actor, n NewUser) (User, error) {
-	if !userName.MatchString(n.Name) {
+	if !userName().MatchString(n.Name) {
 		return User{}, slipway.Invalid("user name %q: use up to 64 letters, digits, dots, dashes, underscores or @, beginning with a letter or digit", n.Name)
 	}
 	if len(n.DisplayName) > maxDisplayName || len(n.Email) > maxEmail {

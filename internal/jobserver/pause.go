@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -44,8 +43,7 @@ func (s *server) getPause(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return err
 	}
-	seconds, _ := strconv.Atoi(r.URL.Query().Get("seconds"))
-	ctx, cancel := context.WithTimeout(r.Context(), time.Duration(min(max(seconds, 0), 50))*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), waitTime(r))
 	defer cancel()
 	changes, end := s.Pipelines.Watch(c.principal.Binding.Run)
 	defer end()
@@ -58,14 +56,7 @@ func (s *server) getPause(w http.ResponseWriter, r *http.Request, c call) error 
 			httpx.WriteJSON(w, http.StatusOK, news)
 			return nil
 		}
-		// Decisions made at another server are found within two seconds.
-		timer := time.NewTimer(2 * time.Second)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-changes:
-		}
-		timer.Stop()
+		nextLook(ctx, changes)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"slipway/internal/pipelines/schedule"
+	"slipway/internal/programtest"
 )
 
 // podman is a real engine with a storage of its own, and the agent that jobs run in it.
@@ -35,7 +37,7 @@ var thePodman = sync.OnceValues(func() (podman, error) {
 	script := fmt.Sprintf("#!/bin/sh\nCONTAINERS_CONF=%[1]s/containers.conf exec podman --root %[1]s/root --runroot %[1]s/run --storage-driver vfs \"$@\"\n", folder)
 	p := podman{filepath.Join(folder, "podman"), filepath.Join(folder, "slipway-agent")}
 	for name, text := range map[string]string{"containers.conf": config, "podman": script} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o755); err != nil {
+		if err := programtest.Write(filepath.Join(folder, name), text); err != nil {
 			return p, err
 		}
 	}
@@ -203,15 +205,25 @@ jobs:
 	}
 }
 
+// freePort is a port that nobody listens at. It is below those that systems give away by themselves, so that no other test is given it
+// before the container has it.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 20_000 + rand.IntN(10_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port from 20000 to 29999 is free")
+	return 0
+}
+
 // A job on the machine itself reaches a service by the port that is mapped.
 func TestServicesOfJobsOnTheMachine(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
+	port := freePort(t)
 	w := inPodman(t, fmt.Sprintf(`
 resources:
   containers:

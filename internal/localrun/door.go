@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -45,9 +46,9 @@ type work struct {
 	assignment job.Assignment
 	container  *plan.Container // nil on this machine itself
 	services   []plan.Container
-	lines      func(step int, text string) // takes whole lines of the logs
-	canceled   chan struct{}               // closed when the job is to stop
-	end        chan job.Completion         // has room for one
+	lines      func(text []byte)   // takes whole lines of the logs, each with its time
+	canceled   chan struct{}       // closed when the job is to stop
+	end        chan job.Completion // has room for one
 
 	mu      sync.Mutex
 	sizes   map[int]int64  // of the logs, by step
@@ -132,10 +133,12 @@ func (d *door) appendLog(w http.ResponseWriter, r *http.Request, j *work) error 
 	if err != nil || offset < 0 {
 		return slipway.Invalid("offset %q is no number", r.URL.Query().Get("offset"))
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, job.MaxLogChunk))
-	if err != nil {
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), job.MaxLogChunk)) + bytes.MinRead)
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, job.MaxLogChunk)); err != nil {
 		return slipway.Unavailable("the log did not arrive whole").Because(err)
 	}
+	data := body.Bytes()
 	codec, err := joblog.CodecOf(r.Header.Get("Content-Encoding"))
 	if err == nil {
 		data, err = joblog.Unpack(data, codec)
@@ -147,27 +150,20 @@ func (d *door) appendLog(w http.ResponseWriter, r *http.Request, j *work) error 
 	defer j.mu.Unlock()
 	size := j.sizes[step]
 	if offset <= size && offset+int64(len(data)) > size {
-		fresh := append(j.partial[step], data[size-offset:]...)
+		fresh := data[size-offset:]
+		if begun := j.partial[step]; len(begun) > 0 {
+			fresh = append(begun, fresh...)
+		}
 		size = offset + int64(len(data))
 		j.sizes[step] = size
-		end := lastLine(fresh)
+		end := bytes.LastIndexByte(fresh, '\n') + 1
 		j.partial[step] = slices.Clone(fresh[end:])
 		if end > 0 {
-			j.lines(step, string(fresh[:end]))
+			j.lines(fresh[:end])
 		}
 	}
 	httpx.WriteJSON(w, http.StatusOK, job.LogPosition{Size: size})
 	return nil
-}
-
-// lastLine is the length of what consists of whole lines.
-func lastLine(text []byte) int {
-	for i := len(text); i > 0; i-- {
-		if text[i-1] == '\n' {
-			return i
-		}
-	}
-	return 0
 }
 
 func (d *door) report(w http.ResponseWriter, r *http.Request, j *work) error {

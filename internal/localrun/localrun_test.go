@@ -24,13 +24,13 @@ import (
 
 // world is a repository with a pipeline file.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	top     string
 	out     bytes.Buffer
 	options localrun.Options
 }
 
-func newWorld(t *testing.T, pipeline string) *world {
+func newWorld(t testing.TB, pipeline string) *world {
 	t.Helper()
 	w := &world{t: t, top: t.TempDir()}
 	w.git("init", "-q", "-b", "main", ".")

@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -408,7 +409,7 @@ func (e *execution) work(w *work) {
 func (e *execution) runAgent(w *work) error {
 	folder := filepath.Join(e.options.Folder, fmt.Sprintf("run-%d-job-%d", e.count, w.assignment.Job))
 	if w.container == nil && len(w.services) == 0 {
-		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger})
+		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger, PlainLogs: true})
 	}
 	ctx, stop := e.whileWanted(w)
 	defer stop()
@@ -422,7 +423,7 @@ func (e *execution) runAgent(w *work) error {
 		return err
 	}
 	if w.container == nil {
-		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger})
+		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger, PlainLogs: true})
 	}
 	return b.runAgent(ctx)
 }
@@ -465,20 +466,23 @@ func (e *execution) say(format string, args ...any) {
 }
 
 // lines writes a job's log without the times, each line with the job's name before it when there are several.
-func (e *execution) lines(instance string) func(int, string) {
+func (e *execution) lines(instance string) func([]byte) {
 	prefix := ""
 	if several(e.plan) {
 		prefix = title(instance) + " | "
 	}
-	return func(_ int, text string) {
+	var out []byte // room for the lines, used while e.out is held
+	return func(text []byte) {
 		e.out.Lock()
 		defer e.out.Unlock()
-		for line := range strings.Lines(text) {
-			if _, rest, ok := strings.Cut(line, " "); ok {
+		out = out[:0]
+		for line := range bytes.Lines(text) {
+			if _, rest, ok := bytes.Cut(line, []byte(" ")); ok {
 				line = rest
 			}
-			fmt.Fprint(e.options.Out, prefix, line)
+			out = append(append(out, prefix...), line...)
 		}
+		_, _ = e.options.Out.Write(out) // who reads no more has his reasons
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"slipway"
 )
 
@@ -32,90 +34,139 @@ type snapshot struct {
 	message string
 }
 
-// openSource prepares the repository in folder, which must not be there yet.
+// openSource prepares the repository in folder, which must not be there yet. Each start of git costs milliseconds, so that what can be
+// asked at once is, and the rest at the same time.
 func openSource(ctx context.Context, top, folder string) (*source, error) {
-	s := &source{top: top, folder: folder, name: filepath.Base(top)}
+	s := &source{top: top, folder: folder, name: filepath.Base(top), branch: "refs/heads/HEAD", author: "nobody", email: "nobody@localhost"}
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, slipway.Unavailable("there is no git on this machine: install it")
 	}
-	if _, err := s.user(ctx, "rev-parse", "--git-dir"); err != nil {
-		return nil, slipway.Invalid("%s is no git repository: run git init in it", top)
+	if _, err := os.Stat(top); err != nil {
+		return nil, slipway.Invalid("%s cannot be read: %v", top, err)
 	}
-	if _, err := run(ctx, top, nil, "git", "init", "--quiet", "--bare", folder); err != nil {
-		return nil, err
-	}
-	if err := s.borrow(ctx); err != nil {
-		return nil, err
-	}
-	s.branch = "refs/heads/HEAD"
-	if branch, err := s.user(ctx, "symbolic-ref", "--quiet", "HEAD"); err == nil {
-		s.branch = branch
-	}
-	if s.author, _ = s.user(ctx, "config", "user.name"); s.author == "" {
-		s.author = "nobody"
-	}
-	if s.email, _ = s.user(ctx, "config", "user.email"); s.email == "" {
-		s.email = "nobody@localhost"
-	}
-	return s, nil
+	var all errgroup.Group
+	all.Go(func() error { return s.borrow(ctx) })
+	all.Go(func() error {
+		if branch, err := s.user(ctx, "symbolic-ref", "--quiet", "HEAD"); err == nil {
+			s.branch = branch
+		}
+		return nil
+	})
+	all.Go(func() error {
+		settings, _ := s.user(ctx, "config", "--get-regexp", `^user\.(name|email)$`) // an error says that there are none
+		for line := range strings.Lines(settings) {
+			switch name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); {
+			case value == "":
+			case name == "user.name":
+				s.author = value
+			case name == "user.email":
+				s.email = value
+			}
+		}
+		return nil
+	})
+	return s, all.Wait()
 }
 
-// borrow lets the repository see the user's objects and refs, and what is ignored there.
+// borrow makes the repository, which sees the user's objects and refs, and what is ignored there. Its files are those of
+// gitrepository-layout(5).
 func (s *source) borrow(ctx context.Context) error {
-	paths := map[string]string{}
-	for _, name := range []string{"objects", "index", "shallow", "info/exclude"} {
-		path, err := s.user(ctx, "rev-parse", "--git-path", name)
-		if err != nil {
-			return err
-		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(s.top, path)
-		}
-		paths[name] = path
-	}
-	s.objects = paths["objects"]
-	if err := os.WriteFile(filepath.Join(s.folder, "objects", "info", "alternates"), []byte(paths["objects"]+"\n"), 0o644); err != nil {
-		return fmt.Errorf("borrow the repository's objects: %w", err)
-	}
-	for _, name := range []string{"index", "shallow", "info/exclude"} {
-		b, err := os.ReadFile(paths[name])
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = os.WriteFile(filepath.Join(s.folder, name), b, 0o600)
-		}
-		if err != nil {
-			return fmt.Errorf("read the repository's %s: %w", name, err)
-		}
-	}
-	refs, err := s.user(ctx, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/heads", "refs/tags", "refs/remotes")
-	if err != nil {
+	var refs string
+	var all errgroup.Group
+	all.Go(func() (err error) {
+		refs, err = s.user(ctx, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/remotes")
 		return err
+	})
+	const format, objects = 0, 1
+	names := []string{"", "objects", "index", "shallow", "info/exclude"}
+	args := []string{"rev-parse", "--show-object-format"}
+	for _, name := range names[objects:] {
+		args = append(args, "--git-path", name)
 	}
-	_, err = run(ctx, s.top, strings.NewReader(refs+"\n"), "git", "--git-dir", s.folder, "update-ref", "--stdin")
-	return err
+	out, err := s.user(ctx, args...)
+	said := strings.Split(out, "\n")
+	refsErr := all.Wait()
+	if err != nil {
+		return slipway.Invalid("%s is no git repository: run git init in it", s.top).Because(err)
+	}
+	if refsErr != nil {
+		return refsErr
+	}
+	if len(said) != len(names) {
+		return fmt.Errorf("git rev-parse answered %q", out)
+	}
+	if said[format] != "sha1" {
+		return slipway.Unsupported("%s is a git repository with %s names of objects: a run on this machine takes one with sha1, git's default", s.top, said[format])
+	}
+	for i := objects; i < len(said); i++ {
+		if !filepath.IsAbs(said[i]) {
+			said[i] = filepath.Join(s.top, said[i])
+		}
+	}
+	s.objects = said[objects]
+	files := map[string]string{"HEAD": "ref: refs/heads/main\n", "config": "[core]\n\trepositoryformatversion = 0\n\tbare = true\n",
+		"objects/info/alternates": s.objects + "\n"}
+	if refs != "" {
+		files["packed-refs"] = refs + "\n"
+	}
+	for i := objects + 1; i < len(names); i++ {
+		b, err := os.ReadFile(said[i])
+		if err == nil {
+			files[names[i]] = string(b)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("read the repository's %s: %w", names[i], err)
+		}
+	}
+	return s.lay(files)
+}
+
+// lay writes the files of the repository.
+func (s *source) lay(files map[string]string) error {
+	for _, folder := range []string{"objects/info", "objects/pack", "refs", "info"} {
+		if err := os.MkdirAll(filepath.Join(s.folder, folder), 0o755); err != nil {
+			return fmt.Errorf("borrow the repository's objects: %w", err)
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(s.folder, name), []byte(text), 0o644); err != nil {
+			return fmt.Errorf("borrow the repository's objects: %w", err)
+		}
+	}
+	return nil
 }
 
 // take makes a commit of the working tree: that of HEAD if nothing is changed. Files that git ignores are not in it.
 func (s *source) take(ctx context.Context) (snapshot, error) {
-	if _, err := s.own(ctx, "add", "--all"); err != nil {
-		return snapshot{}, fmt.Errorf("read the working tree: %w", err)
+	var tree, last string
+	var headErr error
+	var all errgroup.Group
+	all.Go(func() error {
+		_, err := s.own(ctx, "add", "--all")
+		if err == nil {
+			tree, err = s.own(ctx, "write-tree")
+		}
+		if err != nil {
+			return fmt.Errorf("read the working tree: %w", err)
+		}
+		return nil
+	})
+	all.Go(func() error {
+		last, headErr = s.user(ctx, "log", "-1", "--no-show-signature", "--format=%H %T%n%B", "HEAD")
+		return nil
+	})
+	if err := all.Wait(); err != nil {
+		return snapshot{}, err
 	}
-	tree, err := s.own(ctx, "write-tree")
-	if err != nil {
-		return snapshot{}, fmt.Errorf("read the working tree: %w", err)
-	}
-	head, err := s.user(ctx, "rev-parse", "--quiet", "--verify", "HEAD")
-	if err != nil { // a repository without a commit
+	if headErr != nil { // a repository without a commit, or a broken one
+		if _, err := s.user(ctx, "rev-parse", "--quiet", "--verify", "HEAD"); err == nil {
+			return snapshot{}, headErr
+		}
 		commit, err := s.own(ctx, "commit-tree", tree, "-m", "working tree")
 		return snapshot{slipway.CommitID(commit), tree, "working tree"}, err
 	}
-	message, err := s.user(ctx, "log", "-1", "--format=%B", head)
-	if err != nil {
-		return snapshot{}, err
-	}
-	if same, err := s.user(ctx, "rev-parse", head+"^{tree}"); err == nil && same == tree {
+	ids, message, _ := strings.Cut(last, "\n")
+	head, headTree, _ := strings.Cut(ids, " ")
+	if headTree == tree {
 		return snapshot{slipway.CommitID(head), tree, message}, nil
 	}
 	commit, err := s.own(ctx, "commit-tree", tree, "-p", head, "-m", "working tree")

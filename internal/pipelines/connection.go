@@ -173,8 +173,8 @@ func (s *Service) CreateConnection(ctx context.Context, c Connection, by slipway
 	return c, nil
 }
 
-// UpdateConnection replaces the connection of c's project and ID; its type stays. Secrets that are kept stay with their URL: a
-// new URL needs them again, so that nobody sends them elsewhere who does not know them.
+// UpdateConnection replaces the connection of c's project and ID; its type stays. Secrets that are kept stay with their URL or host: a
+// new one needs them again, so that nobody sends them elsewhere who does not know them.
 func (s *Service) UpdateConnection(ctx context.Context, c Connection, by slipway.Actor) (Connection, error) {
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		old, err := findConnection(ctx, tx, c.Project, c.ID)
@@ -195,12 +195,35 @@ func (s *Service) UpdateConnection(ctx context.Context, c Connection, by slipway
 		if strings.TrimSpace(c.URL) != old.URL && (keeps(c.Parameters, secrets.Parameters) || keeps(c.Data, secrets.Data)) {
 			return slipway.Invalid("service connection %q has another URL now: give its secrets again", old.Name)
 		}
+		if name := c.moved(&old); name != "" && (keeps(c.Parameters, secrets.Parameters) || keeps(c.Data, secrets.Data)) {
+			return slipway.Invalid("service connection %q has another %s now: give its secrets again", old.Name, name)
+		}
 		return s.putConnection(ctx, tx, &c, secrets, EventConnectionChanged, by)
 	})
 	if err != nil {
 		return c, fmt.Errorf("store service connection: %w", err)
 	}
 	return c, nil
+}
+
+// moved is the name of a parameter or datum that says where secrets are sent and is another than before, "" if none is.
+func (c *Connection) moved(old *Connection) string {
+	for _, name := range []string{"registry", "loginServer"} {
+		if now, _ := partOf(c.Parameters, name); !sameText(now, old.Parameters, name) {
+			return name
+		}
+	}
+	for _, name := range []string{"Host", "Port"} {
+		if now, _ := partOf(c.Data, name); !sameText(now, old.Data, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func sameText(now string, parts map[string]string, name string) bool {
+	before, _ := partOf(parts, name)
+	return strings.TrimSpace(now) == strings.TrimSpace(before)
 }
 
 // keeps reports whether a secret is not given and stays.

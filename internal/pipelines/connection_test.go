@@ -124,6 +124,35 @@ func TestUpdateConnection(t *testing.T) {
 	f("another scheme", func(n *pipelines.Connection) { n.URL, n.Scheme, n.Parameters = "https://new.example", "None", nil }, "", "")
 }
 
+// Where secrets are sent stands beside the URL in some types: a registry, and the host of SSH.
+func TestMovedConnection(t *testing.T) {
+	t.Parallel()
+	w, ctx := setup(t, dbtest.SQLite(t)), context.Background()
+	f := func(c pipelines.Connection, message string, change func(*pipelines.Connection)) {
+		t.Helper()
+		c.Project, c.Name = "p", c.Type
+		c, err := w.CreateConnection(ctx, c, ada.Actor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.UpdateConnection(ctx, c, ada.Actor); err != nil {
+			t.Errorf("%s as it was: %v", c.Type, err)
+		}
+		change(&c)
+		if _, err := w.UpdateConnection(ctx, c, ada.Actor); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v, want %q", c.Type, err, message)
+		}
+		c.Parameters["password"] = "swordfish"
+		if _, err := w.UpdateConnection(ctx, c, ada.Actor); err != nil {
+			t.Errorf("%s with its secret: %v", c.Type, err)
+		}
+	}
+	f(pipelines.Connection{Type: "dockerregistry", Parameters: map[string]string{"registry": "https://hub.example", "username": "ada", "password": "hunter2hunter2"}},
+		"another registry now", func(c *pipelines.Connection) { c.Parameters["registry"] = "https://evil.example" })
+	f(pipelines.Connection{Type: "ssh", Parameters: map[string]string{"username": "ada", "password": "hunter2hunter2"}, Data: map[string]string{"Host": "a.example", "Port": "22"}},
+		"another Host now", func(c *pipelines.Connection) { c.Data["Host"] = "evil.example" })
+}
+
 const naming = `
 variables: {which: hub, late: none}
 resources:

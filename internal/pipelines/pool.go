@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -92,9 +93,12 @@ const (
 )
 
 var (
-	poolName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,98}$`)
-	quantity   = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
-	labelKey   = regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	poolName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,98}$`)
+	quantity = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
+	// labelKey is large, so it is compiled when it is needed first.
+	labelKey = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	})
 	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$`)
 )
 
@@ -115,7 +119,7 @@ func (p *PoolSettings) check() error {
 		return slipway.Limit("a pool has at most %d labels, tolerations and capabilities each", maxPoolItems)
 	}
 	for key, value := range p.NodeSelector {
-		if !labelKey.MatchString(key) || !labelValue.MatchString(value) {
+		if !labelKey().MatchString(key) || !labelValue.MatchString(value) {
 			return slipway.Invalid("nodeSelector %s=%s is no label of a Kubernetes node", key, value)
 		}
 	}
@@ -140,7 +144,7 @@ func (t Toleration) check() error {
 		return slipway.Invalid("toleration %s: with the operator Exists there is no value", t.Key)
 	case t.Operator != "Exists" && t.Key == "":
 		return slipway.Invalid("a toleration names the key of a taint, or has the operator Exists for every one")
-	case t.Key != "" && !labelKey.MatchString(t.Key) || !labelValue.MatchString(t.Value):
+	case t.Key != "" && !labelKey().MatchString(t.Key) || !labelValue.MatchString(t.Value):
 		return slipway.Invalid("toleration %s=%s is no taint of a Kubernetes node", t.Key, t.Value)
 	case !slices.Contains([]string{"", "NoSchedule", "PreferNoSchedule", "NoExecute"}, t.Effect):
 		return slipway.Invalid("effect %q of a toleration: write NoSchedule, PreferNoSchedule or NoExecute", t.Effect)

@@ -2,8 +2,11 @@ package pipelines_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"slipway"
 	"slipway/internal/db"
@@ -225,6 +228,39 @@ func TestRunForAWebhook(t *testing.T) {
 	})
 }
 
+// JSON may say a backslash before u0000, NUL, and bytes that are no UTF-8: none of these keeps a call, or those behind it, waiting.
+func TestWebhookBodies(t *testing.T) {
+	t.Parallel()
+	const file = "trigger: none\nresources: {webhooks: [{webhook: hook, connection: any}]}\nsteps:\n- bash: echo '${{ parameters.hook.text }}'\n"
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := define(t, d, file), context.Background()
+		if _, err := w.CreateWebhook(ctx, pipelines.Webhook{Project: "p", Name: "any"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		bodies := []string{`{"text": "a\\u0000b"}`, `{"te\u0000xt": "a\u0000b", "list": ["\u0000"]}`, "{\"text\": \"a\xffb\"}", `{"text": "<&>"}`}
+		want := []string{`echo 'a\u0000b'`, `echo 'ab'`, "echo 'a\ufffdb'", `echo '<&>'`}
+		for _, body := range bodies {
+			if err := w.CallWebhook(ctx, "any", func(string) string { return "" }, []byte(body)); err != nil {
+				t.Fatalf("%q: %v", body, err)
+			}
+		}
+		w.startOwed()
+		var got []string
+		for _, run := range w.runs() {
+			a := w.do(run.ID, "__default.Job", job.Completion{Result: schedule.Succeeded})
+			got = append(got, a.Steps[len(a.Steps)-1].Script.Text)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if n, err := db.One(ctx, d, db.Value[int], `SELECT COUNT(*) FROM pipeline_webhook_calls`); err != nil || n != 0 {
+			t.Errorf("%d calls wait on, %v", n, err)
+		}
+	})
+}
+
 func TestWebhooksAreChecked(t *testing.T) {
 	t.Parallel()
 	w, ctx := setup(t, dbtest.SQLite(t)), context.Background()
@@ -243,7 +279,7 @@ func TestWebhooksAreChecked(t *testing.T) {
 	f(pipelines.Webhook{Name: "A", Address: "other"}, "", slipway.CodeConflict)
 	f(pipelines.Webhook{Name: "b", Address: "A"}, "", slipway.CodeConflict)
 	none := func(string) string { return "" }
-	for body, want := range map[string]slipway.Code{`{}`: "", `[]`: slipway.CodeInvalid, ``: slipway.CodeInvalid, `null`: slipway.CodeInvalid,
+	for body, want := range map[string]slipway.Code{`{}`: "", `[]`: slipway.CodeInvalid, ``: slipway.CodeInvalid, `null`: slipway.CodeInvalid, `{} {}`: slipway.CodeInvalid,
 		strings.Repeat(`{"a":`, 60) + `1` + strings.Repeat(`}`, 60): slipway.CodeLimit} {
 		if err := w.CallWebhook(ctx, "a", none, []byte(body)); slipway.CodeOf(err) != want {
 			t.Errorf("body %.20s: %v, want %q", body, err, want)

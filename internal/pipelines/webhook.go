@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"time"
@@ -195,10 +196,16 @@ func (s *Service) CallWebhook(ctx context.Context, address string, header func(n
 	if len(body) > MaxWebhookBody {
 		return slipway.Limit("the body has more than %d bytes", MaxWebhookBody)
 	}
-	if payload, err := decodePayload(string(body)); err != nil {
+	payload, err := decodePayload(string(body))
+	if err != nil {
 		return err
-	} else if depth(payload, 0) > maxWebhookDepth {
+	}
+	if depth(payload, 0) > maxWebhookDepth {
 		return slipway.Limit("the body has more than %d levels", maxWebhookDepth)
+	}
+	text, err := storablePayload(payload)
+	if err != nil {
+		return err
 	}
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
 		n, err := db.One(ctx, tx, db.Value[int], `SELECT COUNT(*) FROM pipeline_webhook_calls WHERE webhook = $1`, w.ID)
@@ -209,7 +216,6 @@ func (s *Service) CallWebhook(ctx context.Context, address string, header func(n
 			return slipway.Limit("%d calls of the webhook wait already: call again later", n)
 		}
 		now := db.Micros(s.clock.Now())
-		text := strings.ReplaceAll(string(body), `\u0000`, "") // PostgreSQL keeps no NUL
 		if _, err := tx.ExecContext(ctx, `INSERT INTO pipeline_webhook_calls (webhook, body, received) VALUES ($1, $2, $3)`, w.ID, text, now); err != nil {
 			return fmt.Errorf("keep the call of webhook %q: %w", address, err)
 		}
@@ -242,7 +248,40 @@ func decodePayload(body string) (map[string]any, error) {
 	if err := decoder.Decode(&payload); err != nil || payload == nil {
 		return nil, slipway.Invalid("the body is no JSON object").Because(err)
 	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, slipway.Invalid("the body has more than one JSON object")
+	}
 	return payload, nil
+}
+
+// storablePayload is a payload as text that PostgreSQL keeps: without NUL, and in UTF-8 whatever the sender's bytes were.
+func storablePayload(payload map[string]any) (string, error) {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(withoutNUL(payload)); err != nil {
+		return "", fmt.Errorf("encode the body: %w", err)
+	}
+	return text.String(), nil
+}
+
+func withoutNUL(v any) any {
+	clean := func(text string) string { return strings.ReplaceAll(text, "\x00", "") }
+	switch v := v.(type) {
+	case string:
+		return clean(v)
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, one := range v {
+			out[clean(name)] = withoutNUL(one)
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = withoutNUL(v[i])
+		}
+	}
+	return v
 }
 
 // depth is how deep objects and lists lie within one another.
@@ -301,8 +340,12 @@ func (s *Service) startCalledBy(ctx context.Context, c webhookCall) error {
 			continue
 		}
 		_, err := s.startFor(ctx, l, resourceEvent{payload: payload}, fmt.Sprintf("webhook/%d", c.id), slipway.System)
-		if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound { // a repository that is gone starts nothing
+		switch slipway.CodeOf(err) {
+		case "", slipway.CodeNotFound: // a repository that is gone starts nothing
+		case slipway.CodeInternal, slipway.CodeUnavailable, slipway.CodeLimit:
 			return fmt.Errorf("pipeline %d: %w", l.pipeline, err)
+		default: // nor does what is refused: trying again would keep other calls waiting for ever
+			s.Logger.Warn("a call of a webhook starts no run", "webhook", c.name, "pipeline", l.pipeline, "error", err)
 		}
 	}
 	if _, err := s.db.ExecContext(ctx, `DELETE FROM pipeline_webhook_calls WHERE id = $1`, c.id); err != nil {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"slipway"
 	"slipway/internal/clock"
 	"slipway/internal/db"
@@ -362,6 +364,14 @@ func TestCodeOwnersAreIncluded(t *testing.T) {
 			t.Errorf("reviewers %+v", got)
 		}
 		wantCode(t, "removing one", w.RemoveReviewer(ctx, ada, w.pr, w.users["Ben"].ID), slipway.CodeConflict)
+		// Nor is one whom a policy included made an optional one by hand, and then removed with the vote.
+		if err := w.SetReviewer(ctx, ada, w.pr, w.users["Ben"].ID, false); err != nil {
+			t.Fatal(err)
+		}
+		if again := include(); !cmp.Equal(got, again) {
+			t.Errorf("reviewers %+v, want %+v", again, got)
+		}
+		wantCode(t, "removing one made optional", w.RemoveReviewer(ctx, ada, w.pr, w.users["Ben"].ID), slipway.CodeConflict)
 		w.vote("Ben", VoteApproved)
 		w.wantStates("queued queued") // Cleo owns the other file
 		w.vote("Cleo", VoteApproved)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -37,14 +38,14 @@ type Repository struct {
 }
 
 // nameForm follows Azure Repos' rules as far as they make sense: it begins and ends with a letter, digit or
-// underscore, and has these, spaces, dots and hyphens between.
-var nameForm = regexp.MustCompile(`^[\pL\pN_](?:[\pL\pN_ .-]*[\pL\pN_])?$`)
+// underscore, and has these, spaces, dots and hyphens between. It is large, so it is compiled when it is needed first.
+var nameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL\pN_](?:[\pL\pN_ .-]*[\pL\pN_])?$`) })
 
 func checkName(name string) error {
 	p := slipway.Invalid("repository name %q: use 1 to 64 letters, digits, spaces and . _ -, beginning and ending with a letter or digit", name)
 	if strings.HasSuffix(strings.ToLower(name), ".git") {
 		p = slipway.Invalid("repository name %q must not end with .git, which git adds to addresses by itself", name)
-	} else if utf8.RuneCountInString(name) <= 64 && nameForm.MatchString(name) {
+	} else if utf8.RuneCountInString(name) <= 64 && nameForm().MatchString(name) {
 		return nil
 	}
 	p.Field = "name"

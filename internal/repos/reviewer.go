@@ -17,7 +17,8 @@ const EventPullRequestReviewers events.Kind = "repos.pull_request_reviewers_chan
 // maxReviewers bounds the reviewers of one pull request.
 const maxReviewers = 200
 
-// SetReviewer asks a user to review, as a required or an optional reviewer; a vote that is there stays.
+// SetReviewer asks a user to review, as a required or an optional reviewer; a vote that is there stays. One whom a policy included stays
+// as the policy wants it.
 func (s *Service) SetReviewer(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, user string, required bool) error {
 	p, r, err := s.reviewed(ctx, id)
 	if err != nil {
@@ -93,7 +94,8 @@ func addReviewer(ctx context.Context, tx *db.Tx, id slipway.PullRequestID, who s
 	}
 	const upsert = `
 		INSERT INTO pull_request_votes (pull_request, reviewer, actor, vote, voted, required, policy) VALUES ($1, $2, $3, 0, 0, $4, $5)
-		ON CONFLICT (pull_request, reviewer) DO UPDATE SET required = excluded.required, policy = excluded.policy`
+		ON CONFLICT (pull_request, reviewer) DO UPDATE SET required = excluded.required, policy = excluded.policy
+			WHERE excluded.policy <> 0 OR pull_request_votes.policy = 0`
 	_, err = tx.ExecContext(ctx, upsert, int64(id), who.ID, string(actor), required, policyID)
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"slipway"
@@ -43,7 +42,7 @@ func (p pipelinesPages) attachment(w http.ResponseWriter, r *http.Request, v Vie
 	}
 	defer content.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(a.Name))
+	attach(w, a.Name)
 	w.Header().Set("Content-Length", strconv.FormatInt(a.Size, 10))
 	_, _ = io.Copy(w, content)
 	return nil

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -66,7 +67,7 @@ func (p pipelinesPages) connection(w http.ResponseWriter, r *http.Request, v Vie
 	if scheme := r.FormValue("scheme"); scheme != "" {
 		view.Connection.Scheme = scheme
 	}
-	view.Kind = pipelines.ConnectionType{Name: view.Type, Title: view.Type, Schemes: []pipelines.ConnectionScheme{{Name: view.Connection.Scheme, Parameters: sortedKeys(view.Parameters)}}, Data: sortedKeys(view.Data)}
+	view.Kind = pipelines.ConnectionType{Name: view.Type, Title: view.Type, Schemes: []pipelines.ConnectionScheme{{Name: view.Connection.Scheme, Parameters: slices.Sorted(maps.Keys(view.Parameters))}}, Data: slices.Sorted(maps.Keys(view.Data))}
 	for _, t := range pipelines.ConnectionTypes() {
 		if t.Name == view.Type {
 			view.Kind = t
@@ -85,15 +86,6 @@ func (p pipelinesPages) connection(w http.ResponseWriter, r *http.Request, v Vie
 		return err
 	}
 	return p.Render(w, r, v.Titled(title, "settings"), connectionPage(view))
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // schemeURL is the same form with another way to authorize.

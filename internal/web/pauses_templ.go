@@ -156,7 +156,7 @@ func pauseSection(view runView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "\"> <input type=\"hidden\" name=\"do\" value=\"decide\"> <button class=\"primary\" name=\"decision\" value=\"rerun\" title=\"With the files as they are now\">Run the step again</button> <button name=\"decision\" value=\"continue\" title=\"The step has failed; the next run as their conditions say\">Continue</button> <button name=\"decision\" value=\"succeed\" title=\"The step counts as succeeded with issues\">Continue as succeeded</button> <button class=\"danger\" name=\"decision\" value=\"end\" title=\"The job fails; only steps that always run still do\">End the job</button></form>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "\"> <input type=\"hidden\" name=\"do\" value=\"decide\"> <button class=\"primary\" name=\"decision\" value=\"rerun\" title=\"With the files as they are now\">Run the step again</button> <button name=\"decision\" value=\"continue\" title=\"The step has failed; those after it run as their conditions say\">Continue</button> <button name=\"decision\" value=\"succeed\" title=\"The step counts as succeeded with issues\">Continue as succeeded</button> <button class=\"danger\" name=\"decision\" value=\"end\" title=\"The job fails; only steps that always run still do\">End the job</button></form>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -361,7 +361,7 @@ func (p pipelinesPages) artifact(w http.ResponseWriter, r *http.Request, v View)
 	}
 	defer content.Close()
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(as))
+	attach(w, as)
 	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	_, _ = io.Copy(w, content)
 	return nil

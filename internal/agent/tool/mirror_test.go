@@ -19,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"slipway/internal/programtest"
 )
 
 // fakeMirror is an HTTP server that has the files of vendors' sites.
@@ -175,7 +177,7 @@ func put(t *testing.T, path, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+	if err := programtest.Write(path, text); err != nil {
 		t.Fatal(err)
 	}
 }

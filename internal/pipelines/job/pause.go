@@ -30,7 +30,7 @@ type Decision string
 // The decisions.
 const (
 	DecisionRerun    Decision = "rerun"    // run the step again, with the files as they are
-	DecisionContinue Decision = "continue" // the step failed; the next run as their conditions say
+	DecisionContinue Decision = "continue" // the step failed; those after it run as their conditions say
 	DecisionSucceed  Decision = "succeed"  // the step succeeded with issues
 	DecisionEnd      Decision = "end"      // the job fails; only steps that always run still do
 )

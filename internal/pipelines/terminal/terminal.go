@@ -4,6 +4,7 @@
 package terminal
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -116,7 +117,7 @@ func (h *Hub) Attend(ctx context.Context, job slipway.JobID, id string, conn *we
 // tells the person why, and closes both ends.
 func (s *Session) Serve(ctx context.Context, person *websocket.Conn, over func(End)) {
 	person.SetReadLimit(job.MaxTerminalMessage)
-	patience := time.NewTimer(or(s.hub.Patience, 30*time.Second))
+	patience := time.NewTimer(cmp.Or(s.hub.Patience, 30*time.Second))
 	defer patience.Stop()
 	var end End
 	select {
@@ -130,13 +131,6 @@ func (s *Session) Serve(ctx context.Context, person *websocket.Conn, over func(E
 	}
 	over(end)
 	Finish(person, end.Reason)
-}
-
-func or(d, byDefault time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return byDefault
 }
 
 // Finish tells the person why there is no terminal, or no longer, and closes the web socket.
@@ -171,7 +165,7 @@ func (s *Session) join(ctx context.Context, person, agent *websocket.Conn, over 
 
 // untilEnd waits for a reason to end.
 func (s *Session) untilEnd(ctx context.Context, reasons <-chan string, active <-chan struct{}) string {
-	limit := or(s.hub.Idle, 15*time.Minute)
+	limit := cmp.Or(s.hub.Idle, 15*time.Minute)
 	idle := time.NewTimer(limit)
 	defer idle.Stop()
 	for {

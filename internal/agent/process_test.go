@@ -1,0 +1,73 @@
+package agent
+
+import (
+	"bytes"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// slowWriter takes long for the first piece, as an upload that a logging command asks for does.
+type slowWriter struct {
+	bytes.Buffer
+	first *time.Timer
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	if w.first != nil {
+		<-w.first.C
+		w.first = nil
+	}
+	return w.Buffer.Write(p)
+}
+
+// What a process has written is not lost because doing what it asks for takes longer than the process lives.
+func TestOutputIsObeyedWhole(t *testing.T) {
+	t.Parallel()
+	out := &slowWriter{first: time.NewTimer(2 * outputGrace)}
+	d, err := newDrain(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", "for i in 1 2 3; do echo line $i; done; seq 100000")
+	cmd.Stdout = d.w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if leftovers([]*drain{d}) {
+		t.Error("a process that has ended is taken for one that was left behind")
+	}
+	if got := bytes.Count(out.Bytes(), []byte("\n")); got != 100_003 {
+		t.Errorf("%d lines came out, want 100003", got)
+	}
+}
+
+// A process that is left behind and says nothing is not waited for.
+func TestWhoIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	d, err := newDrain(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", "echo here; sleep 60 & echo $!")
+	cmd.Stdout = d.w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if !leftovers([]*drain{d}) {
+		t.Error("it was waited for")
+	}
+	if !bytes.HasPrefix(out.Bytes(), []byte("here\n")) {
+		t.Errorf("output %q", out.String())
+	}
+	_ = exec.Command("kill", string(bytes.TrimSpace(out.Bytes()[len("here\n"):]))).Run()
+}

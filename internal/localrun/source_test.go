@@ -1,0 +1,76 @@
+package localrun_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"slipway/internal/localrun"
+)
+
+// What is checked out is the working tree with its history, also without a commit, with a detached head and packed references.
+func TestKindsOfRepositories(t *testing.T) {
+	t.Parallel()
+	const pipeline = `
+steps:
+- {checkout: self, fetchDepth: 0}
+- bash: cat file; git rev-list --count HEAD; echo $(Build.SourceBranch)
+`
+	for name, tt := range map[string]struct {
+		make func(w *world)
+		want []string
+	}{
+		"one commit":       {func(*world) {}, []string{"text", "2", "refs/heads/main"}},
+		"committed":        {func(w *world) { w.git("add", "-A"); w.git("commit", "-qm", "second") }, []string{"text", "2", "refs/heads/main"}},
+		"detached, packed": {func(w *world) { w.git("checkout", "-q", "--detach"); w.git("pack-refs", "--all") }, []string{"text", "2", "refs/heads/HEAD"}},
+		"without a commit": {func(w *world) { w.git("update-ref", "-d", "HEAD") }, []string{"text", "1", "refs/heads/main"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, pipeline)
+			w.write("file", "text\n")
+			tt.make(w)
+			if report := w.run(t.Context()); !report.Succeeded() {
+				t.Errorf("the run is %s", report.Result)
+			}
+			w.said(tt.want...)
+		})
+	}
+}
+
+// A repository that a run cannot borrow from is refused with what would do.
+func TestOtherNamesOfObjects(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "steps: [{checkout: none}]")
+	w.options.Top = t.TempDir()
+	w.git("init", "-q", "--object-format=sha256", w.options.Top)
+	if _, err := localrun.NewRunner(t.Context(), w.options); err == nil || !strings.Contains(err.Error(), "takes one with sha1") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// Logs of jobs side by side come out whole and in order, in whatever pieces they were sent.
+func TestLogsAreWhole(t *testing.T) {
+	t.Parallel()
+	const lines = 40_000
+	w := newWorld(t, fmt.Sprintf(`
+jobs:
+- job: a
+  steps: [{checkout: none}, {bash: seq -f 'number %%0100.0f' %[1]d}]
+- job: b
+  steps: [{checkout: none}, {bash: seq -f 'number %%0100.0f' %[1]d}]
+`, lines))
+	w.run(t.Context())
+	seen := map[string]int{}
+	for line := range strings.Lines(w.out.String()) {
+		job, text, _ := strings.Cut(line, " | ")
+		if text, ok := strings.CutPrefix(text, "number "); ok {
+			if seen[job]++; strings.TrimLeft(text, "0") != fmt.Sprintln(seen[job]) {
+				t.Fatalf("job %s: line %d is %q", job, seen[job], text)
+			}
+		}
+	}
+	if seen["a"] != lines || seen["b"] != lines {
+		t.Errorf("%v lines came out, want %d of each", seen, lines)
+	}
+}
