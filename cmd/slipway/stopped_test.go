@@ -60,17 +60,17 @@ func stopping(t *testing.T) (s *pipelines.Service, data string) {
 		done <- jobagent.Run(working, jobagent.Config{URL: listener.URL, Job: 1, Token: token, Folder: folder, Patience: 10 * time.Second})
 	}()
 	t.Cleanup(func() { stop(); <-done })
-	waitFor(t, w.Pipelines, func() bool {
+	waitFor(t, w.Pipelines, 1, func() bool {
 		_, err := w.Pipelines.WaitingPause(ctx, 1)
 		return err == nil
 	})
 	return w.Pipelines, data
 }
 
-// waitFor waits for changes of run 1 until something is so.
-func waitFor(t *testing.T, s *pipelines.Service, is func() bool) {
+// waitFor waits for changes of a run until something is so.
+func waitFor(t *testing.T, s *pipelines.Service, run slipway.RunID, is func() bool) {
 	t.Helper()
-	changes, end := s.Watch(1)
+	changes, end := s.Watch(run)
 	defer end()
 	for deadline := time.After(30 * time.Second); !is(); {
 		select {
@@ -103,7 +103,7 @@ func TestStopped(t *testing.T) {
 	if out, err := run("stopped", "1", "--do", "rerun", "--data", data); err != nil || out != "job 1 of run 1, look: rerun\n" {
 		t.Errorf("%q, %v", out, err)
 	}
-	waitFor(t, s, func() bool {
+	waitFor(t, s, 1, func() bool {
 		r, err := s.Get(context.Background(), 1)
 		return err == nil && r.State == pipelines.RunCompleted && r.Result == schedule.Succeeded
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"slipway"
 	"slipway/internal/pipelines"
@@ -26,34 +25,21 @@ func TestResumeAndReject(t *testing.T) {
 		if _, err := run("queue", "--data", data, "--branch", "main"); err != nil {
 			t.Fatal(err)
 		}
-		var out string
-		var err error
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			out, err = run(c.command, id, "--data", data, "--comment", "as agreed")
-			if err == nil || time.Now().After(deadline) {
-				break
-			}
-			if err.Error() != "run "+id+" waits at no such manual validation" {
-				t.Fatal(err)
-			}
-		}
+		waitFor(t, s, slipway.RunID(number+1), func() bool {
+			list, err := s.Validations(ctx, slipway.RunID(number+1))
+			return err == nil && len(list) > 0
+		})
+		out, err := run(c.command, id, "--data", data, "--comment", "as agreed")
 		if out != "run "+id+", Sure?: "+c.said+"\n" || err != nil {
 			t.Errorf("%s: %q, %v", c.command, out, err)
 		}
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			r, err := s.Get(ctx, slipway.RunID(number+1))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.State == pipelines.RunCompleted {
-				if r.Result != c.result {
-					t.Errorf("%s: the run has %s", c.command, r.Result)
-				}
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("run %s does not end: %s", id, r.State)
-			}
+		var r pipelines.Run
+		waitFor(t, s, slipway.RunID(number+1), func() bool {
+			r, err = s.Get(ctx, slipway.RunID(number+1))
+			return err != nil || r.State == pipelines.RunCompleted
+		})
+		if err != nil || r.Result != c.result {
+			t.Errorf("%s: the run has %s, %v", c.command, r.Result, err)
 		}
 	}
 	if _, err := run("resume", "one", "--data", data); err == nil || !strings.Contains(err.Error(), "write its number") {

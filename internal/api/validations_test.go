@@ -38,11 +38,15 @@ func TestValidations(t *testing.T) {
 		t.Fatalf("%d runs, %v", len(run), err)
 	}
 	var list struct{ Value []api.Validation }
-	for deadline := time.Now().Add(30 * time.Second); len(list.Value) == 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	changes, end := s.Watch(run[0].ID)
+	defer end()
+	w.call(token, http.MethodGet, path, "", http.StatusOK, &list)
+	for deadline := time.After(30 * time.Second); len(list.Value) == 0; w.call(token, http.MethodGet, path, "", http.StatusOK, &list) {
+		select {
+		case <-changes:
+		case <-deadline:
 			t.Fatal("nothing waits")
 		}
-		w.call(token, http.MethodGet, path, "", http.StatusOK, &list)
 	}
 	v := list.Value[0]
 	if v.Status != "pending" || v.Run != int64(run[0].ID) || v.Title != "Sure?" || v.OnTimeout != "reject" || v.NotifyUsers[0] != "ada" || v.ExpiresOn == nil {

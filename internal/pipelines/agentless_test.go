@@ -316,17 +316,22 @@ type callee struct {
 	calls  []string
 	header http.Header
 	hold   chan struct{} // nil: it answers at once
+	called chan struct{} // has a value when a call came since it was looked at
 }
 
 func newCallee(t *testing.T, answer func(*http.Request) (int, string)) *callee {
 	t.Helper()
-	c := &callee{}
+	c := &callee{called: make(chan struct{}, 1)}
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		c.mu.Lock()
 		c.calls, c.header = append(c.calls, r.Method+" "+r.URL.String()+" "+string(body)), r.Header
 		hold := c.hold
 		c.mu.Unlock()
+		select {
+		case c.called <- struct{}{}:
+		default:
+		}
 		if hold != nil {
 			<-hold
 		}
@@ -489,7 +494,7 @@ func TestInvokeRESTAPIAfterAKill(t *testing.T) {
 				t.Fatal(err)
 			}
 			for len(c.made()) == 0 {
-				time.Sleep(time.Millisecond)
+				<-c.called
 			}
 			c.mu.Lock()
 			c.hold = nil
