@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
 	"testing"
 	"time"
@@ -21,15 +22,14 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-// What a process has written is not lost because doing what it asks for takes longer than the process lives.
-func TestOutputIsObeyedWhole(t *testing.T) {
-	t.Parallel()
-	out := &slowWriter{first: time.NewTimer(2 * outputGrace)}
-	d, err := newDrain(out)
+// ended is what drains the output of a script that has ended.
+func ended(t *testing.T, to io.Writer, script string) *drain {
+	t.Helper()
+	d, err := newDrain(to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-c", "for i in 1 2 3; do echo line $i; done; seq 100000")
+	cmd := exec.Command("sh", "-c", script)
 	cmd.Stdout = d.w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,14 @@ func TestOutputIsObeyedWhole(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if leftovers([]*drain{d}) {
+	return d
+}
+
+// What a process has written is not lost because doing what it asks for takes longer than the process lives.
+func TestOutputIsObeyedWhole(t *testing.T) {
+	t.Parallel()
+	out := &slowWriter{first: time.NewTimer(2 * outputGrace)}
+	if leftovers([]*drain{ended(t, out, "for i in 1 2 3; do echo line $i; done; seq 100000")}) {
 		t.Error("a process that has ended is taken for one that was left behind")
 	}
 	if got := bytes.Count(out.Bytes(), []byte("\n")); got != 100_003 {
@@ -50,20 +57,7 @@ func TestOutputIsObeyedWhole(t *testing.T) {
 func TestWhoIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	d, err := newDrain(&out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("sh", "-c", "echo here; sleep 60 & echo $!")
-	cmd.Stdout = d.w
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	d.start()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if !leftovers([]*drain{d}) {
+	if !leftovers([]*drain{ended(t, &out, "echo here; sleep 60 & echo $!")}) {
 		t.Error("it was waited for")
 	}
 	if !bytes.HasPrefix(out.Bytes(), []byte("here\n")) {
