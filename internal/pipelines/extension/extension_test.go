@@ -155,7 +155,12 @@ func TestOpenFolder(t *testing.T) {
 	if _, err := Open([]string{folder}); err == nil || !strings.Contains(err.Error(), "v1/passwd is neither a file nor a link to one in the folder") {
 		t.Errorf("a link that leads out: %v", err)
 	}
-	if _, err := Open([]string{t.TempDir()}); err == nil || !strings.Contains(err.Error(), "there is no task.json in it") {
-		t.Errorf("an empty folder: %v", err)
+	// The wrong folder says that, whatever else is in it.
+	wrong := t.TempDir()
+	if err := os.Symlink("/etc/passwd", filepath.Join(wrong, "passwd")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open([]string{wrong}); err == nil || !strings.Contains(err.Error(), "there is no task.json in it") {
+		t.Errorf("a folder without a task: %v", err)
 	}
 }

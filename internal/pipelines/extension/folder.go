@@ -81,15 +81,17 @@ func (l *Local) addFolder(path string) error {
 		return fmt.Errorf("read it: %w", err)
 	}
 	l.close = append(l.close, root.Close)
+	// First, since the wrong folder may be large and hold anything.
+	own, _ := fs.Glob(root.FS(), manifestFile)
+	inner, _ := fs.Glob(root.FS(), "*/"+manifestFile)
+	if len(own)+len(inner) == 0 {
+		return slipway.Invalid("there is no task.json in it, nor in a folder in it")
+	}
 	files, err := filesOf(root)
 	if err != nil {
 		return err
 	}
-	folders := taskFolders(files, ".")
-	if len(folders) == 0 {
-		return slipway.Invalid("there is no task.json in it, nor in a folder in it")
-	}
-	for _, folder := range folders {
+	for _, folder := range taskFolders(files, ".") {
 		if folder == "." {
 			folder = ""
 		}
