@@ -31,6 +31,10 @@ build: ## build the server, the agent and the jobs' docker into bin/
 node: ## build the Kubernetes node and the image builder into bin/ (ten minutes once, then cached)
 	node/build.sh $(BIN)
 
+.PHONY: scanner
+scanner: ## build the scanner of images into bin/: packages, SBOMs and known vulnerabilities
+	scanner/build.sh $(BIN)
+
 .PHONY: test
 test: setup build node ## run every test, those on the real node included
 	test/all
@@ -47,9 +51,13 @@ e2e: build node ## run the stories on the real node
 editor: build ## drive the language server with VS Code's client library (needs node and npm)
 	cd test/editor && npm install --silent --no-package-lock && node lsp.mjs ../../$(BIN)/slipway
 
+.PHONY: clients
+clients: ## drive the registry with helm and the signing authorities with cosign, which are built first (ten minutes, once)
+	go test -count=1 -tags=clients,netgo,osusergo -run 'Helm|Cosign' ./internal/ociserver ./internal/api
+
 .PHONY: lint
 lint: ## check format, lint (go vet's analyses among it) and the import rules
-	@test -z "$$(gofmt -l *.go bench cmd internal test samples node | tee /dev/stderr)"
+	@test -z "$$(gofmt -l *.go bench cmd internal test samples node scanner | tee /dev/stderr)"
 	$(GO_TOOL) golangci-lint run ./...
 
 .PHONY: generate
@@ -69,9 +77,16 @@ bench: ## run the Go benchmarks
 bench-round: build node ## measure on a real node what Slipway itself costs: a push to the new pod's answer, a push to the first step
 	go test -run '^$$' -bench 'Round|FirstStep' -benchtime 5x -timeout 30m ./test/e2e
 
+.PHONY: bench-git
+bench-git: ## measure clones and pushes of a large repository beside git's own server behind lighttpd (Debian's package, which it installs) and behind a Go CGI server
+	@test -x /usr/sbin/lighttpd || RUNLEVEL=1 apt-get install -y -qq --no-install-recommends lighttpd
+	go test -run '^$$' -bench Peers -benchtime 5x -timeout 60m ./internal/gitserver
+
 .PHONY: bench-peers
-bench-peers: build ## measure `slipway run` beside a program of others that does the same work
-	cd bench && go build -o ../$(BIN)/act github.com/nektos/act && go test -run '^$$' -bench . -benchtime 5x
+bench-peers: build bench-git ## measure `slipway run` and the registry beside programs of others that do the same work
+	go build -o $(BIN)/slipway-registry-alone ./test/registryalone
+	cd bench && go build -o ../$(BIN)/act github.com/nektos/act && go build -o ../$(BIN)/distribution github.com/distribution/distribution/v3/cmd/registry && \
+		go test -run '^$$' -bench . -benchtime 5x -timeout 60m
 
 .PHONY: clean
 clean: ## remove what was built

@@ -18,6 +18,7 @@ const (
 	CodeUnauthenticated Code = "unauthenticated" // the caller must say who it is
 	CodeLimit           Code = "limit"           // a size, count or rate limit was hit
 	CodeUnavailable     Code = "unavailable"     // a part that is needed is not there now; try again
+	CodeFull            Code = "full"            // there is no room left where it would be kept
 	CodeUnsupported     Code = "unsupported"     // well-formed, but Slipway cannot do this
 	CodeInternal        Code = "internal"        // a fault of Slipway or its machine
 )
@@ -88,6 +89,7 @@ func Unauthenticated(format string, args ...any) *Problem {
 }
 func Limit(format string, args ...any) *Problem       { return problem(CodeLimit, format, args) }
 func Unavailable(format string, args ...any) *Problem { return problem(CodeUnavailable, format, args) }
+func Full(format string, args ...any) *Problem        { return problem(CodeFull, format, args) }
 func Unsupported(format string, args ...any) *Problem { return problem(CodeUnsupported, format, args) }
 
 // CodeOf is the code of the first Problem in err's chain, CodeInternal without one, and "" for nil.

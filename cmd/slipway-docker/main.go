@@ -15,19 +15,23 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"slipway"
 	"slipway/internal/az"
 	"slipway/internal/images"
 
+	"github.com/containerd/log"
 	"github.com/spf13/pflag"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	_ = log.SetLevel("error") // libraries' warnings mean nothing to whom a job's log is for
 	p := program{getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	if filepath.Base(os.Args[0]) == "az" {
 		os.Exit(p.az().Main(ctx, os.Args[1:]))
@@ -88,44 +92,61 @@ func message(err error) string {
 	return shown.Error()
 }
 
-func (p program) run(ctx context.Context, args []string) error {
-	if len(args) == 0 {
-		return usageError{errors.New("usage: docker build|push|tag|images|login|logout|version [options]")}
+// known are the commands that can work without an engine; each gets what follows its name.
+func (p program) known() map[string]func(context.Context, []string) error {
+	local := func(f func([]string) error) func(context.Context, []string) error {
+		return func(_ context.Context, args []string) error { return f(args) }
 	}
-	name, rest := args[0], args[1:]
-	// docker's longer names for the same: docker image build, docker buildx build.
-	if (name == "image" || name == "buildx" || name == "builder") && len(rest) > 0 {
-		group := name
-		name, rest = rest[0], rest[1:]
-		switch {
-		case name == "ls" && group == "image":
-			name = "images"
-		case name == "version":
-		case group == "image" && (name == "build" || name == "push" || name == "tag"):
-		case name == "build" || name == "b" && group == "buildx":
-			name = "build"
-		default:
-			return refuse(group + " " + name)
+	return map[string]func(context.Context, []string) error{
+		"build": p.build, "push": p.push, "pull": p.pull, "save": p.save, "inspect": p.inspect, "scan": p.scan,
+		"tag": local(p.tag), "images": local(p.images), "login": local(p.login), "logout": local(p.logout),
+		"rmi": local(p.forget), "info": local(p.info), "version": local(p.version), "--version": local(p.version), "-v": local(p.version),
+		"image build": p.build, "image push": p.push, "image pull": p.pull, "image save": p.save, "image inspect": p.inspect,
+		"image tag": local(p.tag), "image ls": local(p.images), "image list": local(p.images), "image rm": local(p.forget),
+		"builder build": p.build, "buildx build": p.build, "buildx b": p.build,
+		"buildx version": local(p.version), "buildx ls": local(p.listBuilders), "buildx inspect": local(p.inspectBuilder),
+		"buildx create": local(p.createBuilder), "buildx use": local(ignored), "buildx rm": local(ignored), "buildx stop": local(ignored),
+		"buildx install": local(ignored), "buildx imagetools": p.imagetools, "manifest": p.manifest,
+		"system prune": p.nothingKept, "image prune": p.nothingKept, "builder prune": p.nothingKept, "buildx prune": p.nothingKept,
+		"container prune": p.nothingKept, "volume prune": p.nothingKept, "network prune": p.nothingKept,
+	}
+}
+
+func (p program) run(ctx context.Context, args []string) error {
+	for len(args) > 0 && (args[0] == "--debug" || args[0] == "-D") {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return usageError{errors.New("usage: docker build|push|pull|tag|images|inspect|scan|login|logout|buildx|manifest|version [options]")}
+	}
+	known := p.known()
+	if len(args) > 1 {
+		if f := known[args[0]+" "+args[1]]; f != nil {
+			return f(ctx, args[2:])
 		}
 	}
-	switch name {
-	case "build":
-		return p.build(ctx, rest)
-	case "push":
-		return p.push(ctx, rest)
-	case "tag":
-		return p.tag(rest)
-	case "images":
-		return p.images(rest)
-	case "login":
-		return p.login(rest)
-	case "logout":
-		return p.logout(rest)
-	case "version", "--version", "-v":
-		_, err := fmt.Fprintf(p.stdout, "Slipway's docker: a client of BuildKit %s, without an engine\n", buildkitVersion())
-		return err
+	if f := known[args[0]]; f != nil {
+		return f(ctx, args[1:])
+	}
+	name := args[0]
+	if group := map[string]bool{"image": true, "buildx": true, "builder": true, "container": true, "system": true}; group[name] && len(args) > 1 {
+		name += " " + args[1]
 	}
 	return refuse(name)
+}
+
+func (p program) version(args []string) error {
+	flags := p.flags("version")
+	format := flags.StringP("format", "f", "", "a Go template")
+	if err := flags.Parse(args); err != nil {
+		return flagError(err)
+	}
+	if *format != "" {
+		v := map[string]any{"Version": buildkitVersion(), "ApiVersion": "", "Os": runtime.GOOS, "Arch": runtime.GOARCH}
+		return p.template(*format, map[string]any{"Client": v, "Server": v})
+	}
+	_, err := fmt.Fprintf(p.stdout, "Slipway's docker: a client of BuildKit %s, without an engine\n", buildkitVersion())
+	return err
 }
 
 func buildkitVersion() string {
@@ -144,26 +165,42 @@ func buildkitVersion() string {
 func refuse(command string) error {
 	const none = "there is no container engine in a job"
 	instead := map[string]string{
-		"run":     none + "; run the step in the image by the job's `container:` key, or the service beside it by `services:`",
-		"exec":    none + "; run the command in a step, in the image that the job's `container:` key names",
-		"create":  none + "; use the job's `container:` and `services:` keys",
-		"start":   none + "; use the job's `services:` key",
-		"stop":    none + "; what `services:` starts ends with the job",
-		"rm":      none + ", so there is no container to remove",
-		"ps":      none + "; the job's page shows its containers and services",
-		"logs":    none + "; the job's page has the logs of its services",
-		"compose": none + "; write the services under the job's `services:` key",
-		"pull":    none + " to keep an image in; name it in a Dockerfile's FROM or in the job's `container:` key",
-		"load":    none + " to load an image into; push it to the registry instead",
-		"save":    none + " to save an image from; push it and copy it from the registry, with crane for example",
-		"cp":      none + "; copy files out of an image with a stage of the Dockerfile",
-		"inspect": none + "; ask the registry for an image's configuration, with `crane config` for example",
-		"rmi":     none + ", so no image is kept here; delete its tag on the registry's page",
-		"info":    none + "; the builder is named by SLIPWAY_BUILDER_URL",
+		"run":         none + "; run the step in the image by the job's `container:` key, or the service beside it by `services:`",
+		"exec":        none + "; run the command in a step, in the image that the job's `container:` key names",
+		"create":      none + "; use the job's `container:` and `services:` keys, and a stage of the Dockerfile with --output to copy files out",
+		"start":       none + "; use the job's `services:` key",
+		"stop":        none + "; what `services:` starts ends with the job",
+		"kill":        none + "; what `services:` starts ends with the job",
+		"wait":        none + "; what `services:` starts is ready when the first step begins",
+		"rm":          none + ", so there is no container to remove",
+		"ps":          none + "; the job's page shows its containers and services",
+		"container":   none + "; the job's page shows its containers and services",
+		"logs":        none + "; the job's page has the logs of its services",
+		"compose":     none + "; write the services under the job's `services:` key",
+		"stack":       none + "; deploy with KubernetesManifest@1",
+		"service":     none + "; deploy with KubernetesManifest@1",
+		"swarm":       none + "; deploy with KubernetesManifest@1",
+		"network":     none + "; the services of a job share its network",
+		"volume":      none + "; a folder of the job is there for all its steps",
+		"load":        none + " to load an image into; push the archive with crane or skopeo",
+		"image load":  none + " to load an image into; push the archive with crane or skopeo",
+		"import":      none + " to import an image into; write FROM scratch and ADD in a Dockerfile",
+		"export":      none + "; take files out of an image with `docker build --output FOLDER`",
+		"commit":      none + "; write what the container did as RUN in a Dockerfile",
+		"cp":          none + "; take files out of an image with `docker build --output FOLDER`, from a stage FROM scratch that copies them",
+		"scan":        "the registry's page shows an image's findings",
+		"scout":       "the registry's page shows an image's findings",
+		"buildx bake": "bake files are not read; write a `docker build` for each target",
+		"buildx du":   "the cache belongs to all jobs; administrators see it with `slipway builder du`",
+		"context":     "there is one builder, the server's; leave the command out",
 	}
 	why, ok := instead[command]
 	if !ok {
-		why = none + "; it knows build, push, tag, images, login, logout and version"
+		group, _, _ := strings.Cut(command, " ")
+		why, ok = instead[group]
 	}
-	return slipway.Unsupported("docker %s cannot work here: %s", command, why)
+	if !ok {
+		why = none + "; it knows build, push, pull, tag, images, inspect, save, login, logout, buildx build, buildx imagetools, manifest, info and version"
+	}
+	return slipway.Unsupported("docker %s cannot work here: %s. What needs an engine finds one elsewhere: docker's own client, with DOCKER_HOST of a machine that has one", command, why)
 }

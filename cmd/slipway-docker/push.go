@@ -71,6 +71,12 @@ func (p program) pushOne(ctx context.Context, name string, quiet bool) error {
 	if err != nil {
 		return err
 	}
+	if r.Remote != "" {
+		return p.copyRemote(ctx, r, name, quiet)
+	}
+	if len(r.Attestations) > 0 {
+		return slipway.Unsupported("%s was built with attestations, which hold the time and would differ: build and push it at once, with `docker build --push`", name)
+	}
 	silent := func(images.Event) {}
 	again, err := p.solve(ctx, r, solveOptions{tags: []string{name}, progress: silent})
 	if err != nil {

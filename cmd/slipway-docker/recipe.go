@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -25,40 +24,62 @@ import (
 // image, `docker push` builds it a second time, which takes its steps from the builder's cache.
 // Secrets are kept by the place they come from and not by value.
 type recipe struct {
-	Context        string            `json:"context"`
-	Dockerfile     string            `json:"dockerfile,omitempty"`
-	DockerfileText string            `json:"dockerfileText,omitempty"`
-	Target         string            `json:"target,omitempty"`
-	Args           map[string]string `json:"args,omitempty"`
-	Labels         map[string]string `json:"labels,omitempty"`
-	Secrets        []string          `json:"secrets,omitempty"`
-	Platforms      []string          `json:"platforms,omitempty"`
-	CacheFrom      []string          `json:"cacheFrom,omitempty"`
-	CacheTo        []string          `json:"cacheTo,omitempty"`
-	Tags           []string          `json:"tags"`
-	Digest         slipway.Digest    `json:"digest"`
-	Built          time.Time         `json:"built"`
+	Context        string               `json:"context"` // a folder, or a URL
+	Dockerfile     string               `json:"dockerfile,omitempty"`
+	DockerfileText string               `json:"dockerfileText,omitempty"`
+	Contexts       map[string]string    `json:"contexts,omitempty"`
+	Target         string               `json:"target,omitempty"`
+	Args           map[string]string    `json:"args,omitempty"`
+	Labels         map[string]string    `json:"labels,omitempty"`
+	Annotations    map[string]string    `json:"annotations,omitempty"`
+	Secrets        []string             `json:"secrets,omitempty"`
+	SSH            []string             `json:"ssh,omitempty"`
+	Platforms      []string             `json:"platforms,omitempty"`
+	CacheFrom      []string             `json:"cacheFrom,omitempty"`
+	CacheTo        []string             `json:"cacheTo,omitempty"`
+	NoCacheStages  []string             `json:"noCacheStages,omitempty"`
+	Attestations   []images.Attestation `json:"attestations,omitempty"`
+	Network        string               `json:"network,omitempty"`
+	Hosts          []string             `json:"hosts,omitempty"`
+	Ulimits        []string             `json:"ulimits,omitempty"`
+	ShmSize        int64                `json:"shmSize,omitempty"`
+	// Remote is the image in a registry that this stands for, as NAME@DIGEST, in place of all that is above.
+	Remote string         `json:"remote,omitempty"`
+	Tags   []string       `json:"tags"`
+	Digest slipway.Digest `json:"digest"`
+	Built  time.Time      `json:"built"`
 }
 
 // solveOptions are what differs between the builds of one recipe.
 type solveOptions struct {
 	tags                []string
 	push, noCache, pull bool
+	outputs             []images.Output
 	progress            func(images.Event)
+	status              io.Writer
 }
 
 func (p program) solve(ctx context.Context, r recipe, s solveOptions) (images.Result, error) {
-	dial, err := p.builder()
-	if err != nil {
-		return images.Result{}, err
-	}
-	secrets, err := p.readSecrets(r.Secrets)
+	secrets, err := images.ReadSecrets(r.Secrets, p.getenv)
 	if err != nil {
 		return images.Result{}, err
 	}
 	o := images.Options{
-		ContextDir: r.Context, Dockerfile: r.Dockerfile, Target: r.Target, BuildArgs: r.Args, Labels: r.Labels, Secrets: secrets,
-		Platforms: r.Platforms, Tags: s.tags, Push: s.push, NoCache: s.noCache, Pull: s.pull, Auth: p.credentials,
+		ContextDir: r.Context, Dockerfile: r.Dockerfile, DockerfileText: r.DockerfileText, Contexts: r.Contexts, Target: r.Target,
+		BuildArgs: r.Args, Labels: r.Labels, Annotations: r.Annotations, Secrets: secrets, Platforms: r.Platforms, Tags: s.tags, Push: s.push,
+		Outputs: s.outputs, NoCache: s.noCache, NoCacheStages: r.NoCacheStages, Pull: s.pull, Attestations: r.Attestations, Network: r.Network,
+		Hosts: r.Hosts, Ulimits: r.Ulimits, ShmSize: r.ShmSize, Auth: p.credentials, Status: s.status,
+		Source: p.getenv("BUILD_REPOSITORY_URI"), Revision: p.getenv("BUILD_SOURCEVERSION"),
+	}
+	if isURL(r.Context) {
+		o.ContextDir, o.ContextURL = "", r.Context
+	}
+	for _, text := range r.SSH {
+		ssh, err := images.ParseSSH(text, p.getenv("SSH_AUTH_SOCK"))
+		if err != nil {
+			return images.Result{}, err
+		}
+		o.SSH = append(o.SSH, ssh)
 	}
 	if o.CacheFrom, err = parseCaches(r.CacheFrom); err != nil {
 		return images.Result{}, err
@@ -66,16 +87,9 @@ func (p program) solve(ctx context.Context, r recipe, s solveOptions) (images.Re
 	if o.CacheTo, err = parseCaches(r.CacheTo); err != nil {
 		return images.Result{}, err
 	}
-	if r.DockerfileText != "" {
-		dir, err := os.MkdirTemp("", "dockerfile-")
-		if err != nil {
-			return images.Result{}, fmt.Errorf("keep the Dockerfile: %w", err)
-		}
-		defer os.RemoveAll(dir)
-		o.Dockerfile = filepath.Join(dir, "Dockerfile")
-		if err := os.WriteFile(o.Dockerfile, []byte(r.DockerfileText), 0o600); err != nil {
-			return images.Result{}, fmt.Errorf("keep the Dockerfile: %w", err)
-		}
+	dial, err := p.builder()
+	if err != nil {
+		return images.Result{}, err
 	}
 	return images.Build(ctx, dial, o, s.progress)
 }
@@ -101,41 +115,6 @@ func parseCaches(texts []string) ([]images.Cache, error) {
 			return nil, err
 		}
 		out = append(out, c)
-	}
-	return out, nil
-}
-
-// readSecrets reads docker's `--secret id=ID[,src=FILE|,env=NAME]`; without a source the
-// environment's variable ID is meant.
-func (p program) readSecrets(texts []string) (map[string][]byte, error) {
-	out := map[string][]byte{}
-	for _, text := range texts {
-		fields, err := csv.NewReader(strings.NewReader(text)).Read()
-		if err != nil {
-			return nil, slipway.Invalid("--secret %q: %v", text, err)
-		}
-		s := map[string]string{}
-		for _, f := range fields {
-			key, value, ok := strings.Cut(f, "=")
-			if !ok {
-				return nil, slipway.Invalid("--secret %q: %q is not KEY=VALUE", text, f)
-			}
-			s[key] = value
-		}
-		id, file, variable := s["id"], s["src"]+s["source"], s["env"]
-		if id == "" {
-			return nil, slipway.Invalid("--secret %q has no id", text)
-		}
-		if file == "" && variable == "" {
-			variable = id
-		}
-		if file == "" {
-			out[id] = []byte(p.getenv(variable))
-			continue
-		}
-		if out[id], err = os.ReadFile(file); err != nil {
-			return nil, slipway.Invalid("--secret %s: the file %s cannot be read", id, file).Because(err)
-		}
 	}
 	return out, nil
 }
@@ -184,23 +163,42 @@ func (p program) recipe(tag string) (recipe, error) {
 }
 
 func (p program) recipes() ([]recipe, error) {
-	b, err := os.ReadFile(filepath.Join(p.configDir(), "slipway-images.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the list of built images: %w", err)
-	}
 	var all []recipe
-	if err := json.Unmarshal(b, &all); err != nil {
-		return nil, fmt.Errorf("read the list of built images: %w", err)
+	if err := readJSON(filepath.Join(p.configDir(), "slipway-images.json"), &all); err != nil {
+		return nil, err
 	}
 	return all, nil
+}
+
+// readJSON reads a file that may not be there yet.
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
 }
 
 // changeRecipes rewrites the list under a lock, since a job may build several images at once.
 // The file is its owner's alone: build arguments are often not public.
 func (p program) changeRecipes(change func([]recipe) []recipe) error {
+	return p.locked(func(dir string) error {
+		all, err := p.recipes()
+		if err != nil {
+			return err
+		}
+		return writeJSON(filepath.Join(dir, "slipway-images.json"), change(all))
+	})
+}
+
+// locked runs f with docker's folder, alone.
+func (p program) locked(f func(dir string) error) error {
 	dir := p.configDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make docker's folder: %w", err)
@@ -210,11 +208,7 @@ func (p program) changeRecipes(change func([]recipe) []recipe) error {
 		return err
 	}
 	defer unlock()
-	all, err := p.recipes()
-	if err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(dir, "slipway-images.json"), change(all))
+	return f(dir)
 }
 
 func lockFile(path string) (unlock func(), err error) {

@@ -104,19 +104,25 @@ func (a access) send(ctx context.Context, method, path, contentType string, body
 		return nil, fmt.Errorf("the server at %s does not answer: is it running? (%w)", a.URL, err)
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode >= 300 {
+		return nil, refusal(answer)
+	}
 	b, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("read the server's answer: %w", err)
 	}
-	if answer.StatusCode >= 300 {
-		var p struct {
-			Code    slipway.Code `json:"code"`
-			Message string       `json:"message"`
-		}
-		if json.Unmarshal(b, &p) != nil || p.Message == "" {
-			p.Message = answer.Status
-		}
-		return nil, &slipway.Problem{Code: p.Code, Message: p.Message}
-	}
 	return b, nil
+}
+
+// refusal is what an answer says that is no success.
+func refusal(answer *http.Response) error {
+	var p struct {
+		Code    slipway.Code `json:"code"`
+		Message string       `json:"message"`
+	}
+	b, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil || json.Unmarshal(b, &p) != nil || p.Message == "" {
+		p.Message = answer.Status
+	}
+	return &slipway.Problem{Code: p.Code, Message: p.Message}
 }

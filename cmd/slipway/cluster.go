@@ -58,21 +58,22 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 	if err != nil {
 		return err
 	}
+	s.repos.Connections, s.repos.Networks, s.repos.Named = s.pipelines, networks, s.pipelines.RunCommits
 	s.loop = &loop.Loop{Identity: s.identity, Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments,
-		Clusters: s.clusters, Insights: s.insights, Boards: s.boards, Lineage: s.lineage, Secrets: s.box,
+		Clusters: s.clusters, Insights: s.insights, Boards: s.boards, Lineage: s.lineage, Signing: s.signing, Scans: s.scans, Secrets: s.box,
 		ClusterURL: c.ClusterURL, RegistryHost: c.Registry()}
 	s.loop.Subscribe(s.events)
+	s.registry.InUse = s.loop.ImagesInUse
 	if err := s.loop.FinishRollbacks(ctx); err != nil {
 		return err
 	}
 	if s.collector, err = collect.New(kube, s.insights, s.logger); err != nil {
 		return err
 	}
-	dial, err := s.dialBuilder(kube)
-	if err != nil {
+	if s.dial, err = s.dialBuilder(kube); err != nil {
 		return err
 	}
-	s.tunnel = images.NewTunnel(dial, images.TunnelLimits{})
+	s.tunnel = images.NewTunnel(s.dial, images.TunnelLimits{})
 	s.closers = append(s.closers, func() error { s.tunnel.Close(); return nil })
 	return nil
 }
@@ -115,7 +116,7 @@ func (s *Server) dialBuilder(kube *rest.Config) (images.Dial, error) {
 		return nil, err
 	}
 	s.builder, err = builderpod.New(kube, credentials, builderpod.Options{Namespace: builderNamespace, Image: image, PullSecrets: []string{clusters.PullSecret},
-		Registry: c.Registry(), Endpoint: c.ClusterURL, CacheBytes: builderCache})
+		Registry: c.Registry(), MirrorOnly: !c.DirectPulls, Endpoint: c.ClusterURL, CacheBytes: builderCache})
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +155,9 @@ func (s *Server) run(ctx context.Context, group *errgroup.Group) {
 		"telemetry":    s.telemetry.Run,
 		"repositories": s.repos.Run,
 		"registry":     s.registry.Run,
+		"upstreams":    s.upstreams.Run,
+		"hooks":        s.hooks.Run,
+		"scans":        s.scans.Run,
 		"collector":    s.collector.Run,
 		"clusters":     func(ctx context.Context) error { return s.clusters.Watch(ctx, environments.DefaultCluster) },
 		"programs":     s.keepPrograms,

@@ -96,6 +96,9 @@ func runsCommand() *cobra.Command {
 	job := cmd.Flags().String("job", "", "with --retry: this job alone, as STAGE.JOB, whatever it came to, and what depends on it")
 	explain := cmd.Flags().Bool("explain", false, "say why each stage, job and step runs, waits or was skipped")
 	replay := cmd.Flags().Bool("replay", false, "show what was decided when, and whether it would be decided so today; the exit code is 1 if not")
+	retain := cmd.Flags().Bool("retain", false, "keep the run whatever its age")
+	release := cmd.Flags().Bool("release", false, "end what --retain began")
+	remove := cmd.Flags().Bool("delete", false, "delete the run with its logs, artifacts and test results")
 	all := cmd.Flags().Bool("all", false, "with --retry and --stage: all jobs of the stage, whatever they came to")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := readAccess(*data)
@@ -104,7 +107,7 @@ func runsCommand() *cobra.Command {
 		}
 		path := "/" + url.PathEscape(*project) + "/_apis/build/builds"
 		if len(args) == 0 {
-			if *cancel || *retry || *explain || *replay {
+			if *cancel || *retry || *explain || *replay || *retain || *release || *remove {
 				return errors.New("name the run's number")
 			}
 			return listRuns(cmd, a, path)
@@ -117,6 +120,10 @@ func runsCommand() *cobra.Command {
 			return replayRun(cmd, a, *project, args[0])
 		case *cancel:
 			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"status": "cancelling"}, nil)
+		case *retain, *release:
+			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"keepForever": *retain}, nil)
+		case *remove:
+			return a.call(cmd.Context(), http.MethodDelete, path, nil, nil)
 		case *retry && *job != "":
 			err = retryJob(cmd.Context(), a, path, *project, *job)
 		case *retry && *stage != "":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 
+	"slipway/internal/blob"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/schedule"
@@ -27,6 +29,7 @@ type Config struct {
 	URL        string // by which browsers and clients reach Listen
 	ClusterURL string // by which pods reach it
 	Database   string // sqlite:PATH or postgres://...; default in Data
+	Blobs      string // s3://BUCKET/PREFIX?endpoint=...; empty for files in Data
 	Programs   string // folder with slipway-node, slipway-builder, runc, slipway-agent and slipway-docker
 	Kubeconfig string // of an existing cluster; empty for the embedded node
 	Builder    string // unix:///SOCKET of a running builder, with Kubeconfig; empty for one in the cluster
@@ -37,10 +40,12 @@ type Config struct {
 	Node        NodeConfig
 	// CallNetworks are the networks that pipelines' REST calls reach besides public addresses.
 	CallNetworks []string
-	WarmPods     int             // how many started pods of a pool wait for jobs, unless the pool says; -1 for 1 on the embedded node, and none elsewhere
-	Limits       schedule.Limits // of jobs that run at once
-	Sample       string          // folder whose content becomes the first commit of the project "sample"
-	Verbose      bool
+	// DirectPulls lets nodes and builds ask a registry itself for what Slipway does not have of it.
+	DirectPulls bool
+	WarmPods    int             // how many started pods of a pool wait for jobs, unless the pool says; -1 for 1 on the embedded node, and none elsewhere
+	Limits      schedule.Limits // of jobs that run at once
+	Sample      string          // folder whose content becomes the first commit of the project "sample"
+	Verbose     bool
 }
 
 // embeddedStorageClass is the embedded node's: folders of its state.
@@ -62,7 +67,7 @@ func defaults() Config {
 		programs = filepath.Dir(self)
 	}
 	return Config{
-		WarmPods: -1, Data: "/var/lib/slipway", Listen: "127.0.0.1:8080", OTLP: "127.0.0.1:4317", Programs: programs,
+		WarmPods: -1, DirectPulls: true, Data: "/var/lib/slipway", Listen: "127.0.0.1:8080", OTLP: "127.0.0.1:4317", Programs: programs,
 		Limits: schedule.Limits{Jobs: pipelines.DefaultJobs},
 		Node: NodeConfig{Name: "slipway", HostAddress: "10.213.7.1", NodeAddress: "10.213.7.2",
 			PodCIDR: "10.214.0.0/16", ServiceCIDR: "10.215.0.0/16", Ingress: "127.0.0.1:8081"},
@@ -76,6 +81,7 @@ func (c *Config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.SSH, "ssh-listen", c.SSH, "address of git over SSH, as 127.0.0.1:2222 (default none)")
 	f.StringVar(&c.URL, "url", c.URL, "URL by which browsers and clients reach the server (default http://localhost:PORT)")
 	f.StringVar(&c.Database, "database", c.Database, "records: sqlite:PATH or postgres://... (default SQLite in the data folder)")
+	f.StringVar(&c.Blobs, "blobs", c.Blobs, "objects: s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION, with credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (default files in the data folder)")
 	f.StringVar(&c.Programs, "programs", c.Programs, "folder of slipway-node, slipway-builder and the others")
 	f.StringVar(&c.Kubeconfig, "kubeconfig", c.Kubeconfig, "use the cluster of this kubeconfig instead of the embedded node")
 	f.StringVar(&c.ClusterURL, "cluster-url", c.ClusterURL, "with --kubeconfig: URL by which the cluster's pods and nodes reach the server")
@@ -88,7 +94,8 @@ func (c *Config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Node.PodCIDR, "pod-cidr", c.Node.PodCIDR, "network of the embedded node's pods")
 	f.StringVar(&c.Node.ServiceCIDR, "service-cidr", c.Node.ServiceCIDR, "network of the embedded node's services")
 	f.StringVar(&c.Node.Ingress, "ingress-listen", c.Node.Ingress, "address on which the embedded node's ingresses are reached")
-	f.StringSliceVar(&c.CallNetworks, "call-network", c.CallNetworks, "network that InvokeRESTAPI in pipelines may call besides public addresses, as 10.0.0.0/8; may be repeated")
+	f.StringSliceVar(&c.CallNetworks, "call-network", c.CallNetworks, "network that InvokeRESTAPI in pipelines and service hooks may call, and upstream registries may lead to, besides public addresses, as 10.0.0.0/8; may be repeated")
+	f.BoolVar(&c.DirectPulls, "direct-pulls", c.DirectPulls, "let nodes and builds ask a registry itself for an image that Slipway has no upstream for")
 	f.IntVar(&c.WarmPods, "warm-pods", c.WarmPods, "how many started pods of a pool wait for jobs, unless the pool says (default 1, with --kubeconfig 0)")
 	f.IntVar(&c.Limits.Jobs, "max-jobs", c.Limits.Jobs, "how many jobs run at once")
 	f.IntVar(&c.Limits.ProjectJobs, "max-jobs-of-project", c.Limits.ProjectJobs, "how many jobs of one project run at once (default no limit)")
@@ -126,6 +133,11 @@ func (c *Config) complete() error {
 	if _, err := c.callNetworks(); err != nil {
 		return err
 	}
+	if c.Blobs != "" {
+		if _, err := blob.ParseS3(c.Blobs); err != nil {
+			return fmt.Errorf("--blobs: %w", err)
+		}
+	}
 	if c.WarmPods == -1 && c.Kubeconfig == "" {
 		c.WarmPods = 1
 	}
@@ -144,6 +156,18 @@ func (c *Config) complete() error {
 		return nil
 	}
 	return c.completeExisting()
+}
+
+// openBlobs opens the object store.
+func (c *Config) openBlobs(ctx context.Context) (blob.Resumable, error) {
+	if c.Blobs == "" {
+		return blob.OpenFiles(c.path("blobs"))
+	}
+	s3, err := blob.OpenS3(ctx, c.Blobs)
+	if err != nil {
+		return nil, fmt.Errorf("--blobs: %w", err)
+	}
+	return s3, nil
 }
 
 // completeLimits checks the limits of jobs; pools are known by their names in lower case.

@@ -48,10 +48,11 @@ deployment to Kubernetes, telemetry, work item; and it remembers how everything 
 		&cobra.Group{ID: "deploy", Title: "Deployments:"}, &cobra.Group{ID: "project", Title: "What a project has:"}, &cobra.Group{ID: "server", Title: "What the whole server has:"},
 		&cobra.Group{ID: "people", Title: "People:"})
 	root.AddCommand(upCommand(), downCommand(), statusCommand(), imagesCommand())
+	root.AddCommand(verifyCommand(), signingCommand(), trustRootCommand(), sbomCommand(), scanCommand(), vulnerabilitiesCommand())
 	root.AddCommand(validateCommand(), expandCommand(), planCommand(), runCommand(), importCommand(), lspCommand(), schemaCommand())
 	root.AddCommand(queueCommand(), runsCommand(), logsCommand(), resumeCommand(), rejectCommand(), stoppedCommand(), terminalCommand())
 	root.AddCommand(approveCommand(), rollbackCommand(), environmentsCommand(), traceCommand())
-	root.AddCommand(connectionsCommand(), secureFilesCommand(), webhooksCommand(), cachesCommand(), limitsCommand())
-	root.AddCommand(poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
+	root.AddCommand(connectionsCommand(), secureFilesCommand(), webhooksCommand(), hooksCommand(), cachesCommand(), limitsCommand(), retentionCommand(), prCommand(), reposCommand())
+	root.AddCommand(registryCommand(), buildCommand(), builderCommand(), poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
 	return root
 }

@@ -26,13 +26,15 @@ func nodeProgram(c Config, nodeToken string) embedded.Program {
 	registry := func(host string) map[string]any {
 		return map[string]any{"host": host, "endpoint": c.ClusterURL, "username": "node", "password": nodeToken}
 	}
+	mirror := registry(c.Registry())
+	mirror["only"] = !c.DirectPulls
 	return embedded.Program{
 		Name: "node", Path: filepath.Join(c.Programs, "slipway-node"), Folder: c.path("run"), ReadyPhase: "node",
 		Config: map[string]any{
 			"state": c.path("node"), "name": c.Node.Name, "hostAddress": c.Node.HostAddress, "nodeAddress": c.Node.NodeAddress,
 			"podCIDR": c.Node.PodCIDR, "serviceCIDR": c.Node.ServiceCIDR, "images": []string{},
-			"registries": []any{registry(c.Registry()), registry("docker.io")},
-			"ingress":    map[string]any{"listen": c.Node.Ingress}, "runc": filepath.Join(c.Programs, "runc"), "egress": true,
+			"registries": []any{registry(c.Registry())}, "mirror": mirror,
+			"ingress": map[string]any{"listen": c.Node.Ingress}, "runc": filepath.Join(c.Programs, "runc"), "egress": true,
 		},
 	}
 }
@@ -47,8 +49,8 @@ func builderProgram(c Config) embedded.Program {
 			"dns": []string{egressGateway}, "stepSubnet": stepSubnet,
 			"registries": []any{
 				map[string]any{"host": c.Registry(), "endpoint": c.ClusterURL},
-				map[string]any{"host": "docker.io", "mirrors": []string{c.Registry()}},
 			},
+			"mirror": c.Registry(), "mirrorOnly": !c.DirectPulls,
 		},
 	}
 }

@@ -41,6 +41,11 @@ func (c *Config) preflight(ctx context.Context) error {
 	if err := c.freeAddresses(); err != nil {
 		return err
 	}
+	if c.Blobs != "" {
+		if _, err := c.openBlobs(ctx); err != nil {
+			return err
+		}
+	}
 	for _, name := range c.neededPrograms() {
 		if _, err := os.Stat(filepath.Join(c.Programs, name)); err != nil {
 			return fmt.Errorf("the program %s is not in %s: build it with `make build node`, or say where it is with --programs", name, c.Programs)

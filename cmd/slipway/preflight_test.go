@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"slipway/internal/blob/blobtest"
 )
 
 // slipwayProgram is the built command, below a folder that everybody may enter.
@@ -105,6 +107,8 @@ func TestRefusals(t *testing.T) {
 		{"a kubeconfig that is none", existing(unreadable), []string{"the kubeconfig " + unreadable + " cannot be read", "--kubeconfig"}},
 		{"no cluster URL", []string{"--kubeconfig", away}, []string{"--cluster-url", "http://192.0.2.7:8080"}},
 		{"a cluster URL of the loopback", []string{"--kubeconfig", away, "--cluster-url", "http://localhost:8080"}, []string{"would reach themselves"}},
+		{"an object storage that is not there", existing(away, "--blobs", "s3://slipway?endpoint=http://"+closed.Addr().String()), []string{"--blobs: the object storage at http://" + closed.Addr().String(), "does not answer", "check the endpoint"}},
+		{"a secret in the open", existing(away, "--blobs", "s3://me:secret@slipway"), []string{"--blobs: credentials do not belong into the place", "AWS_SECRET_ACCESS_KEY"}},
 		{"a mirror of no tool", existing(away, "--tool-mirror", "nodejs=https://mirror.example"), []string{"--tool-mirror nodejs: there is no such tool", "node, python"}},
 		{"a mirror without a URL", existing(away, "--tool-mirror", "node=mirror.example/node"), []string{"--tool-mirror node=mirror.example/node: write TOOL=URL"}},
 		{"a data folder that cannot be made", existing(away, "--data", "/proc/slipway"), []string{"/proc/slipway cannot be made", "--data"}},
@@ -120,7 +124,24 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+	t.Run("credentials of object storage", func(t *testing.T) { refusedByStorage(t, program, existing(away)) })
 	t.Run("brought about by root", func(t *testing.T) { refusedAsRoot(t, program, programs) })
+}
+
+// refusedByStorage starts the program with a real S3 server and credentials that are wrong or missing.
+func refusedByStorage(t *testing.T, program string, args []string) {
+	place, _ := blobtest.StartS3(t).Place()
+	args = append([]string{program, "up", "--data", t.TempDir(), "--otlp-listen", "", "--blobs", place}, args...)
+	for credentials, want := range map[string]string{
+		"AWS_SECRET_ACCESS_KEY=wrong": "refuses the credentials (SignatureDoesNotMatch): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+		"AWS_ACCESS_KEY_ID=nobody":    "refuses the credentials (",
+		"AWS_ACCESS_KEY_ID=":          "there are no credentials for the object storage: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+	} {
+		text := refused(t, "env", append([]string{credentials, "AWS_SHARED_CREDENTIALS_FILE=/nowhere"}, args...)...)
+		if !strings.Contains(text, "--blobs: ") || !strings.Contains(text, want) {
+			t.Errorf("%q does not say %q", text, want)
+		}
+	}
 }
 
 // refusedAsRoot is what only root can bring about.

@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"strings"
+
+	"slipway/internal/signing"
 )
 
 // doors are the handlers of each protocol that the one HTTP port speaks.
@@ -11,7 +13,7 @@ type doors struct {
 	registry  http.Handler // /v2/
 	telemetry http.Handler // /v1/traces, /v2/track, ...
 	jobs      http.Handler // /_slipway/
-	api       http.Handler // /_apis/, /{project}/_apis/ and /.well-known/
+	api       http.Handler // /_apis/, /{project}/_apis/, /.well-known/ and what clients of Sigstore ask for
 	pages     http.Handler // everything else
 }
 
@@ -31,7 +33,7 @@ func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.registry.ServeHTTP(w, r)
 	case first == "_slipway":
 		d.jobs.ServeHTTP(w, r)
-	case first == ".well-known" || strings.EqualFold(first, "_apis") || strings.EqualFold(second, "_apis"):
+	case first == ".well-known" || path == signing.CertificatePath || path == signing.TimestampPath || strings.EqualFold(first, "_apis") || strings.EqualFold(second, "_apis"):
 		d.api.ServeHTTP(w, r)
 	case second == "_git" && isGit(path):
 		d.git.ServeHTTP(w, r)

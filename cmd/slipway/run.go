@@ -26,12 +26,14 @@ func runCommand() *cobra.Command {
 		Use: "run [FILE]", GroupID: "files", Short: "run a pipeline file on this machine, without a server",
 		Long: `Runs a pipeline file on this machine, with the compiler, the scheduler and the agent that a server has: no server and no
 cluster are needed. What is checked out is the working tree as it is, with what is not committed yet; the run works on a copy.
-Jobs and services in containers run at docker or podman. Deployment jobs are shown and skipped. Ctrl-C cancels the run, so that steps with always() still run; a second one stops it at once.
+Jobs and services in containers run at docker or podman. Deployment jobs are shown and skipped unless a cluster
+is named: then they deploy into its namespace, and no approval is asked for. Ctrl-C cancels the run, so that steps with always() still run; a second one stops it at once.
 
 It ends with 0 if the run succeeded, 1 if it did not or the file has mistakes, and 130 if it was canceled.`,
 		Example: `  slipway run                                   # azure-pipelines.yml
   slipway run --stage Build --job test          # one job of it
   slipway run --secret API_KEY --watch          # ask for a secret; run again when a file changes
+  slipway run --kubeconfig ~/.kube/config --namespace try    # deployment jobs, too
   slipway run --format junit >steps.xml         # the logs go to standard error`,
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -48,6 +50,9 @@ It ends with 0 if the run succeeded, 1 if it did not or the file has mistakes, a
 	f.StringVar(&o.engine, "engine", "", "the program that runs containers: docker or podman (default the first of them that answers)")
 	f.IntVar(&o.parallel, "parallel", 0, "how many jobs run at once (default the number of processors)")
 	f.StringVar(&o.registry, "registry", "", "host of the registry that Docker@2 pushes to (default localhost:5000)")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file of the cluster that deployment jobs deploy to")
+	f.StringVar(&o.kubeContext, "context", "", "with --kubeconfig: the context of it to use (default its current one)")
+	f.StringVar(&o.namespace, "namespace", "", "with --kubeconfig: where deployment jobs deploy to (default the context's own)")
 	f.StringVar(&o.artifacts, "artifacts", "", "folder that the run's artifacts are written to")
 	f.BoolVar(&o.stop, "stop-at-failure", false, "ask what to do when a step fails: run it again, go on, end the job, or look at it in a terminal first")
 	f.BoolVar(&o.keep, "keep", false, "keep the folder in which the jobs worked")
@@ -63,6 +68,8 @@ type runOptions struct {
 	format, registry, artifacts string
 	watch, onHost, keep, stop   bool
 	engine                      string
+	kubeconfig, kubeContext     string
+	namespace                   string
 	parallel                    int
 }
 
@@ -107,6 +114,16 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 		defer cmd.PrintErrf("the run worked in %s\n", options.Folder)
 	} else {
 		defer os.RemoveAll(options.Folder)
+	}
+	if o.kubeconfig != "" {
+		deployer, err := openLocalCluster(o.kubeconfig, o.kubeContext, o.namespace, filepath.Join(options.Folder, "cluster"))
+		if err != nil {
+			return err
+		}
+		defer deployer.close()
+		options.Deployer = deployer
+	} else if o.kubeContext != "" || o.namespace != "" {
+		return errors.New("--context and --namespace go with --kubeconfig, which names the cluster")
 	}
 	if o.stop {
 		options.Decide = newAsker(cmd).decide

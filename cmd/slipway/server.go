@@ -25,9 +25,11 @@ import (
 	"slipway/internal/environments"
 	"slipway/internal/events"
 	"slipway/internal/gitserver"
+	"slipway/internal/hooks"
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builderpod"
+	"slipway/internal/images/builds"
 	"slipway/internal/insights"
 	"slipway/internal/insights/collect"
 	"slipway/internal/insights/store"
@@ -37,7 +39,9 @@ import (
 	"slipway/internal/pipelines"
 	"slipway/internal/registry"
 	"slipway/internal/repos"
+	"slipway/internal/scans"
 	"slipway/internal/secret"
+	"slipway/internal/signing"
 )
 
 // Server is the whole of Slipway on one machine or in front of one cluster, wired by hand: open makes every part in
@@ -56,12 +60,16 @@ type Server struct {
 	box          *secret.Box
 	db           *db.DB
 	events       *events.Log
-	blobs        *blob.Files
+	blobs        blob.Resumable
 	telemetry    *store.Store
+	hooks        *hooks.Service
 	issuer       *issuer.Service
+	signing      *signing.Service
+	scans        *scans.Service
 	identity     *identity.Service
 	repos        *repos.Service
 	registry     *registry.Service
+	upstreams    *registry.Cache
 	environments *environments.Service
 	boards       *boards.Service
 	lineage      *lineage.Service
@@ -71,6 +79,8 @@ type Server struct {
 	pipelines    *pipelines.Service
 	loop         *loop.Loop
 	tunnel       *images.Tunnel
+	dial         images.Dial // to the builder, as its owner
+	builds       *builds.Service
 	git          *gitserver.Server
 	closers      []func() error
 }
@@ -95,21 +105,41 @@ func (s *Server) openRecords(ctx context.Context) error {
 	if s.issuer, err = issuer.Open(ctx, s.db, s.box, clock.System{}, c.URL); err != nil {
 		return err
 	}
-	if s.blobs, err = blob.OpenFiles(c.path("blobs")); err != nil {
+	networks, err := c.callNetworks()
+	if err != nil {
+		return err
+	}
+	if s.hooks, err = hooks.Open(ctx, s.db, s.events, s.box, clock.System{}, s.logger, hooks.Options{Networks: networks, URL: c.URL}); err != nil {
+		return err
+	}
+	if s.signing, err = signing.Open(ctx, s.db, s.box, clock.System{}, c.URL); err != nil {
+		return err
+	}
+	if s.blobs, err = c.openBlobs(ctx); err != nil {
 		return err
 	}
 	if s.repos, err = repos.Open(ctx, s.db, s.events, clock.System{}, c.path("git"), s.logger); err != nil {
 		return err
 	}
-	s.repos.People, s.repos.Objects = s.identity, s.blobs
+	s.repos.People, s.repos.Objects, s.repos.Secrets = s.identity, s.blobs, s.box
 	s.closers = append(s.closers, s.repos.Close)
 	if s.registry, err = registry.Open(ctx, s.db, s.events, s.blobs, clock.System{}, s.logger, registry.Options{}); err != nil {
+		return err
+	}
+	if err = s.openUpstreams(ctx); err != nil {
+		return err
+	}
+	if s.scans, err = scans.Open(ctx, scans.Options{DB: s.db, Clock: clock.System{}, Logger: s.logger, Images: loop.ScannedImages{Registry: s.registry},
+		Program: filepath.Join(c.Programs, "slipway-scanner"), Folder: c.path("vulnerabilities")}); err != nil {
 		return err
 	}
 	if s.environments, err = environments.Open(ctx, s.db, s.events, s.box, clock.System{}, s.logger); err != nil {
 		return err
 	}
 	if s.boards, err = boards.Open(ctx, s.db, s.events, clock.System{}); err != nil {
+		return err
+	}
+	if s.builds, err = builds.New(ctx, s.db, clock.System{}); err != nil {
 		return err
 	}
 	if s.lineage, err = lineage.Open(ctx, s.db); err != nil {
@@ -121,6 +151,20 @@ func (s *Server) openRecords(ctx context.Context) error {
 	s.closers = append(s.closers, s.telemetry.Close)
 	s.insights, err = insights.Open(ctx, insights.Options{DB: s.db, Log: s.events, Clock: clock.System{}, Store: s.telemetry, Logger: s.logger})
 	return err
+}
+
+// openUpstreams opens the copies of other registries' images.
+func (s *Server) openUpstreams(ctx context.Context) error {
+	networks, err := s.config.callNetworks()
+	if err != nil {
+		return err
+	}
+	options := registry.CacheOptions{Box: s.box, Folder: s.config.path("fetches"), Networks: networks}
+	if s.upstreams, err = registry.OpenCache(ctx, s.registry, options); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.upstreams.Close)
+	return nil
 }
 
 // Close ends everything that open made, in reverse order.

@@ -130,10 +130,10 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 	telemetry.Register(router)
 	return doors{
 		git:       s.git,
-		registry:  ociserver.New(s.registry, s.identity, s.logger),
+		registry:  ociserver.New(s.registry, s.identity, s.logger).WithCache(s.upstreams, s.config.Registry()),
 		telemetry: router,
 		jobs: jobserver.New(jobserver.Deps{Pipelines: s.pipelines, Identity: s.identity, Deployer: s.loop,
-			Builder: httpx.JSON(s.logger, s.tunnel.Serve), Logger: s.logger}),
+			Builder: s.tunnel.Serve, Builds: s.builds, Logger: s.logger}),
 		api:   s.api(),
 		pages: s.pages(),
 	}
@@ -146,20 +146,31 @@ func (s *Server) api() http.Handler {
 	a.AddPipelines(s.pipelines)
 	a.AddEnvironments(s.environments)
 	a.AddUsers()
+	a.AddUpstreams(s.upstreams)
+	a.AddRegistry(s.registry)
+	a.AddHooks(s.hooks)
+	a.AddBuilds(s.builds, s.dial, s.tunnel.Serve)
 	a.AddIssuer(s.issuer)
+	a.AddSigning(s.signing, s.issuer, s.loop.Build)
+	a.AddScans(s.scans, s.registry)
+	a.AddVerification(s.registry)
 	a.AddLoop(s.environments, s.lineage, s.loop.Rollback, s.status)
 	return a.Handler()
 }
 
 func (s *Server) pages() http.Handler {
 	w := web.New(s.identity, s.events, s.logger, s.config.URL)
-	things := web.Things{Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments, Insights: s.insights, Boards: s.boards}
+	things := web.Things{Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments, Insights: s.insights, Boards: s.boards, Builds: s.builds, Signing: s.signing, Scans: s.scans}
 	w.AddOverview(s.pipelines, s.environments)
 	w.AddBoards(s.boards, s.lineage, things)
 	w.AddRepos(s.repos, s.boards, s.pipelines)
+	w.AddRepositorySettings(s.repos)
 	w.AddPolicies(s.repos, s.pipelines, s.loop.Validate)
 	w.AddPipelines(s.pipelines, things)
 	w.AddImages(s.registry, things)
+	w.AddUpstreams(s.upstreams)
+	w.AddHooks(s.hooks)
+	w.AddBuilds(s.builds, s.dial, things)
 	w.AddEnvironments(s.environments, s.clusters, s.loop.Rollback, things)
 	w.AddInsights(s.insights)
 	w.AddTrace(s.lineage, things)

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"slipway"
 	"slipway/internal/pipelines/job"
@@ -97,13 +96,14 @@ func writeTar(ctx context.Context, w io.Writer, source string) error {
 	return errors.Join(err, tw.Close())
 }
 
+// addTarFile leaves out when the file was changed, so that the same files make the same bytes, which are kept once.
 func addTarFile(tw *tar.Writer, name, as string, info fs.FileInfo) error {
 	file, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: as, Size: info.Size(), Mode: int64(info.Mode().Perm()), ModTime: info.ModTime().Truncate(time.Second), Format: tar.FormatPAX}
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: as, Size: info.Size(), Mode: int64(info.Mode().Perm()), Format: tar.FormatPAX}
 	if err := tw.WriteHeader(h); err != nil {
 		return err
 	}

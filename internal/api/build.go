@@ -46,6 +46,7 @@ func (s *Server) AddPipelines(p *pipelines.Service) {
 	b.addPauseRoutes()
 	b.addAttachmentRoutes()
 	b.addLimitRoutes()
+	b.addRetentionRoutes()
 	b.addWebhookRoutes()
 	b.addExplainRoutes()
 	s.project("GET", "/test/codecoverage", identity.Read, b.coverage)
@@ -67,6 +68,8 @@ type Build struct {
 		ID   int64  `json:"id"`
 		Name string `json:"name"`
 	} `json:"definition"`
+	KeepForever bool               `json:"keepForever"` // some lease has no end
+	Retained    bool               `json:"retained"`    // some lease holds
 	Problems    []ValidationResult `json:"validationResults,omitempty"`
 	TriggerInfo map[string]string  `json:"triggerInfo,omitempty"` // scheduleName, of a schedule's run
 	Links       Links              `json:"_links"`
@@ -89,6 +92,8 @@ func (b buildRoutes) build(p identity.Project, r pipelines.Run) Build {
 	out := Build{ID: int64(r.ID), BuildNumber: r.Number, Status: buildStatus(r.State), Result: buildResult(r.Result),
 		QueueTime: when(r.Queued), StartTime: when(r.Started), FinishTime: when(r.Finished),
 		SourceBranch: r.Ref, SourceVersion: string(r.Commit), Reason: r.Reason}
+	out.Retained = r.RetainedUntil.After(time.Now())
+	out.KeepForever = r.RetainedUntil.After(time.Now().AddDate(50, 0, 0))
 	if r.Canceled && r.State != pipelines.RunCompleted {
 		out.Status = "cancelling"
 	}
@@ -178,15 +183,17 @@ func (b buildRoutes) get(w http.ResponseWriter, r request) error {
 	return nil
 }
 
-// update cancels a run ({"status":"cancelling"}) or runs its failed jobs again ({"retry":true}), as Azure DevOps does.
+// update cancels a run ({"status":"cancelling"}), runs its failed jobs again ({"retry":true}) or keeps it ({"keepForever":true}), as
+// Azure DevOps does.
 func (b buildRoutes) update(w http.ResponseWriter, r request) error {
 	run, err := b.run(r)
 	if err != nil {
 		return err
 	}
 	var body struct {
-		Status string `json:"status"`
-		Retry  bool   `json:"retry"`
+		Status      string `json:"status"`
+		Retry       bool   `json:"retry"`
+		KeepForever *bool  `json:"keepForever"`
 	}
 	if err := httpx.ReadJSON(w, r.Request, 64<<10, &body); err != nil {
 		return err
@@ -194,10 +201,12 @@ func (b buildRoutes) update(w http.ResponseWriter, r request) error {
 	switch {
 	case body.Status == "cancelling":
 		err = b.pipelines.Cancel(r.Context(), run.ID, r.caller.Actor)
+	case body.KeepForever != nil:
+		err = b.keepForever(r, &run, *body.KeepForever)
 	case body.Retry || r.URL.Query().Get("retry") == "true":
 		err = b.pipelines.RetryFailed(r.Context(), run.ID, r.caller.Actor)
 	default:
-		err = slipway.Invalid(`send {"status":"cancelling"} to cancel the run or {"retry":true} to run its failed jobs again`)
+		err = slipway.Invalid(`send {"status":"cancelling"} to cancel the run, {"retry":true} to run its failed jobs again or {"keepForever":true} to keep it`)
 	}
 	if err != nil {
 		return err

@@ -183,8 +183,11 @@ func (a approvalRoutes) check(r request) (CheckConfiguration, environments.Envir
 		return CheckConfiguration{}, environments.Environment{}, err
 	}
 	e, err := a.environment(r, fmt.Sprint(id/checkKinds))
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		err = slipway.NotFound("there is no check %d", id)
+	}
 	if err != nil {
-		return CheckConfiguration{}, e, slipway.NotFound("there is no check %d", id)
+		return CheckConfiguration{}, e, err
 	}
 	checks, err := a.checksOf(r, e)
 	if err != nil {

@@ -21,6 +21,12 @@ type gitRoutes struct {
 func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 	g := gitRoutes{s, r, b}
 	g.addStatuses()
+	g.addObjects()
+	g.addHistory()
+	g.addRefs()
+	g.addPicks()
+	g.addMirrors()
+	g.addRepositories()
 	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
 	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
 	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways
@@ -41,6 +47,7 @@ func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 		s.project("GET", of+"/{pull}/statuses", identity.Read, g.pullStatuses)
 		s.project("POST", of+"/{pull}/statuses", identity.Contribute, g.postPullStatus)
 		g.addThreads(of + "/{pull}/threads")
+		g.addPullExtras(of + "/{pull}")
 	}
 }
 
@@ -60,13 +67,14 @@ type GitRepository struct {
 	DefaultBranch string     `json:"defaultBranch"`
 	Size          int64      `json:"size"`
 	RemoteURL     string     `json:"remoteUrl"`
+	Disabled      bool       `json:"isDisabled"`
 	WebURL        string     `json:"webUrl"`
 }
 
 func (g gitRoutes) repository(p identity.Project, r repos.Repository) GitRepository {
 	page := fmt.Sprintf("%s/%s/_git/%s", g.url, url.PathEscape(p.Name), url.PathEscape(r.Name))
 	return GitRepository{ID: string(r.ID), Name: r.Name, URL: fmt.Sprintf("%s/%s/_apis/git/repositories/%s", g.url, url.PathEscape(p.Name), r.ID),
-		Project: GitProject{string(p.ID), p.Name, "wellFormed"}, DefaultBranch: "refs/heads/" + r.DefaultBranch, Size: r.Size, RemoteURL: page, WebURL: page}
+		Project: GitProject{string(p.ID), p.Name, "wellFormed"}, DefaultBranch: "refs/heads/" + r.DefaultBranch, Size: r.Size, RemoteURL: page, WebURL: page, Disabled: r.Disabled}
 }
 
 func (g gitRoutes) listRepositories(w http.ResponseWriter, r request) error {

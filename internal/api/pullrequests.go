@@ -96,6 +96,7 @@ type GitPullRequest struct {
 	CompletionOptions     *GitCompletionOptions `json:"completionOptions,omitempty"`
 	AutoCompleteSetBy     *IdentityRef          `json:"autoCompleteSetBy,omitempty"`
 	SupportsIterations    bool                  `json:"supportsIterations"`
+	Labels                []Label               `json:"labels,omitempty"`
 	Links                 Links                 `json:"_links"`
 }
 
@@ -118,6 +119,9 @@ func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullReq
 	out.URL = fmt.Sprintf("%s/pullRequests/%d", out.Repository.URL, p.ID)
 	out.Links.Web.Href = fmt.Sprintf("%s/pullrequest/%d", out.Repository.WebURL, p.ID)
 	var err error
+	if out.Labels, err = g.labels(r, repo, p); err != nil {
+		return out, err
+	}
 	out.Reviewers, err = g.reviewers(r, p)
 	return out, err
 }
@@ -154,7 +158,8 @@ func (g gitRoutes) listPullRequests(w http.ResponseWriter, r request) error {
 		return at("searchCriteria.status", slipway.Invalid("use active, abandoned, completed or all, not %q", q.Get("searchCriteria.status")))
 	}
 	filter := repos.PullRequestFilter{Project: r.project.ID, Repository: repo.ID, Status: status, Source: q.Get("searchCriteria.sourceRefName"),
-		Target: q.Get("searchCriteria.targetRefName"), Creator: slipway.UserID(q.Get("searchCriteria.creatorId")), Limit: 100}
+		Target: q.Get("searchCriteria.targetRefName"), Creator: slipway.UserID(q.Get("searchCriteria.creatorId")), Reviewer: slipway.UserID(q.Get("searchCriteria.reviewerId")),
+		Text: q.Get("searchCriteria.title"), Label: q.Get("searchCriteria.label"), Limit: 100}
 	for name, into := range map[string]*int{"$top": &filter.Limit, "$skip": &filter.Skip} {
 		if text := q.Get(name); text != "" {
 			if *into, err = strconv.Atoi(text); err != nil || *into < 0 {
@@ -252,7 +257,10 @@ type pullRequestBody struct {
 
 		AutoCompleteIgnoreConfigIDs []int64 `json:"autoCompleteIgnoreConfigIds"`
 	} `json:"completionOptions"`
-	Reviewers         []reviewerBody    `json:"reviewers"` // of a new one
+	Reviewers []reviewerBody `json:"reviewers"` // of a new one
+	Labels    []struct {
+		Name string `json:"name"`
+	} `json:"labels"` // of a new one
 	WorkItemRefs      []json.RawMessage `json:"workItemRefs"`
 	AutoCompleteSetBy json.RawMessage   `json:"autoCompleteSetBy"`
 	ForkSource        json.RawMessage   `json:"forkSource"`
@@ -301,6 +309,11 @@ func (g gitRoutes) createPullRequest(w http.ResponseWriter, r request) error {
 	}
 	if err := g.askReviewers(r, p, body.Reviewers); err != nil {
 		return err
+	}
+	for _, l := range body.Labels {
+		if _, err := g.repos.AddLabel(r.Context(), r.caller.Actor, p.ID, l.Name); err != nil {
+			return err
+		}
 	}
 	return g.show(w, http.StatusCreated, r, repo, p)
 }
@@ -372,32 +385,6 @@ func (g gitRoutes) listCommits(w http.ResponseWriter, r request) error {
 		out = append(out, GitCommitRef{CommitID: string(c.ID), Comment: strings.TrimSpace(c.Message),
 			Author:    &GitUserDate{c.Author.Name, c.Author.Email, c.Author.Time},
 			Committer: &GitUserDate{c.Committer.Name, c.Committer.Email, c.Committer.Time}})
-	}
-	return list(w, out)
-}
-
-// GitIteration is Azure DevOps' GitPullRequestIteration.
-type GitIteration struct {
-	ID              int           `json:"id"`
-	Author          *IdentityRef  `json:"author"`
-	CreatedDate     time.Time     `json:"createdDate"`
-	SourceRefCommit *GitCommitRef `json:"sourceRefCommit"`
-	TargetRefCommit *GitCommitRef `json:"targetRefCommit"`
-	CommonRefCommit *GitCommitRef `json:"commonRefCommit,omitempty"`
-}
-
-func (g gitRoutes) listIterations(w http.ResponseWriter, r request) error {
-	_, p, err := g.pull(r)
-	if err != nil {
-		return err
-	}
-	all, err := g.repos.Iterations(r.Context(), p.ID)
-	if err != nil {
-		return err
-	}
-	var out []GitIteration
-	for _, i := range all {
-		out = append(out, GitIteration{i.Number, identityRef(i.CreatedBy), i.Created, commitRef(i.SourceCommit), commitRef(i.TargetCommit), commitRef(i.BaseCommit)})
 	}
 	return list(w, out)
 }

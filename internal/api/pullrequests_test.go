@@ -12,6 +12,7 @@ import (
 
 	"slipway"
 	"slipway/internal/api"
+	"slipway/internal/blob"
 	"slipway/internal/boards"
 	"slipway/internal/clock"
 	"slipway/internal/db/dbtest"
@@ -59,6 +60,8 @@ func gitWorld(t *testing.T) (w world, token string) {
 	commit("topic", "hats.md")
 	server := api.New(ids, logger, "http://slipway.test")
 	server.AddGit(r, items)
+	r.Objects, err = blob.OpenFiles(t.TempDir())
+	must(err)
 	r.People = ids
 	server.AddPolicies(r, fakeValidate(r))
 	listener := httptest.NewServer(server.Handler())

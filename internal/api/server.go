@@ -84,6 +84,9 @@ func (s *Server) project(method, pattern string, a identity.Action, h handler) {
 		if err := s.identity.Authorize(r.Context(), caller, a, p.ID); err != nil {
 			return err
 		}
+		if err := caller.AllowMethod(r.Method); err != nil {
+			return err
+		}
 		return h(w, request{r, caller, p})
 	}))
 }
@@ -96,6 +99,9 @@ func (s *Server) installation(method, pattern string, a identity.Action, h handl
 			return err
 		}
 		if err := s.identity.Authorize(r.Context(), caller, a, ""); err != nil {
+			return err
+		}
+		if err := caller.AllowMethod(r.Method); err != nil {
 			return err
 		}
 		return h(w, request{Request: r, caller: caller})

@@ -44,7 +44,7 @@ type GitComment struct {
 	IsDeleted              bool         `json:"isDeleted,omitempty"`
 }
 
-// GitThreadContext is Azure DevOps' CommentThreadContext. Only the line counts, not the offset in it.
+// GitThreadContext is Azure DevOps' CommentThreadContext. Only the lines count, not the offsets in them.
 type GitThreadContext struct {
 	FilePath       string           `json:"filePath"` // from the root, with a slash before it
 	LeftFileStart  *GitFilePosition `json:"leftFileStart,omitempty"`
@@ -59,6 +59,14 @@ type GitFilePosition struct {
 	Offset int `json:"offset"`
 }
 
+// line is the place's line, 0 without a place.
+func (p *GitFilePosition) line() int {
+	if p == nil {
+		return 0
+	}
+	return p.Line
+}
+
 func gitThread(t repos.Thread) GitThread {
 	out := GitThread{ID: t.ID, Status: string(t.Status), PublishedDate: t.Created, LastUpdatedDate: t.Updated, Comments: []GitComment{}, IsDeleted: true}
 	for _, c := range t.Comments {
@@ -69,10 +77,11 @@ func gitThread(t repos.Thread) GitThread {
 		return out
 	}
 	out.ThreadContext = &GitThreadContext{FilePath: "/" + t.Now.Path}
-	if at := (&GitFilePosition{Line: t.Now.Line, Offset: 1}); t.Now.Line > 0 && t.Now.Side == repos.Left {
-		out.ThreadContext.LeftFileStart, out.ThreadContext.LeftFileEnd = at, at
+	first, last := &GitFilePosition{Line: t.Now.Line, Offset: 1}, &GitFilePosition{Line: t.Now.Last(), Offset: 1}
+	if t.Now.Line > 0 && t.Now.Side == repos.Left {
+		out.ThreadContext.LeftFileStart, out.ThreadContext.LeftFileEnd = first, last
 	} else if t.Now.Line > 0 {
-		out.ThreadContext.RightFileStart, out.ThreadContext.RightFileEnd = at, at
+		out.ThreadContext.RightFileStart, out.ThreadContext.RightFileEnd = first, last
 	}
 	return out
 }
@@ -153,9 +162,9 @@ func (g gitRoutes) startThread(w http.ResponseWriter, r request) error {
 		ask.Place = repos.Place{Path: strings.TrimPrefix(c.FilePath, "/"), Side: repos.Right}
 		switch {
 		case c.RightFileStart != nil:
-			ask.Place.Line = c.RightFileStart.Line
+			ask.Place.Line, ask.Place.End = c.RightFileStart.Line, c.RightFileEnd.line()
 		case c.LeftFileStart != nil:
-			ask.Place.Side, ask.Place.Line = repos.Left, c.LeftFileStart.Line
+			ask.Place.Side, ask.Place.Line, ask.Place.End = repos.Left, c.LeftFileStart.Line, c.LeftFileEnd.line()
 		}
 	}
 	t, err := g.repos.StartThread(r.Context(), ask)

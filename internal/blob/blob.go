@@ -11,7 +11,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"sync"
+	"syscall"
+
+	"slipway"
 )
 
 // Errors that callers branch on.
@@ -21,7 +25,19 @@ var (
 	ErrBusy     = errors.New("upload is being written by another request")
 )
 
-// Object is an open object. It stays readable after its key was deleted or overwritten, until Close.
+// ErrFull says that nothing was stored since there is no room. It is a Problem, so that whoever sends the bytes reads why.
+var ErrFull error = slipway.Full("the server has no room for this: its administrator must free some on the disk or in the bucket of its objects")
+
+// full makes ErrFull of a file system's errors that mean it.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// Object is an open object. It stays readable to its end after its key was deleted or overwritten, until Close. On S3
+// what has to be asked for anew then, after Seek to another place or a broken connection, is ErrNotFound.
 type Object interface {
 	io.ReadSeekCloser
 	// Size is the object's length in bytes.
@@ -61,6 +77,8 @@ type Resumable interface {
 	Commit(ctx context.Context, upload string, size int64, key string) error
 	// Abort drops the upload; a missing one is not an error.
 	Abort(ctx context.Context, upload string) error
+	// Uploads calls fn for each upload that holds something, in no particular order, until fn fails.
+	Uploads(ctx context.Context, fn func(upload string) error) error
 }
 
 const maxKey = 900 // bytes; leaves room for a prefix below S3's 1024
@@ -87,6 +105,39 @@ func checkUpload(name string) error {
 		return fmt.Errorf("upload name %.80q is malformed", name)
 	}
 	return nil
+}
+
+func checkPrefix(prefix string) error {
+	if prefix != "" && (!strings.HasSuffix(prefix, "/") || CheckKey(strings.TrimSuffix(prefix, "/")) != nil) {
+		return fmt.Errorf("object prefix %.80q is malformed", prefix)
+	}
+	return nil
+}
+
+// claims are the uploads that are being written.
+type claims struct {
+	mu   sync.Mutex
+	busy map[string]bool
+}
+
+// claim marks the upload as being written; release ends that.
+func (c *claims) claim(upload string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy[upload] {
+		return false
+	}
+	if c.busy == nil {
+		c.busy = map[string]bool{}
+	}
+	c.busy[upload] = true
+	return true
+}
+
+func (c *claims) release(upload string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, upload)
 }
 
 // withContext ends reading when ctx ends.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 )
 
 // Files is a Resumable store below one folder of a local file system, for one process at a time.
@@ -21,16 +20,14 @@ import (
 //	staging/                     half-written objects, emptied at start
 type Files struct {
 	root string
-
-	mu   sync.Mutex
-	busy map[string]bool // uploads with an Append under way
+	claims
 }
 
 var _ Resumable = (*Files)(nil)
 
 // OpenFiles opens the store below root, creating it when it is not there.
 func OpenFiles(root string) (*Files, error) {
-	f := &Files{root: root, busy: map[string]bool{}}
+	f := &Files{root: root}
 	if err := os.RemoveAll(filepath.Join(root, "staging")); err != nil {
 		return nil, fmt.Errorf("open object store: empty staging: %w", err)
 	}
@@ -50,13 +47,21 @@ func (f *Files) path(key string) string {
 }
 
 // Put implements Store.
-func (f *Files) Put(ctx context.Context, key string, r io.Reader) (n int64, err error) {
+func (f *Files) Put(ctx context.Context, key string, r io.Reader) (int64, error) {
 	if err := CheckKey(key); err != nil {
 		return 0, err
 	}
+	n, err := f.put(f.path(key), withContext{ctx, r})
+	if err != nil {
+		return 0, fmt.Errorf("put object %s: %w", key, full(err))
+	}
+	return n, nil
+}
+
+func (f *Files) put(path string, r io.Reader) (n int64, err error) {
 	file, err := os.CreateTemp(filepath.Join(f.root, "staging"), "put-")
 	if err != nil {
-		return 0, fmt.Errorf("put object %s: %w", key, err)
+		return 0, err
 	}
 	defer func() {
 		_ = file.Close()
@@ -64,16 +69,13 @@ func (f *Files) Put(ctx context.Context, key string, r io.Reader) (n int64, err 
 			_ = os.Remove(file.Name())
 		}
 	}()
-	if n, err = io.Copy(file, withContext{ctx, r}); err != nil {
-		return 0, fmt.Errorf("put object %s: %w", key, err)
+	if n, err = io.Copy(file, r); err != nil {
+		return 0, err
 	}
 	if err := file.Sync(); err != nil {
-		return 0, fmt.Errorf("put object %s: %w", key, err)
+		return 0, err
 	}
-	if err := moveFile(file.Name(), f.path(key)); err != nil {
-		return 0, fmt.Errorf("put object %s: %w", key, err)
-	}
-	return n, nil
+	return n, moveFile(file.Name(), path)
 }
 
 type fileObject struct {
@@ -125,10 +127,8 @@ func (f *Files) Delete(_ context.Context, key string) error {
 
 // List implements Store.
 func (f *Files) List(ctx context.Context, prefix string, fn func(key string, size int64) error) error {
-	if prefix != "" {
-		if err := CheckKey(strings.TrimSuffix(prefix, "/")); err != nil || !strings.HasSuffix(prefix, "/") {
-			return fmt.Errorf("object prefix %.80q is malformed", prefix)
-		}
+	if err := checkPrefix(prefix); err != nil {
+		return err
 	}
 	objects := filepath.Join(f.root, "objects")
 	err := filepath.WalkDir(filepath.Join(objects, prefix), func(path string, d fs.DirEntry, err error) error {

@@ -12,23 +12,6 @@ import (
 
 func (f *Files) uploadPath(upload string) string { return filepath.Join(f.root, "uploads", upload) }
 
-// claim marks the upload as being written; release ends that.
-func (f *Files) claim(upload string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.busy[upload] {
-		return false
-	}
-	f.busy[upload] = true
-	return true
-}
-
-func (f *Files) release(upload string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.busy, upload)
-}
-
 // Append implements Resumable.
 func (f *Files) Append(ctx context.Context, upload string, offset int64, r io.Reader) (int64, error) {
 	if err := checkUpload(upload); err != nil {
@@ -38,14 +21,14 @@ func (f *Files) Append(ctx context.Context, upload string, offset int64, r io.Re
 		return 0, fmt.Errorf("append to upload %s: %w", upload, ErrBusy)
 	}
 	defer f.release(upload)
-	n, err := appendAt(ctx, f.uploadPath(upload), offset, r)
+	n, err := appendAt(f.uploadPath(upload), offset, withContext{ctx, r})
 	if err != nil {
-		return n, fmt.Errorf("append to upload %s: %w", upload, err)
+		return n, fmt.Errorf("append to upload %s: %w", upload, full(err))
 	}
 	return n, nil
 }
 
-func appendAt(ctx context.Context, path string, offset int64, r io.Reader) (n int64, err error) {
+func appendAt(path string, offset int64, r io.Reader) (n int64, err error) {
 	_, missing := os.Stat(path)
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -65,7 +48,11 @@ func appendAt(ctx context.Context, path string, offset int64, r io.Reader) (n in
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		return 0, err
 	}
-	n, copying := io.Copy(file, withContext{ctx, r})
+	source := &failing{r: r}
+	n, copying := io.Copy(file, source)
+	if copying != nil && source.err == nil { // it is the disk's fault: what it took must not keep its last room
+		return 0, errors.Join(copying, file.Truncate(offset))
+	}
 	if err := file.Sync(); err != nil {
 		return 0, err
 	}
@@ -75,6 +62,20 @@ func appendAt(ctx context.Context, path string, offset int64, r io.Reader) (n in
 		}
 	}
 	return n, copying
+}
+
+// failing remembers the error of its source, by which those of reading and of writing are told apart.
+type failing struct {
+	r   io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
 }
 
 // Commit implements Resumable.
@@ -100,7 +101,7 @@ func (f *Files) Commit(_ context.Context, upload string, size int64, key string)
 		err = moveFile(path, f.path(key))
 	}
 	if err != nil {
-		return fmt.Errorf("commit upload %s: %w", upload, err)
+		return fmt.Errorf("commit upload %s: %w", upload, full(err))
 	}
 	return nil
 }
@@ -120,6 +121,20 @@ func (f *Files) Abort(_ context.Context, upload string) error {
 	}
 	if err := os.Remove(f.uploadPath(upload)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("abort upload %s: %w", upload, err)
+	}
+	return nil
+}
+
+// Uploads implements Resumable.
+func (f *Files) Uploads(ctx context.Context, fn func(upload string) error) error {
+	list, err := os.ReadDir(filepath.Join(f.root, "uploads"))
+	if err != nil {
+		return fmt.Errorf("list uploads: %w", err)
+	}
+	for _, entry := range list {
+		if err := errors.Join(ctx.Err(), fn(entry.Name())); err != nil {
+			return fmt.Errorf("list uploads: %w", err)
+		}
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ const (
 // Secret of the namespace and shared by all pods of the environment, also those of earlier deployments: it must
 // be good for the environment, not for one deployment.
 type Telemetry struct {
-	Endpoint           string // of OTLP over HTTP and of Application Insights: http://HOST:PORT
+	Endpoint           string // of OTLP over HTTP and of Application Insights: http://HOST:PORT; "" when nobody collects
 	Token              string
 	InstrumentationKey string // a GUID that stands for the environment
 }
@@ -136,7 +136,7 @@ func injectEnvironment(c map[string]any, workload string, t Target, o origin, te
 	e.from("SLIPWAY_POD_NAMESPACE", "fieldRef", map[string]any{"fieldPath": "metadata.namespace"})
 	e.from("SLIPWAY_NODE_NAME", "fieldRef", map[string]any{"fieldPath": "spec.nodeName"})
 	// Where the manifest names an endpoint of its own, our protocol and credentials are not for it.
-	if e.given["OTEL_EXPORTER_OTLP_ENDPOINT"] == nil {
+	if endpoint != "" && e.given["OTEL_EXPORTER_OTLP_ENDPOINT"] == nil {
 		e.value("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 		e.value("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
 		e.from("OTEL_EXPORTER_OTLP_HEADERS", "secretKeyRef", map[string]any{"name": telemetrySecret, "key": headersKey, "optional": true})

@@ -21,6 +21,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"slipway"
 )
 
 // Engine names a database engine.
@@ -140,7 +142,8 @@ func (db *DB) QueryRowContext(ctx context.Context, query string, args ...any) *s
 
 // ExecContext writes one statement in a transaction of its own.
 func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return db.write.ExecContext(ctx, query, args...)
+	result, err := db.write.ExecContext(ctx, query, args...)
+	return result, full(err)
 }
 
 // Tx is an open transaction.
@@ -172,20 +175,30 @@ func (db *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 func (db *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 	inner, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
+		return fmt.Errorf("begin transaction: %w", full(err))
 	}
 	tx := &Tx{Tx: inner, db: db}
 	defer inner.Rollback() //nolint:errcheck // after a commit this does nothing
 	if err := fn(tx); err != nil {
-		return err
+		return full(err)
 	}
 	if err := inner.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", full(err))
 	}
 	for _, f := range tx.after {
 		f()
 	}
 	return nil
+}
+
+// full makes a Problem of the engines' errors that mean that the records' disk is full; their transaction is rolled back.
+func full(err error) error {
+	var lite *sqlite.Error
+	var pg *pgconn.PgError
+	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL || errors.As(err, &pg) && pg.Code == "53100" {
+		return slipway.Full("the server has no room for its records: its administrator must free some on the disk of the database").Because(err)
+	}
+	return err
 }
 
 // IsUniqueViolation reports that err comes from a unique or primary key that exists already.

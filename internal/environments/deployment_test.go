@@ -167,3 +167,41 @@ func TestRepeatedStartsUseNoNumberUp(t *testing.T) {
 		}
 	})
 }
+
+// What an environment serves, deploys or would go back to is needed; what it served before that is not.
+func TestNeededImages(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := setup(t, d)
+		dev, other := w.ensure(t, "dev"), w.ensure(t, "other")
+		run := 0
+		deploy := func(e environments.Environment, image string, result environments.DeploymentState) {
+			t.Helper()
+			run++
+			d, err := w.StartDeployment(t.Context(), environments.NewDeployment{Environment: e.ID, Run: slipway.RunID(run), Stage: "S", Job: "J", Attempt: 1, By: ada})
+			if err == nil {
+				err = w.UpdateDeployment(t.Context(), d.ID, environments.DeploymentUpdate{Images: []environments.Image{{Repository: image, Reference: image}}})
+			}
+			if err == nil && result != environments.Running {
+				_, err = w.CompleteDeployment(t.Context(), d.ID, result, "")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		deploy(dev, "oldest", environments.Succeeded)
+		deploy(dev, "before", environments.Succeeded)
+		deploy(dev, "failed", environments.Failed)
+		deploy(dev, "serves", environments.Succeeded)
+		deploy(dev, "coming", environments.Running)
+		deploy(other, "first", environments.Running)
+		list, err := w.NeededImages(t.Context())
+		got := map[string]bool{}
+		for _, n := range list {
+			got[n.Environment+"/"+n.Repository] = n.Previous
+		}
+		if diff := cmp.Diff(map[string]bool{"dev/serves": false, "dev/before": true, "dev/coming": false, "other/first": false}, got); diff != "" || err != nil {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
+}

@@ -35,6 +35,7 @@ type Log struct {
 	logger    *slog.Logger
 	watchers  watchers
 	consumers map[string]consumer
+	tasks     map[string]TaskHandler
 	insert    *river.Client[*sql.Tx]
 
 	mu      sync.Mutex
@@ -42,7 +43,7 @@ type Log struct {
 }
 
 type consumer struct {
-	kinds   []Kind
+	wants   func(Event) bool
 	handler Handler
 }
 
@@ -51,7 +52,7 @@ func Open(ctx context.Context, d *db.DB, c clock.Clock, logger *slog.Logger) (*L
 	if err := d.Migrate(ctx, "events", Migrations); err != nil {
 		return nil, err
 	}
-	l := &Log{db: d, clock: c, logger: logger, consumers: map[string]consumer{}}
+	l := &Log{db: d, clock: c, logger: logger, consumers: map[string]consumer{}, tasks: map[string]TaskHandler{}}
 	var err error
 	if d.Engine() == db.Postgres {
 		err = migrateRiver(ctx, riverpgxv5.New(d.Pool()), logger)
@@ -100,12 +101,18 @@ func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], logg
 // Subscribe registers a consumer under a name that stays the same for ever: deliveries are remembered under it.
 // It panics after Run has begun or on a name used twice, both being faults of the wiring.
 func (l *Log) Subscribe(name string, handler Handler, kinds ...Kind) {
+	l.SubscribeWhere(name, handler, func(e Event) bool { return slices.Contains(kinds, e.Kind) })
+}
+
+// SubscribeWhere is Subscribe for a consumer that says for each event whether it wants it, in the transaction that appends it: wants is
+// quick, asks no database, and may be called from many goroutines.
+func (l *Log) SubscribeWhere(name string, handler Handler, wants func(Event) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, taken := l.consumers[name]; taken || l.started {
 		panic("events: consumer " + name + " subscribed twice or too late")
 	}
-	l.consumers[name] = consumer{kinds: kinds, handler: handler}
+	l.consumers[name] = consumer{wants: wants, handler: handler}
 }
 
 // delivery is the River job that hands one event to one consumer.
@@ -120,7 +127,7 @@ func (delivery) Kind() string { return "event_delivery" }
 func (l *Log) enqueue(ctx context.Context, tx *db.Tx, e Event) error {
 	var jobs []river.InsertManyParams
 	for name, c := range l.consumers {
-		if slices.Contains(c.kinds, e.Kind) {
+		if c.wants(e) {
 			jobs = append(jobs, river.InsertManyParams{Args: delivery{Consumer: name, EventID: e.ID}})
 		}
 	}
@@ -151,9 +158,10 @@ const (
 func work[T any](ctx context.Context, l *Log, driver riverdriver.Driver[T]) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &deliverer{log: l})
+	river.AddWorker(workers, &tasker{log: l})
 	client, err := river.NewClient(driver, &river.Config{
 		Logger:            queueLogger(l.logger),
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: concurrentDeliveries}},
+		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: concurrentDeliveries}, taskQueue: {MaxWorkers: concurrentTasks}},
 		Workers:           workers,
 		FetchCooldown:     10 * time.Millisecond,
 		FetchPollInterval: pollInterval,
@@ -202,6 +210,11 @@ func (d *deliverer) Work(ctx context.Context, job *river.Job[delivery]) error {
 func (l *Log) failed(job *river.Job[delivery], e Event, err error) error {
 	l.logger.Warn("event delivery failed", "consumer", job.Args.Consumer, "event", e.ID, "kind", e.Kind,
 		"attempt", job.Attempt, "error", err)
+	return answer(err)
+}
+
+// answer tells River what comes next.
+func answer(err error) error {
 	var human *slipway.NeedsHumanError
 	if errors.As(err, &human) {
 		return river.JobCancel(err)
@@ -215,8 +228,12 @@ func (l *Log) failed(job *river.Job[delivery], e Event, err error) error {
 
 // NextRetry tries soon at first: half a second, doubling up to five minutes.
 func (d *deliverer) NextRetry(job *river.Job[delivery]) time.Time {
-	wait := 500 * time.Millisecond << min(len(job.Errors), 10)
-	return d.log.clock.Now().Add(min(wait, 5*time.Minute))
+	return nextRetry(d.log.clock, len(job.Errors))
+}
+
+func nextRetry(c clock.Clock, failures int) time.Time {
+	wait := 500 * time.Millisecond << min(failures, 10)
+	return c.Now().Add(min(wait, 5*time.Minute))
 }
 
 var _ rivertype.JobArgs = delivery{}

@@ -45,6 +45,7 @@ type Filter struct {
 	Kind      Kind
 	Reference slipway.Reference
 	After     int64 // only ids above this, oldest first; 0 means newest first
+	Before    int64 // only ids below this; 0 for no limit
 	Limit     int   // at most 1000, which is also the default
 }
 
@@ -61,9 +62,10 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 		SELECT ` + eventColumns + ` FROM events
 		WHERE id > $1 AND ($2 = '' OR project = $2) AND ($3 = '' OR kind = $3)
 		  AND ($4 = '' OR id IN (SELECT event_id FROM event_references WHERE reference_kind = $4 AND reference_id = $5))
+		  AND ($7 = 0 OR id < $7)
 		ORDER BY id ` + order + ` LIMIT $6`
 	list, err := db.List(ctx, l.db, scanEvent, query, f.After, string(f.Project), string(f.Kind),
-		string(f.Reference.Kind), f.Reference.ID, f.Limit)
+		string(f.Reference.Kind), f.Reference.ID, f.Limit, f.Before)
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"slipway"
@@ -29,6 +31,9 @@ type exchange struct {
 	media    string
 	preamble []byte // goes before git's first byte
 	started  bool   // the answer's head has been written
+
+	reading sync.Mutex // held while the body is read
+	over    atomic.Bool
 }
 
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request, media string) *exchange {
@@ -50,9 +55,17 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request, media strin
 	return x
 }
 
+// close waits until nobody reads the body any more: after that the connection serves its next request. Git may have ended without
+// having read all of it, and then the connection ends too.
 func (x *exchange) close() {
 	x.timer.Stop()
 	x.cancel(nil)
+	x.over.Store(true)
+	if !x.reading.TryLock() {
+		_ = x.control.SetReadDeadline(time.Now())
+		x.reading.Lock()
+	}
+	x.reading.Unlock()
 }
 
 // decode sets the input for the body's encoding.
@@ -78,6 +91,11 @@ type progress struct {
 }
 
 func (p progress) Read(b []byte) (int, error) {
+	p.x.reading.Lock()
+	defer p.x.reading.Unlock()
+	if p.x.over.Load() {
+		return 0, io.ErrClosedPipe
+	}
 	n, err := p.r.Read(b)
 	if n > 0 {
 		p.x.timer.Reset(p.x.stall)

@@ -29,7 +29,7 @@ import (
 
 // world is a running server with a project `Tools`, a repository `Shop` and callers of each sort.
 type world struct {
-	t          *testing.T
+	t          testing.TB
 	db         *db.DB
 	log        *events.Log
 	identity   *identity.Service
@@ -37,6 +37,7 @@ type world struct {
 	project    identity.Project
 	repository repos.Repository
 	url        string // of the server
+	folder     string // of the repositories
 	git        *gitserver.Server
 	writer     string // tokens
 	reader     string
@@ -44,7 +45,7 @@ type world struct {
 	job        string
 }
 
-func setup(t *testing.T, d *db.DB, o gitserver.Options) *world {
+func setup(t testing.TB, d *db.DB, o gitserver.Options) *world {
 	t.Helper()
 	ctx := context.Background()
 	logger := slog.New(slog.DiscardHandler)
@@ -60,7 +61,8 @@ func setup(t *testing.T, d *db.DB, o gitserver.Options) *world {
 	must(err)
 	w.identity, err = identity.Open(ctx, d, w.log, clock.System{})
 	must(err)
-	w.repos, err = repos.Open(ctx, d, w.log, clock.System{}, t.TempDir(), logger)
+	w.folder = t.TempDir()
+	w.repos, err = repos.Open(ctx, d, w.log, clock.System{}, w.folder, logger)
 	must(err)
 	t.Cleanup(func() { _ = w.repos.Close() })
 	w.project, err = w.identity.CreateProject(ctx, slipway.System, "Tools", "")
@@ -98,7 +100,12 @@ func (w *world) remote(token string) string {
 }
 
 // git runs the real client and returns both of its outputs.
-func git(t *testing.T, dir string, args ...string) (string, error) {
+func git(t testing.TB, dir string, args ...string) (string, error) {
+	t.Helper()
+	return gitWith(t, dir, nil, args...)
+}
+
+func gitWith(t testing.TB, dir string, env []string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -106,11 +113,12 @@ func git(t *testing.T, dir string, args ...string) (string, error) {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0", "LC_ALL=C",
 		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.org")
+	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
-func mustGit(t *testing.T, dir string, args ...string) string {
+func mustGit(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	out, err := git(t, dir, args...)
 	if err != nil {
@@ -129,7 +137,7 @@ func (w *world) work(token string) string {
 	return dir
 }
 
-func commit(t *testing.T, dir, name, content, message string) string {
+func commit(t testing.TB, dir, name, content, message string) string {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
 		t.Fatal(err)

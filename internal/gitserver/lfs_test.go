@@ -23,7 +23,7 @@ import (
 )
 
 // lfs runs git with the filters of Git LFS, Debian's git-lfs, and ssh's command when there is one.
-func lfs(t *testing.T, ssh, dir string, args ...string) (string, error) {
+func lfs(t testing.TB, ssh, dir string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -36,7 +36,7 @@ func lfs(t *testing.T, ssh, dir string, args ...string) (string, error) {
 	return string(out), err
 }
 
-func mustLFS(t *testing.T, ssh, dir string, args ...string) string {
+func mustLFS(t testing.TB, ssh, dir string, args ...string) string {
 	t.Helper()
 	out, err := lfs(t, ssh, dir, args...)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 type Options struct {
 	MaxPack   int64         // bytes that one push may send; 4 GiB
 	Processes int           // git processes that serve clients at once; 16
-	QueueTime time.Duration // how long a request waits for one of them; one minute
+	QueueTime time.Duration // how long a request waits for one of them, in the order of their coming; ten minutes
 	StallTime time.Duration // how long an exchange may go without a byte in either direction; five minutes
 	URL       string        // by which people reach the server over HTTP, for those who come by SSH
 	// OnPushed is called when a push is safe and its events are published, while the pusher still waits, and
@@ -57,7 +57,7 @@ func New(r *repos.Service, i *identity.Service, logger *slog.Logger, o Options) 
 		o.Processes = 16
 	}
 	if o.QueueTime == 0 {
-		o.QueueTime = time.Minute
+		o.QueueTime = 10 * time.Minute
 	}
 	if o.StallTime == 0 {
 		o.StallTime = 5 * time.Minute
@@ -141,7 +141,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if service != uploadPack && service != receivePack {
 		return slipway.Forbidden("this server speaks git's smart protocol only: use git 1.6.6 or later")
 	}
-	if r.Method != want {
+	if r.Method != want && !(advertise && r.Method == http.MethodHead) {
 		w.Header().Set("Allow", want)
 		return slipway.Invalid("%s is asked for with %s", a.rest, want)
 	}
@@ -202,7 +202,9 @@ func (s *Server) authorize(ctx context.Context, p identity.Principal, a address,
 	if err := s.identity.Authorize(ctx, p, action, c.project.ID); err != nil {
 		return caller{}, err
 	}
-	c.repository, err = s.repos.Find(ctx, c.project.ID, a.repository)
+	if c.repository, err = s.repos.Find(ctx, c.project.ID, a.repository); err == nil {
+		err = c.repository.CheckEnabled()
+	}
 	return c, err
 }
 

@@ -38,6 +38,8 @@ func Status(code slipway.Code) int {
 		return http.StatusRequestEntityTooLarge
 	case slipway.CodeUnavailable:
 		return http.StatusServiceUnavailable
+	case slipway.CodeFull:
+		return http.StatusInsufficientStorage
 	}
 	return http.StatusInternalServerError
 }
@@ -57,7 +59,7 @@ func Problem(r *http.Request, err error) *slipway.Problem {
 // LogError writes the operator's line for an error that a door is about to render: the whole cause of faults,
 // nothing for callers' mistakes.
 func LogError(logger *slog.Logger, r *http.Request, err error) {
-	if code := slipway.CodeOf(err); code != slipway.CodeInternal && code != slipway.CodeUnavailable {
+	if code := slipway.CodeOf(err); code != slipway.CodeInternal && code != slipway.CodeUnavailable && code != slipway.CodeFull {
 		return
 	}
 	if r.Context().Err() != nil { // the client went away, and the error is most likely only that

@@ -78,3 +78,6 @@ func mayCall(a netip.Addr, allowed []netip.Prefix) bool {
 	contains := func(p netip.Prefix) bool { return p.Contains(a) }
 	return slices.ContainsFunc(allowed, contains) || a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(special, contains)
 }
+
+// IsPublic reports an address of the public network.
+func IsPublic(a netip.Addr) bool { return mayCall(a, nil) }

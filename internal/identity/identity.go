@@ -107,6 +107,10 @@ type Binding struct {
 	Deployment  slipway.DeploymentID  `json:"deployment,omitempty"`
 	// Scopes limit a registry token: `repository:NAME:pull,push`.
 	Scopes []string `json:"scopes,omitempty"`
+	// Parent is the id of the token that a registry token was made from, and with which it ends.
+	Parent string `json:"parent,omitempty"`
+	// Scope limits a personal access token, and what is made from it.
+	Scope TokenScope `json:"scope,omitempty"`
 }
 
 // Principal is an authenticated caller.
@@ -115,6 +119,7 @@ type Principal struct {
 	Administrator bool              // of the whole installation
 	MustChange    bool              // signed in with a password that another gave: pages ask for a new one first
 	Token         TokenKind         // how it came in; empty for a session or nobody
+	TokenID       string            // of that token
 	Project       slipway.ProjectID // the only project that a job's or workload's token is good for
 	Binding       Binding
 }
@@ -141,6 +146,9 @@ func (s *Service) Authorize(ctx context.Context, p Principal, a Action, project 
 
 // decide is the rule of Authorize, given the user's role in the project.
 func decide(p Principal, role Role, a Action, project slipway.ProjectID) error {
+	if err := p.withinScope(a); err != nil {
+		return err
+	}
 	switch p.Kind {
 	case slipway.ActorSystem:
 		return nil

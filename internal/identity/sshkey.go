@@ -159,6 +159,18 @@ func (s *Service) AuthenticateSSHKey(ctx context.Context, key ssh.PublicKey) (Pr
 	return Principal{Actor: slipway.Actor{Kind: slipway.ActorUser, ID: id, Name: u.Name}, Administrator: u.Administrator, Token: TokenPersonal}, nil
 }
 
+// SSHKeyOwner returns the user whom a public key belongs to, NotFound when it is nobody's.
+func (s *Service) SSHKeyOwner(ctx context.Context, key ssh.PublicKey) (User, error) {
+	id, err := db.One(ctx, s.db, db.Value[string], `SELECT user_id FROM ssh_keys WHERE fingerprint = $1`, ssh.FingerprintSHA256(key))
+	if db.IsNoRows(err) {
+		return User{}, slipway.NotFound("no user has the key %s", ssh.FingerprintSHA256(key))
+	}
+	if err != nil {
+		return User{}, fmt.Errorf("look up SSH key: %w", err)
+	}
+	return s.User(ctx, slipway.UserID(id))
+}
+
 // SSHKeyUsed notes that a key let its user in.
 func (s *Service) SSHKeyUsed(ctx context.Context, key ssh.PublicKey) error {
 	_, err := s.db.ExecContext(ctx, `UPDATE ssh_keys SET used = $1 WHERE fingerprint = $2`, db.Micros(s.clock.Now()), ssh.FingerprintSHA256(key))

@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type Token struct {
 	ID      string
 	Kind    TokenKind
 	Name    string
+	Scope   TokenScope
 	Created time.Time
 	Expires time.Time // zero: never
 }
@@ -84,6 +86,9 @@ func (s *Service) storeToken(ctx context.Context, secret string, r TokenRequest)
 			return slipway.Invalid("a personal access token belongs to a user and has a name of up to 100 characters")
 		}
 		user = r.Actor.ID
+		if _, err := ParseTokenScope(string(r.Binding.Scope)); err != nil {
+			return err
+		}
 	}
 	now := s.clock.Now()
 	expires := time.Time{}
@@ -102,19 +107,24 @@ func (s *Service) storeToken(ctx context.Context, secret string, r TokenRequest)
 			return nil
 		}
 		return s.log.Append(ctx, tx, &events.Event{Kind: EventTokenIssued, Actor: r.Actor, Subject: slipway.Ref(slipway.RefUser, user)},
-			map[string]string{"name": r.Name})
+			map[string]string{"name": r.Name, "scope": string(r.Binding.Scope)})
 	})
 }
 
 // Tokens lists a user's personal access tokens that are still good, newest first.
 func (s *Service) Tokens(ctx context.Context, user slipway.UserID) ([]Token, error) {
 	const query = `
-		SELECT id, kind, name, created, expires FROM tokens
+		SELECT id, kind, name, binding, created, expires FROM tokens
 		WHERE user_id = $1 AND revoked = 0 AND (expires = 0 OR expires > $2) ORDER BY created DESC LIMIT 1000`
 	return db.List(ctx, s.db, func(row interface{ Scan(...any) error }, t *Token) error {
 		var created, expires int64
-		err := row.Scan(&t.ID, (*string)(&t.Kind), &t.Name, &created, &expires)
-		t.Created, t.Expires = db.Time(created), db.Time(expires)
+		var text string
+		if err := row.Scan(&t.ID, (*string)(&t.Kind), &t.Name, &text, &created, &expires); err != nil {
+			return err
+		}
+		var binding Binding
+		err := json.Unmarshal([]byte(text), &binding)
+		t.Scope, t.Created, t.Expires = binding.Scope, db.Time(created), db.Time(expires)
 		return err
 	}, query, string(user), db.Micros(s.clock.Now()))
 }
@@ -165,8 +175,8 @@ func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Princip
 	var p Principal
 	var actor, binding string
 	var expires, revoked int64
-	err := s.db.QueryRowContext(ctx, `SELECT kind, actor, project_id, binding, expires, revoked FROM tokens WHERE hash = $1`, hashSecret(secret)).
-		Scan((*string)(&p.Token), &actor, (*string)(&p.Project), &binding, &expires, &revoked)
+	err := s.db.QueryRowContext(ctx, `SELECT id, kind, actor, project_id, binding, expires, revoked FROM tokens WHERE hash = $1`, hashSecret(secret)).
+		Scan(&p.TokenID, (*string)(&p.Token), &actor, (*string)(&p.Project), &binding, &expires, &revoked)
 	if db.IsNoRows(err) {
 		return Principal{}, bad
 	}
@@ -182,6 +192,11 @@ func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Princip
 	if err := json.Unmarshal([]byte(binding), &p.Binding); err != nil {
 		return Principal{}, fmt.Errorf("look up token: %w", err)
 	}
+	if p.Binding.Parent != "" {
+		if good, err := s.stillGood(ctx, p.Binding.Parent); err != nil || !good {
+			return Principal{}, errors.Join(bad, err)
+		}
+	}
 	if p.Kind != slipway.ActorUser {
 		return p, nil
 	}
@@ -191,6 +206,19 @@ func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Princip
 	}
 	p.Administrator, p.Name = u.Administrator, u.Name
 	return p, nil
+}
+
+// stillGood reports whether the token of that id is neither revoked nor expired.
+func (s *Service) stillGood(ctx context.Context, id string) (bool, error) {
+	var expires, revoked int64
+	err := s.db.QueryRowContext(ctx, `SELECT expires, revoked FROM tokens WHERE id = $1`, id).Scan(&expires, &revoked)
+	if db.IsNoRows(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up token: %w", err)
+	}
+	return revoked == 0 && !s.expired(db.Time(expires)), nil
 }
 
 // purgeInterval is how often what has expired is removed.

@@ -1,10 +1,17 @@
 package images
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"slipway"
 
@@ -28,9 +35,25 @@ func Build(ctx context.Context, dial Dial, o Options, progress func(Event)) (Res
 	if err := o.check(); err != nil {
 		return Result{}, err
 	}
-	solve, err := o.solve()
+	var result Result
+	shown := newReporter(progress)
+	err := withSyntax(ctx, o, shown.warn, func(builtin string) (err error) {
+		result, err = o.run(ctx, dial, shown, builtin)
+		return err
+	})
+	return result, err
+}
+
+// run builds once, with the builder's own frontend in place of the one named builtin.
+func (o Options) run(ctx context.Context, dial Dial, shown *reporter, builtin string) (Result, error) {
+	solve, done, err := o.solve()
 	if err != nil {
 		return Result{}, err
+	}
+	defer done()
+	if builtin != "" {
+		solve.FrontendAttrs["cmdline"] = builtin // as if it had been called by that one
+		delete(solve.FrontendAttrs, "build-arg:BUILDKIT_SYNTAX")
 	}
 	c, err := connect(ctx, dial)
 	if err != nil {
@@ -38,6 +61,7 @@ func Build(ctx context.Context, dial Dial, o Options, progress func(Event)) (Res
 	}
 	defer c.Close()
 
+	start := time.Now()
 	status := make(chan *client.SolveStatus)
 	var response *client.SolveResponse
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -45,19 +69,26 @@ func Build(ctx context.Context, dial Dial, o Options, progress func(Event)) (Res
 		response, err = c.Solve(groupCtx, nil, solve, status)
 		return err
 	})
-	var shown *reporter
 	group.Go(func() error {
-		shown = newReporter(progress)
+		raw := json.NewEncoder(io.Discard)
+		if o.Status != nil {
+			raw = json.NewEncoder(o.Status)
+		}
 		for s := range status {
 			shown.update(s)
+			_ = raw.Encode(s) // nobody reads: not a reason to fail
 		}
 		shown.flush()
 		return nil
 	})
-	if err := group.Wait(); err != nil {
-		return Result{}, explain(ctx, err, shown.failed)
+	err = group.Wait()
+	summary := shown.summary(time.Since(start))
+	if err != nil {
+		return Result{Summary: summary}, explain(ctx, err, shown.failed, o.Platforms)
 	}
-	return newResult(response.ExporterResponse), nil
+	result := newResult(response.ExporterResponse)
+	result.Summary = summary
+	return result, nil
 }
 
 // connect dials once before BuildKit's client does, so that what is wrong with the way to the
@@ -84,49 +115,116 @@ func connect(ctx context.Context, dial Dial) (*client.Client, error) {
 	return c, nil
 }
 
-func (o Options) solve() (client.SolveOpt, error) {
-	folder, name, err := o.dockerfile()
+// solve is the request for BuildKit; done removes what it needed on disk.
+func (o Options) solve() (_ client.SolveOpt, done func(), err error) {
+	attributes := o.frontend()
+	mounts, remove, err := o.mounts(attributes)
 	if err != nil {
-		return client.SolveOpt{}, err
+		return client.SolveOpt{}, nil, err
 	}
-	mounts := map[string]fsutil.FS{}
-	for key, dir := range map[string]string{"context": o.ContextDir, "dockerfile": folder} {
-		if mounts[key], err = fsutil.NewFS(dir); err != nil {
-			return client.SolveOpt{}, fmt.Errorf("open %s: %w", dir, err)
+	defer func() {
+		if err != nil {
+			remove()
 		}
+	}()
+	exports, err := o.exports()
+	if err != nil {
+		return client.SolveOpt{}, nil, err
 	}
-	export := map[string]string{"oci-mediatypes": "true"}
-	if len(o.Tags) > 0 {
-		export["name"] = strings.Join(o.Tags, ",")
-	}
-	if o.Push {
-		export["push"] = "true"
+	attachables := []session.Attachable{credentials{auth: o.Auth}, secretsprovider.FromMap(o.Secrets)}
+	if len(o.SSH) > 0 {
+		ssh, err := forwardSSH(o.SSH)
+		if err != nil {
+			return client.SolveOpt{}, nil, err
+		}
+		attachables = append(attachables, ssh)
 	}
 	return client.SolveOpt{
 		Frontend:      "dockerfile.v0",
-		FrontendAttrs: o.frontend(name),
+		FrontendAttrs: attributes,
 		LocalMounts:   mounts,
-		Exports:       []client.ExportEntry{{Type: client.ExporterImage, Attrs: export}},
+		Exports:       exports,
 		CacheImports:  cacheEntries(o.CacheFrom),
 		CacheExports:  cacheEntries(o.CacheTo),
-		Session:       []session.Attachable{credentials{auth: o.Auth}, secretsprovider.FromMap(o.Secrets)},
-	}, nil
+		Session:       attachables,
+		SharedKey:     o.ContextDir, // what the builder has of the folder already is sent no second time
+	}, remove, nil
 }
 
-// frontend is the Dockerfile frontend's attributes (BuildKit, docs/reference/dockerfile frontend).
-func (o Options) frontend(dockerfile string) map[string]string {
-	a := map[string]string{"filename": dockerfile}
-	if o.Target != "" {
-		a["target"] = o.Target
+// mounts are the folders that the builder reads, and the attributes that name them.
+func (o Options) mounts(attributes map[string]string) (_ map[string]fsutil.FS, remove func(), err error) {
+	folders, done := map[string]string{}, func() {}
+	switch {
+	case o.DockerfileText != "":
+		dir, err := os.MkdirTemp("", "dockerfile-")
+		if err != nil {
+			return nil, nil, fmt.Errorf("keep the Dockerfile: %w", err)
+		}
+		done = func() { os.RemoveAll(dir) }
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(o.DockerfileText), 0o600); err != nil {
+			done()
+			return nil, nil, fmt.Errorf("keep the Dockerfile: %w", err)
+		}
+		folders["dockerfile"], attributes["filename"] = dir, "Dockerfile"
+	case o.ContextURL != "":
+		attributes["filename"] = cmp.Or(o.Dockerfile, "Dockerfile")
+	default:
+		if folders["dockerfile"], attributes["filename"], err = o.dockerfile(); err != nil {
+			return nil, nil, err
+		}
 	}
+	if o.ContextURL != "" {
+		attributes["context"] = o.ContextURL
+		if o.DockerfileText != "" {
+			attributes["dockerfilekey"] = "dockerfile"
+		}
+	} else {
+		folders["context"] = o.ContextDir
+	}
+	for name, place := range o.Contexts {
+		if strings.Contains(place, "://") || strings.HasPrefix(place, "git@") {
+			attributes["context:"+name] = place
+			continue
+		}
+		folders["context:"+name] = place
+		attributes["context:"+name] = "local:context:" + name
+	}
+	mounts := map[string]fsutil.FS{}
+	for key, dir := range folders {
+		if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
+			done()
+			return nil, nil, slipway.NotFound("the build context %q is not a folder", dir)
+		}
+		if mounts[key], err = fsutil.NewFS(dir); err != nil {
+			done()
+			return nil, nil, fmt.Errorf("open %s: %w", dir, err)
+		}
+	}
+	return mounts, done, nil
+}
+
+// frontend is the Dockerfile frontend's attributes (BuildKit, frontend/dockerui/config.go).
+func (o Options) frontend() map[string]string {
+	a := map[string]string{}
 	for k, v := range o.BuildArgs {
 		a["build-arg:"+k] = v
 	}
 	for k, v := range o.Labels {
 		a["label:"+k] = v
 	}
-	if len(o.Platforms) > 0 {
-		a["platform"] = strings.Join(o.Platforms, ",")
+	for _, attestation := range o.Attestations {
+		a["attest:"+attestation.Kind] = attestation.attribute()
+	}
+	for key, value := range map[string]string{
+		"target": o.Target, "platform": strings.Join(o.Platforms, ","), "force-network-mode": o.Network, "add-hosts": strings.Join(o.Hosts, ","),
+		"ulimit": strings.Join(o.Ulimits, ","), "vcs:source": o.Source, "vcs:revision": o.Revision, "no-cache": strings.Join(o.NoCacheStages, ","),
+	} {
+		if value != "" {
+			a[key] = value
+		}
+	}
+	if o.ShmSize > 0 {
+		a["shm-size"] = strconv.FormatInt(o.ShmSize, 10)
 	}
 	if o.Pull {
 		a["image-resolve-mode"] = "pull"
@@ -135,14 +233,6 @@ func (o Options) frontend(dockerfile string) map[string]string {
 		a["no-cache"] = ""
 	}
 	return a
-}
-
-func cacheEntries(caches []Cache) []client.CacheOptionsEntry {
-	var out []client.CacheOptionsEntry
-	for _, c := range caches {
-		out = append(out, client.CacheOptionsEntry{Type: c.Type, Attrs: c.Attributes})
-	}
-	return out
 }
 
 func newResult(response map[string]string) Result {

@@ -1,8 +1,10 @@
 package images_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -146,6 +148,34 @@ func TestBuild(t *testing.T) {
 			t.Errorf("error is %v", err)
 		}
 	})
+}
+
+// TestOptionsRefused needs no builder: what is wrong is said before one is asked.
+func TestOptionsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		o    images.Options
+		want string
+	}{
+		{images.Options{Push: true}, "give a tag"},
+		{images.Options{Network: "host"}, "or none"},
+		{images.Options{Hosts: []string{"a=host-gateway"}}, "NAME:ADDRESS"},
+		{images.Options{Contexts: map[string]string{"a b": dir}}, "no name of a build context"},
+		{images.Options{Contexts: map[string]string{"more": dir + "/none"}}, "is not a folder"},
+		{images.Options{Outputs: []images.Output{{Type: "zip"}}}, "use registry, image, local"},
+		{images.Options{Annotations: map[string]string{"layer:a": "b"}}, "manifest, index or manifest-descriptor"},
+		{images.Options{SSH: []images.SSH{{ID: "a", Paths: []string{dir + "/Dockerfile"}}}}, "--ssh"},
+	} {
+		c.o.ContextDir = dir
+		_, err := images.Build(t.Context(), func(context.Context) (net.Conn, error) { return nil, errors.New("the builder was asked") }, c.o, nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, want %q in it", c.o, err, c.want)
+		}
+	}
 }
 
 func TestPushWithCredentials(t *testing.T) {

@@ -10,8 +10,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/cgi"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,12 +98,68 @@ func TestBuilderInNamespace(t *testing.T) {
 		t.Errorf("the registry has %s (%v), the build said %s", digest, err, result.Digest)
 	}
 
+	fetchedContexts(t, w, host)
+
 	w.Kill()
 	w.Start() // takes the place of the killed one's bridge
 	w.Stop()
 	out, err := exec.Command("ip", "-n", netns, "-o", "link").CombinedOutput()
 	if err != nil || strings.Contains(string(out), "step") {
 		t.Errorf("links that are left (%v):\n%s", err, out)
+	}
+}
+
+// fetchedContexts builds what the builder fetches from another machine than its own: a git repository and a file.
+func fetchedContexts(t *testing.T, w *imagestest.World, host string) {
+	t.Helper()
+	git := func(dir string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %q: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	root := t.TempDir()
+	work := w.Folder(map[string]string{"app/Dockerfile": "FROM scratch\nCOPY a.txt /\nADD http://" + host + "/nothing /none\n", "app/a.txt": "from git"})
+	git(work, "init", "--quiet", "-b", "main")
+	git(work, "add", ".")
+	git(work, "commit", "--quiet", "-m", "one")
+	git(root, "clone", "--quiet", "--bare", work, "shop.git")
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/shop.git/", &cgi.Handler{Path: git(root, "--exec-path") + "/git-http-backend", Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x"}})
+	mux.HandleFunc("/file.txt", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "from HTTP") })
+	server := &http.Server{Handler: mux}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
+	at := "http://" + l.Addr().String()
+
+	build := func(o images.Options, image string) map[string]string {
+		t.Helper()
+		o.Tags, o.Push = []string{imagestest.Host + "/" + image}, true
+		if _, _, err := w.BuildFolder(o); err != nil {
+			t.Fatalf("%s: %v", image, err)
+		}
+		return imagestest.Files(t, w.Pull(image))
+	}
+	const dockerfile = "FROM scratch\nCOPY a.txt /\n"
+	if diff := cmp.Diff(map[string]string{"a.txt": "from git"}, build(images.Options{ContextURL: at + "/shop.git#main:app", DockerfileText: dockerfile}, "team/git:1")); diff != "" {
+		t.Errorf("a context from git (-want +got):\n%s", diff)
+	}
+	_, _, err = w.BuildFolder(images.Options{ContextURL: at + "/shop.git#main:app"})
+	if err == nil || !strings.Contains(err.Error(), host) {
+		t.Errorf("the repository's own Dockerfile, which adds what is not there: %v", err)
+	}
+	add := images.Options{ContextDir: w.Folder(map[string]string{"Dockerfile": "FROM scratch\nADD " + at + "/file.txt /\n"})}
+	if diff := cmp.Diff(map[string]string{"file.txt": "from HTTP"}, build(add, "team/http:1")); diff != "" {
+		t.Errorf("ADD of a URL (-want +got):\n%s", diff)
 	}
 }
 

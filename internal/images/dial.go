@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"slipway"
@@ -34,6 +35,37 @@ func NewDial(address string, header http.Header) (Dial, error) {
 		return func(ctx context.Context) (net.Conn, error) { return DialTunnel(ctx, u, header) }, nil
 	}
 	return nil, slipway.Invalid("the builder's address %q: write unix:///PATH or http(s)://SERVER/PATH", address)
+}
+
+// Scope parts what a builder remembers (node/builder/README.md): the results and cache mounts of one scope are never seen by
+// another, except that Name finds the results of Reads too. The zero Scope is the owner's own connection, which sees all.
+type Scope struct {
+	Name  string // lower-case letters, digits and dashes
+	Reads string // "" for none
+}
+
+// In gives connections that build in a scope. Only who holds the builder's own address can choose it: what is sent through the
+// connection afterwards cannot.
+func (d Dial) In(s Scope) Dial {
+	if s == (Scope{}) {
+		return d
+	}
+	return func(ctx context.Context) (net.Conn, error) {
+		return d.begin(ctx, strings.TrimSpace("SCOPE "+s.Name+" "+s.Reads))
+	}
+}
+
+// begin opens a connection and writes its first line.
+func (d Dial) begin(ctx context.Context, words string) (net.Conn, error) {
+	conn, err := d(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Fprintf(conn, "SLIPWAY %s\n", words); err != nil {
+		conn.Close()
+		return nil, slipway.Unavailable("the builder closed the connection").Because(err)
+	}
+	return conn, nil
 }
 
 // DialSocket reaches a builder at its unix socket.

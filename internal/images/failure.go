@@ -28,11 +28,21 @@ func StepExit(err error) (code int, ok bool) {
 var unauthorized = regexp.MustCompile(`(?i)\b(401 unauthorized|403 forbidden|insufficient_scope|authorization failed|access denied)\b`)
 
 // explain makes the error that a user reads from BuildKit's.
-func explain(ctx context.Context, err error, failed *step) error {
+func explain(ctx context.Context, err error, failed *step, platforms []string) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("build image: %w", context.Cause(ctx))
 	}
 	message := plainMessage(err)
+	if failed != nil {
+		if platform, ok := needsEmulation(failed, message, platforms); ok {
+			message = fmt.Sprintf("%s: the builder cannot run programs of %s, since nothing emulates that processor: run this step in a stage that begins with FROM --platform=$BUILDPLATFORM and compile for $TARGETARCH there, then COPY --from it", failed.name, platform)
+		}
+	}
+	for _, m := range missing {
+		if m.is.MatchString(message) {
+			return slipway.Unavailable("%s", m.say).Because(err)
+		}
+	}
 	if at, ok := position(err); ok {
 		if failed != nil && !strings.Contains(message, failed.name) {
 			message = failed.name + ": " + message
@@ -46,6 +56,33 @@ func explain(ctx context.Context, err error, failed *step) error {
 		return slipway.Forbidden("the registry refused: %s", message).Because(err)
 	}
 	return fmt.Errorf("build image: %w", err)
+}
+
+// otherPlatform finds the platform that BuildKit names in a step of a build for several, or for one that is not its own.
+var otherPlatform = regexp.MustCompile(`^\[(linux/[a-z0-9]+(?:/v\d)?)(?:->[^ ]*)? `)
+
+// needsEmulation reports whether a step failed because its program is of a processor that this machine has not.
+func needsEmulation(failed *step, message string, platforms []string) (platform string, ok bool) {
+	if !strings.Contains(failed.last+message, "exec format error") {
+		return "", false
+	}
+	if m := otherPlatform.FindStringSubmatch(failed.name); m != nil {
+		return m[1], true
+	}
+	return strings.Join(platforms, " or "), len(platforms) > 0
+}
+
+// missing are things outside of the build that it needs, with what to do about them.
+var missing = []struct {
+	is  *regexp.Regexp
+	say string
+}{
+	{regexp.MustCompile(`failed to resolve source metadata for \S*(syft-scanner|sbom-scanner)\S*`),
+		"the SBOM is made by the image " + DefaultScanner + ", which cannot be had: import it into the registry, or name another one with --sbom=generator=IMAGE"},
+	{regexp.MustCompile(`git (source|executable).*not (supported|found)|exec: "git"`),
+		"the builder has no git, which a context from a git repository needs: check it out and name its folder"},
+	{regexp.MustCompile(`granting entitlement|entitlement \S+ is not allowed`),
+		"a step asks for --security=insecure or --network=host, which the builder gives to nobody: take it out, or run the step in a job"},
 }
 
 // position is the place in the Dockerfile that BuildKit names, the innermost if there are more.

@@ -2,10 +2,11 @@ package images
 
 import (
 	"context"
-	"encoding/csv"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"slipway"
@@ -14,72 +15,51 @@ import (
 // Dial opens one connection to a builder.
 type Dial func(ctx context.Context) (net.Conn, error)
 
-// Options say what to build. The zero value of each field but ContextDir is a sensible default.
+// Options say what to build. The zero value of each field but the context is a sensible default.
 type Options struct {
 	ContextDir string // the folder that COPY and ADD read; .dockerignore in it is honoured
-	Dockerfile string // path of the Dockerfile, relative to ContextDir or absolute; "" is Dockerfile
-	Target     string // the stage to build; "" is the last
-	BuildArgs  map[string]string
-	Labels     map[string]string
-	Secrets    map[string][]byte // for RUN --mount=type=secret,id=KEY; at most 500 KiB each
-	Tags       []string          // image names, as registry.example/team/app:1
-	Push       bool              // push the image under every tag
-	Platforms  []string          // as linux/amd64; none is the builder's own
-	Pull       bool              // ask the registry again for base images that are cached
-	NoCache    bool
-	CacheFrom  []Cache
-	CacheTo    []Cache
+	// ContextURL is in place of ContextDir: a git repository (https://HOST/NAME.git#REF:FOLDER) or the URL of a tar file, which
+	// the builder fetches itself. Dockerfile is then a path in it, unless DockerfileText is given.
+	ContextURL     string
+	Dockerfile     string            // path of the Dockerfile, relative to ContextDir or absolute; "" is Dockerfile
+	DockerfileText string            // the Dockerfile itself, in place of a path
+	Contexts       map[string]string // more contexts by name: a folder, docker-image://NAME, or a URL as of ContextURL
+	Target         string            // the stage to build; "" is the last
+	BuildArgs      map[string]string
+	Labels         map[string]string
+	Annotations    map[string]string // of the manifest; a key may begin with manifest:, index: or manifest-descriptor:
+	Secrets        map[string][]byte // for RUN --mount=type=secret,id=KEY; at most 500 KiB each
+	SSH            []SSH             // for RUN --mount=type=ssh
+	Tags           []string          // image names, as registry.example/team/app:1
+	Push           bool              // push the image under every tag
+	Outputs        []Output          // what else is made of the result; none and no Push keeps it in the builder's cache alone
+	Platforms      []string          // as linux/amd64; none is the builder's own
+	Pull           bool              // ask the registry again for base images that are cached
+	NoCache        bool
+	NoCacheStages  []string // stages that are built again
+	CacheFrom      []Cache
+	CacheTo        []Cache
+	Attestations   []Attestation
+	Network        string   // of RUN: "" or none
+	Hosts          []string // NAME=ADDRESS, more lines of /etc/hosts in RUN
+	Ulimits        []string // NAME=SOFT[:HARD] for RUN
+	ShmSize        int64    // bytes of /dev/shm in RUN; 0 is 64 MiB
+	// Source and Revision are where the context comes from, for the provenance: a repository's URL and a commit.
+	Source, Revision string
 	// Auth gives the credentials for a registry, "" for none. It is called with the registry's
 	// host as the image names write it, from several goroutines.
 	Auth func(host string) (user, password string)
-}
-
-// Cache is one external cache: Type registry, local or inline, and its attributes.
-type Cache struct {
-	Type       string            `json:"type"`
-	Attributes map[string]string `json:"attributes,omitempty"`
-}
-
-// ParseCache reads docker's `--cache-from` and `--cache-to`: comma-separated KEY=VALUE with a
-// type, or a plain image name, which means type=registry.
-func ParseCache(s string) (Cache, error) {
-	if s == "" {
-		return Cache{}, slipway.Invalid("a cache must be named: write type=registry,ref=NAME")
-	}
-	if !strings.Contains(s, "=") {
-		return Cache{Type: "registry", Attributes: map[string]string{"ref": s}}, nil
-	}
-	fields, err := csv.NewReader(strings.NewReader(s)).Read()
-	if err != nil {
-		return Cache{}, slipway.Invalid("cache %q: %v", s, err)
-	}
-	c := Cache{Attributes: map[string]string{}}
-	for _, f := range fields {
-		key, value, ok := strings.Cut(f, "=")
-		if !ok {
-			return Cache{}, slipway.Invalid("cache %q: %q is not KEY=VALUE", s, f)
-		}
-		if key = strings.ToLower(strings.TrimSpace(key)); key == "type" {
-			c.Type = value
-		} else {
-			c.Attributes[key] = value
-		}
-	}
-	switch c.Type {
-	case "registry", "local", "inline":
-		return c, nil
-	case "":
-		return Cache{}, slipway.Invalid("cache %q has no type: write type=registry,ref=NAME", s)
-	}
-	return Cache{}, slipway.Unsupported("cache type %q is not supported: use registry, local or inline", c.Type)
+	// Status gets BuildKit's own messages, a JSON object a line, when it is not nil.
+	Status io.Writer
 }
 
 // Result is what was built.
 type Result struct {
-	Digest       slipway.Digest    // of the image's manifest, or of its index when there are several platforms
+	Digest       slipway.Digest    // of the image's manifest, or of its index when there are several platforms or attestations
 	ConfigDigest slipway.Digest    // of the image's configuration; "" when there are several platforms
 	Names        []string          // the names it was exported or pushed under
 	Attributes   map[string]string // the exporter's whole answer, by BuildKit's names
+	Summary      Summary
 }
 
 // dockerfile is the Dockerfile's folder and name, checked to be there.
@@ -99,12 +79,31 @@ func (o Options) dockerfile() (folder, name string, err error) {
 }
 
 func (o Options) check() error {
-	fi, err := os.Stat(o.ContextDir)
-	if err != nil || !fi.IsDir() {
-		return slipway.NotFound("the build context %q is not a folder", o.ContextDir)
+	if o.ContextURL == "" {
+		fi, err := os.Stat(o.ContextDir)
+		if err != nil || !fi.IsDir() {
+			return slipway.NotFound("the build context %q is not a folder", o.ContextDir)
+		}
 	}
 	if o.Push && len(o.Tags) == 0 {
 		return slipway.Invalid("an image that is pushed needs a name: give a tag")
 	}
+	if o.Network != "" && o.Network != "none" {
+		return slipway.Unsupported("the network %q is not supported in a build: write default, in which steps reach other machines, or none", o.Network)
+	}
+	for _, h := range o.Hosts {
+		name, address, ok := strings.Cut(h, "=")
+		if !ok || name == "" || net.ParseIP(address) == nil {
+			return slipway.Invalid("the host %q is not NAME:ADDRESS with an IP address", h)
+		}
+	}
+	for name := range o.Contexts {
+		if name == "" || strings.ContainsAny(name, "= ") {
+			return slipway.Invalid("%q is no name of a build context", name)
+		}
+	}
 	return nil
 }
+
+// OwnPlatform is the platform of images for this machine.
+func OwnPlatform() string { return "linux/" + runtime.GOARCH }

@@ -42,6 +42,7 @@ type reporter struct {
 	progress func(Event)
 	steps    map[digest.Digest]*step
 	failed   *step // the step that ended the build
+	ended    []Step
 }
 
 type step struct {
@@ -49,6 +50,7 @@ type step struct {
 	name    string
 	ended   bool
 	partial map[int][]byte // by stream: a line whose end has not come yet
+	last    string         // the last line of its log
 }
 
 func newReporter(progress func(Event)) *reporter {
@@ -103,6 +105,7 @@ func (r *reporter) end(v *client.Vertex) {
 	if v.Started != nil {
 		e.Duration = v.Completed.Sub(*v.Started)
 	}
+	r.ended = append(r.ended, Step{Name: st.name, Cached: v.Cached, Seconds: e.Duration.Seconds(), Failed: v.Error != ""})
 	switch {
 	case v.Error != "":
 		e.Kind, e.Error = EventFailed, v.Error
@@ -133,8 +136,12 @@ func (r *reporter) log(st *step, stream int, data []byte) {
 }
 
 func (r *reporter) line(st *step, stream int, line []byte) {
+	st.last = string(line)
 	r.progress(Event{Kind: EventLog, Step: st.number, Name: st.name, Line: string(bytes.TrimRight(line, "\r")), Stderr: stream == 2})
 }
+
+// warn tells what is found outside of a step.
+func (r *reporter) warn(line string) { r.progress(Event{Kind: EventWarning, Line: line}) }
 
 // flush gives out lines that had no end when the build was over.
 func (r *reporter) flush() {

@@ -47,10 +47,10 @@ func NewTunnel(dial Dial, limits TunnelLimits) *Tunnel {
 }
 
 // Serve answers a request that asks to upgrade to the buildkit protocol and then carries bytes
-// both ways until one side ends. It does not ask who calls: the door has done that. When it
-// returns a Problem nothing has been written yet and the door answers; nil means that the
-// connection was taken over and is closed.
-func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request) error {
+// both ways until one side ends. The builds of the connection are of the scope. It does not ask
+// who calls: the door has done that. When it returns a Problem nothing has been written yet and
+// the door answers; nil means that the connection was taken over and is closed.
+func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request, scope Scope) error {
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return slipway.Invalid("the builder's tunnel is opened with POST")
 	}
@@ -60,7 +60,7 @@ func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request) error {
 	if r.ProtoMajor != 1 {
 		return slipway.Unsupported("the builder's tunnel needs HTTP/1.1")
 	}
-	up, err := t.dial(r.Context())
+	up, err := t.dial.In(scope)(r.Context())
 	if err != nil {
 		return slipway.Unavailable("the builder cannot be reached: try again in a moment").Because(err)
 	}
@@ -193,9 +193,9 @@ func refusal(resp *http.Response) error {
 	body := shortBody(resp.Body)
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		return slipway.Unauthenticated("the server does not accept this job's token for building images")
+		return slipway.Unauthenticated("the server does not accept the token for building images")
 	case http.StatusForbidden:
-		return slipway.Forbidden("the server does not let this job build images: %s", body)
+		return slipway.Forbidden("the server does not let you build images: %s", body)
 	case http.StatusTooManyRequests:
 		return slipway.Limit("too many builds at once: %s", body)
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -25,7 +25,7 @@ func serve(t *testing.T, tunnel *images.Tunnel) *url.URL {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
-		switch err := tunnel.Serve(w, r); slipway.CodeOf(err) {
+		switch err := tunnel.Serve(w, r, images.Scope{}); slipway.CodeOf(err) {
 		case "":
 		case slipway.CodeLimit:
 			http.Error(w, err.Error(), http.StatusTooManyRequests)

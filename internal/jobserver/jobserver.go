@@ -26,6 +26,7 @@
 //	GET  /_slipway/jobs/{job}/terminals/{id}     the shell's end of a terminal, a web socket
 //	POST /_slipway/jobs/{job}/complete           the end (job.Completion); the token is worth nothing afterwards
 //	POST /_slipway/pods/{pod}/job?seconds        waits for the job of a pod that has none (job.PodAssignment, empty for none yet)
+//	POST /_slipway/jobs/{job}/images             a finished image build (images.Report)
 //	     /_slipway/builder                       the tunnel to the image builder
 //
 // A job's token is good for that job's paths alone, and that of a pod without a job for waiting. The package decodes, asks who calls, and calls one method.
@@ -40,15 +41,19 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"slipway"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
+	"slipway/internal/images"
+	"slipway/internal/images/builds"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/joblog"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/variable"
 )
 
 // Deployment is what a job asks to deploy, with what the server knows of the job.
@@ -82,19 +87,20 @@ type Deps struct {
 	Pipelines *pipelines.Service
 	Identity  Identity
 	Deployer  Deployer
-	// Builder serves the tunnel for callers whose token is a job's.
-	Builder http.Handler
-	Logger  *slog.Logger
+	// Builder serves the tunnel for callers whose token is a job's; their builds are of the scope.
+	Builder func(w http.ResponseWriter, r *http.Request, scope images.Scope) error
+	// Builds keeps what jobs report of image builds; nil keeps nothing.
+	Builds *builds.Service
+	Logger *slog.Logger
 }
 
 // limits of request bodies, in bytes.
 const (
-	maxReport     = 8 << 20
-	maxQuery      = 1 << 20
-	maxTests      = 256 << 20
-	maxSummary    = 4 << 20
-	maxCoverage   = 128 << 20
-	maxDeployment = 16 << 20
+	maxReport   = 8 << 20
+	maxQuery    = 1 << 20
+	maxTests    = 256 << 20
+	maxSummary  = 4 << 20
+	maxCoverage = 128 << 20
 )
 
 type server struct{ Deps }
@@ -129,6 +135,7 @@ func New(d Deps) http.Handler {
 		"PUT /_slipway/jobs/{job}/pauses/{number}":                 s.putPause,
 		"GET /_slipway/jobs/{job}/pauses/{number}":                 s.getPause,
 		"GET /_slipway/jobs/{job}/terminals/{terminal}":            s.terminal,
+		"POST /_slipway/jobs/{job}/images":                         s.imageBuild,
 		"POST /_slipway/jobs/{job}/complete":                       s.complete,
 	} {
 		mux.Handle(pattern, httpx.JSON(d.Logger, s.forJob(h)))
@@ -177,7 +184,35 @@ func (s *server) builder(w http.ResponseWriter, r *http.Request) error {
 	if s.Builder == nil {
 		return slipway.Unavailable("there is no image builder on this server")
 	}
-	s.Builder.ServeHTTP(w, r)
+	run, err := s.Pipelines.Get(r.Context(), p.Binding.Run)
+	if err != nil {
+		return err
+	}
+	return s.Builder(w, r, images.ProjectScope(run.Project, !underReview(run)))
+}
+
+// underReview reports whether a run builds what has not been accepted: the change of a pull request, whoever started it.
+func underReview(run pipelines.Run) bool {
+	return run.Reason == variable.ReasonPullRequest || strings.HasPrefix(run.Ref, "refs/pull/")
+}
+
+// imageBuild keeps what the job's docker tells of a finished build.
+func (s *server) imageBuild(w http.ResponseWriter, r *http.Request, c call) error {
+	var report images.Report
+	if err := httpx.ReadJSON(w, r, maxReport, &report); err != nil {
+		return err
+	}
+	if s.Builds == nil {
+		return slipway.Unavailable("image builds are not recorded on this server")
+	}
+	run, err := s.Pipelines.Get(r.Context(), c.principal.Binding.Run)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Builds.Record(r.Context(), run.Project, run.ID, c.id, report); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
@@ -416,7 +451,7 @@ func (s *server) kubeconfig(w http.ResponseWriter, r *http.Request, c call) erro
 // deploy streams the deployment's progress. Its failure is the last line, since the answer has begun by then.
 func (s *server) deploy(w http.ResponseWriter, r *http.Request, c call) error {
 	var d job.Deployment
-	if err := httpx.ReadJSON(w, r, maxDeployment, &d); err != nil {
+	if err := httpx.ReadJSON(w, r, job.MaxDeployment, &d); err != nil {
 		return err
 	}
 	asked, err := s.deployment(r.Context(), c, d)

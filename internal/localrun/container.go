@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,7 +106,8 @@ type box struct {
 	name    string
 	network bool
 	volume  bool
-	started []string // containers
+	started []string          // containers
+	volumes map[string]string // of the engine, by their names in the file
 }
 
 // startServices makes the network, and starts the services in it under their names.
@@ -125,7 +127,13 @@ func (b *box) startServices(ctx context.Context) error {
 		name := fmt.Sprintf("%s-service-%d", b.name, i+1)
 		b.started = append(b.started, name)
 		args := []string{"run", "--detach", "--name", name, "--label", label + "=" + b.engine.process, "--network", b.name, "--network-alias", s.Alias}
-		args = append(args, userFlags(s)...)
+		args = append(args, flags(s, b.volumes)...)
+		if s.Options.Entrypoint != "" {
+			args = append(args, "--entrypoint", s.Options.Entrypoint)
+		}
+		if s.Options.WorkingDirectory != "" {
+			args = append(args, "--workdir", s.Options.WorkingDirectory)
+		}
 		for _, p := range s.Ports {
 			args = append(args, "--publish", p)
 		}
@@ -138,6 +146,63 @@ func (b *box) startServices(ctx context.Context) error {
 			return slipway.Unavailable("service %s (%s) does not start: %s", s.Alias, s.Image, lastLines(stderr.String()))
 		}
 		b.say("##[section]Service %s (%s) has started", s.Alias, s.Image)
+	}
+	for i := range b.work.services {
+		if err := b.waitHealthy(ctx, &b.work.services[i], fmt.Sprintf("%s-service-%d", b.name, i+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitHealthy waits until a service's own check succeeds.
+func (b *box) waitHealthy(ctx context.Context, s *plan.Container, name string) error {
+	h := s.Options.Health
+	if h == nil {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Duration(h.Patience())*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(time.Duration(min(h.Interval, 2)) * time.Second)
+	defer ticker.Stop()
+	var last error
+	for {
+		one, end := context.WithTimeout(limited, time.Duration(h.Timeout)*time.Second)
+		_, err := b.engine.do(one, "exec", name, "/bin/sh", "-c", h.Command)
+		end()
+		if err == nil {
+			b.say("##[section]Service %s is healthy", s.Alias)
+			return nil
+		}
+		if limited.Err() == nil {
+			last = err
+		}
+		select {
+		case <-ticker.C:
+		case <-limited.Done():
+			return slipway.Unavailable("service %s (%s) is not healthy: its check %q did not succeed in %d seconds: %v", s.Alias, s.Image, h.Command, h.Patience(), last)
+		}
+	}
+}
+
+// makeVolumes makes the volumes that the job's containers share.
+func (b *box) makeVolumes(ctx context.Context) error {
+	b.volumes = map[string]string{}
+	list := slices.Clone(b.work.services)
+	if b.work.container != nil {
+		list = append(list, *b.work.container)
+	}
+	for i := range list {
+		for _, v := range list[i].Volumes {
+			if v.Name == "" || b.volumes[v.Name] != "" {
+				continue
+			}
+			name := fmt.Sprintf("%s-volume-%d", b.name, len(b.volumes)+1)
+			b.volumes[v.Name] = name
+			if _, err := b.engine.do(ctx, "volume", "create", "--label", label+"="+b.engine.process, name); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -164,7 +229,7 @@ func (b *box) runAgent(ctx context.Context) error {
 	if b.network {
 		args = append(args, "--network", b.name)
 	}
-	args = append(append(args, userFlags(c)...), b.mounts()...)
+	args = append(append(args, flags(c, b.volumes)...), b.mounts()...)
 	for _, p := range c.Ports {
 		args = append(args, "--publish", p)
 	}
@@ -240,6 +305,9 @@ func (b *box) remove() {
 	}
 	if b.volume {
 		do("volume", "rm", "--force", b.name)
+	}
+	for _, name := range b.volumes {
+		do("volume", "rm", "--force", name)
 	}
 	if b.network {
 		do("network", "rm", b.name)

@@ -163,6 +163,8 @@ resources:
   - container: page
     image: localhost/web:1
     env: {WORD: of-the-service}
+    volumes: [pages:/www]
+    options: --health-cmd "wget -qO- http://127.0.0.1/" --health-interval 1s --health-retries 60
 variables:
   image: localhost/tools:1
 jobs:
@@ -170,12 +172,16 @@ jobs:
   container:
     image: $(image)
     env: {COLOUR: blue}
+    volumes: ['pages:/seen:ro']
+    options: --tmpfs /fast --shm-size 16m --add-host other:127.0.0.1
   services: {web: page}
   steps:
   - script: |
       echo "$COLOUR in $(Build.SourcesDirectory) as $(id -u)"
       cat hello.txt
-      for i in 1 2 3 4 5 6 7 8 9 10; do wget -qO- http://web/ && break; sleep 1; done
+      wget -qO- http://web/
+      echo "shared $(cat /seen/index.html), $(touch /seen/x 2>/dev/null || echo not to be written)"
+      touch /fast/x
       echo "##vso[task.setvariable variable=word;isOutput=true]made inside"
     name: set
   - script: mkdir out && echo artifact >out/file.txt
@@ -198,7 +204,7 @@ jobs:
 	if !r.Succeeded() {
 		t.Fatalf("result %s\n%s", r.Result, w.out.String())
 	}
-	w.said("inside | blue in /workspace/1/s as 0", "inside | hello from the working tree", "inside | pong of-the-service", "outside | made inside, artifact",
+	w.said("inside | blue in /workspace/1/s as 0", "inside | hello from the working tree", "inside | pong of-the-service", "inside | shared pong of-the-service, not to be written", "outside | made inside, artifact",
 		"user | user 1234", "user | hello from the working tree")
 	if left := w.podman("ps", "--all", "--filter", "ancestor=localhost/user:1", "--format", "{{.Names}}"); left != "" {
 		t.Errorf("the engine still has %s", left)
@@ -345,12 +351,16 @@ jobs:
 - job: service
   services: {web: "localhost/not-there:2"}
   steps: [{checkout: none}, {script: echo no}]
+- job: ill
+  services: {web: {image: "localhost/web:1", options: --health-cmd 'test -e /never' --health-interval 1s --health-retries 1}}
+  steps: [{checkout: none}, {script: echo no}]
 `)
 	r := w.run(t.Context())
 	if r.Result != schedule.Failed {
 		t.Errorf("result %s", r.Result)
 	}
-	for _, want := range []string{"image localhost/not-there:1 cannot be pulled by ", "image localhost/not-there:2 cannot be pulled by "} {
+	for _, want := range []string{"image localhost/not-there:1 cannot be pulled by ", "image localhost/not-there:2 cannot be pulled by ",
+		`service web (localhost/web:1) is not healthy: its check "test -e /never" did not succeed in 1 seconds`} {
 		if !strings.Contains(w.out.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, w.out.String())
 		}

@@ -31,6 +31,8 @@ type door struct {
 	folder string // of the artifacts
 	tasks  map[slipway.Digest]*extension.Task
 
+	deployer Deployer // nil without a cluster
+
 	mu        sync.Mutex
 	jobs      map[slipway.JobID]*work
 	artifacts map[string]slipway.JobID // by name: who published it
@@ -44,11 +46,15 @@ type door struct {
 type work struct {
 	instance   string
 	assignment job.Assignment
-	container  *plan.Container // nil on this machine itself
-	services   []plan.Container
-	lines      func(text []byte)   // takes whole lines of the logs, each with its time
-	canceled   chan struct{}       // closed when the job is to stop
-	end        chan job.Completion // has room for one
+
+	environment string // that a deployment job deploys to, else ""
+	deployment  slipway.DeploymentID
+
+	container *plan.Container // nil on this machine itself
+	services  []plan.Container
+	lines     func(text []byte)   // takes whole lines of the logs, each with its time
+	canceled  chan struct{}       // closed when the job is to stop
+	end       chan job.Completion // has room for one
 
 	mu      sync.Mutex
 	sizes   map[int]int64  // of the logs, by step
@@ -82,6 +88,8 @@ func (d *door) handler(logger *slog.Logger) http.Handler {
 		"GET /_slipway/jobs/{job}/artifacts/{name}": d.getArtifact,
 		"GET /_slipway/jobs/{job}/tasks/{digest}":   d.task,
 		"POST /_slipway/jobs/{job}/complete":        d.complete,
+		"POST /_slipway/jobs/{job}/deploy":          d.deploy,
+		"POST /_slipway/jobs/{job}/kubeconfig":      d.access,
 
 		"PUT /_slipway/jobs/{job}/pauses/{number}":      d.putPause,
 		"GET /_slipway/jobs/{job}/pauses/{number}":      d.getPause,

@@ -198,10 +198,39 @@ func environment(cmd *exec.Cmd, values map[string]string) []string {
 	return args
 }
 
-// userFlags are those of the container's user.
-func userFlags(c *plan.Container) []string {
-	if c.User == nil {
-		return nil
+// flags are the words by which the engine gives a container what the file asks for. volumes are at the engine by the names in the file.
+func flags(c *plan.Container, volumes map[string]string) []string {
+	var args []string
+	add := func(name, format string, values ...any) { args = append(args, name, fmt.Sprintf(format, values...)) }
+	if c.User != nil {
+		add("--user", "%d", *c.User)
 	}
-	return []string{"--user", strconv.FormatInt(*c.User, 10)}
+	for _, v := range c.Volumes {
+		mode := "rw"
+		if v.ReadOnly {
+			mode = "ro"
+		}
+		if v.Name == "" {
+			add("--volume", "%s", v.Path)
+		} else {
+			add("--volume", "%s:%s:%s", volumes[v.Name], v.Path, mode)
+		}
+	}
+	o := &c.Options
+	if o.Memory > 0 {
+		add("--memory", "%d", o.Memory)
+	}
+	if o.MilliCPU > 0 {
+		add("--cpus", "%.3f", float64(o.MilliCPU)/1000)
+	}
+	if o.SharedMemory > 0 {
+		add("--shm-size", "%d", o.SharedMemory)
+	}
+	for _, path := range o.Tmpfs {
+		add("--tmpfs", "%s", path)
+	}
+	for _, h := range o.Hosts {
+		add("--add-host", "%s:%s", h.Name, h.Address)
+	}
+	return args
 }

@@ -152,7 +152,7 @@ stages:
 	w.options.Variables = variable.Of(map[string]string{"colour": "red"})
 	r := w.run(t.Context())
 	w.said("Build.make | colour red of main", "Build.legs.old | leg 1", "Build.legs.new | leg 2", "Test.use | version 1.2.3 says hello",
-		"##[section]Job Ship.web: Skipped, it deploys to environment production, which a run on this machine does not")
+		"##[section]Job Ship.web: Skipped, it deploys to environment production: name a cluster with --kubeconfig to run it")
 	want := map[string]schedule.Result{"[Build]": "Succeeded", "Build.make": "Succeeded", "Build.legs.old": "Succeeded", "Build.legs.new": "Succeeded",
 		"[Test]": "Succeeded", "Test.use": "Succeeded", "[Ship]": "Skipped", "Ship.web": "Skipped", "[After]": "Skipped"}
 	if diff := cmp.Diff(want, results(r)); diff != "" {

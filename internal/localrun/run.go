@@ -52,6 +52,8 @@ type Options struct {
 	Parallel int
 	// Registry is the host of the registry that Docker@2 pushes to; empty is localhost:5000.
 	Registry string
+	// Deployer reaches the cluster for deployment jobs; nil skips these.
+	Deployer Deployer
 	// Decide is asked what a job does at a step that failed, about one at a time, until ctx ends; nil when jobs do not stop at failures.
 	Decide func(ctx context.Context, s Stopped) job.Decision
 	// Folder is where the run works: workspaces, artifacts, logs. It must be empty.
@@ -119,7 +121,7 @@ func (r *Runner) Run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	e := &execution{Runner: r, plan: p, began: began, jobs: map[string]*work{}, ended: make(chan ended),
-		door:   &door{token: rand.Text(), tasks: r.options.Tasks, folder: filepath.Join(r.options.Folder, fmt.Sprintf("artifacts-%d", r.count)), jobs: map[slipway.JobID]*work{}, artifacts: map[string]slipway.JobID{}, decide: r.options.Decide},
+		door:   &door{token: rand.Text(), tasks: r.options.Tasks, deployer: r.options.Deployer, folder: filepath.Join(r.options.Folder, fmt.Sprintf("artifacts-%d", r.count)), jobs: map[slipway.JobID]*work{}, artifacts: map[string]slipway.JobID{}, decide: r.options.Decide},
 		places: make(chan struct{}, r.options.Parallel)}
 	if e.repositories, err = r.repositories(ctx, p, snap); err != nil {
 		return nil, err
@@ -338,12 +340,12 @@ func (e *execution) begin(a schedule.Action) {
 		e.say("##[section]Job %s: %s, %s", title(instance), result, reason)
 	}
 	switch {
-	case j.Deployment != nil:
+	case j.Deployment != nil && e.options.Deployer == nil:
 		name := j.Deployment.Environment.Name
 		if a.Environment != nil {
 			name = a.Environment.Name
 		}
-		settle(plan.InstanceID(stage.Name, j.Name, ""), schedule.Skipped, "it deploys to environment "+name+", which a run on this machine does not")
+		settle(plan.InstanceID(stage.Name, j.Name, ""), schedule.Skipped, "it deploys to environment "+name+": name a cluster with --kubeconfig to run it")
 	default:
 		e.start(a, stage, j)
 	}
@@ -361,6 +363,11 @@ func (e *execution) start(a schedule.Action, stage *plan.Stage, j *plan.Job) {
 			TimeoutInMinutes: j.TimeoutInMinutes, CancelTimeoutInMinutes: max(j.CancelTimeoutInMinutes, 1), Registry: e.options.Registry}}
 	if w.assignment.TimeoutInMinutes <= 0 {
 		w.assignment.TimeoutInMinutes = maxTimeout
+	}
+	if a.Environment != nil {
+		w.environment = a.Environment.Name
+		w.deployment = slipway.DeploymentID(e.began.Unix()*1000 + int64(id))
+		e.say("##[section]Job %s deploys to environment %s; its checks are not asked for", title(a.Instance), w.environment)
 	}
 	if e.options.Decide != nil {
 		w.assignment.StopAtFailure = job.MaxStopMinutes
@@ -419,6 +426,9 @@ func (e *execution) runAgent(w *work) error {
 	}
 	b := &box{execution: e, engine: engine, work: w, name: engine.name(w.assignment.Job)}
 	defer b.remove()
+	if err := b.makeVolumes(ctx); err != nil {
+		return err
+	}
 	if err := b.startServices(ctx); err != nil {
 		return err
 	}

@@ -23,7 +23,9 @@ import (
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/registry"
 	"slipway/internal/repos"
+	"slipway/internal/scans"
 	"slipway/internal/secret"
+	"slipway/internal/signing"
 )
 
 // Loop has all domains.
@@ -37,6 +39,8 @@ type Loop struct {
 	Insights     *insights.Service
 	Boards       *boards.Service
 	Lineage      *lineage.Service
+	Signing      *signing.Service
+	Scans        *scans.Service
 	Secrets      *secret.Box
 
 	ClusterURL   string // by which pods reach the server
@@ -60,6 +64,12 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("pipelines.run_followers", l.runFollowers, pipelines.EventRunCompleted, pipelines.EventJobCompleted)
 	// 4. The image is in the registry: lineage joins it to its run and commit, below, and it may start runs.
 	log.Subscribe("pipelines.run_image", l.runImage, registry.EventPushed)
+	// Where it comes from is signed and kept with it.
+	log.Subscribe("signing.attest_image", l.attestImage, registry.EventPushed)
+	// What is in it is read, and which known vulnerabilities that has.
+	log.Subscribe("scans.want_image", l.wantInventory, registry.EventPushed)
+	// What is said about an image goes with it.
+	log.Subscribe("registry.forget_image", l.forgetImage, registry.EventDeleted)
 	// A job's image that is pushed anew is in the pods of the next jobs.
 	log.Subscribe("pipelines.renew_warm", l.renewWarm, registry.EventPushed)
 	// 5. A stage that deploys asks its environments; their answer lets it start, and its jobs are deployments.
@@ -69,6 +79,8 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("environments.start_deployment", l.startDeployment, pipelines.EventJobStarted)
 	// 6, 7. The job applies its manifests through Deploy; when it has ended, so has the deployment.
 	log.Subscribe("environments.complete_deployment", l.completeDeployment, pipelines.EventJobCompleted)
+	// What an environment runs, and would go back to, is kept.
+	log.Subscribe("pipelines.hold_deployed", l.holdDeployed, environments.DeploymentCompleted)
 	log.Subscribe("clusters.revoke_access", l.revokeAccess, pipelines.EventJobCompleted)
 	// 8. A project's telemetry is watched by rules from the beginning, for each deployment on its own.
 	log.Subscribe("insights.announce_deployment", l.announceDeployment, environments.DeploymentStarted, environments.DeploymentCompleted)
@@ -135,7 +147,7 @@ func (l *Loop) runFollowers(ctx context.Context, e events.Event) error {
 // runImage starts the runs that wait for an image.
 func (l *Loop) runImage(ctx context.Context, e events.Event) error {
 	var p registry.Pushed
-	if err := e.Decode(&p); err != nil || e.Project == "" { // Slipway's own images
+	if err := e.Decode(&p); err != nil || e.Project == "" || p.Subject != "" { // Slipway's own images, and what is said about others
 		return err
 	}
 	push := pipelines.ImagePush{Event: e.ID, Project: e.Project, Repository: p.Repository, Tag: p.Tag, Digest: p.Digest, Actor: e.Actor}
@@ -262,6 +274,27 @@ func (l *Loop) completeDeployment(ctx context.Context, e events.Event) error {
 	}
 	_, err = l.Environments.CompleteDeployment(ctx, d.ID, deploymentResult(job.Result), job.Reason)
 	return err
+}
+
+// holdDeployed retains the runs of what an environment runs now and of what it would go back to.
+func (l *Loop) holdDeployed(ctx context.Context, e events.Event) error {
+	var p environments.DeploymentPayload
+	if err := e.Decode(&p); err != nil {
+		return err
+	}
+	var runs []slipway.RunID
+	current, err := l.Environments.Current(ctx, p.EnvironmentID)
+	if err == nil {
+		runs = append(runs, current.Run)
+		var before environments.Deployment
+		if before, err = l.Environments.Previous(ctx, current.ID); err == nil {
+			runs = append(runs, before.Run)
+		}
+	}
+	if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound {
+		return err
+	}
+	return l.Pipelines.Hold(ctx, e.Project, "Environment:"+p.Environment, runs)
 }
 
 // announceDeployment puts a deployment, or a way back, on the charts and under the health rules.

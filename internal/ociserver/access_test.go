@@ -101,7 +101,7 @@ func TestPublicRepositories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.registry.SetPublic(t.Context(), repo, true); err != nil {
+	if err := w.registry.SetPublic(t.Context(), repo, true, slipway.System); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "anonymous pull", w.do("", "GET", "/v2/shop/web/manifests/v1", ""), 200)

@@ -24,6 +24,7 @@ const (
 	service      = "slipway"
 	tokenLife    = 5 * time.Minute // a client whose token ended asks for another
 	maxScopes    = 20
+	catalogScope = "registry:catalog:*"
 	maxTokenForm = 16 << 10 // bytes
 	// anonymousToken is what clients without credentials get, since they cannot go on without a token.
 	anonymousToken = "anonymous"
@@ -33,11 +34,16 @@ func isAnonymousToken(r *http.Request) bool {
 	return r.Header.Get("Authorization") == "Bearer "+anonymousToken
 }
 
+// authenticate says who calls. A browser's session is no credential here.
 func (s *Server) authenticate(r *http.Request) (identity.Principal, error) {
-	if isAnonymousToken(r) {
+	if isAnonymousToken(r) || r.Header.Get("Authorization") == "" {
 		return identity.Anonymous, nil
 	}
-	return s.identity.Authenticate(r)
+	who, err := s.identity.Authenticate(r)
+	if _, password, ok := r.BasicAuth(); ok && slipway.CodeOf(err) == slipway.CodeUnauthenticated {
+		err = s.attempts.wrong(r, password, err)
+	}
+	return who, err
 }
 
 // installation reports names that belong to no project.
@@ -53,6 +59,10 @@ func (s *Server) allow(ctx context.Context, p identity.Principal, name, action s
 	}
 	if p.Token == identity.TokenRegistry && !scoped(p.Binding.Scopes, name, action) {
 		return "", slipway.Unauthenticated("this token does not allow %s of %s", action, name)
+	}
+	p = p.InRegistry()
+	if remote, ok := s.find(name); ok {
+		return "", s.allowUpstream(ctx, p, remote, action)
 	}
 	if action == pull {
 		if repo, err := s.registry.Repository(ctx, name); err == nil && repo.Public {
@@ -127,7 +137,7 @@ func challenge(r *http.Request, route route) string {
 	scopes := []string{}
 	switch {
 	case route.kind == routeCatalog:
-		scopes = append(scopes, "registry:catalog:*")
+		scopes = append(scopes, catalogScope)
 	case route.name != "":
 		scopes = append(scopes, "repository:"+route.name+":"+actionsFor(r.Method, route.kind))
 		if from := r.URL.Query().Get("from"); from != "" && registry.CheckName(from) == nil {
@@ -157,14 +167,6 @@ func actionsFor(method string, kind routeKind) string {
 	return pull + "," + push
 }
 
-// unscoped is the caller with all that it may do, whatever its token was asked for.
-func unscoped(p identity.Principal) identity.Principal {
-	if p.Token == identity.TokenRegistry {
-		p.Token = ""
-	}
-	return p
-}
-
 // scoped reports whether the scopes of a token allow the action.
 func scoped(scopes []string, name, action string) bool {
 	return slices.ContainsFunc(scopes, func(s string) bool {
@@ -185,6 +187,7 @@ func parseScope(s string) (scope, bool) {
 	if !ok || i < 0 {
 		return scope{}, false
 	}
+	resource, _, _ = strings.Cut(resource, "(") // a class, as of repository(plugin), says nothing here
 	return scope{resource, rest[:i], strings.Split(rest[i+1:], ",")}, true
 }
 

@@ -6,11 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 
+	"slipway/internal/blob"
+	"slipway/internal/blob/blobtest"
+	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
+	"slipway/internal/programtest"
 	"slipway/internal/registry"
 )
 
@@ -23,23 +26,12 @@ const (
 // goInstall builds a program once for all tests, and returns its path.
 func goInstall(t *testing.T, tool, name string) string {
 	t.Helper()
-	installing.Lock()
-	defer installing.Unlock()
-	bin := filepath.Join(os.TempDir(), "slipway-test-tools", filepath.Base(tool))
-	path := filepath.Join(bin, name)
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	cmd := exec.Command("go", "install", tool)
-	cmd.Dir = t.TempDir() // outside of any module
-	cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go install %s: %v\n%s", tool, err, out)
+	path, err := programtest.Install(tool, name)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
-
-var installing sync.Mutex
 
 // suite is what we read of the JUnit report.
 type suite struct {
@@ -103,6 +95,15 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		conform(t, setup(t, d, registry.Options{}))
+	})
+	t.Run("objects in S3", func(t *testing.T) {
+		t.Parallel()
+		place, _ := blobtest.StartS3(t).Place()
+		s3, err := blob.OpenS3(t.Context(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conform(t, setupOn(t, dbtest.SQLite(t), s3, registry.Options{}, clock.System{}))
 	})
 	t.Run("sparse manifests allowed", func(t *testing.T) {
 		t.Parallel()

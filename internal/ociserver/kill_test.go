@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"slipway"
 	"slipway/internal/blob"
@@ -26,16 +25,32 @@ import (
 	"slipway/internal/registry"
 )
 
-// killFolder names the data of the registry that TestKill runs as a process of its own.
-const killFolder = "SLIPWAY_TEST_KILL_FOLDER"
+// What the registry that TestKill runs as a process of its own is told by its environment.
+const (
+	killFolder = "SLIPWAY_TEST_KILL_FOLDER" // of its data
+	killPlace  = "SLIPWAY_TEST_KILL_PLACE"  // of its objects in S3; empty for files in the folder
+)
 
-// TestKillServer is that process: it serves a registry from the folder, prints its address and a job's token, and
-// ends only by being killed.
-func TestKillServer(t *testing.T) {
-	folder := os.Getenv(killFolder)
-	if folder == "" {
-		t.Skip("run by TestKill alone")
+// killStore opens the objects of that registry.
+func killStore(t *testing.T, folder, place string) blob.Resumable {
+	t.Helper()
+	if place != "" {
+		s3, err := blob.OpenS3(context.Background(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s3
 	}
+	files, err := blob.OpenFiles(filepath.Join(folder, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// killRegistry opens that registry.
+func killRegistry(t *testing.T, folder, place string, c clock.Clock) (*registry.Service, *identity.Service, *db.DB, blob.Resumable) {
+	t.Helper()
 	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
 	d, err := db.Open(ctx, "sqlite:"+filepath.Join(folder, "slipway.db"))
 	if err != nil {
@@ -49,25 +64,44 @@ func TestKillServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := blob.OpenFiles(filepath.Join(folder, "blobs"))
+	blobs := killStore(t, folder, place)
+	r, err := registry.Open(ctx, d, log, blobs, c, logger, registry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := registry.Open(ctx, d, log, files, clock.System{}, logger, registry.Options{})
-	if err != nil {
-		t.Fatal(err)
+	return r, ids, d, blobs
+}
+
+// TestKillServer is that process: it serves a registry, collects all the time, prints its address and an administrator's
+// token, and ends only by being killed.
+func TestKillServer(t *testing.T) {
+	folder := os.Getenv(killFolder)
+	if folder == "" {
+		t.Skip("run by TestKill alone")
 	}
+	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
+	r, ids, _, _ := killRegistry(t, folder, os.Getenv(killPlace), clock.System{})
 	if _, err := ids.CreateProject(ctx, slipway.System, "shop", ""); err != nil && slipway.CodeOf(err) != slipway.CodeConflict {
 		t.Fatal(err)
 	}
-	project, err := ids.ProjectByName(ctx, "shop")
+	user, err := ids.CreateUser(ctx, slipway.System, identity.NewUser{Name: "admin", Password: "correct horse", Administrator: true})
+	if slipway.CodeOf(err) == slipway.CodeConflict {
+		user, err = ids.UserByName(ctx, "admin")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := ids.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenJob, Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "1"}, Project: project.ID, Life: time.Hour})
+	token, err := ids.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "kill", Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(user.ID), Name: user.Name}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		for {
+			if err := r.Collect(ctx); err != nil {
+				fmt.Fprintln(os.Stderr, "collect:", err)
+			}
+		}
+	}()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -77,10 +111,11 @@ func TestKillServer(t *testing.T) {
 }
 
 // startKillServer runs TestKillServer on the folder; kill ends it at once, as kill -9 does.
-func startKillServer(t *testing.T, folder string) (w *world, kill func()) {
+func startKillServer(t *testing.T, folder, place string) (w *world, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKillServer$", "-test.v")
-	cmd.Env = append(os.Environ(), killFolder+"="+folder)
+	cmd.Env = append(os.Environ(), killFolder+"="+folder, killPlace+"="+place)
+	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -104,93 +139,27 @@ func startKillServer(t *testing.T, folder string) (w *world, kill func()) {
 }
 
 // send is world.do for goroutines whose server may be killed: an error instead of the end of the test.
-func (w *world) send(method, path string, body io.Reader) (*http.Response, error) {
+func (w *world) send(method, path string, body io.Reader) (*http.Response, []byte, error) {
 	r, err := http.NewRequestWithContext(context.Background(), method, w.url+path, body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r.SetBasicAuth("any", w.admin)
-	answer, err := http.DefaultClient.Do(r)
-	if err == nil {
-		_, _ = io.Copy(io.Discard, answer.Body)
-		_ = answer.Body.Close()
-	}
-	return answer, err
-}
-
-// A registry that is killed in the middle of many pushes has, after its restart, every blob whose push was answered,
-// with its very bytes, and goes on with an upload where it says that it stands.
-func TestKill(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
-	w, kill := startKillServer(t, folder)
-	half, rest := strings.Repeat("half of a layer ", 20_000), strings.Repeat("the other half ", 20_000)
-	answer, err := w.send("POST", "/v2/shop/web/blobs/uploads/", nil)
-	if err != nil || answer.StatusCode != http.StatusAccepted {
-		t.Fatalf("start upload: %v, %v", answer, err)
-	}
-	upload := answer.Header.Get("Location")
-	if answer, err = w.send("PATCH", upload, strings.NewReader(half)); err != nil || answer.StatusCode != http.StatusAccepted {
-		t.Fatalf("first half: %v, %v", answer, err)
-	}
-
-	var mu sync.Mutex
-	acknowledged := []string{}
-	enough := make(chan struct{})
-	var pushers sync.WaitGroup
-	for n := range 4 {
-		pushers.Go(func() {
-			for i := 0; ; i++ {
-				content := strings.Repeat(fmt.Sprintf("blob %d of %d ", i, n), 5_000)
-				answer, err := w.send("POST", "/v2/shop/web/blobs/uploads/?digest="+string(registry.DigestOf("sha256", []byte(content))), strings.NewReader(content))
-				if err != nil {
-					return // killed
-				}
-				if answer.StatusCode != http.StatusCreated {
-					t.Errorf("push: %s", answer.Status)
-					return
-				}
-				mu.Lock()
-				acknowledged = append(acknowledged, content)
-				if len(acknowledged) == 20 {
-					close(enough)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	<-enough
-	kill()
-	pushers.Wait()
-
-	w, _ = startKillServer(t, folder)
-	for _, content := range acknowledged {
-		w.wantBlob(content)
-	}
-	answer, err = w.send("GET", upload, nil)
-	if err != nil || answer.StatusCode != http.StatusNoContent || answer.Header.Get("Range") != fmt.Sprintf("0-%d", len(half)-1) {
-		t.Fatalf("upload after the kill: %v, %v", answer, err)
-	}
-	answer, err = w.send("PUT", upload+"?digest="+string(registry.DigestOf("sha256", []byte(half+rest))), strings.NewReader(rest))
-	if err != nil || answer.StatusCode != http.StatusCreated {
-		t.Fatalf("second half: %v, %v", answer, err)
-	}
-	w.wantBlob(half + rest)
-}
-
-func (w *world) wantBlob(content string) {
-	w.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), "GET", w.url+"/v2/shop/web/blobs/"+string(registry.DigestOf("sha256", []byte(content))), nil)
-	if err != nil {
-		w.Fatal(err)
-	}
-	r.SetBasicAuth("any", w.admin)
+	r.Header.Set("Content-Type", registry.TypeOCIManifest)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		w.Fatal(err)
+		return nil, nil, err
 	}
 	defer answer.Body.Close()
-	if got, err := io.ReadAll(answer.Body); err != nil || string(got) != content {
-		w.Errorf("blob after the kill: %s, %d bytes of %d, %v", answer.Status, len(got), len(content), err)
+	content, err := io.ReadAll(answer.Body)
+	return answer, content, err
+}
+
+// wantBlob demands the very bytes of content.
+func (w *world) wantBlob(content string) {
+	w.Helper()
+	answer, got, err := w.send("GET", "/v2/shop/web/blobs/"+string(registry.DigestOf("sha256", []byte(content))), nil)
+	if err != nil || answer.StatusCode != http.StatusOK || string(got) != content {
+		w.Errorf("blob: %v, %d bytes of %d, %v", answer, len(got), len(content), err)
 	}
 }

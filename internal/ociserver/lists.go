@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"slipway"
+	"slipway/internal/identity"
 	"slipway/internal/registry"
 )
 
@@ -67,11 +69,14 @@ func (s *Server) catalog(w http.ResponseWriter, q *request) error {
 	if q.who.Kind == slipway.ActorAnonymous {
 		return slipway.Unauthenticated("sign in with a personal access token as the password")
 	}
+	if q.who.Token == identity.TokenRegistry && !slices.Contains(q.who.Binding.Scopes, catalogScope) {
+		return slipway.Unauthenticated("this token does not allow to list repositories")
+	}
 	n, last, err := page(q.Request)
 	if err != nil {
 		return err
 	}
-	who := unscoped(q.who) // the scope was for the catalog, not for each repository
+	who := q.who.InRegistry() // the scope was for the catalog, not for each repository
 	names := []string{}
 	for len(names) <= n {
 		list, err := s.registry.Repositories(q.Context(), last, maxPage)

@@ -20,6 +20,11 @@ func (s *Server) getManifest(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
+	if q.Method == http.MethodGet {
+		s.registry.Pulled(repo, q.reference, c.Digest)
+	} else if err := s.registry.KeepManifest(q.Context(), repo, c.Digest); err != nil { // who looks may push what names it
+		return err
+	}
 	contentHeaders(w, c.MediaType, string(c.Digest))
 	if string(c.Digest) != q.reference {
 		w.Header().Set("Cache-Control", "private, no-cache") // a tag moves

@@ -1,6 +1,7 @@
 // Package ociserver is the registry's door: the OCI distribution API, version 1.1, below /v2/, and the token endpoint
 // that docker, containerd, BuildKit and the others sign in with. It decodes requests, asks identity who calls and
-// whether they may, calls one method of registry, and writes the answer. It keeps nothing.
+// whether they may, calls one method of registry, and writes the answer. It keeps nothing but
+// the addresses from which wrong passwords came of late.
 //
 // An image's name begins with its project: `PROJECT/NAME...`, in lower case. `library/...` and `slipway/...` belong
 // to the installation: everybody signed in may pull them, its administrators push them.
@@ -25,6 +26,9 @@ type Server struct {
 	registry *registry.Service
 	identity *identity.Service
 	logger   *slog.Logger
+	cache    *registry.Cache // nil: no other registry is read through this one
+	hosts    []string        // what image names call this registry
+	attempts attempts
 }
 
 // New returns the door to r.
@@ -36,19 +40,20 @@ func New(r *registry.Service, ids *identity.Service, logger *slog.Logger) *Serve
 type request struct {
 	*http.Request
 	route
-	who identity.Principal
+	asked string // the name in the path, when it is another registry's and route has that of its copy; else empty
+	who   identity.Principal
 }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0") // old docker looks for it
-	route := split(r.URL.Path)
-	if err := s.serve(w, r, route); err != nil {
+	route, asked := s.mirrored(r, split(r.URL.Path))
+	if err := s.serve(w, r, route, asked); err != nil {
 		s.fail(w, r, route, err)
 	}
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route) error {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route, asked string) error {
 	if route.kind == routeToken {
 		return s.token(w, r)
 	}
@@ -56,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route) erro
 	if err != nil {
 		return err
 	}
-	q := &request{Request: r, route: route, who: who}
+	q := &request{Request: r, route: route, asked: asked, who: who}
 	methods := handlers[route.kind]
 	if methods == nil {
 		return slipway.NotFound("there is nothing at this path of the registry")
@@ -64,6 +69,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route) erro
 	handler := methods[r.Method]
 	if handler == nil {
 		return errMethod
+	}
+	if remote, ok := s.remote(q); ok {
+		return s.fromUpstream(w, q, remote, handler)
 	}
 	return handler(s, w, q)
 }
@@ -121,6 +129,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, route route, err e
 		w.Header().Set("WWW-Authenticate", challenge(r, route))
 	case fault == registry.TooManyRequests:
 		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", "60") // unless an upstream said how long
+		s.retryAfter(w, err)
 	}
 	writeError(w, status, fault, p.Message)
 }

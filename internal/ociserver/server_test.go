@@ -28,6 +28,7 @@ type world struct {
 	log      *events.Log
 	identity *identity.Service
 	registry *registry.Service
+	door     *ociserver.Server
 	url      string // http://127.0.0.1:PORT
 	host     string // 127.0.0.1:PORT
 	admin    string // the administrator's token
@@ -35,6 +36,22 @@ type world struct {
 }
 
 func setup(t testing.TB, d *db.DB, o registry.Options) *world {
+	t.Helper()
+	return setupAt(t, d, o, clock.System{})
+}
+
+// setupAt is setup with a clock of the registry's own.
+func setupAt(t testing.TB, d *db.DB, o registry.Options, c clock.Clock) *world {
+	t.Helper()
+	files, err := blob.OpenFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return setupOn(t, d, files, o, c)
+}
+
+// setupOn is setupAt with objects in a store of the test's.
+func setupOn(t testing.TB, d *db.DB, blobs blob.Resumable, o registry.Options, c clock.Clock) *world {
 	t.Helper()
 	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
 	log, err := events.Open(ctx, d, clock.System{}, logger)
@@ -45,17 +62,14 @@ func setup(t testing.TB, d *db.DB, o registry.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := blob.OpenFiles(t.TempDir())
+	r, err := registry.Open(ctx, d, log, blobs, c, logger, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := registry.Open(ctx, d, log, files, clock.System{}, logger, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(httpx.Middleware(logger, ociserver.New(r, ids, logger)))
+	door := ociserver.New(r, ids, logger)
+	server := httptest.NewServer(httpx.Middleware(logger, door))
 	t.Cleanup(server.Close)
-	w := &world{TB: t, db: d, log: log, identity: ids, registry: r, url: server.URL, host: strings.TrimPrefix(server.URL, "http://")}
+	w := &world{TB: t, db: d, log: log, identity: ids, registry: r, door: door, url: server.URL, host: strings.TrimPrefix(server.URL, "http://")}
 	user, err := ids.CreateUser(ctx, slipway.System, identity.NewUser{Name: "admin", Password: "correct horse", Administrator: true})
 	if err != nil {
 		t.Fatal(err)

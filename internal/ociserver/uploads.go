@@ -50,11 +50,19 @@ func (s *Server) startUpload(w http.ResponseWriter, q *request) error {
 		if err != nil {
 			return err
 		}
+		if _, err := s.registry.StatBlob(q.Context(), repo, d); err != nil { // what is there needs no room
+			if err := s.registry.CheckRoom(q.Context(), repo, q.ContentLength); err != nil {
+				return err
+			}
+		}
 		if err := s.registry.PutBlob(q.Context(), repo, d, q.Body); err != nil {
 			return err
 		}
 		created(w, blobPath(q.name, d), d)
 		return nil
+	}
+	if err := s.registry.CheckRoom(q.Context(), repo, 0); err != nil {
+		return err
 	}
 	u, err := s.registry.StartUpload(q.Context(), repo, query.Get("digest-algorithm"))
 	if err != nil {
@@ -80,7 +88,7 @@ func (s *Server) mount(q *request, repo registry.Repository, from string, d slip
 	}
 	for _, source := range sources {
 		if source.ID != repo.ID {
-			if _, err := s.allow(q.Context(), unscoped(q.who), source.Name, pull); err != nil {
+			if _, err := s.allow(q.Context(), q.who.InRegistry(), source.Name, pull); err != nil {
 				continue
 			}
 		}
@@ -115,20 +123,36 @@ func (s *Server) uploadStatus(w http.ResponseWriter, q *request) error {
 }
 
 func (s *Server) appendUpload(w http.ResponseWriter, q *request) error {
-	_, u, err := s.upload(q)
+	repo, u, err := s.upload(q)
 	if err != nil {
 		return err
 	}
-	start, err := chunkStart(q.Request)
-	if err != nil {
-		return err
-	}
-	if u, err = s.registry.Append(q.Context(), u, start, q.Body); err != nil {
+	if u, err = s.appendBody(q, repo, u); err != nil {
 		return err
 	}
 	uploadHeaders(w, q.name, u)
 	w.WriteHeader(http.StatusAccepted)
 	return nil
+}
+
+// checkRoom refuses a body for which the quota has no room.
+func (s *Server) checkRoom(q *request, repo registry.Repository, u registry.Upload) error {
+	if q.ContentLength <= 0 {
+		return nil
+	}
+	return s.registry.CheckRoom(q.Context(), repo, u.Received+q.ContentLength)
+}
+
+// appendBody adds the request's body to the upload, if there is room for it.
+func (s *Server) appendBody(q *request, repo registry.Repository, u registry.Upload) (registry.Upload, error) {
+	start, err := chunkStart(q.Request)
+	if err == nil {
+		err = s.checkRoom(q, repo, u)
+	}
+	if err != nil {
+		return u, err
+	}
+	return s.registry.Append(q.Context(), u, start, q.Body)
 }
 
 // finishUpload takes the last bytes, if the request has any, and makes the upload a blob.
@@ -141,12 +165,18 @@ func (s *Server) finishUpload(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	if !noContent(q.Request) {
-		start, err := chunkStart(q.Request)
-		if err != nil {
+	if start, startErr := chunkStart(q.Request); !noContent(q.Request) && startErr == nil && u.Received == 0 && start <= 0 {
+		if err := s.checkRoom(q, repo, u); err != nil {
 			return err
 		}
-		if u, err = s.registry.Append(q.Context(), u, start, q.Body); err != nil {
+		if err := s.registry.FinishWhole(q.Context(), repo, u, d, q.Body); err != nil {
+			return err
+		}
+		created(w, blobPath(q.name, d), d)
+		return nil
+	}
+	if !noContent(q.Request) {
+		if u, err = s.appendBody(q, repo, u); err != nil {
 			return err
 		}
 	}

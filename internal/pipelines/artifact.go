@@ -18,7 +18,7 @@ import (
 	"slipway/internal/pipelines/schedule"
 )
 
-// An artifact is kept as one uncompressed tar file, as the agent sends it, with a listing that says where each file's
+// An artifact is an uncompressed tar file, as the agent sends it, kept in chunks (chunk.go), with a listing that says where each file's
 // bytes lie in it, so that a single file is read without the others.
 
 const maxArtifactFiles = 100_000
@@ -35,10 +35,6 @@ type ArtifactFile struct {
 	Path   string `json:"path"`
 	Size   int64  `json:"size"`
 	Offset int64  `json:"offset"` // in the tar file
-}
-
-func artifactKey(run slipway.RunID, id slipway.JobID, name string) string {
-	return fmt.Sprintf("artifacts/%d/%d-%x.tar", run, id, name)
 }
 
 func checkArtifactName(name string) error {
@@ -64,8 +60,7 @@ func (s *Service) PutArtifact(ctx context.Context, id slipway.JobID, name string
 	if err := s.mayPublish(ctx, s.db, &j, name); err != nil {
 		return Artifact{}, err
 	}
-	key := artifactKey(j.Run, j.ID, name)
-	files, err := s.storeTar(ctx, key, r)
+	files, chunks, err := s.storeTar(ctx, r)
 	if err != nil {
 		return Artifact{}, err
 	}
@@ -83,11 +78,16 @@ func (s *Service) PutArtifact(ctx context.Context, id slipway.JobID, name string
 		}
 		const upsert = `
 			INSERT INTO pipeline_artifacts (run, job, instance, name, name_key, size, files, listing, blob_key, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', $9)
 			ON CONFLICT (run, name_key) DO UPDATE SET job = excluded.job, name = excluded.name, size = excluded.size, files = excluded.files,
-				listing = excluded.listing, blob_key = excluded.blob_key, created = excluded.created`
-		if _, err := tx.ExecContext(ctx, upsert, int64(j.Run), int64(id), j.Instance, name, strings.ToLower(name), a.Size, a.Files, string(listing), key,
-			db.Micros(a.Created)); err != nil {
+				listing = excluded.listing, blob_key = excluded.blob_key, created = excluded.created RETURNING id`
+		var artifact int64
+		err := tx.QueryRowContext(ctx, upsert, int64(j.Run), int64(id), j.Instance, name, strings.ToLower(name), a.Size, a.Files, string(listing),
+			db.Micros(a.Created)).Scan(&artifact)
+		if err == nil {
+			err = putChunks(ctx, tx, artifact, chunks)
+		}
+		if err != nil {
 			return fmt.Errorf("record artifact %q: %w", name, err)
 		}
 		tx.AfterCommit(func() { s.changed(j.Run) })
@@ -109,12 +109,14 @@ func (s *Service) mayPublish(ctx context.Context, q db.Querier, j *Job, name str
 }
 
 // storeTar keeps a tar file and lists its files, refusing what is not plain files below its root.
-func (s *Service) storeTar(ctx context.Context, key string, r io.Reader) ([]ArtifactFile, error) {
+func (s *Service) storeTar(ctx context.Context, r io.Reader) ([]ArtifactFile, []chunk, error) {
 	limited := &limitedReader{r: r, left: job.MaxArtifact, tooMuch: slipway.Limit("an artifact has at most %d bytes", int64(job.MaxArtifact))}
 	pr, pw := io.Pipe()
+	var chunks []chunk
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.Blobs.Put(ctx, key, pr)
+		var err error
+		chunks, err = s.storeChunks(ctx, pr)
 		pr.CloseWithError(errors.Join(errors.New("the store stopped reading"), err))
 		done <- err
 	}()
@@ -127,7 +129,7 @@ func (s *Service) storeTar(ctx context.Context, key string, r io.Reader) ([]Arti
 	if putErr := <-done; err == nil {
 		err = putErr
 	}
-	return files, err
+	return files, chunks, err
 }
 
 func listTar(r *countingReader) ([]ArtifactFile, error) {
@@ -202,34 +204,48 @@ func (s *Service) Artifacts(ctx context.Context, run slipway.RunID) ([]Artifact,
 	return list, nil
 }
 
-func (s *Service) artifactRow(ctx context.Context, run slipway.RunID, name string) (listing, key string, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT listing, blob_key FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`, int64(run), strings.ToLower(name)).Scan(&listing, &key)
+type artifactRow struct {
+	id      int64
+	listing string
+	key     string // of one object, "" for chunks
+}
+
+func (s *Service) artifactRow(ctx context.Context, run slipway.RunID, name string) (artifactRow, error) {
+	var a artifactRow
+	err := s.db.QueryRowContext(ctx, `SELECT id, listing, blob_key FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`, int64(run), strings.ToLower(name)).Scan(&a.id, &a.listing, &a.key)
 	if db.IsNoRows(err) {
-		return "", "", slipway.NotFound("run %d has no artifact %q", run, name)
+		return a, slipway.NotFound("run %d has no artifact %q", run, name)
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("get artifact %q of run %d: %w", name, run, err)
+		return a, fmt.Errorf("get artifact %q of run %d: %w", name, run, err)
 	}
-	return listing, key, nil
+	return a, nil
 }
 
 // ArtifactFiles lists the files of an artifact.
 func (s *Service) ArtifactFiles(ctx context.Context, run slipway.RunID, name string) ([]ArtifactFile, error) {
-	listing, _, err := s.artifactRow(ctx, run, name)
+	row, err := s.artifactRow(ctx, run, name)
 	if err != nil {
 		return nil, err
 	}
 	var files []ArtifactFile
-	return files, decodeColumns(column{listing, &files})
+	return files, decodeColumns(column{row.listing, &files})
 }
 
 // OpenArtifact opens an artifact's tar file.
 func (s *Service) OpenArtifact(ctx context.Context, run slipway.RunID, name string) (blob.Object, error) {
-	_, key, err := s.artifactRow(ctx, run, name)
+	row, err := s.artifactRow(ctx, run, name)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.Blobs.Open(ctx, key)
+	var o blob.Object
+	if row.key != "" {
+		o, err = s.Blobs.Open(ctx, row.key)
+	} else {
+		var chunks []chunk
+		chunks, err = s.chunksOf(ctx, row.id)
+		o = newChunked(ctx, s.Blobs, chunks)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open artifact %q of run %d: %w", name, run, err)
 	}

@@ -118,6 +118,9 @@ func (s *Service) applyReset(ctx context.Context, tx *db.Tx, sit *situation, res
 	if sit.run.State != RunCompleted {
 		return nil
 	}
+	if err := s.stillThere(ctx, tx, sit.run.ID); err != nil {
+		return err
+	}
 	const reopen = `UPDATE pipeline_runs SET state = $1, result = '', canceled = FALSE, canceled_by = '', finished = 0 WHERE id = $2`
 	if _, err := tx.ExecContext(ctx, reopen, string(RunRunning), int64(sit.run.ID)); err != nil {
 		return fmt.Errorf("open run %d again: %w", sit.run.ID, err)

@@ -28,6 +28,11 @@ const (
 
 	EventIdentityTokenIssued events.Kind = "pipelines.identity_token_issued" // IdentityPayload, to a job
 
+	EventRunRetained      events.Kind = "pipelines.run_retained"      // RetentionPayload
+	EventRunReleased      events.Kind = "pipelines.run_released"      // RetentionPayload
+	EventRunDeleted       events.Kind = "pipelines.run_deleted"       // RetentionPayload
+	EventRetentionChanged events.Kind = "pipelines.retention_changed" // retention.Settings; the subject is the project
+
 	EventSecureFileCreated   events.Kind = "pipelines.secure_file_created"  // SecureFilePayload
 	EventSecureFileDeleted   events.Kind = "pipelines.secure_file_deleted"  // SecureFilePayload
 	EventSecureFileFetched   events.Kind = "pipelines.secure_file_fetched"  // SecureFilePayload, by a job
@@ -120,6 +125,19 @@ type IdentityPayload struct {
 	Job      slipway.JobID `json:"jobID"`
 	Subject  string        `json:"subject"`
 	Audience string        `json:"audience"`
+}
+
+// RetentionPayload is the payload of the events of a run that is retained, or no longer, or deleted.
+type RetentionPayload struct {
+	Run    slipway.RunID `json:"run"`
+	Number string        `json:"number"`
+	Owner  string        `json:"owner,omitempty"`  // of the lease
+	Reason string        `json:"reason,omitempty"` // of a deletion
+}
+
+// announceProject appends an event whose subject is the project.
+func (s *Service) announceProject(ctx context.Context, tx *db.Tx, project slipway.ProjectID, kind events.Kind, by slipway.Actor, payload any) error {
+	return s.log.Append(ctx, tx, &events.Event{Kind: kind, Project: project, Actor: by, Subject: slipway.Ref(slipway.RefProject, project)}, payload)
 }
 
 // announce appends an event about the run.

@@ -37,3 +37,6 @@ func OpenedForTest(s *Service, id string) job.Connection {
 	}
 	return out
 }
+
+// TrimRuns does once what Run repeats.
+func (s *Service) TrimRuns(ctx context.Context) error { return s.trimRuns(ctx) }

@@ -78,13 +78,22 @@ type situation struct {
 // maxSituations bounds the runs that a server remembers.
 const maxSituations = 64
 
+// lockRun lets other transactions that change the run wait; on SQLite they do anyway.
+func lockRun(ctx context.Context, tx *db.Tx, id slipway.RunID) error {
+	if tx.Engine() != db.Postgres {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `SELECT id FROM pipeline_runs WHERE id = $1 FOR UPDATE`, int64(id)); err != nil {
+		return fmt.Errorf("lock run %d: %w", id, err)
+	}
+	return nil
+}
+
 // load gives the run's situation: remembered, if no other server has changed the run since, or read from its rows. On PostgreSQL it
 // locks the run's row, so that two servers decide one after the other.
 func (s *Service) load(ctx context.Context, tx *db.Tx, id slipway.RunID) (*situation, error) {
-	if tx.Engine() == db.Postgres {
-		if _, err := tx.ExecContext(ctx, `SELECT id FROM pipeline_runs WHERE id = $1 FOR UPDATE`, int64(id)); err != nil {
-			return nil, fmt.Errorf("lock run %d: %w", id, err)
-		}
+	if err := lockRun(ctx, tx, id); err != nil {
+		return nil, err
 	}
 	run, revision, err := plainRun(ctx, tx, id)
 	if err != nil {

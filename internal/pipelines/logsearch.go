@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"slipway"
@@ -15,6 +16,7 @@ const (
 	MaxLogMatches    = 1000
 	maxSearchText    = 500     // bytes of what is looked for
 	maxSearched      = 4 << 30 // bytes of logs
+	maxSearchTime    = 15 * time.Second
 	maxMatchText     = 500     // bytes of a line that is found
 	maxSearchPartial = 1 << 20 // bytes of a line without an end
 	defaultMatches   = 200
@@ -48,7 +50,7 @@ func (s *Service) SearchLogs(ctx context.Context, run slipway.RunID, text string
 	if limit <= 0 {
 		limit = defaultMatches
 	}
-	search := logSearch{needle: []byte(strings.ToLower(text)), limit: min(limit, MaxLogMatches)}
+	search := logSearch{until: time.Now().Add(maxSearchTime), needle: []byte(strings.ToLower(text)), limit: min(limit, MaxLogMatches)}
 	t, err := s.Timeline(ctx, run)
 	if err != nil {
 		return LogSearch{}, err
@@ -78,6 +80,7 @@ type logSearch struct {
 	needle   []byte
 	limit    int
 	searched int64
+	until    time.Time
 	found    LogSearch
 
 	at      LogMatch // without line and text
@@ -89,7 +92,7 @@ func (l *logSearch) begin(at LogMatch) { l.at, l.lines, l.partial = at, 0, l.par
 
 // take looks at text of the log; lines may be cut anywhere.
 func (l *logSearch) take(text []byte) error {
-	if l.searched += int64(len(text)); l.searched > maxSearched {
+	if l.searched += int64(len(text)); l.searched > maxSearched || time.Now().After(l.until) {
 		l.found.More = true
 		return errEnough
 	}

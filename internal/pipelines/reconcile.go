@@ -31,13 +31,14 @@ const (
 )
 
 // Run reconciles jobs with pods, goes on with agentless jobs, starts the runs that are owed to schedules and to pushes that
-// waited, and deletes caches that nothing uses, until ctx ends.
+// waited, and deletes caches that nothing uses and runs whose time is over, until ctx ends.
 // One process runs it at a time for each installation; with several, the names of pods and the rows of runs keep it harmless.
 func (s *Service) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { s.repeat(ctx, reconcileInterval, s.wakeRuns, "start runs", s.startOwed) })
 	group.Go(func() { s.repeat(ctx, reconcileInterval, s.wake, "reconcile jobs with pods", s.reconcile) })
 	group.Go(func() { s.repeat(ctx, cacheInterval, nil, "trim caches", s.trimCaches) })
+	group.Go(func() { s.repeat(ctx, retentionInterval, s.wakeTrim, "delete runs", s.trimRuns) })
 	group.Go(func() {
 		s.repeat(ctx, reconcileInterval, s.wakeAgentless, "go on with agentless jobs", s.goOnAgentless)
 		s.calls.wait()
@@ -205,7 +206,7 @@ func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
 		if pod.Image, err = logins.image(&c); err != nil {
 			return nil, err
 		}
-		pod.User = c.User
+		pod.User, pod.Volumes, pod.Options = c.User, c.Volumes, c.Options
 		own := maps.Clone(c.Env)
 		maps.Copy(own, pod.Env)
 		pod.Env = own
@@ -215,7 +216,7 @@ func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
 		if c.Image, err = logins.image(&c); err != nil {
 			return nil, err
 		}
-		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: c.Image, Env: c.Env, User: c.User})
+		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: c.Image, Env: c.Env, User: c.User, Volumes: c.Volumes, Options: c.Options})
 	}
 	stop, err := s.stops(ctx, j)
 	if err == nil {

@@ -49,6 +49,9 @@ type Run struct {
 	Queued     time.Time
 	Started    time.Time
 	Finished   time.Time
+	Purged     time.Time // when its artifacts and attachments were deleted, zero while they are there
+	// RetainedUntil is the end of the lease that holds longest, zero without any; it may be over.
+	RetainedUntil time.Time
 }
 
 // FileProblem is something wrong in a file, with its place.
@@ -62,7 +65,8 @@ func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
 
 const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
 	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished,
-	r.schedule, r.schedule_name`
+	r.schedule, r.schedule_name, r.purged,
+	COALESCE((SELECT MAX(l.expires) FROM pipeline_leases l WHERE l.run = r.id), 0)`
 
 // runWaiting is Run.Waiting.
 const runWaiting = `, r.state = 'running' AND (EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
@@ -71,18 +75,22 @@ const runWaiting = `, r.state = 'running' AND (EXISTS (SELECT 1 FROM pipeline_st
 		AND NOT EXISTS (SELECT 1 FROM pipeline_jobs j WHERE j.run = r.id AND j.state IN ('queued', 'running')
 			AND j.id NOT IN (SELECT v.job FROM pipeline_validations v WHERE v.run = r.id AND v.state = 'pending')))`
 
+// notDeleted leaves out what is being deleted.
+const notDeleted = ` AND NOT EXISTS (SELECT 1 FROM pipeline_run_deletions x WHERE x.run = r.id)`
+
 const runTables = ` FROM pipeline_runs r JOIN pipeline_definitions d ON d.id = r.pipeline `
 
 func scanRun(row interface{ Scan(...any) error }, r *Run) error {
 	var actor, parameters, problems, tags string
-	var queued, started, finished int64
+	var queued, started, finished, purged, retained int64
 	err := row.Scan((*int64)(&r.ID), (*string)(&r.Project), (*int64)(&r.Pipeline), &r.PipelineName, &r.Number, &r.Title, &r.Reason,
 		(*string)(&r.Repository), &r.Ref, (*string)(&r.Commit), &actor, &parameters, &problems, &tags, (*string)(&r.State),
-		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName, &r.Waiting)
+		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName, &purged, &retained, &r.Waiting)
 	if err != nil {
 		return err
 	}
-	r.Queued, r.Started, r.Finished = db.Time(queued), db.Time(started), db.Time(finished)
+	r.Queued, r.Started, r.Finished, r.Purged = db.Time(queued), db.Time(started), db.Time(finished), db.Time(purged)
+	r.RetainedUntil = db.Time(retained)
 	return decodeColumns(column{actor, &r.Actor}, column{parameters, &r.Parameters}, column{problems, &r.Problems}, column{tags, &r.Tags})
 }
 
@@ -105,9 +113,9 @@ func decodeColumns(columns ...column) error {
 }
 
 func getRun(ctx context.Context, q db.Querier, id slipway.RunID) (Run, error) {
-	r, err := db.One(ctx, q, scanRun, `SELECT `+runColumns+runWaiting+runTables+`WHERE r.id = $1`, int64(id))
+	r, err := db.One(ctx, q, scanRun, `SELECT `+runColumns+runWaiting+runTables+`WHERE r.id = $1`+notDeleted, int64(id))
 	if db.IsNoRows(err) {
-		return r, slipway.NotFound("there is no run %d", id)
+		return r, deleted(ctx, q, id)
 	}
 	if err != nil {
 		return r, fmt.Errorf("get run %d: %w", id, err)
@@ -174,7 +182,7 @@ func (s *Service) List(ctx context.Context, f RunFilter) ([]Run, error) {
 	add(f.Before != 0, "r.id < $%d", int64(f.Before))
 	add(true, "r.id > $%d", int64(0))
 	args = append(args, f.Limit)
-	list, err := db.List(ctx, s.db, scanRun, `SELECT `+runColumns+runWaiting+runTables+`WHERE `+strings.Join(where, " AND ")+
+	list, err := db.List(ctx, s.db, scanRun, `SELECT `+runColumns+runWaiting+runTables+`WHERE `+strings.Join(where, " AND ")+notDeleted+
 		fmt.Sprintf(` ORDER BY r.id DESC LIMIT $%d`, len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)

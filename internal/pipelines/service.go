@@ -81,7 +81,8 @@ type Service struct {
 	wakeRuns chan struct{} // runs that are to be started
 
 	wakeAgentless chan struct{}
-	calls         calls // of InvokeRESTAPI
+	wakeTrim      chan struct{} // runs that are to be deleted
+	calls         calls         // of InvokeRESTAPI
 	terminals     terminal.Hub
 
 	mu    sync.Mutex
@@ -106,7 +107,7 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	}
 	return &Service{
 		Deps: d, db: d.DB, log: d.Log, clock: d.Clock,
-		wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), wakeAgentless: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), wakeAgentless: make(chan struct{}, 1), wakeTrim: make(chan struct{}, 1),
 		calls: calls{client: httpx.Outbound(d.Networks), busy: map[slipway.JobID]context.CancelFunc{}}, plans: map[slipway.RunID]*plan.Plan{}, hooks: map[int64]hookCalls{}, situations: map[slipway.RunID]*situation{},
 	}, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"slipway"
 	"slipway/internal/identity"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
 )
 
@@ -75,6 +76,8 @@ type Pod struct {
 	Env   map[string]string
 	// User is the number of the user that the job runs as; nil leaves it to the image.
 	User     *int64
+	Volumes  []plan.Volume // that the job's container and services share
+	Options  plan.ContainerOptions
 	Services []PodService
 	// Registries are those that its images are pulled from with credentials.
 	Registries []RegistryLogin
@@ -97,6 +100,9 @@ type PodService struct {
 	Image string
 	Env   map[string]string
 	User  *int64 // as Pod.User
+
+	Volumes []plan.Volume
+	Options plan.ContainerOptions
 }
 
 // PodPhase is how far a pod is.

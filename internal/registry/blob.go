@@ -108,10 +108,13 @@ func (s *Service) record(ctx context.Context, repo Repository, d slipway.Digest,
 	now := db.Micros(s.clock.Now())
 	var kept string
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		// The update changes nothing; it locks the row, so that Collect cannot take it away meanwhile.
+		// The update changes nothing of a sound content; it locks the row, so that Collect cannot take it away meanwhile.
+		// The object of a rotten one Collect finds without a row.
 		const insert = `
 			INSERT INTO registry_blobs (digest, key, size, created) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (digest) DO UPDATE SET size = excluded.size RETURNING key`
+			ON CONFLICT (digest) DO UPDATE SET size = excluded.size, rotten = 0,
+				key = CASE WHEN registry_blobs.rotten > 0 THEN excluded.key ELSE registry_blobs.key END
+			RETURNING key`
 		if err := tx.QueryRowContext(ctx, insert, string(d), key, size, now).Scan(&kept); err != nil {
 			return err
 		}
@@ -140,35 +143,76 @@ func link(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, now
 	return err
 }
 
-// StatBlob is the length of a blob in the repository, BLOB_UNKNOWN when it has none of that digest.
+// StatBlob is the length of a blob in the repository, BLOB_UNKNOWN when it has none of that digest. Who asks may be about to push a
+// manifest that names it, so Collect leaves it alone for Options.Grace.
 func (s *Service) StatBlob(ctx context.Context, repo Repository, d slipway.Digest) (int64, error) {
 	_, size, err := s.findBlob(ctx, repo, d)
-	return size, err
+	if err != nil {
+		return 0, err
+	}
+	now := s.clock.Now()
+	const update = `UPDATE registry_blob_links SET touched = $1 WHERE repository_id = $2 AND digest = $3 AND touched < $4`
+	return size, s.stale(ctx, `SELECT touched FROM registry_blob_links WHERE repository_id = $1 AND digest = $2`, update, now, repo, d)
+}
+
+// stale brings a touched column up to date when half of the grace is over: a write at each look would be too dear.
+func (s *Service) stale(ctx context.Context, query, update string, now time.Time, repo Repository, d slipway.Digest) error {
+	before := db.Micros(now.Add(-s.options.Grace / 2))
+	touched, err := db.One(ctx, s.db, db.Value[int64], query, repo.ID, string(d))
+	if db.IsNoRows(err) || err == nil && touched >= before {
+		return nil
+	}
+	if err == nil {
+		_, err = s.db.ExecContext(ctx, update, db.Micros(now), repo.ID, string(d), before)
+	}
+	if err != nil {
+		return fmt.Errorf("keep %s of %s: %w", d, repo.Name, err)
+	}
+	return nil
 }
 
 // OpenBlob opens a blob of the repository for reading; the caller closes it.
 func (s *Service) OpenBlob(ctx context.Context, repo Repository, d slipway.Digest) (blob.Object, error) {
-	key, _, err := s.findBlob(ctx, repo, d)
+	key, size, err := s.findBlob(ctx, repo, d)
 	if err != nil {
 		return nil, err
 	}
 	o, err := s.blobs.Open(ctx, key)
-	if err != nil {
+	switch {
+	case err == nil && o.Size() == size:
+		return o, nil
+	case err == nil:
+		_ = o.Close()
+	case !errors.Is(err, blob.ErrNotFound):
 		return nil, fmt.Errorf("open blob %s: %w", d, err)
 	}
-	return o, nil
+	// Collected in between, or lost: then the next push may bring it back.
+	if found, err := s.markRotten(ctx, d, key); err != nil {
+		return nil, err
+	} else if found {
+		s.logger.Error("the object of a registry blob is not there whole: push it again", "digest", d, "object", key, "size", size)
+	}
+	return nil, rotten(repo, d)
+}
+
+func rotten(repo Repository, d slipway.Digest) error {
+	return fault(BlobUnknown, slipway.NotFound("blob %s of %s is damaged in the object store: push it again", d, repo.Name))
 }
 
 func (s *Service) findBlob(ctx context.Context, repo Repository, d slipway.Digest) (key string, size int64, err error) {
 	const query = `
-		SELECT b.key, b.size FROM registry_blob_links AS l JOIN registry_blobs AS b ON b.digest = l.digest
+		SELECT b.key, b.size, b.rotten FROM registry_blob_links AS l JOIN registry_blobs AS b ON b.digest = l.digest
 		WHERE l.repository_id = $1 AND l.digest = $2`
-	err = s.db.QueryRowContext(ctx, query, repo.ID, string(d)).Scan(&key, &size)
+	var found int64
+	err = s.db.QueryRowContext(ctx, query, repo.ID, string(d)).Scan(&key, &size, &found)
 	if db.IsNoRows(err) {
 		return "", 0, fault(BlobUnknown, slipway.NotFound("there is no blob %s in %s", d, repo.Name))
 	}
 	if err != nil {
 		return "", 0, fmt.Errorf("find blob %s of %s: %w", d, repo.Name, err)
+	}
+	if found != 0 {
+		return "", 0, rotten(repo, d)
 	}
 	return key, size, nil
 }
@@ -214,9 +258,12 @@ func (s *Service) Mount(ctx context.Context, repo, from Repository, d slipway.Di
 	})
 }
 
-// touch says whether the repository has the blob, and keeps Collect from taking it until the transaction ends.
+// touch says whether the repository has the blob, sound as far as is known, and keeps Collect from taking it until the transaction ends.
 func touch(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, now int64) (bool, error) {
-	result, err := tx.ExecContext(ctx, `UPDATE registry_blob_links SET touched = $1 WHERE repository_id = $2 AND digest = $3`, now, repo.ID, string(d))
+	const update = `
+		UPDATE registry_blob_links SET touched = $1
+		WHERE repository_id = $2 AND digest = $3 AND EXISTS (SELECT 1 FROM registry_blobs WHERE digest = $3 AND rotten = 0)`
+	result, err := tx.ExecContext(ctx, update, now, repo.ID, string(d))
 	if err != nil {
 		return false, err
 	}

@@ -15,7 +15,7 @@ const collectBatch = 500
 // has, and objects that no row names, each after Options.Grace. It may run beside pushes and beside itself.
 func (s *Service) Collect(ctx context.Context) error {
 	before := s.clock.Now().Add(-s.options.Grace)
-	return errors.Join(s.collectUploads(ctx, before), s.collectLinks(ctx, before), s.collectBlobs(ctx), s.collectObjects(ctx, before))
+	return errors.Join(s.collectUploads(ctx, before), s.collectLinks(ctx, before), s.collectBlobs(ctx), s.collectObjects(ctx, before), s.collectPulls(ctx))
 }
 
 func (s *Service) collectUploads(ctx context.Context, before time.Time) error {
@@ -27,6 +27,17 @@ func (s *Service) collectUploads(ctx context.Context, before time.Time) error {
 		if err := s.Cancel(ctx, Upload{ID: id}); err != nil {
 			return fmt.Errorf("collect uploads: %w", err)
 		}
+	}
+	// An upload's row is there before its first byte: what has none is over, and its bytes came too late for its end.
+	err = s.blobs.Uploads(ctx, func(id string) error {
+		n, err := db.One(ctx, s.db, db.Value[int64], `SELECT count(*) FROM registry_uploads WHERE id = $1`, id)
+		if err != nil || n > 0 {
+			return err
+		}
+		return s.blobs.Abort(ctx, id)
+	})
+	if err != nil {
+		return fmt.Errorf("collect uploads: %w", err)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"slipway"
 	"slipway/internal/db"
-	"slipway/internal/events"
 )
 
 // Manifest is an image, an index of images or another artifact in a repository.
@@ -126,6 +125,10 @@ func (s *Service) GetContent(ctx context.Context, repo Repository, reference str
 	if err != nil {
 		return c, fmt.Errorf("get manifest %s of %s: %w", reference, repo.Name, err)
 	}
+	if DigestOf(c.Digest.Algorithm(), c.Bytes) != c.Digest {
+		s.logger.Error("a registry manifest is damaged in the database: push it again", "repository", repo.Name, "digest", c.Digest)
+		return c, fault(ManifestUnknown, slipway.NotFound("manifest %s of %s is damaged in the database: push it again", c.Digest, repo.Name))
+	}
 	return c, nil
 }
 
@@ -181,6 +184,8 @@ type Filter struct {
 	Run        slipway.RunID    // pushed by a job of this run
 	Commit     slipway.CommitID // built from this commit
 	Tagged     bool             // only those that a tag points to
+	Untagged   bool             // only those that none points to
+	Subjects   bool             // none that is about another
 	Limit      int              // at most 1000, which is also the default
 }
 
@@ -192,12 +197,20 @@ func (s *Service) Manifests(ctx context.Context, f Filter) ([]Manifest, error) {
 		  AND (CAST($4 AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM registry_pushes AS p WHERE p.repository_id = m.repository_id AND p.digest = m.digest AND p.run = $4))
 		  AND ($5 = '' OR EXISTS (SELECT 1 FROM registry_pushes AS p WHERE p.repository_id = m.repository_id AND p.digest = m.digest AND p.commit_id = $5))
 		  AND (CAST($6 AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM registry_tags AS t WHERE t.repository_id = m.repository_id AND t.digest = m.digest))
-		ORDER BY m.pushed DESC, m.digest LIMIT $7`
-	tagged := 0
+		  AND (CAST($8 AS BIGINT) = 0 OR NOT EXISTS (SELECT 1 FROM registry_tags AS t WHERE t.repository_id = m.repository_id AND t.digest = m.digest))
+		  AND (CAST($7 AS BIGINT) = 0 OR m.subject = '')
+		ORDER BY m.pushed DESC, m.digest LIMIT $9`
+	tagged, untagged, subjects := 0, 0, 0
 	if f.Tagged {
 		tagged = 1
 	}
-	rows, err := db.List(ctx, s.db, scanManifest, query, string(f.Project), f.Repository, string(f.Digest), int64(f.Run), string(f.Commit), tagged, clamp(f.Limit))
+	if f.Untagged {
+		untagged = 1
+	}
+	if f.Subjects {
+		subjects = 1
+	}
+	rows, err := db.List(ctx, s.db, scanManifest, query, string(f.Project), f.Repository, string(f.Digest), int64(f.Run), string(f.Commit), tagged, subjects, untagged, clamp(f.Limit))
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
@@ -209,30 +222,4 @@ func (s *Service) Manifests(ctx context.Context, f Filter) ([]Manifest, error) {
 		list[i] = rows[i].Manifest
 	}
 	return list, nil
-}
-
-// DeleteManifest removes the manifest and the tags that point to it; what only it named goes with Collect.
-func (s *Service) DeleteManifest(ctx context.Context, repo Repository, d slipway.Digest, by slipway.Actor) error {
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
-		const tags = `DELETE FROM registry_tags WHERE repository_id = $1 AND digest = $2`
-		const references = `DELETE FROM registry_manifest_references WHERE repository_id = $1 AND manifest = $2`
-		for _, statement := range []string{tags, references} {
-			if _, err := tx.ExecContext(ctx, statement, repo.ID, string(d)); err != nil {
-				return fmt.Errorf("delete manifest %s of %s: %w", d, repo.Name, err)
-			}
-		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM registry_manifests WHERE repository_id = $1 AND digest = $2`, repo.ID, string(d))
-		if err != nil {
-			return fmt.Errorf("delete manifest %s of %s: %w", d, repo.Name, err)
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return unknownManifest(repo, string(d))
-		}
-		return s.deleted(ctx, tx, repo, d, "", by)
-	})
-}
-
-func (s *Service) deleted(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, tag string, by slipway.Actor) error {
-	return s.log.Append(ctx, tx, &events.Event{Kind: EventDeleted, Project: repo.Project, Subject: slipway.Ref(slipway.RefImage, d), Actor: by},
-		Deleted{Repository: repo.Name, Tag: tag, Digest: d})
 }

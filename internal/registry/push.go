@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,7 +26,8 @@ type Pushed struct {
 	Tag        string         `json:"tag,omitempty"`
 	Digest     slipway.Digest `json:"digest"`
 	MediaType  string         `json:"mediaType"`
-	Size       int64          `json:"size"` // of the whole image in bytes
+	Size       int64          `json:"size"`              // of the whole image in bytes
+	Subject    slipway.Digest `json:"subject,omitempty"` // the manifest that this one is about
 }
 
 // Deleted is the payload of EventDeleted.
@@ -33,6 +35,7 @@ type Deleted struct {
 	Repository string         `json:"repository"`
 	Tag        string         `json:"tag,omitempty"` // the tag that went; empty when the manifest itself went
 	Digest     slipway.Digest `json:"digest"`
+	Reason     string         `json:"reason,omitempty"` // of a removal by a retention rule
 }
 
 // Push is a manifest to store.
@@ -97,13 +100,22 @@ func (s *Service) put(ctx context.Context, tx *db.Tx, repo Repository, parsed pa
 	if err != nil {
 		return fmt.Errorf("put manifest %s of %s: %w", m.Digest, repo.Name, err)
 	}
+	g, err := readGoverning(ctx, tx, repo)
+	if err != nil {
+		return err
+	}
+	if isNew {
+		if err := s.checkBytes(ctx, tx, repo, g, 0); err != nil {
+			return err
+		}
+	}
 	if len(tags) == 0 {
 		return s.pushed(ctx, tx, repo, *m, "", isNew)
 	}
 	for _, tag := range slices.Compact(slices.Sorted(slices.Values(tags))) {
-		moved, err := moveTag(ctx, tx, repo, *m, tag)
+		moved, err := moveTag(ctx, tx, repo, g, *m, tag)
 		if err != nil {
-			return fmt.Errorf("tag %s:%s: %w", repo.Name, tag, err)
+			return err
 		}
 		m.Tags = append(m.Tags, tag)
 		if err := s.pushed(ctx, tx, repo, *m, tag, isNew || moved); err != nil {
@@ -131,7 +143,7 @@ func (s *Service) complete(ctx context.Context, tx *db.Tx, repo Repository, pars
 		var err error
 		if r.role == roleManifest {
 			size, err = db.One(ctx, tx, db.Value[int64],
-				`SELECT total_size FROM registry_manifests WHERE repository_id = $1 AND digest = $2`, repo.ID, r.Digest)
+				`UPDATE registry_manifests SET touched = $3 WHERE repository_id = $1 AND digest = $2 RETURNING total_size`, repo.ID, r.Digest, now)
 			found = err == nil
 			if db.IsNoRows(err) {
 				size, err = r.Size, nil
@@ -157,8 +169,8 @@ func insertManifest(ctx context.Context, tx *db.Tx, repo Repository, parsed pars
 	}
 	const insert = `
 		INSERT INTO registry_manifests (repository_id, digest, media_type, artifact_type, content, size, total_size, config,
-			platform, subject, annotations, pushed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			platform, subject, annotations, pushed, touched)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
 		ON CONFLICT (repository_id, digest) DO NOTHING`
 	result, err := tx.ExecContext(ctx, insert, repo.ID, string(m.Digest), m.MediaType, m.ArtifactType, m.Content, m.Size, m.TotalSize,
 		string(m.Config), m.Platform, string(m.Subject), string(annotations), db.Micros(m.Pushed))
@@ -166,7 +178,7 @@ func insertManifest(ctx context.Context, tx *db.Tx, repo Repository, parsed pars
 		return false, err
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return false, err
+		return false, errors.Join(err, touchManifest(ctx, tx, repo, m.Digest, m.Pushed), repairManifest(ctx, tx, repo, m))
 	}
 	for i, r := range parsed.references() {
 		const insert = `
@@ -178,17 +190,45 @@ func insertManifest(ctx context.Context, tx *db.Tx, repo Repository, parsed pars
 	return true, nil
 }
 
-func moveTag(ctx context.Context, tx *db.Tx, repo Repository, m Manifest, tag string) (moved bool, err error) {
-	const upsert = `
-		INSERT INTO registry_tags (repository_id, name, digest, updated) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated = excluded.updated
-		WHERE registry_tags.digest <> excluded.digest`
-	result, err := tx.ExecContext(ctx, upsert, repo.ID, tag, string(m.Digest), db.Micros(m.Pushed))
+// moveTag points the tag to the manifest. An immutable one is given once, and again only to the same manifest.
+func moveTag(ctx context.Context, tx *db.Tx, repo Repository, g governing, m Manifest, tag string) (moved bool, err error) {
+	before, err := db.One(ctx, tx, db.Value[string], `SELECT digest FROM registry_tags WHERE repository_id = $1 AND name = $2`, repo.ID, tag)
+	isNew := db.IsNoRows(err)
+	if err != nil && !isNew {
+		return false, fmt.Errorf("tag %s:%s: %w", repo.Name, tag, err)
+	}
+	if before == string(m.Digest) {
+		return false, nil
+	}
+	pattern := g.immutable(tag)
+	if pattern != "" && !isNew {
+		return false, fault(Denied, slipway.Forbidden("tag %s of %s is immutable (%s) and stands for %s: push under another tag", tag, repo.Name, pattern, before))
+	}
+	insert := `INSERT INTO registry_tags (repository_id, name, digest, updated) VALUES ($1, $2, $3, $4) ON CONFLICT (repository_id, name) DO `
+	if pattern != "" {
+		insert += `NOTHING`
+	} else {
+		insert += `UPDATE SET digest = excluded.digest, updated = excluded.updated WHERE registry_tags.digest <> excluded.digest`
+	}
+	result, err := tx.ExecContext(ctx, insert, repo.ID, tag, string(m.Digest), db.Micros(m.Pushed))
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("tag %s:%s: %w", repo.Name, tag, err)
 	}
 	n, err := result.RowsAffected()
-	return n > 0, err
+	if err == nil && n == 0 && pattern != "" {
+		return false, fault(Denied, slipway.Forbidden("tag %s of %s is immutable (%s), and another push was faster: push under another tag", tag, repo.Name, pattern))
+	}
+	if err != nil {
+		return false, fmt.Errorf("tag %s:%s: %w", repo.Name, tag, err)
+	}
+	if isNew {
+		if err := checkTags(ctx, tx, repo, g); err != nil {
+			return false, err
+		}
+	} else if err := touchManifest(ctx, tx, repo, slipway.Digest(before), m.Pushed); err != nil {
+		return false, err
+	}
+	return n > 0, nil
 }
 
 // pushed records the push and tells the log. A push that changes nothing counts only when a run made it: two runs
@@ -213,7 +253,7 @@ func (s *Service) pushed(ctx context.Context, tx *db.Tx, repo Repository, m Mani
 	if m.Commit != "" {
 		e.References = append(e.References, slipway.Ref(slipway.RefCommit, m.Commit))
 	}
-	return s.log.Append(ctx, tx, &e, Pushed{Repository: repo.Name, Tag: tag, Digest: m.Digest, MediaType: m.MediaType, Size: m.TotalSize})
+	return s.log.Append(ctx, tx, &e, Pushed{Repository: repo.Name, Tag: tag, Digest: m.Digest, MediaType: m.MediaType, Size: m.TotalSize, Subject: m.Subject})
 }
 
 const maxConfig = 1 << 20 // bytes of an image's configuration that are read

@@ -14,12 +14,14 @@ import (
 	"context"
 	"embed"
 	"log/slog"
+	"sync"
 	"time"
 
 	"slipway/internal/blob"
 	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/events"
+	"slipway/internal/registry/retention"
 )
 
 // Migrations holds this package's tables.
@@ -56,6 +58,13 @@ type Service struct {
 	logger  *slog.Logger
 	options Options
 	bytes   string // the COLLATE clause that orders text by its bytes
+	pulls   pulls
+
+	// InUse says which images must stay for reasons outside of the registry: they run, or an environment may go back to them. Set it
+	// before Run. While it fails, or is nil, no retention rule removes anything.
+	InUse func(ctx context.Context) ([]retention.Use, error)
+
+	verifying sync.Mutex // held by the one verification under way
 }
 
 // Open migrates the tables and returns the registry.
@@ -76,18 +85,34 @@ func Open(ctx context.Context, d *db.DB, log *events.Log, blobs blob.Resumable, 
 	return s, nil
 }
 
-// Run removes what nobody needs, once an hour, until ctx ends.
+const (
+	collectInterval = time.Hour
+	firstRetention  = 5 * time.Minute // after the start, when clusters have had time to answer
+)
+
+// Run writes down pulls, applies the retention rules and removes what nobody needs, the latter two once an hour, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		if err := s.Collect(ctx); err != nil && ctx.Err() == nil {
-			s.logger.Error("registry collection failed", "error", err)
+	flush, collect, retain := time.NewTicker(pullInterval), time.NewTicker(collectInterval), time.NewTimer(firstRetention)
+	defer flush.Stop()
+	defer collect.Stop()
+	defer retain.Stop()
+	work := func(what string, f func(context.Context) error) {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Error("registry "+what+" failed", "error", err)
 		}
+	}
+	work("collection", s.Collect)
+	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+			return s.FlushPulls(context.WithoutCancel(ctx))
+		case <-flush.C:
+			work("record of pulls", s.FlushPulls)
+		case <-retain.C:
+			work("retention", s.RetainAll)
+			retain.Reset(collectInterval)
+		case <-collect.C:
+			work("collection", s.Collect)
 		}
 	}
 }

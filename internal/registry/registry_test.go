@@ -34,6 +34,7 @@ type world struct {
 	*registry.Service
 	files *blob.Files
 	clock *movable
+	log   *events.Log
 	repo  registry.Repository
 	again func() *registry.Service // opens the same data as after a restart
 }
@@ -46,6 +47,7 @@ func setup(t testing.TB, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.log = log
 	w.again = func() *registry.Service {
 		if w.files, err = blob.OpenFiles(root); err != nil {
 			t.Fatal(err)

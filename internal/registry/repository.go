@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"slipway"
@@ -86,22 +87,29 @@ func (s *Service) Repositories(ctx context.Context, last string, limit int) ([]R
 	return list, nil
 }
 
-// ProjectRepositories lists up to 1000 repositories of a project by name.
-func (s *Service) ProjectRepositories(ctx context.Context, project slipway.ProjectID) ([]Repository, error) {
-	query := `SELECT ` + repositoryColumns + ` FROM registry_repositories WHERE project = $1 ORDER BY name` + s.bytes + ` LIMIT 1000`
-	list, err := db.List(ctx, s.db, scanRepository, query, string(project))
+// ProjectRepositories lists up to 1000 repositories of a project by name; copies of upstreams' are in none, those with search in their name when it is not empty.
+func (s *Service) ProjectRepositories(ctx context.Context, project slipway.ProjectID, search string) ([]Repository, error) {
+	query := `SELECT ` + repositoryColumns + ` FROM registry_repositories
+		WHERE project = $1 AND id NOT IN (SELECT repository_id FROM registry_cached_repositories) AND name LIKE $2 ESCAPE '!' ORDER BY name` + s.bytes + ` LIMIT 1000`
+	list, err := db.List(ctx, s.db, scanRepository, query, string(project), contains(strings.ToLower(search)))
 	if err != nil {
 		return nil, fmt.Errorf("list repositories of project %s: %w", project, err)
 	}
 	return list, nil
 }
 
-// SetPublic lets anybody pull the repository's images, or no longer.
-func (s *Service) SetPublic(ctx context.Context, repo Repository, public bool) error {
-	if _, err := s.db.ExecContext(ctx, `UPDATE registry_repositories SET public = $1 WHERE id = $2`, public, repo.ID); err != nil {
-		return fmt.Errorf("set repository %s public %v: %w", repo.Name, public, err)
-	}
-	return nil
+// SetPublic lets anybody pull the repository's images, or no longer; callers have authorized its administrator.
+func (s *Service) SetPublic(ctx context.Context, repo Repository, public bool, by slipway.Actor) error {
+	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		result, err := tx.ExecContext(ctx, `UPDATE registry_repositories SET public = $1 WHERE id = $2 AND public <> $1`, public, repo.ID)
+		if err != nil {
+			return fmt.Errorf("set repository %s public %v: %w", repo.Name, public, err)
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return s.settingsChanged(ctx, tx, repo, SettingsPayload{Public: &public}, by)
+	})
 }
 
 // Usage is how much a repository or project takes up.
@@ -114,15 +122,15 @@ type Usage struct {
 
 // Usage counts one repository.
 func (s *Service) Usage(ctx context.Context, repo Repository) (Usage, error) {
-	return s.usage(ctx, `id = $1`, repo.ID)
+	return s.usage(ctx, s.db, `id = $1`, repo.ID)
 }
 
 // ProjectUsage counts a project's repositories together; a content in several of them counts once.
 func (s *Service) ProjectUsage(ctx context.Context, project slipway.ProjectID) (Usage, error) {
-	return s.usage(ctx, `project = $1`, string(project))
+	return s.usage(ctx, s.db, `project = $1`, string(project))
 }
 
-func (s *Service) usage(ctx context.Context, where string, arg any) (Usage, error) {
+func (s *Service) usage(ctx context.Context, q db.Querier, where string, arg any) (Usage, error) {
 	in := `IN (SELECT id FROM registry_repositories WHERE ` + where + `)`
 	query := `
 		SELECT
@@ -133,11 +141,16 @@ func (s *Service) usage(ctx context.Context, where string, arg any) (Usage, erro
 			(SELECT coalesce(sum(size), 0) FROM registry_manifests WHERE repository_id ` + in + `)`
 	var u Usage
 	var manifestBytes int64
-	if err := s.db.QueryRowContext(ctx, query, arg).Scan(&u.Manifests, &u.Tags, &u.Blobs, &u.Bytes, &manifestBytes); err != nil {
+	if err := q.QueryRowContext(ctx, query, arg).Scan(&u.Manifests, &u.Tags, &u.Blobs, &u.Bytes, &manifestBytes); err != nil {
 		return u, fmt.Errorf("count usage: %w", err)
 	}
 	u.Bytes += manifestBytes
 	return u, nil
+}
+
+// contains is the pattern of LIKE, with ! as its escape, for names that have the text in them.
+func contains(text string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.TrimSpace(text)) + "%"
 }
 
 // clamp brings a page's length into 1 to 1000.

@@ -45,20 +45,6 @@ func (s *Service) RecentTags(ctx context.Context, repo Repository, limit int) ([
 	return list, nil
 }
 
-// DeleteTag removes the tag and leaves its manifest.
-func (s *Service) DeleteTag(ctx context.Context, repo Repository, tag string, by slipway.Actor) error {
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
-		d, err := db.One(ctx, tx, db.Value[string], `DELETE FROM registry_tags WHERE repository_id = $1 AND name = $2 RETURNING digest`, repo.ID, tag)
-		if db.IsNoRows(err) {
-			return unknownManifest(repo, tag)
-		}
-		if err != nil {
-			return fmt.Errorf("delete tag %s:%s: %w", repo.Name, tag, err)
-		}
-		return s.deleted(ctx, tx, repo, slipway.Digest(d), tag, by)
-	})
-}
-
 const maxReferrers = 10_000 // listed for one subject
 
 // Referrers lists the manifests of the repository whose subject is d, by digest; artifactType filters when not empty.

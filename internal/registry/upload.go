@@ -91,7 +91,7 @@ func (s *Service) Append(ctx context.Context, u Upload, start int64, r io.Reader
 		return u, fault(BlobUploadInvalid, slipway.Conflict("another request is writing to this upload"))
 	case errors.Is(err, blob.ErrOffset):
 		return u, unknownUpload()
-	case err != nil && source.err == nil: // ours, not the client's: the hash may be ahead of the object
+	case err != nil && (source.err == nil || n != source.taken): // ours, not the client's: the hash may be ahead of the object
 		return u, fmt.Errorf("append to upload %s: %w", u.ID, err)
 	}
 	before := u.Received
@@ -119,10 +119,11 @@ func (s *Service) Append(ctx context.Context, u Upload, start int64, r io.Reader
 
 // intake hashes what it passes on, bounds it, and remembers the error of its source.
 type intake struct {
-	r    io.Reader
-	h    hash.Hash
-	left int64
-	err  error
+	r     io.Reader
+	h     hash.Hash
+	left  int64
+	taken int64
+	err   error
 }
 
 func (i *intake) Read(p []byte) (int, error) {
@@ -131,6 +132,7 @@ func (i *intake) Read(p []byte) (int, error) {
 		n, err = 0, fault(SizeInvalid, slipway.Limit("the blob is larger than this registry takes"))
 	}
 	i.left -= int64(n)
+	i.taken += int64(n)
 	i.h.Write(p[:n])
 	if err != nil && !errors.Is(err, io.EOF) {
 		i.err = err
@@ -175,6 +177,55 @@ func (s *Service) Finish(ctx context.Context, repo Repository, u Upload, d slipw
 		_, err := tx.ExecContext(ctx, `DELETE FROM registry_uploads WHERE id = $1`, u.ID)
 		return err
 	})
+}
+
+// FinishWhole makes the bytes of r a blob of the repository and ends the upload, which has received nothing yet: most clients
+// send all with the end, which then needs no upload's bytes in between. What Finish says of the digest holds here too; when
+// r breaks, nothing is kept and the upload stays as it was.
+func (s *Service) FinishWhole(ctx context.Context, repo Repository, u Upload, d slipway.Digest, r io.Reader) error {
+	key, err := newKey(d)
+	if err != nil {
+		return err
+	}
+	source := &failing{r: r}
+	size, err := s.blobs.Put(ctx, key, s.verify(source, d))
+	var mine *Error
+	switch {
+	case source.err != nil:
+		return fault(BlobUploadInvalid, slipway.Invalid("the request broke off").Because(source.err))
+	case errors.As(err, &mine):
+		return errors.Join(err, s.Cancel(ctx, u))
+	case err != nil:
+		return fmt.Errorf("finish upload %s: %w", u.ID, err)
+	}
+	// What an empty chunk before it may have left goes with Collect.
+	return s.record(ctx, repo, d, key, size, func(tx *db.Tx) error { return endUpload(ctx, tx, u) })
+}
+
+// endUpload removes the upload's row, which another request may have done before: then it has had an end already.
+func endUpload(ctx context.Context, tx *db.Tx, u Upload) error {
+	result, err := tx.ExecContext(ctx, `DELETE FROM registry_uploads WHERE id = $1`, u.ID)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, unknownUpload())
+	}
+	return nil
+}
+
+// failing remembers the error of its source.
+type failing struct {
+	r   io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
 }
 
 // check reads an object that no row names yet and compares it with the digest.

@@ -131,38 +131,6 @@ func parseSignature(s string) (Signature, error) {
 	return sig, nil
 }
 
-// LogRequest asks for a part of the history.
-type LogRequest struct {
-	Repository slipway.RepositoryID
-	Commit     slipway.CommitID // the newest
-	Path       string           // only commits that changed this file or folder; empty for all
-	Skip       int              // commits to leave out at the start
-	Limit      int              // at most 200, which is also the default
-}
-
-// Log returns commits reachable from req.Commit, newest first, and whether there are more.
-func (s *Service) Log(ctx context.Context, req LogRequest) (list []Commit, more bool, err error) {
-	if req.Limit <= 0 || req.Limit > 200 {
-		req.Limit = 200
-	}
-	if err := checkCommitID(req.Commit); err != nil {
-		return nil, false, err
-	}
-	args := []string{"--literal-pathspecs", "rev-list", "--skip=" + strconv.Itoa(max(req.Skip, 0)), "--max-count=" + strconv.Itoa(req.Limit+1), string(req.Commit), "--"}
-	if req.Path = strings.Trim(req.Path, "/"); req.Path != "" {
-		args = append(args, req.Path)
-	}
-	ids, err := s.revList(ctx, req.Repository, args, nil)
-	if err != nil {
-		return nil, false, err
-	}
-	if more = len(ids) > req.Limit; more {
-		ids = ids[:req.Limit]
-	}
-	list, err = s.commits(ctx, req.Repository, ids)
-	return list, more, err
-}
-
 // Commits returns what after has and before has not, newest first, at most limit, and whether there are more.
 // A zero before means the whole history of after.
 func (s *Service) Commits(ctx context.Context, id slipway.RepositoryID, before, after slipway.CommitID, limit int) ([]Commit, bool, error) {
@@ -221,4 +189,14 @@ func (s *Service) revList(ctx context.Context, id slipway.RepositoryID, args []s
 func checkCommitID(c slipway.CommitID) error {
 	_, err := slipway.ParseCommitID(string(c))
 	return err
+}
+
+// CommitList returns commits by their full object names, in their order.
+func (s *Service) CommitList(ctx context.Context, id slipway.RepositoryID, ids []slipway.CommitID) ([]Commit, error) {
+	for _, c := range ids {
+		if err := checkCommitID(c); err != nil {
+			return nil, err
+		}
+	}
+	return s.commits(ctx, id, ids)
 }

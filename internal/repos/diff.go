@@ -43,6 +43,8 @@ type FileDiff struct {
 	NewPath   string // empty for a deleted one
 	OldMode   string // as `100644`, when it is known
 	NewMode   string
+	OldObject string // object name; empty for an added file, and where only the mode or the name changed
+	NewObject string
 	Binary    bool // no hunks are given
 	Additions int  // lines
 	Deletions int
@@ -76,28 +78,7 @@ type DiffLine struct {
 
 // Diff returns the differences from one commit to another, renames detected. A zero commit stands for nothing.
 func (s *Service) Diff(ctx context.Context, id slipway.RepositoryID, from, to slipway.CommitID) (Diff, error) {
-	a, b, err := treeArguments(from, to)
-	if err != nil {
-		return Diff{}, err
-	}
-	args := []string{"diff-tree", "-r", "-p", "-M", "-l500", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", a, b}
-	out, err := s.git.run(ctx, command{dir: s.dir(id), args: args, limit: maxDiff})
-	d := Diff{}
-	if errors.Is(err, errOutputLimit) {
-		d.Truncated, err = true, nil
-		out = out[:max(bytes.LastIndex(out, []byte("\ndiff --git "))+1, 0)]
-	}
-	if err != nil {
-		return Diff{}, fmt.Errorf("compare commits of repository %s: %w", id, err)
-	}
-	files, _, err := gitdiff.Parse(bytes.NewReader(out))
-	if err != nil {
-		return Diff{}, fmt.Errorf("read git's diff: %w", err)
-	}
-	for _, f := range files {
-		d.Files = append(d.Files, fileDiff(f))
-	}
-	return d, nil
+	return s.Compare(ctx, id, DiffRequest{From: from, To: to})
 }
 
 // treeArguments makes two tree-ish arguments of commits, either of which may be zero.
@@ -114,12 +95,12 @@ func treeArguments(from, to slipway.CommitID) (a, b string, err error) {
 }
 
 func fileDiff(f *gitdiff.File) FileDiff {
-	d := FileDiff{Status: FileModified, OldPath: f.OldName, NewPath: f.NewName, Binary: f.IsBinary}
+	d := FileDiff{Status: FileModified, OldPath: f.OldName, NewPath: f.NewName, OldObject: f.OldOIDPrefix, NewObject: f.NewOIDPrefix, Binary: f.IsBinary}
 	switch {
 	case f.IsNew:
-		d.Status, d.OldPath = FileAdded, ""
+		d.Status, d.OldPath, d.OldObject = FileAdded, "", ""
 	case f.IsDelete:
-		d.Status, d.NewPath = FileDeleted, ""
+		d.Status, d.NewPath, d.NewObject = FileDeleted, "", ""
 	case f.IsRename:
 		d.Status = FileRenamed
 	}

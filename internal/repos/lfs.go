@@ -99,16 +99,21 @@ func (s *Service) OpenLFSObject(ctx context.Context, id slipway.RepositoryID, oi
 
 // deleteLFSObjects removes what a deleted repository had.
 func (s *Service) deleteLFSObjects(ctx context.Context, id slipway.RepositoryID) error {
+	return s.deleteObjects(ctx, lfsKey(id, ""))
+}
+
+// deleteObjects removes the objects whose keys begin alike.
+func (s *Service) deleteObjects(ctx context.Context, prefix string) error {
 	if s.Objects == nil {
 		return nil
 	}
 	var keys []string
-	err := s.Objects.List(ctx, lfsKey(id, ""), func(key string, _ int64) error { keys = append(keys, key); return nil })
+	err := s.Objects.List(ctx, prefix, func(key string, _ int64) error { keys = append(keys, key); return nil })
 	for _, key := range keys {
 		err = errors.Join(err, s.Objects.Delete(ctx, key))
 	}
 	if err != nil {
-		return fmt.Errorf("delete large files: %w", err)
+		return fmt.Errorf("delete objects below %s: %w", prefix, err)
 	}
 	return nil
 }

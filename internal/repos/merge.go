@@ -156,6 +156,13 @@ func (s *Service) isAncestor(ctx context.Context, id slipway.RepositoryID, a, b 
 // moveRefs moves refs in one transaction of git's: all or none. A change without an After deletes; one without a Before
 // makes the ref anew. One that is not at its Before any more is a Conflict.
 func (s *Service) moveRefs(ctx context.Context, id slipway.RepositoryID, moves ...refMove) error {
+	if slices.ContainsFunc(moves, func(m refMove) bool {
+		return strings.HasPrefix(m.Ref, branchPrefix) || strings.HasPrefix(m.Ref, tagPrefix)
+	}) {
+		if err := s.checkFilled(ctx, id); err != nil {
+			return err
+		}
+	}
 	var lines strings.Builder
 	for _, m := range moves {
 		switch {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,10 +23,14 @@ import (
 const (
 	// concurrentCommands bounds the short git commands of pages and events that run at once.
 	concurrentCommands = 16
+	// concurrentLong bounds those that may take seconds (searches, blame, the history of a path), so that they never hold up the short ones.
+	concurrentLong = 4
 	// commandTimeout bounds one of them.
 	commandTimeout = time.Minute
 	// stopGrace is how long a git process may take to clean up (lock files) after SIGTERM.
 	stopGrace = 5 * time.Second
+	// niceness is that of work in the background (nice(1)).
+	niceness = 15
 	// maxStderr bounds what is kept of a command's complaints, in bytes.
 	maxStderr = 8 << 10
 )
@@ -82,9 +87,12 @@ var settings = []string{
 // program is the git program with the environment that all its processes get.
 type program struct {
 	path    string
-	env     []string
+	env     []string // of all processes
+	base    []string // without settings
+	hooks   string
 	scratch string // folder of short-lived files
 	slots   chan struct{}
+	long    chan struct{} // slots of commands that may take seconds
 }
 
 func openProgram(ctx context.Context, folder string) (*program, error) {
@@ -114,14 +122,30 @@ func openProgram(ctx context.Context, folder string) (*program, error) {
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
 		"GIT_NO_REPLACE_OBJECTS=1", "GIT_PAGER=cat",
 	}
-	all := append([]string{"core.hooksPath=" + hooks}, settings...)
+	p := &program{path: path, base: env, hooks: hooks, scratch: scratch, slots: make(chan struct{}, concurrentCommands), long: make(chan struct{}, concurrentLong)}
+	p.env = p.environment(nil)
+	return p, p.checkVersion(ctx)
+}
+
+// environment is that of all git processes with more settings, as KEY=VALUE. They may be secret: nobody sees another's environment.
+func (p *program) environment(more []string) []string {
+	all := append(append([]string{"core.hooksPath=" + p.hooks}, settings...), more...)
+	env := slices.Clone(p.base)
 	for i, s := range all {
-		key, value, _ := strings.Cut(s, "=")
+		key, value := cutSetting(s)
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
 	}
-	env = append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(all)))
-	p := &program{path: path, env: env, scratch: scratch, slots: make(chan struct{}, concurrentCommands)}
-	return p, p.checkVersion(ctx)
+	return append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(all)))
+}
+
+// cutSetting parts KEY=VALUE where the key's last part ends: the URL in a key may hold an equals sign.
+func cutSetting(setting string) (key, value string) {
+	const header = ".extraHeader="
+	if i := strings.Index(setting, header); i >= 0 {
+		return setting[:i+len(header)-1], setting[i+len(header):]
+	}
+	key, value, _ = strings.Cut(setting, "=")
+	return key, value
 }
 
 // tryHook makes sure that the hook runs: policies and events in time depend on it. Without SLIPWAY_PUSH it does nothing.
@@ -187,6 +211,9 @@ type command struct {
 	stdin io.Reader
 	limit int64         // of the output in bytes; 0 means 16 MiB
 	time  time.Duration // 0 means commandTimeout
+	out   io.Writer     // gets the output as it comes, instead of the caller; an error of its own ends the command
+	long  bool          // it may take seconds: it waits for others of its kind alone
+	nice  bool          // it gives way to others
 }
 
 // errOutputLimit says that a command's output was cut at its limit; what came before it is returned with it.
@@ -204,11 +231,17 @@ func (e *gitError) Unwrap() error { return e.err }
 
 // run runs a short command and returns what it wrote to its standard output.
 func (p *program) run(ctx context.Context, c command) ([]byte, error) {
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	slots := p.slots
+	if c.long {
+		slots = p.long
+	}
+	if !c.nice { // there is one of them at a time, and it takes long
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	if c.time == 0 {
 		c.time = commandTimeout
@@ -224,7 +257,19 @@ func (p *program) run(ctx context.Context, c command) ([]byte, error) {
 	out := &limitedBuffer{limit: c.limit, full: cancel}
 	stderr := &limitedBuffer{limit: maxStderr}
 	cmd.Stdout, cmd.Stderr = out, stderr
-	err := cmd.Run()
+	if c.out != nil {
+		cmd.Stdout = &stoppingWriter{to: c.out, stop: cancel}
+	}
+	err := cmd.Start()
+	if err == nil {
+		if c.nice {
+			_ = syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, niceness) // what it starts inherits it
+		}
+		err = cmd.Wait()
+	}
+	if w, ok := cmd.Stdout.(*stoppingWriter); ok && w.err != nil {
+		return nil, w.err
+	}
 	if out.cut {
 		return out.buf.Bytes(), errOutputLimit
 	}
@@ -235,6 +280,22 @@ func (p *program) run(ctx context.Context, c command) ([]byte, error) {
 		return out.buf.Bytes(), &gitError{verb: c.args[0], stderr: strings.TrimSpace(stderr.buf.String()), err: err}
 	}
 	return out.buf.Bytes(), nil
+}
+
+// stoppingWriter ends the command when what takes its output wants no more of it.
+type stoppingWriter struct {
+	to   io.Writer
+	stop func()
+	err  error
+}
+
+func (w *stoppingWriter) Write(b []byte) (int, error) {
+	n, err := w.to.Write(b)
+	if err != nil && w.err == nil {
+		w.err = err
+		w.stop()
+	}
+	return n, err
 }
 
 // exitCode is the status with which the git command behind err ended, -1 when it did not end by itself.

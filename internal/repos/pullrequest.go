@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -315,71 +314,6 @@ func getPullRequest(ctx context.Context, q db.Querier, id slipway.PullRequestID)
 		return p, fmt.Errorf("get pull request %d: %w", id, err)
 	}
 	return p, nil
-}
-
-// PullRequestFilter chooses pull requests; what is empty matches all.
-type PullRequestFilter struct {
-	Project    slipway.ProjectID
-	Repository slipway.RepositoryID
-	Status     PullRequestStatus
-	Source     string // `refs/heads/topic`
-	Target     string
-	Creator    slipway.UserID
-	Skip       int
-	Limit      int // at most 1000, which is also the default
-}
-
-// PullRequests lists pull requests, newest first.
-func (s *Service) PullRequests(ctx context.Context, f PullRequestFilter) ([]PullRequest, error) {
-	if f.Limit <= 0 || f.Limit > maxPullRequests {
-		f.Limit = maxPullRequests
-	}
-	var where []string
-	var args []any
-	add := func(column, value string) {
-		if value != "" {
-			args = append(args, value)
-			where = append(where, fmt.Sprintf("%s = $%d", column, len(args)))
-		}
-	}
-	add("project", string(f.Project))
-	add("repository", string(f.Repository))
-	add("status", string(f.Status))
-	add("source", f.Source)
-	add("target", f.Target)
-	add("creator", string(f.Creator))
-	query := `SELECT ` + pullRequestColumns + ` FROM pull_requests`
-	if len(where) > 0 {
-		query += ` WHERE ` + strings.Join(where, " AND ")
-	}
-	args = append(args, f.Limit, max(f.Skip, 0))
-	query += fmt.Sprintf(` ORDER BY id DESC LIMIT $%d OFFSET $%d`, len(args)-1, len(args))
-	list, err := db.List(ctx, s.db, scanPullRequest, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list pull requests: %w", err)
-	}
-	return list, nil
-}
-
-// PullRequestsMerged returns the completed pull requests by which any of the commits came to their branch.
-func (s *Service) PullRequestsMerged(ctx context.Context, id slipway.RepositoryID, commits []slipway.CommitID) ([]PullRequest, error) {
-	var all []PullRequest
-	for part := range slices.Chunk(commits, 100) {
-		args := []any{string(id)}
-		var places []string
-		for _, c := range part {
-			args = append(args, string(c))
-			places = append(places, fmt.Sprintf("$%d", len(args)))
-		}
-		query := `SELECT ` + pullRequestColumns + ` FROM pull_requests WHERE repository = $1 AND status = 'completed' AND merge_commit IN (` +
-			strings.Join(places, ", ") + `) ORDER BY id`
-		list, err := db.List(ctx, s.db, scanPullRequest, query, args...)
-		if err != nil {
-			return nil, fmt.Errorf("list pull requests of commits: %w", err)
-		}
-		all = append(all, list...)
-	}
-	return all, nil
 }
 
 // PullRequestCommits lists the commits that a pull request brings, or brought, newest first, and whether there are more than 1000.

@@ -313,7 +313,8 @@ func (s *Service) tryMerge(ctx context.Context, p *PullRequest) error {
 	if err != nil {
 		return err
 	}
-	moves := []refMove{{Ref: fmt.Sprintf("%s%d/head", pullRequestPrefix, p.ID), After: p.SourceCommit, Anywhere: true}}
+	moves := []refMove{{Ref: fmt.Sprintf("%s%d/head", pullRequestPrefix, p.ID), After: p.SourceCommit, Anywhere: true},
+		{Ref: fmt.Sprintf("refs/slipway/pull/%d/%s", p.ID, p.SourceCommit), After: p.SourceCommit, Anywhere: true}} // what threads and iterations are of stays
 	if len(m.conflicts) > 0 {
 		p.setMerge("", m.conflicts, "")
 		return s.moveRefs(ctx, p.Repository, moves...)

@@ -76,7 +76,8 @@ func (s *Service) Announce(ctx context.Context, id slipway.RepositoryID, actor s
 	for try := 1; ; try++ {
 		list, err := s.announceOnce(ctx, id, actor, names)
 		if err == nil && len(list) > 0 {
-			s.requestUpkeep(id)
+			s.requestUpkeep()
+			s.wakeMirrors()
 		}
 		if err == nil || try == tries || !errors.Is(err, errMoved) {
 			return list, err
@@ -202,11 +203,17 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 	if err != nil {
 		return nil, fmt.Errorf("encode actor: %w", err)
 	}
+	if err := s.keepDeleted(ctx, r.ID, changes); err != nil {
+		return nil, err
+	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, c := range changes {
 			if err := s.moveRow(ctx, tx, r.ID, c, string(who)); err != nil {
 				return err
 			}
+		}
+		if err := errors.Join(s.pushDue(ctx, tx, r.ID), s.wantUpkeep(ctx, tx, r.ID)); err != nil {
+			return err
 		}
 		for i := range list {
 			e := all[i] // Append fills it in, and the transaction may be repeated
@@ -259,7 +266,10 @@ func (s *Service) moveRow(ctx context.Context, tx *db.Tx, id slipway.RepositoryI
 	if err == nil && n == 0 {
 		return errMoved
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.noteDeleted(ctx, tx, id, c, actor)
 }
 
 // describe finds out what a change brought. It also returns the ids of all its commits.

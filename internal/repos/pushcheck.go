@@ -42,12 +42,19 @@ func (s *Service) refusals(ctx context.Context, id slipway.RepositoryID, actor s
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkFilled(ctx, id); err != nil {
+		return nil, err
+	}
 	for _, o := range ask.options {
 		if !knownOption(o) {
 			return []string{fmt.Sprintf("Push option %q is not known here: use %sREASON or %sFINDING:REASON, or leave it out.", shorten(o, 80), bypassOption, secretOption)}, nil
 		}
 	}
-	lines, err := s.secretRefusals(ctx, r, actor, ask)
+	lines, err := s.limitRefusals(ctx, r, ask)
+	if err != nil || len(lines) > 0 {
+		return lines, err
+	}
+	lines, err = s.secretRefusals(ctx, r, actor, ask)
 	if err != nil || len(lines) > 0 {
 		return lines, err
 	}

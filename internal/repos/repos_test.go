@@ -26,13 +26,13 @@ var ada = slipway.Actor{Kind: slipway.ActorUser, ID: "u1", Name: "Ada"}
 // world is a service with one repository.
 type world struct {
 	*Service
-	t      *testing.T
+	t      testing.TB
 	db     *db.DB
 	events *events.Log
 	repo   Repository
 }
 
-func setup(t *testing.T, d *db.DB) *world {
+func setup(t testing.TB, d *db.DB) *world {
 	t.Helper()
 	log, err := events.Open(context.Background(), d, clock.System{}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -46,7 +46,7 @@ func setup(t *testing.T, d *db.DB) *world {
 	return w
 }
 
-func open(t *testing.T, d *db.DB, log *events.Log, folder string) *Service {
+func open(t testing.TB, d *db.DB, log *events.Log, folder string) *Service {
 	t.Helper()
 	s, err := Open(context.Background(), d, log, clock.System{}, folder, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -255,13 +255,13 @@ func TestReading(t *testing.T) {
 	_, err = w.ReadFile(ctx, w.repo.ID, first, "many", 5)
 	wantCode(t, "read a folder", err, slipway.CodeInvalid)
 
-	commits, more, err := w.Log(ctx, LogRequest{Repository: w.repo.ID, Commit: second, Path: "README.md", Limit: 1})
-	if err != nil || !more || len(commits) != 1 || commits[0].ID != second || commits[0].Subject() != "second" || commits[0].Parents[0] != first {
-		t.Errorf("log %+v, %v, %v", commits, more, err)
+	page, err := w.History(ctx, HistoryRequest{Repository: w.repo.ID, Commit: second, Path: "README.md", Limit: 1})
+	if err != nil || !page.More || len(page.Entries) != 1 || page.Entries[0].ID != second || page.Entries[0].Subject() != "second" || page.Entries[0].Parents[0] != first {
+		t.Errorf("history %+v, %v", page, err)
 	}
-	commits, more, err = w.Log(ctx, LogRequest{Repository: w.repo.ID, Commit: second, Path: "many", Skip: 0})
-	if err != nil || more || len(commits) != 1 || commits[0].ID != first {
-		t.Errorf("log of a folder %+v, %v, %v", commits, more, err)
+	page, err = w.History(ctx, HistoryRequest{Repository: w.repo.ID, Commit: second, Path: "many"})
+	if err != nil || page.More || len(page.Entries) != 1 || page.Entries[0].ID != first {
+		t.Errorf("history of a folder %+v, %v", page, err)
 	}
 
 	d, err := w.Diff(ctx, w.repo.ID, first, second)
@@ -270,6 +270,7 @@ func TestReading(t *testing.T) {
 	}
 	want := Diff{Files: []FileDiff{{
 		Status: FileModified, OldPath: "README.md", NewPath: "README.md", OldMode: "100644", Additions: 2, Deletions: 2,
+		OldObject: w.git("", "rev-parse", string(first)+":README.md"), NewObject: w.git("", "rev-parse", string(second)+":README.md"),
 		Hunks: []Hunk{{OldStart: 1, OldLines: 3, NewStart: 1, NewLines: 3, Lines: []DiffLine{
 			{Op: ' ', Text: "one", Old: 1, New: 1},
 			{Op: '-', Text: "two", Old: 2}, {Op: '-', Text: "three", Old: 3},

@@ -2,6 +2,7 @@ package repos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,6 +36,8 @@ type Repository struct {
 	DefaultBranch string // as `main`, without refs/heads/; the branch need not exist
 	Size          int64  // bytes on disk, brought up to date some time after a push
 	Created       time.Time
+	Disabled      bool      // neither cloned nor pushed to, nor shown
+	Deleted       time.Time // zero unless it was deleted and can be restored
 }
 
 // nameForm follows Azure Repos' rules as far as they make sense: it begins and ends with a letter, digit or
@@ -123,17 +126,26 @@ func (r Repository) event(kind events.Kind, actor slipway.Actor) *events.Event {
 	return &events.Event{Kind: kind, Project: r.Project, Subject: slipway.Ref(slipway.RefRepository, r.ID), Actor: actor}
 }
 
-const repositoryColumns = `id, project, name, default_branch, size, created`
+const repositoryColumns = `id, project, name, default_branch, size, created, disabled, deleted`
 
 func scanRepository(row interface{ Scan(...any) error }, r *Repository) error {
-	var created int64
-	err := row.Scan((*string)(&r.ID), (*string)(&r.Project), &r.Name, &r.DefaultBranch, &r.Size, &created)
-	r.Created = db.Time(created)
+	var created, deleted int64
+	err := row.Scan((*string)(&r.ID), (*string)(&r.Project), &r.Name, &r.DefaultBranch, &r.Size, &created, &r.Disabled, &deleted)
+	r.Created, r.Deleted = db.Time(created), db.Time(deleted)
 	return err
 }
 
-// Get returns a repository by id.
+// Get returns a repository by id. One that was deleted is NotFound.
 func (s *Service) Get(ctx context.Context, id slipway.RepositoryID) (Repository, error) {
+	r, err := s.get(ctx, id)
+	if err == nil && !r.Deleted.IsZero() {
+		return Repository{}, slipway.NotFound("repository %s was deleted; an administrator of the project can restore it for a while", r.Name)
+	}
+	return r, err
+}
+
+// get returns one that was deleted too.
+func (s *Service) get(ctx context.Context, id slipway.RepositoryID) (Repository, error) {
 	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE id = $1`
 	r, err := db.One(ctx, s.db, scanRepository, query, string(id))
 	if db.IsNoRows(err) {
@@ -145,10 +157,11 @@ func (s *Service) Get(ctx context.Context, id slipway.RepositoryID) (Repository,
 	return r, nil
 }
 
-// Find returns a project's repository by its name, in any case, or by its id.
+// Find returns a project's repository by its name, in any case, by its id, or by a name that it had before.
 func (s *Service) Find(ctx context.Context, project slipway.ProjectID, nameOrID string) (Repository, error) {
-	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE project = $1 AND (name_key = $2 OR id = $2)
-		ORDER BY CASE WHEN name_key = $2 THEN 0 ELSE 1 END LIMIT 1`
+	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE project = $1 AND deleted = 0
+			AND (name_key = $2 OR id = $2 OR id = (SELECT repository FROM repository_redirects WHERE project = $1 AND name_key = $2))
+		ORDER BY CASE WHEN name_key = $2 THEN 0 WHEN id = $2 THEN 1 ELSE 2 END LIMIT 1`
 	r, err := db.One(ctx, s.db, scanRepository, query, string(project), strings.ToLower(nameOrID))
 	if db.IsNoRows(err) {
 		return r, slipway.NotFound("the project has no repository %q", nameOrID)
@@ -164,7 +177,7 @@ const maxRepositories = 1000
 
 // List returns a project's repositories by name, at most 1000. An empty project means all projects.
 func (s *Service) List(ctx context.Context, project slipway.ProjectID) ([]Repository, error) {
-	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE $1 = '' OR project = $1 ORDER BY name_key, id LIMIT $2`
+	const query = `SELECT ` + repositoryColumns + ` FROM repositories WHERE deleted = 0 AND ($1 = '' OR project = $1) ORDER BY name_key, id LIMIT $2`
 	list, err := db.List(ctx, s.db, scanRepository, query, string(project), maxRepositories)
 	if err != nil {
 		return nil, fmt.Errorf("list repositories: %w", err)
@@ -174,13 +187,32 @@ func (s *Service) List(ctx context.Context, project slipway.ProjectID) ([]Reposi
 
 // Delete removes a repository, its refs and its folder, for good.
 func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor) error {
-	defer s.announce.lock(id)()
-	r, err := s.Get(ctx, id)
+	mirrors, err := s.Mirrors(ctx, id)
 	if err != nil {
 		return err
 	}
+	for _, m := range mirrors {
+		s.transfers.cancel(m.ID, errMirrorDeleted)
+	}
+	defer s.working.lock(id)()
+	defer s.announce.lock(id)()
+	r, err := s.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	kind := EventDeleted
+	if !r.Deleted.IsZero() { // that has been told
+		kind = EventPurged
+	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, statement := range []string{
+			`DELETE FROM pull_request_likes WHERE thread IN (SELECT t.id FROM pull_request_threads t JOIN pull_requests p ON t.pull_request = p.id WHERE p.repository = $1)`,
+			`DELETE FROM pull_request_drafts WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM pull_request_viewed WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM pull_request_visits WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM pull_request_labels WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM pull_request_attachments WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
+			`DELETE FROM git_picks WHERE repository = $1`,
 			`DELETE FROM pull_request_comments WHERE thread IN (SELECT t.id FROM pull_request_threads t JOIN pull_requests p ON t.pull_request = p.id WHERE p.repository = $1)`,
 			`DELETE FROM pull_request_threads WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_request_votes WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
@@ -191,8 +223,13 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 			`DELETE FROM allowed_secrets WHERE repository = $1`,
 			`DELETE FROM policy_bypasses WHERE repository = $1`,
 			`DELETE FROM branch_policies WHERE repository = $1`,
+			`DELETE FROM deleted_branches WHERE repository = $1`,
 			`DELETE FROM pull_request_iterations WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_requests WHERE repository = $1`,
+			`DELETE FROM repository_mirrors WHERE repository = $1`,
+			`DELETE FROM repository_redirects WHERE repository = $1`,
+			`DELETE FROM repository_upkeep WHERE repository = $1`,
+			`DELETE FROM repository_limits WHERE scope = 'repository/' || $1`,
 			`DELETE FROM repository_pushes WHERE repository = $1`,
 			`DELETE FROM repository_refs WHERE repository = $1`,
 			`DELETE FROM repositories WHERE id = $1`,
@@ -201,12 +238,12 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 				return err
 			}
 		}
-		return s.log.Append(ctx, tx, r.event(EventDeleted, actor), map[string]string{"name": r.Name})
+		return s.log.Append(ctx, tx, r.event(kind, actor), map[string]string{"name": r.Name})
 	})
 	if err != nil {
 		return fmt.Errorf("delete repository %s: %w", r.Name, err)
 	}
-	if err := s.deleteLFSObjects(ctx, id); err != nil {
+	if err := errors.Join(s.deleteLFSObjects(ctx, id), s.deleteAttachments(ctx, id)); err != nil {
 		return fmt.Errorf("delete repository %s: %w", r.Name, err)
 	}
 	s.readers.drop(s.dir(id))

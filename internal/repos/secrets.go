@@ -264,7 +264,7 @@ func (s *Service) checkSecrets(ctx context.Context, req CommitRequest, parent sl
 	own := s.own(ctx)
 	var list []found
 	for _, c := range req.Changes {
-		if c.Delete || bytes.IndexByte(c.Content, 0) >= 0 { // binary
+		if c.Delete || c.From != "" || bytes.IndexByte(c.Content, 0) >= 0 { // nothing new, or binary
 			continue
 		}
 		had := map[string]bool{}

@@ -5,14 +5,17 @@ import (
 	"embed"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"slipway"
 	"slipway/internal/blob"
 	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/events"
+	"slipway/internal/secret"
 )
 
 // Migrations holds the tables of this package.
@@ -31,12 +34,30 @@ type Service struct {
 	readers  *readers
 	announce locks[slipway.RepositoryID]
 	pulls    locks[slipway.PullRequestID]
-	upkeep   chan slipway.RepositoryID
+	upkeep   chan struct{}
+	// working is held by what rewrites the packs of a repository in the background: transfers with other hosts and upkeep.
+	working    locks[slipway.RepositoryID]
+	transfers  transfers
+	mirrorsDue chan struct{}
+	tending    atomic.Value // the id of the repository that upkeep is at, a string
+	caches     *caches
+	archives   chan struct{} // slots
 
 	// People tells of users to policies that name some. It is set before the first call, and may be nil where nobody uses policies.
 	People People
 	// Objects keeps the large files of Git LFS. It is set before the first call, and may be nil where nobody uses them.
 	Objects blob.Store
+	// What mirrors need is set before the first call too. Secrets seals their credentials, and may be nil where none has any.
+	Secrets *secret.Box
+	// Connections know the credentials of service connections, and may be nil where no mirror names one.
+	Connections Connections
+	// Named lists the commits of a repository that others name, as runs do: they are kept whether a branch has them or not. It is set
+	// before the first call, and may be nil.
+	Named func(ctx context.Context, id slipway.RepositoryID) ([]slipway.CommitID, error)
+	// Networks may be reached by mirrors besides public addresses.
+	Networks []netip.Prefix
+	// TransferLimits are DefaultTransferLimits when zero.
+	TransferLimits TransferLimits
 }
 
 // Open migrates the tables, prepares the folder and looks for the git program, 2.38 or later. Close ends the
@@ -55,7 +76,8 @@ func Open(ctx context.Context, d *db.DB, log *events.Log, c clock.Clock, folder 
 	}
 	return &Service{
 		db: d, log: log, clock: c, logger: logger, folder: folder, git: git,
-		readers: newReaders(git), upkeep: make(chan slipway.RepositoryID, 256),
+		readers: newReaders(git), upkeep: make(chan struct{}, 1), mirrorsDue: make(chan struct{}, 1),
+		caches: newCaches(), archives: make(chan struct{}, concurrentArchives),
 	}, nil
 }
 

@@ -62,12 +62,16 @@ const (
 	Right Side = "right" // the source's
 )
 
-// Place is what a thread is about: a line, a file (Line is 0), or the whole pull request (Path is empty).
+// Place is what a thread is about: a line or several, a file (Line is 0), or the whole pull request (Path is empty).
 type Place struct {
 	Path string
 	Side Side
 	Line int // from 1
+	End  int // the last of several lines; 0 for one
 }
+
+// Last is the last line.
+func (p Place) Last() int { return max(p.Line, p.End) }
 
 // Thread is a conversation about a pull request or a line of it.
 type Thread struct {
@@ -99,6 +103,7 @@ type Comment struct {
 type NewThread struct {
 	PullRequest slipway.PullRequestID
 	Place       Place
+	Commit      slipway.CommitID // what the writer looked at: the source of an iteration, or on the left its base; the newest when zero
 	Text        string
 	Status      ThreadStatus // ThreadActive when empty
 	Actor       slipway.Actor
@@ -117,28 +122,10 @@ func (s *Service) StartThread(ctx context.Context, n NewThread) (Thread, error) 
 		return Thread{}, err
 	}
 	t := Thread{PullRequest: p.ID, Status: n.Status, Place: n.Place, Created: s.clock.Now()}
-	if t.Commit, err = s.checkPlace(ctx, p, &t.Place); err != nil {
+	if t.Commit, err = s.checkPlace(ctx, p, &t.Place, n.Commit); err != nil {
 		return Thread{}, err
 	}
-	err = s.tellThread(ctx, p, n.Actor, func(tx *db.Tx) error {
-		count, err := db.One(ctx, tx, db.Value[int64], `SELECT count(*) FROM pull_request_threads WHERE pull_request = $1`, int64(p.ID))
-		if err != nil {
-			return err
-		}
-		if count >= maxThreads {
-			return slipway.Limit("pull request %d has %d threads already", p.ID, count)
-		}
-		const insert = `
-			INSERT INTO pull_request_threads (pull_request, status, path, side, line, commit_id, created, updated)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id`
-		err = tx.QueryRowContext(ctx, insert, int64(p.ID), string(t.Status), t.Place.Path, string(t.Place.Side), t.Place.Line, string(t.Commit),
-			db.Micros(t.Created)).Scan(&t.ID)
-		if err != nil {
-			return err
-		}
-		_, err = s.insertComment(ctx, tx, t.ID, 0, n.Text, n.Actor)
-		return err
-	})
+	err = s.tellThread(ctx, p, n.Actor, func(tx *db.Tx) error { return s.insertThread(ctx, tx, &t, n.Text, n.Actor) })
 	if err != nil {
 		return Thread{}, fmt.Errorf("start a thread of pull request %d: %w", p.ID, err)
 	}
@@ -155,34 +142,25 @@ func checkComment(text string) error {
 	return nil
 }
 
-// checkPlace makes sure that there is such a line, and returns the commit that has it.
-func (s *Service) checkPlace(ctx context.Context, p PullRequest, at *Place) (slipway.CommitID, error) {
-	at.Path = strings.Trim(at.Path, "/")
-	if at.Path == "" {
-		*at = Place{}
-		return p.SourceCommit, nil
-	}
-	commit := p.SourceCommit
-	switch at.Side {
-	case Right, "":
-		at.Side = Right
-	case Left:
-		base, err := s.MergeBase(ctx, p.Repository, p.TargetCommit, p.SourceCommit)
-		if err != nil {
-			return "", err
-		}
-		commit = base
-	default:
-		return "", slipway.Invalid("a line is of the left or the right side, not %q", shorten(string(at.Side), 40))
-	}
-	f, err := s.File(ctx, p.Repository, commit, at.Path, MaxFile)
+// insertThread writes a thread with its first comment.
+func (s *Service) insertThread(ctx context.Context, tx *db.Tx, t *Thread, text string, by slipway.Actor) error {
+	count, err := db.One(ctx, tx, db.Value[int64], `SELECT count(*) FROM pull_request_threads WHERE pull_request = $1`, int64(t.PullRequest))
 	if err != nil {
-		return "", err
+		return err
 	}
-	if lines := strings.Count(string(f.Content), "\n") + 1; at.Line < 0 || at.Line > lines {
-		return "", slipway.Invalid("%s has %d lines there, and no line %d", at.Path, lines, at.Line)
+	if count >= maxThreads {
+		return slipway.Limit("pull request %d has %d threads already", t.PullRequest, count)
 	}
-	return commit, nil
+	const insert = `
+		INSERT INTO pull_request_threads (pull_request, status, path, side, line, end_line, commit_id, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) RETURNING id`
+	err = tx.QueryRowContext(ctx, insert, int64(t.PullRequest), string(t.Status), t.Place.Path, string(t.Place.Side), t.Place.Line, t.Place.End, string(t.Commit),
+		db.Micros(t.Created)).Scan(&t.ID)
+	if err != nil {
+		return err
+	}
+	_, err = s.insertComment(ctx, tx, t.ID, 0, text, by)
+	return err
 }
 
 // tellThread runs f in a transaction with the event of a comment.
@@ -331,13 +309,34 @@ func (s *Service) Threads(ctx context.Context, id slipway.PullRequestID) ([]Thre
 	if err != nil {
 		return nil, err
 	}
+	list, err := s.readThreads(ctx, id)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	base, err := s.MergeBase(ctx, p.Repository, p.TargetCommit, p.SourceCommit)
+	if err != nil {
+		return nil, err
+	}
+	return list, s.moveThreads(ctx, p, list, base, p.SourceCommit)
+}
+
+// ThreadsIn lists the threads of a pull request with where their lines are in a span.
+func (s *Service) ThreadsIn(ctx context.Context, p PullRequest, span Span) ([]Thread, error) {
+	list, err := s.readThreads(ctx, p.ID)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	return list, s.moveThreads(ctx, p, list, span.To.BaseCommit, span.To.SourceCommit)
+}
+
+func (s *Service) readThreads(ctx context.Context, id slipway.PullRequestID) ([]Thread, error) {
 	scanThread := func(row interface{ Scan(...any) error }, t *Thread) error {
 		var created, updated int64
-		err := row.Scan(&t.ID, (*string)(&t.Status), &t.Place.Path, (*string)(&t.Place.Side), &t.Place.Line, (*string)(&t.Commit), &created, &updated)
+		err := row.Scan(&t.ID, (*string)(&t.Status), &t.Place.Path, (*string)(&t.Place.Side), &t.Place.Line, &t.Place.End, (*string)(&t.Commit), &created, &updated)
 		t.PullRequest, t.Created, t.Updated, t.Now = id, db.Time(created), db.Time(updated), t.Place
 		return err
 	}
-	list, err := db.List(ctx, s.db, scanThread, `SELECT id, status, path, side, line, commit_id, created, updated FROM pull_request_threads
+	list, err := db.List(ctx, s.db, scanThread, `SELECT id, status, path, side, line, end_line, commit_id, created, updated FROM pull_request_threads
 		WHERE pull_request = $1 ORDER BY id`, int64(id))
 	if err != nil {
 		return nil, fmt.Errorf("list threads of pull request %d: %w", id, err)
@@ -345,10 +344,7 @@ func (s *Service) Threads(ctx context.Context, id slipway.PullRequestID) ([]Thre
 	if len(list) == 0 {
 		return list, nil
 	}
-	if err := s.addComments(ctx, id, list); err != nil {
-		return nil, err
-	}
-	return list, s.moveThreads(ctx, p, list)
+	return list, s.addComments(ctx, id, list)
 }
 
 func (s *Service) addComments(ctx context.Context, id slipway.PullRequestID, threads []Thread) error {
@@ -381,67 +377,4 @@ func (s *Service) addComments(ctx context.Context, id slipway.PullRequestID, thr
 		}
 	}
 	return nil
-}
-
-// moveThreads finds where the lines of threads are after the pushes since. The left side moves when the branches part elsewhere.
-func (s *Service) moveThreads(ctx context.Context, p PullRequest, threads []Thread) error {
-	base, err := s.MergeBase(ctx, p.Repository, p.TargetCommit, p.SourceCommit)
-	if err != nil {
-		return err
-	}
-	type way struct{ from, to slipway.CommitID }
-	diffs := map[way]Diff{}
-	for i := range threads {
-		t := &threads[i]
-		now := p.SourceCommit
-		if t.Place.Side == Left {
-			now = base
-		}
-		if t.Place.Path == "" || t.Commit == now {
-			continue
-		}
-		w := way{t.Commit, now}
-		d, ok := diffs[w]
-		if !ok {
-			if d, err = s.Diff(ctx, p.Repository, w.from, w.to); err != nil {
-				if slipway.CodeOf(err) != slipway.CodeNotFound { // a forced push, and garbage collected since
-					return err
-				}
-				d = Diff{Truncated: true}
-			}
-			diffs[w] = d
-		}
-		t.Now, t.Outdated = moved(t.Place, d)
-	}
-	return nil
-}
-
-// moved is where a place is after a change, and whether it was changed itself.
-func moved(at Place, d Diff) (Place, bool) {
-	for _, f := range d.Files {
-		if f.OldPath != at.Path {
-			continue
-		}
-		if f.Status == FileDeleted || f.Binary {
-			return at, true
-		}
-		now := Place{Path: f.NewPath, Side: at.Side, Line: at.Line}
-		for _, h := range f.Hunks {
-			if at.Line >= h.OldStart+h.OldLines {
-				now.Line += h.NewLines - h.OldLines
-				continue
-			}
-			for _, l := range h.Lines {
-				if at.Line == 0 || l.Op == '+' || l.Old != at.Line {
-					continue
-				}
-				if now.Line = l.New; l.Op == '-' {
-					return at, true
-				}
-				return now, false
-			}
-		}
-		return now, false
-	}
-	return at, d.Truncated
 }

@@ -69,10 +69,10 @@ func TestThreads(t *testing.T) {
 			now      Place
 			outdated bool
 		}{
-			{last, Place{"both", Right, 24}, false},
-			{first, Place{"both", Right, 1}, true},
-			{file, Place{"topic/newer", Right, 0}, false},
-			{left, Place{"both", Left, 1}, false},
+			{last, Place{"both", Right, 24, 0}, false},
+			{first, Place{"both", Right, 1, 0}, true},
+			{file, Place{"topic/newer", Right, 0, 0}, false},
+			{left, Place{"both", Left, 1, 0}, false},
 			{whole, Place{}, false},
 		} {
 			got, err := w.Thread(ctx, p.ID, c.thread.ID)

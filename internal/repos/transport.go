@@ -17,10 +17,10 @@ import (
 
 // Transport is one exchange of git's pack protocol, in its stateless form as smart HTTP has it, or the whole as SSH has it.
 type Transport struct {
-	Stateful  bool      // the whole, with refs told first; In may go on when the exchange is over
+	Stateful  bool      // the whole, with refs told first
 	Advertise bool      // only tell the refs or capabilities, In is not read
 	Protocol  string    // the client's Git-Protocol header, as `version=2`; what looks odd is ignored
-	In        io.Reader // the request
+	In        io.Reader // the request; a read may still be under way when the exchange is over
 	Out       io.Writer // the answer, written as it comes
 	MaxPack   int64     // bytes that a push may send; 0 for no limit
 }
@@ -28,7 +28,8 @@ type Transport struct {
 var protocolForm = regexp.MustCompile(`^[A-Za-z0-9=:._-]{1,256}$`)
 
 // transport makes the process of one service, upload-pack or receive-pack.
-func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, service string, t Transport) (*exec.Cmd, *limitedBuffer) {
+// drained is closed when all of a stateless request has been read.
+func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, service string, t Transport) (cmd *exec.Cmd, stderr *limitedBuffer, drained <-chan struct{}) {
 	args := []string{service, "--stateless-rpc", s.dir(id)}
 	switch {
 	case t.Stateful:
@@ -39,29 +40,45 @@ func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, servic
 	if t.MaxPack > 0 {
 		args = append([]string{"-c", fmt.Sprintf("receive.maxInputSize=%d", t.MaxPack)}, args...)
 	}
-	cmd := s.git.prepare(ctx, "", args...)
+	cmd = s.git.prepare(ctx, "", args...)
 	cmd.Dir = s.folder
 	if protocolForm.MatchString(t.Protocol) {
 		cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "GIT_PROTOCOL="+t.Protocol)
 	}
-	switch {
-	case t.Stateful:
+	if t.Stateful || !t.Advertise {
 		// Git ends when it has all, whether or not the client ends its side: then the pipe is closed, and the copying ends with the client.
-		pipe, err := cmd.StdinPipe()
-		if err != nil {
+		if pipe, err := cmd.StdinPipe(); err != nil {
 			cmd.Err = fmt.Errorf("open pipe: %w", err)
-			break
+		} else {
+			sent := make(chan struct{})
+			drained = sent
+			go func() {
+				defer close(sent)
+				_, err := io.Copy(pipe, t.In)
+				_ = pipe.Close()
+				if err != nil && !t.Stateful { // git has refused it: a client reads the reason when it has sent everything
+					_, _ = io.Copy(io.Discard, io.LimitReader(t.In, maxDrained))
+				}
+			}()
 		}
-		go func() {
-			_, _ = io.Copy(pipe, t.In)
-			_ = pipe.Close()
-		}()
-	case !t.Advertise:
-		cmd.Stdin = t.In
 	}
-	stderr := &limitedBuffer{limit: maxStderr}
+	stderr = &limitedBuffer{limit: maxStderr}
 	cmd.Stdout, cmd.Stderr = t.Out, stderr
-	return cmd, stderr
+	return cmd, stderr, drained
+}
+
+// maxDrained bounds what is read of a push that has been refused, in bytes.
+const maxDrained = 4 << 30
+
+// drain waits until a stateless request has been read, or its exchange ends.
+func drain(ctx context.Context, t Transport, drained <-chan struct{}) {
+	if t.Stateful || drained == nil {
+		return
+	}
+	select {
+	case <-drained:
+	case <-ctx.Done():
+	}
 }
 
 // transportError is how a process ended. One that ended well although the client did not take or send everything
@@ -78,7 +95,7 @@ func transportError(ctx context.Context, service string, stderr *limitedBuffer, 
 
 // UploadArchive serves `git archive --remote`. It is stateful alone.
 func (s *Service) UploadArchive(ctx context.Context, id slipway.RepositoryID, t Transport) error {
-	cmd, stderr := s.transport(ctx, id, "upload-archive", t)
+	cmd, stderr, _ := s.transport(ctx, id, "upload-archive", t)
 	err := cmd.Run()
 	killGroup(cmd)
 	return transportError(ctx, "upload-archive", stderr, err)
@@ -86,9 +103,10 @@ func (s *Service) UploadArchive(ctx context.Context, id slipway.RepositoryID, t 
 
 // UploadPack serves one step of a clone or fetch. It ends git when ctx ends.
 func (s *Service) UploadPack(ctx context.Context, id slipway.RepositoryID, t Transport) error {
-	cmd, stderr := s.transport(ctx, id, "upload-pack", t)
+	cmd, stderr, drained := s.transport(ctx, id, "upload-pack", t)
 	err := cmd.Run()
 	killGroup(cmd)
+	drain(ctx, t, drained)
 	return transportError(ctx, "upload-pack", stderr, err)
 }
 
@@ -104,7 +122,10 @@ const (
 // calls onPushed, which may be nil, and shows the pusher the lines that it returns. Refs that moved are announced even
 // when ctx ends in the middle.
 func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor, t Transport, onPushed func(context.Context, []Pushed) []string) error {
-	cmd, stderr := s.transport(ctx, id, "receive-pack", t)
+	if err := s.limitPack(ctx, id, &t); err != nil {
+		return err
+	}
+	cmd, stderr, drained := s.transport(ctx, id, "receive-pack", t)
 	if t.Advertise {
 		return transportError(ctx, "receive-pack", stderr, cmd.Run())
 	}
@@ -142,6 +163,7 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 	})
 	err = cmd.Wait()
 	killGroup(cmd)
+	drain(ctx, t, drained)
 	heard, hookErr := said()
 	if hookErr != nil || !heard && err != nil {
 		// Git was ended before its hook, perhaps with refs moved, or announcing failed: compare everything. A push
@@ -154,6 +176,27 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 		return forget
 	}
 	return transportError(ctx, "receive-pack", stderr, err)
+}
+
+// limitPack takes the repository's limit of a push, when it is the lower one, and has the pusher told of it.
+func (s *Service) limitPack(ctx context.Context, id slipway.RepositoryID, t *Transport) error {
+	r, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, l, err := s.RepositoryLimits(ctx, r)
+	if err != nil {
+		return err
+	}
+	line := fmt.Sprintf("This server takes at most %d bytes of a push: push in parts (git push origin COMMIT:BRANCH with older commits first).", t.MaxPack)
+	if l.Pack > 0 && (t.MaxPack == 0 || l.Pack < t.MaxPack) {
+		t.MaxPack = l.Pack
+		line = fmt.Sprintf("Limit pack: a push may have %d bytes. Push in parts (git push origin COMMIT:BRANCH with older commits first), or keep large files with Git LFS. %s", l.Pack, limitAdvice)
+	}
+	if t.MaxPack > 0 && !t.Advertise {
+		t.Out = &limitTeller{out: t.Out, line: line}
+	}
+	return nil
 }
 
 // notePush remembers who pushes until the events are out.

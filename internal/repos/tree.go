@@ -93,20 +93,25 @@ func parseTree(data []byte, folder string, idSize int) ([]Entry, error) {
 		if folder != "" {
 			e.Path = folder + "/" + name
 		}
-		switch mode {
-		case "40000", "040000":
-			e.Kind = EntryFolder
-		case "120000":
-			e.Kind = EntrySymlink
-		case "160000":
-			e.Kind = EntrySubmodule
-		case "100755":
-			e.Executable = true
-		}
+		e.setMode(mode)
 		list = append(list, e)
 		data = rest[idSize:]
 	}
 	return list, nil
+}
+
+// setMode says what an entry is by its mode as git has it.
+func (e *Entry) setMode(mode string) {
+	switch mode {
+	case "40000", "040000":
+		e.Kind = EntryFolder
+	case "120000":
+		e.Kind = EntrySymlink
+	case "160000":
+		e.Kind = EntrySubmodule
+	case "100755":
+		e.Executable = true
+	}
 }
 
 func addSizes(r *reader, list []Entry) error {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"slipway"
 	"slipway/internal/db"
 )
@@ -20,20 +22,33 @@ const (
 	reconcileInterval = 10 * time.Minute
 	// staleLock is the age from which a lock file of a ref belongs to nobody: git holds them for milliseconds.
 	staleLock = 5 * time.Minute
-	// collectTimeout bounds git's garbage collection of one repository.
+	// collectTimeout bounds one command of upkeep.
 	collectTimeout = 30 * time.Minute
+	// upkeepInterval is how often repositories are looked for that want upkeep, besides after pushes.
+	upkeepInterval = time.Minute
 )
 
-// Run publishes what a crash left unpublished, then tidies repositories after pushes (garbage, sizes, stale locks)
-// and looks for unpublished changes every ten minutes, until ctx ends.
+// Run publishes what a crash left unpublished, then tidies repositories after pushes (garbage, sizes, stale locks),
+// transfers what mirrors have to, and looks for unpublished changes every ten minutes, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.Recover(ctx); err != nil {
 		return err
 	}
-	expire, reconcile := time.NewTicker(idleReaderTime/2), time.NewTicker(reconcileInterval)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.runMirrors(ctx) })
+	group.Go(func() error { return s.runUpkeep(ctx) })
+	return group.Wait()
+}
+
+func (s *Service) runUpkeep(ctx context.Context) error {
+	expire, reconcile, due := time.NewTicker(idleReaderTime/2), time.NewTicker(reconcileInterval), time.NewTicker(upkeepInterval)
 	defer expire.Stop()
 	defer reconcile.Stop()
+	defer due.Stop()
 	for {
+		if err := s.upkeepDue(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Error("looking for repositories that want upkeep failed", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -41,10 +56,8 @@ func (s *Service) Run(ctx context.Context) error {
 			s.readers.expire(now)
 		case <-reconcile.C:
 			s.reconcile(ctx)
-		case id := <-s.upkeep:
-			if err := s.tidy(ctx, id); err != nil && ctx.Err() == nil {
-				s.logger.Warn("tidying a repository failed", "repository", id, "error", err)
-			}
+		case <-due.C:
+		case <-s.upkeep:
 		}
 	}
 }
@@ -85,7 +98,8 @@ func (s *Service) Recover(ctx context.Context) error {
 
 // reconcile announces whatever is not yet announced, in all repositories. Faults of one do not keep the others waiting.
 func (s *Service) reconcile(ctx context.Context) {
-	ids, err := db.List(ctx, s.db, db.Value[string], `SELECT id FROM repositories ORDER BY id`)
+	s.purgeOld(ctx)
+	ids, err := db.List(ctx, s.db, db.Value[string], `SELECT id FROM repositories WHERE deleted = 0 ORDER BY id`)
 	if err != nil {
 		s.logger.Error("listing repositories to reconcile failed", "error", err)
 		return
@@ -108,33 +122,12 @@ func (s *Service) reconcile(ctx context.Context) {
 	}
 }
 
-// requestUpkeep asks Run to look after the repository. When it has much to do already, the next push will ask again.
-func (s *Service) requestUpkeep(id slipway.RepositoryID) {
+// requestUpkeep has Run look for repositories that want upkeep.
+func (s *Service) requestUpkeep() {
 	select {
-	case s.upkeep <- id:
+	case s.upkeep <- struct{}{}:
 	default:
 	}
-}
-
-// tidy collects garbage if there is enough of it, and notes the size.
-func (s *Service) tidy(ctx context.Context, id slipway.RepositoryID) error {
-	if _, err := s.Get(ctx, id); err != nil {
-		if slipway.CodeOf(err) == slipway.CodeNotFound {
-			return nil
-		}
-		return err
-	}
-	if _, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"gc", "--auto", "--quiet"}, time: collectTimeout}); err != nil {
-		return err
-	}
-	size, err := folderSize(s.dir(id))
-	if err != nil {
-		return err
-	}
-	if _, err := s.db.ExecContext(ctx, `UPDATE repositories SET size = $1 WHERE id = $2`, size, string(id)); err != nil {
-		return fmt.Errorf("note size of repository %s: %w", id, err)
-	}
-	return nil
 }
 
 // folderSize adds up the files; those that vanish meanwhile count nothing.

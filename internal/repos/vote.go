@@ -49,45 +49,34 @@ type Reviewer struct {
 	Iteration int // that the vote is of
 }
 
-// VotePullRequest notes a vote on an active pull request, in place of the reviewer's earlier one.
-func (s *Service) VotePullRequest(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, v Vote) error {
+// check refuses what is no vote.
+func (v Vote) check() error {
 	switch v {
 	case VoteApproved, VoteApprovedWithSuggestions, VoteNone, VoteWaitingForAuthor, VoteRejected:
-	default:
-		bad := slipway.Invalid("a vote is 10 (approved), 5 (approved with suggestions), 0 (none), -5 (waiting for the author) or -10 (rejected), not %d", v)
-		bad.Field = "vote"
-		return bad
+		return nil
 	}
-	p, err := s.PullRequest(ctx, id)
-	if err != nil {
-		return err
-	}
-	if p.Status != PullRequestActive {
-		return slipway.Conflict("pull request %d is %s: nobody votes on it any more", id, p.Status)
-	}
-	r, err := s.Get(ctx, p.Repository)
-	if err != nil {
-		return err
-	}
+	bad := slipway.Invalid("a vote is 10 (approved), 5 (approved with suggestions), 0 (none), -5 (waiting for the author) or -10 (rejected), not %d", v)
+	bad.Field = "vote"
+	return bad
+}
+
+// VotePullRequest notes a vote on an active pull request, in place of the reviewer's earlier one.
+func (s *Service) VotePullRequest(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, v Vote) error {
+	return s.SubmitReview(ctx, by, id, Review{Vote: &v, KeepDrafts: true})
+}
+
+func (s *Service) insertVote(ctx context.Context, tx *db.Tx, id slipway.PullRequestID, by slipway.Actor, v Vote) error {
 	actor, err := json.Marshal(by)
 	if err != nil {
 		return fmt.Errorf("encode actor: %w", err)
 	}
-	err = s.db.Tx(ctx, func(tx *db.Tx) error {
-		const upsert = `
-			INSERT INTO pull_request_votes (pull_request, reviewer, actor, vote, voted, iteration)
-			SELECT $1, $2, $3, $4, $5, coalesce(max(number), 0) FROM pull_request_iterations WHERE pull_request = $1
-			ON CONFLICT (pull_request, reviewer) DO UPDATE SET actor = excluded.actor, vote = excluded.vote, voted = excluded.voted,
-				iteration = excluded.iteration`
-		if _, err := tx.ExecContext(ctx, upsert, int64(id), by.ID, string(actor), int64(v), db.Micros(s.clock.Now())); err != nil {
-			return err
-		}
-		return s.tellPullRequest(ctx, tx, EventPullRequestVoted, r, p, by, nil)
-	})
-	if err != nil {
-		return fmt.Errorf("vote on pull request %d: %w", id, err)
-	}
-	return nil
+	const upsert = `
+		INSERT INTO pull_request_votes (pull_request, reviewer, actor, vote, voted, iteration)
+		SELECT $1, $2, $3, $4, $5, coalesce(max(number), 0) FROM pull_request_iterations WHERE pull_request = $1
+		ON CONFLICT (pull_request, reviewer) DO UPDATE SET actor = excluded.actor, vote = excluded.vote, voted = excluded.voted,
+			iteration = excluded.iteration`
+	_, err = tx.ExecContext(ctx, upsert, int64(id), by.ID, string(actor), int64(v), db.Micros(s.clock.Now()))
+	return err
 }
 
 // Reviewers lists those who voted, in the order of their votes, then those who are asked to.

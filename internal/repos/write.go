@@ -22,6 +22,7 @@ const (
 type Change struct {
 	Path       string // from the root, with slashes
 	Content    []byte
+	From       string // when not empty: the file or folder whose content, as it was before the commit, Path gets; Content is ignored
 	Executable bool
 	Delete     bool // remove the file, or everything in the folder of that name; Content is ignored
 }
@@ -30,6 +31,7 @@ type Change struct {
 type CommitRequest struct {
 	Repository slipway.RepositoryID
 	Branch     string           // made if it is missing
+	Start      slipway.CommitID // when not zero: Branch is made anew and begins here; one that is there is a Conflict
 	Expect     slipway.CommitID // when not zero: what the branch must be at, else it is a Conflict
 	Changes    []Change
 	Message    string
@@ -43,6 +45,9 @@ func (s *Service) CommitFiles(ctx context.Context, req CommitRequest) (slipway.C
 	if err := req.check(); err != nil {
 		return "", err
 	}
+	if err := s.checkFilled(ctx, req.Repository); err != nil {
+		return "", err
+	}
 	parent, err := s.Resolve(ctx, req.Repository, branchPrefix+req.Branch)
 	if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound {
 		return "", err
@@ -50,7 +55,16 @@ func (s *Service) CommitFiles(ctx context.Context, req CommitRequest) (slipway.C
 	if !req.Expect.IsZero() && parent != req.Expect {
 		return "", slipway.Conflict("branch %s is not at %s any more", req.Branch, req.Expect.Short())
 	}
-	if !parent.IsZero() {
+	was := parent
+	if !req.Start.IsZero() {
+		if err := s.checkFree(ctx, req.Repository, branchPrefix+req.Branch); err != nil {
+			return "", err
+		}
+		if parent, err = s.Resolve(ctx, req.Repository, string(req.Start)); err != nil {
+			return "", err
+		}
+	}
+	if !was.IsZero() {
 		if err := s.checkDirect(ctx, req.Repository, branchPrefix+req.Branch); err != nil {
 			return "", err
 		}
@@ -62,8 +76,8 @@ func (s *Service) CommitFiles(ctx context.Context, req CommitRequest) (slipway.C
 	if err != nil {
 		return "", err
 	}
-	old := string(parent)
-	if parent.IsZero() {
+	old := string(was)
+	if was.IsZero() {
 		old = zeroObject
 	}
 	args := []string{"update-ref", branchPrefix + req.Branch, string(commit), old}
@@ -93,6 +107,9 @@ func (r CommitRequest) check() error {
 	size := 0
 	for _, c := range r.Changes {
 		if err := checkNewPath(c.Path); err != nil {
+			return err
+		}
+		if err := checkPath(c.From); err != nil {
 			return err
 		}
 		size += len(c.Content)
@@ -181,7 +198,7 @@ func (w *writer) git(ctx context.Context, stdin []byte, args ...string) (string,
 func (w *writer) index(ctx context.Context, changes []Change) error {
 	var files bytes.Buffer // of hash-object: one name a line
 	for i, c := range changes {
-		if c.Delete {
+		if c.Delete || c.From != "" {
 			continue
 		}
 		name := filepath.Join(w.work, fmt.Sprintf("file-%d", i))
@@ -197,8 +214,12 @@ func (w *writer) index(ctx context.Context, changes []Change) error {
 	objects := strings.Fields(out)
 	var lines bytes.Buffer
 	for _, c := range changes {
-		if c.Delete {
-			if err := w.remove(ctx, c.Path, &lines); err != nil {
+		if c.Delete || c.From != "" {
+			add := w.remove
+			if c.From != "" {
+				add = w.copy
+			}
+			if err := add(ctx, c, &lines); err != nil {
 				return err
 			}
 			continue
@@ -217,19 +238,53 @@ func (w *writer) index(ctx context.Context, changes []Change) error {
 }
 
 // remove enters the removal of a file or of all files of a folder.
-func (w *writer) remove(ctx context.Context, path string, lines *bytes.Buffer) error {
-	out, err := w.git(ctx, nil, "--literal-pathspecs", "ls-files", "-z", "--cached", "--", path)
+func (w *writer) remove(ctx context.Context, c Change, lines *bytes.Buffer) error {
+	entries, err := w.entries(ctx, c.Path)
 	if err != nil {
 		return err
 	}
-	if out == "" {
-		return slipway.NotFound("there is no file %q to delete", path)
+	if len(entries) == 0 {
+		return slipway.NotFound("there is no file %q to delete", c.Path)
 	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
-		if strings.Contains(name, "\n") {
-			return slipway.Invalid("the name of %q has a line break: delete it with git", name)
-		}
-		fmt.Fprintf(lines, "0 %s\t%s\n", zeroObject, name)
+	for _, e := range entries {
+		fmt.Fprintf(lines, "0 %s\t%s\n", zeroObject, e.name)
 	}
 	return nil
+}
+
+// copy enters a file, or all files of a folder, by another name.
+func (w *writer) copy(ctx context.Context, c Change, lines *bytes.Buffer) error {
+	from := strings.Trim(c.From, "/")
+	entries, err := w.entries(ctx, from)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return slipway.NotFound("there is no file %q", from)
+	}
+	for _, e := range entries {
+		fmt.Fprintf(lines, "%s %s\t%s\n", e.mode, e.object, c.Path+strings.TrimPrefix(e.name, from))
+	}
+	return nil
+}
+
+// indexEntry is a file of the index as it was read from the parent.
+type indexEntry struct{ mode, object, name string }
+
+// entries are the file of that name, or the files of the folder.
+func (w *writer) entries(ctx context.Context, path string) ([]indexEntry, error) {
+	out, err := w.git(ctx, nil, "--literal-pathspecs", "ls-files", "-z", "--stage", "--", path)
+	if err != nil || out == "" {
+		return nil, err
+	}
+	var list []indexEntry
+	for line := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		head, name, _ := strings.Cut(line, "\t")
+		fields := strings.Fields(head) // mode, object, stage
+		if strings.Contains(name, "\n") || len(fields) != 3 {
+			return nil, slipway.Invalid("the name of %q has a line break: change it with git", name)
+		}
+		list = append(list, indexEntry{fields[0], fields[1], name})
+	}
+	return list, nil
 }

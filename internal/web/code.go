@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/a-h/templ"
 	"github.com/go-chi/chi/v5"
 
 	"slipway"
@@ -33,6 +32,7 @@ type codePages struct {
 type runLister interface {
 	List(ctx context.Context, f pipelines.RunFilter) ([]pipelines.Run, error)
 	CoverageLines(ctx context.Context, run slipway.RunID, path string) ([]coverage.Line, error)
+	CompareTests(ctx context.Context, run slipway.RunID) (pipelines.TestChanges, error)
 }
 
 // AddRepos serves repositories: folders, files, history, differences, editing a file as a commit, and pull requests.
@@ -41,18 +41,49 @@ func (s *Server) AddRepos(r *repos.Service, b *boards.Service, runs runLister) {
 	s.Project("GET", "/_git", identity.Read, p.list)
 	s.Project("POST", "/_git", identity.Administer, p.create)
 	s.Project("GET", "/_git/{repo}", identity.Read, p.show)
-	s.Project("GET", "/_git/{repo}/raw", identity.Read, p.raw)
-	s.Project("GET", "/_git/{repo}/edit", identity.Contribute, p.edit)
-	s.Project("POST", "/_git/{repo}/edit", identity.Contribute, p.save)
+	p.addBrowsing()
+	p.addEditing()
 	s.Project("GET", "/_git/{repo}/commits", identity.Read, p.commits)
 	s.Project("GET", "/_git/{repo}/commit/{commit}", identity.Read, p.commit)
-	s.Project("GET", "/_git/{repo}/branches", identity.Read, p.branches)
-	s.Project("GET", "/_git/{repo}/tags", identity.Read, p.tags)
+	p.addRefs()
 	s.Project("GET", "/_git/{repo}/pullrequests", identity.Read, p.pulls)
 	s.Project("GET", "/_git/{repo}/pullrequestcreate", identity.Contribute, p.newPull)
 	s.Project("POST", "/_git/{repo}/pullrequestcreate", identity.Contribute, p.createPull)
 	s.Project("GET", "/_git/{repo}/pullrequest/{pull}", identity.Read, p.pull)
 	s.Project("POST", "/_git/{repo}/pullrequest/{pull}", identity.Contribute, p.changePull)
+	s.Project("GET", "/_git/{repo}/pick", identity.Contribute, p.pickForm)
+	s.Project("POST", "/_git/{repo}/pick", identity.Contribute, p.pick)
+}
+
+// addBrowsing serves what only reads.
+func (p codePages) addBrowsing() {
+	p.Project("GET", "/_git/{repo}/lastcommits", identity.Read, p.lastCommits)
+	p.Project("GET", "/_git/{repo}/raw", identity.Read, p.raw)
+	p.Project("GET", "/_git/{repo}/blame", identity.Read, p.blame)
+	p.Project("GET", "/_git/{repo}/archive", identity.Read, p.archive)
+	p.Project("GET", "/_git/{repo}/branchCompare", identity.Read, p.compareVersions)
+	p.Project("GET", "/_git/{repo}/search", identity.Read, p.search)
+	p.Project("GET", "/_git/{repo}/find", identity.Read, p.findFile)
+	p.Project("GET", "/_search", identity.Read, p.searchProject)
+	p.Installation("GET", "/_search", identity.Read, p.searchAll)
+}
+
+// addEditing serves what makes commits.
+func (p codePages) addEditing() {
+	p.Project("GET", "/_git/{repo}/edit", identity.Contribute, p.edit)
+	p.Project("POST", "/_git/{repo}/edit", identity.Contribute, p.save)
+	p.Project("GET", "/_git/{repo}/upload", identity.Contribute, p.uploadForm)
+	p.Project("POST", "/_git/{repo}/upload", identity.Contribute, p.upload)
+	p.Project("GET", "/_git/{repo}/rename", identity.Contribute, p.renameForm)
+	p.Project("POST", "/_git/{repo}/rename", identity.Contribute, p.rename)
+}
+
+// addRefs serves branches and tags.
+func (p codePages) addRefs() {
+	p.Project("GET", "/_git/{repo}/branches", identity.Read, p.branches)
+	p.Project("POST", "/_git/{repo}/branches", identity.Contribute, p.changeBranches)
+	p.Project("GET", "/_git/{repo}/tags", identity.Read, p.tags)
+	p.Project("POST", "/_git/{repo}/tags", identity.Contribute, p.changeTags)
 }
 
 // codeView is what all pages of one repository know.
@@ -69,7 +100,9 @@ type codeView struct {
 	Tab      string // files, commits, branches, tags, pullrequests
 	MayEdit  bool
 	Empty    bool // nothing has been pushed yet
+	Pulls    int  // active pull requests
 	id       slipway.RepositoryID
+	repo     repos.Repository
 }
 
 // At is the address of a page of the repository: a folder or file when page is empty.
@@ -89,6 +122,26 @@ func (c codeView) At(page, filePath string) string {
 		address += "?" + q.Encode()
 	}
 	return address
+}
+
+// With is At with more of the query, given as names and values.
+func (c codeView) With(page, filePath string, more ...string) string {
+	u, err := url.Parse(c.At(page, filePath))
+	if err != nil {
+		return ""
+	}
+	q := u.Query()
+	for i := 0; i+1 < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// Permanent is the view of the commit that is shown, whatever becomes of its branch.
+func (c codeView) Permanent() codeView {
+	c.Version, c.Branch, c.Shown = "GC"+string(c.Commit), "", c.Commit.Short()
+	return c
 }
 
 // CommitURL is the page of a commit.
@@ -124,9 +177,17 @@ func (p codePages) open(r *http.Request, v View, tab string) (codeView, error) {
 	if p.secure || r.TLS != nil {
 		scheme = "https://"
 	}
-	c := codeView{View: v, Repo: repo.Name, Default: repo.DefaultBranch, Version: r.FormValue("version"), Tab: tab, id: repo.ID}
+	if tab != "settings" {
+		if err := repo.CheckEnabled(); err != nil {
+			return codeView{}, err
+		}
+	}
+	c := codeView{View: v, Repo: repo.Name, Default: repo.DefaultBranch, Version: r.FormValue("version"), Tab: tab, id: repo.ID, repo: repo}
 	c.CloneURL = scheme + r.Host + c.URL("_git", repo.Name)
 	c.MayEdit = p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
+	if c.Pulls, err = p.repos.CountPullRequests(r.Context(), repo.ID); err != nil {
+		return c, err
+	}
 	if c.Version == "" {
 		c.Version = r.FormValue("itemVersion") // what Azure Repos calls it on the page of commits
 	}
@@ -187,90 +248,4 @@ func (p codePages) create(w http.ResponseWriter, r *http.Request, v View) error 
 		return err
 	}
 	return p.Redirect(w, r, v.URL("_git", repo.Name))
-}
-
-type codeEntry struct {
-	Name, URL, Kind string
-	Size            int64
-}
-
-type folderView struct {
-	codeView
-	Entries  []codeEntry
-	More     bool
-	Latest   commitRow
-	Branches []string
-	Readme   templ.Component // nil without one
-}
-
-// show is the page of a folder or a file.
-func (p codePages) show(w http.ResponseWriter, r *http.Request, v View) error {
-	c, err := p.open(r, v, "files")
-	if err != nil {
-		return err
-	}
-	if c.Empty {
-		return p.Render(w, r, v.Titled(c.Repo, "repos"), codeEmptyPage(c))
-	}
-	entries, more, err := p.repos.Tree(r.Context(), c.id, c.Commit, c.Path)
-	if slipway.CodeOf(err) == slipway.CodeInvalid {
-		return p.file(w, r, c)
-	}
-	if err != nil {
-		return err
-	}
-	view := folderView{codeView: c, More: more}
-	for _, e := range entries {
-		row := codeEntry{Name: e.Name, Kind: string(e.Kind), Size: e.Size}
-		if e.Kind != repos.EntrySubmodule {
-			row.URL = c.At("", e.Path)
-		}
-		view.Entries = append(view.Entries, row)
-	}
-	if err := p.addLatest(r.Context(), &view); err != nil {
-		return err
-	}
-	if err := p.addReadme(r.Context(), &view, entries); err != nil {
-		return err
-	}
-	return p.Render(w, r, v.Titled(c.Repo, "repos"), codeFolderPage(view))
-}
-
-// addLatest adds the newest commit of the folder and the branches to choose from.
-func (p codePages) addLatest(ctx context.Context, view *folderView) error {
-	list, _, err := p.repos.Log(ctx, repos.LogRequest{Repository: view.id, Commit: view.Commit, Path: view.Path, Limit: 1})
-	if err != nil {
-		return err
-	}
-	if len(list) > 0 {
-		view.Latest = view.row(list[0])
-	}
-	branches, err := p.repos.Branches(ctx, view.id)
-	if err != nil {
-		return err
-	}
-	for _, b := range branches[:min(len(branches), 200)] {
-		view.Branches = append(view.Branches, b.Name)
-	}
-	return nil
-}
-
-// maxReadme is the size of a README that is rendered, in bytes.
-const maxReadme = 512 << 10
-
-func (p codePages) addReadme(ctx context.Context, view *folderView, entries []repos.Entry) error {
-	for _, e := range entries {
-		if e.Kind != repos.EntryFile || !strings.EqualFold(e.Name, "readme.md") || e.Size > maxReadme {
-			continue
-		}
-		f, err := p.repos.File(ctx, view.id, view.Commit, e.Path, maxReadme)
-		if err != nil {
-			return err
-		}
-		if !f.Binary {
-			view.Readme = p.markdown.render(string(f.Content))
-		}
-		return nil
-	}
-	return nil
 }

@@ -28,9 +28,11 @@ type codeWorld struct {
 	repos          *repos.Service
 	id             slipway.RepositoryID
 	url            string
+	folder         string // of the repositories
 	runs           fakeRuns
 	writer, reader string // tokens
 	administrator  string
+	outsider       string
 	project        slipway.ProjectID
 }
 
@@ -47,8 +49,8 @@ func newCodeWorld(t *testing.T) *codeWorld {
 	must(err)
 	ident, err := identity.Open(ctx, d, log, clock.System{})
 	must(err)
-	w := &codeWorld{t: t}
-	w.repos, err = repos.Open(ctx, d, log, clock.System{}, t.TempDir(), logger)
+	w := &codeWorld{t: t, folder: t.TempDir()}
+	w.repos, err = repos.Open(ctx, d, log, clock.System{}, w.folder, logger)
 	must(err)
 	t.Cleanup(func() { _ = w.repos.Close() })
 	project, err := ident.CreateProject(ctx, slipway.System, "tools", "")
@@ -67,11 +69,16 @@ func newCodeWorld(t *testing.T) *codeWorld {
 	}
 	w.writer, w.reader = token("Ada", identity.RoleContributor), token("Ben", identity.RoleReader)
 	w.administrator = token("Cleo", identity.RoleAdministrator)
+	u, err := ident.CreateUser(ctx, slipway.System, identity.NewUser{Name: "Dora", Password: "battery staple"})
+	must(err)
+	w.outsider, err = ident.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "test", Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(u.ID), Name: u.Name}})
+	must(err)
 	pages := web.New(ident, log, logger, "http://slipway.test")
 	items, err := boards.Open(ctx, d, log, clock.System{})
 	must(err)
 	pages.AddRepos(w.repos, items, &w.runs)
 	w.repos.People = ident
+	pages.AddRepositorySettings(w.repos)
 	pages.AddPolicies(w.repos, fakePipelines{}, fakeValidate(w.repos))
 	server := httptest.NewServer(pages.Handler())
 	t.Cleanup(server.Close)
@@ -83,6 +90,7 @@ func newCodeWorld(t *testing.T) *codeWorld {
 type fakeRuns struct {
 	commit  slipway.CommitID
 	covered []coverage.Line
+	failed  []pipelines.TestName
 }
 
 func (r *fakeRuns) CoverageLines(_ context.Context, run slipway.RunID, path string) ([]coverage.Line, error) {
@@ -90,6 +98,10 @@ func (r *fakeRuns) CoverageLines(_ context.Context, run slipway.RunID, path stri
 		return nil, slipway.NotFound("there is none")
 	}
 	return r.covered, nil
+}
+
+func (r *fakeRuns) CompareTests(_ context.Context, run slipway.RunID) (pipelines.TestChanges, error) {
+	return pipelines.TestChanges{New: r.failed}, nil
 }
 
 func (r *fakeRuns) List(_ context.Context, f pipelines.RunFilter) ([]pipelines.Run, error) {
@@ -159,7 +171,7 @@ func TestCodePages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := w.shows(repo, "README.md", `href="/tools/_git/My%20Shop?path=%2Fsrc"`, "<strong>bold</strong>", "<h1>Shop</h1>", w.url+repo)
+	page := w.shows(repo, "README.md", `href="/tools/_git/My%20Shop?path=%2Fsrc"`, "<strong>bold</strong>", `<h1 id="md-shop">Shop</h1>`, w.url+repo)
 	if strings.Contains(page, "alert(1)") {
 		t.Error("a script of the README is on the page")
 	}
@@ -284,7 +296,7 @@ func TestPullRequestPages(t *testing.T) {
 		t.Error("a thread about the whole is shown below a line")
 	}
 	status, body, _ = w.do(w.writer, "GET", pull+"?_a=files&path=hats.md&side=right&line=1", nil)
-	if status != 200 || !strings.Contains(body, `id="comment"`) || !strings.Contains(body, `#comment" title="Comment on this line">1</a>`) {
+	if status != 200 || !strings.Contains(body, `id="comment"`) || !strings.Contains(body, `#comment" data-ask title="Comment on this line; with Shift, on all from the line clicked before">1</a>`) {
 		t.Errorf("no form for a comment on the line: %d\n%s", status, body)
 	}
 	do("deleted", url.Values{"do": {"delete-comment"}, "thread": {"1"}, "comment": {"1"}})

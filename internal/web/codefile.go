@@ -1,52 +1,179 @@
 package web
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
 	"slipway"
+	"slipway/internal/blob"
 	"slipway/internal/repos"
 )
 
 const (
-	maxShown  = 1 << 20 // bytes of a file that is shown with its lines
-	maxRaw    = 64 << 20
-	maxEdited = 512 << 10
+	maxShown     = 1 << 20 // bytes of a file that is shown with its lines
+	maxRendered  = 5 << 20 // of one that is shown as what it stands for: a notebook, a table
+	maxRaw       = 64 << 20
+	maxEdited    = 512 << 10
+	longestShown = 20_000 // lines that are shown
 )
 
 type fileView struct {
 	codeView
-	Name     string
-	Size     int64
-	Lines    []templ.Component // nil when it is not shown
-	Why      string            // it is not shown
-	Rendered templ.Component   // of Markdown, nil otherwise
+	Name       string
+	Size       int64
+	Object     string
+	Executable bool
+	Lines      []sourceLine
+	Cut        bool            // there are more lines than are shown
+	Why        string          // it is not shown
+	Rendered   templ.Component // what the file stands for: Markdown as a page, a picture; nil otherwise
+	HasSource  bool            // it can be shown as text, too
+	Plain      bool            // the text is asked for
+	LinkTo     string          // of a symbolic link: what it names
+	LinkURL    string          // empty when that is not in the repository
+	Large      *lfsFile        // of Git LFS
+	Blame      *blameView
 }
 
+// lfsFile is what a pointer of Git LFS stands for.
+type lfsFile struct {
+	repos.LFSObject
+	Missing bool
+}
+
+// sourceLine is one line of a file.
+type sourceLine struct {
+	Number int
+	Text   templ.Component
+	Chosen bool
+}
+
+// file is the page of a file.
 func (p codePages) file(w http.ResponseWriter, r *http.Request, c codeView) error {
-	f, err := p.repos.File(r.Context(), c.id, c.Commit, c.Path, maxShown)
+	f, err := p.repos.File(r.Context(), c.id, c.Commit, c.Path, maxRendered)
 	if err != nil {
 		return err
 	}
-	view := fileView{codeView: c, Name: path.Base(c.Path), Size: f.Size}
-	switch {
-	case f.TooLarge:
-		view.Why = "This file is too large to be shown here."
-	case f.Binary:
-		view.Why = "This file is binary."
-	case strings.EqualFold(path.Ext(c.Path), ".md") && r.URL.Query().Get("plain") == "":
-		view.Rendered = p.markdown.render(string(f.Content))
-	default:
-		view.Lines = highlight(c.Path, string(f.Content))
+	view, err := p.newFile(r, c, f)
+	if err != nil {
+		return err
 	}
+	switch {
+	case f.Symlink:
+		view.LinkTo = string(f.Content)
+		view.LinkURL = view.linkURL(view.LinkTo)
+	case view.Large != nil && view.Large.Missing:
+		view.Why = "This is a pointer of Git LFS, and the large file that it names has not been pushed here: git lfs push --all origin."
+	default:
+		p.showFile(&view, f)
+	}
+	if !view.Plain && view.Rendered != nil {
+		view.Lines = nil
+	} else {
+		view.Rendered = nil
+	}
+	view.choose(r)
 	return p.Render(w, r, c.Titled(view.Name, "repos"), codeFilePage(view))
 }
 
-// raw gives the file's bytes. The browser must not run or frame what somebody has pushed, so it is plain text or a
-// download, whatever its name.
+// newFile is what every page of a file knows.
+func (p codePages) newFile(r *http.Request, c codeView, f repos.File) (fileView, error) {
+	view := fileView{codeView: c, Name: path.Base(c.Path), Size: f.Size, Object: f.Object, Executable: f.Executable, Plain: r.FormValue("plain") != ""}
+	if o, ok := repos.Pointer(f.Content); ok {
+		view.Large = &lfsFile{LFSObject: o}
+		_, err := p.repos.LFSObject(r.Context(), c.id, o.OID)
+		if view.Large.Missing = slipway.CodeOf(err) == slipway.CodeNotFound; err != nil && !view.Large.Missing {
+			return view, err
+		}
+	}
+	return view, nil
+}
+
+// showFile decides how the content is shown.
+func (p codePages) showFile(view *fileView, f repos.File) {
+	if view.Rendered = p.rendered(*view, f); view.Rendered != nil {
+		view.HasSource = !f.Binary && f.Size <= maxShown && view.Large == nil
+	}
+	switch {
+	case view.Rendered != nil && !view.HasSource:
+		view.Plain = false
+	case view.Large != nil:
+		view.Why = "This is a large file that Git LFS keeps, of " + Bytes(view.Large.Size) + "."
+	case f.TooLarge, f.Size > maxShown:
+		view.Why = "This file is too large to be shown here: download it."
+	case f.Binary:
+		view.Why = "This file is binary."
+	default:
+		view.addLines(f)
+	}
+}
+
+func (v *fileView) addLines(f repos.File) {
+	lines := highlight(f.Path, string(f.Content))
+	if v.Cut = len(lines) > longestShown; v.Cut {
+		lines = lines[:longestShown]
+	}
+	for i, l := range lines {
+		v.Lines = append(v.Lines, sourceLine{Number: i + 1, Text: l})
+	}
+}
+
+// choose marks the lines that the address names: ?line=10&lineEnd=12, as Azure Repos has it.
+func (v *fileView) choose(r *http.Request) {
+	from, _ := strconv.Atoi(r.FormValue("line"))
+	to, _ := strconv.Atoi(r.FormValue("lineEnd"))
+	if from <= 0 {
+		return
+	}
+	for i := range v.Lines {
+		n := v.Lines[i].Number
+		v.Lines[i].Chosen = n == from || n > from && n <= to
+	}
+}
+
+// linkURL is the page of what a symbolic link names.
+func (v fileView) linkURL(target string) string {
+	if strings.HasPrefix(target, "/") || len(target) > 1000 {
+		return ""
+	}
+	at := path.Join(path.Dir("/"+v.Path), target)
+	if strings.Count(target, "..") > strings.Count(v.Path, "/") { // it leads out of the repository
+		return ""
+	}
+	return v.At("", strings.TrimPrefix(at, "/"))
+}
+
+// imageTypes are the pictures that browsers show, by the ends of their names.
+var imageTypes = map[string]string{
+	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp", ".avif": "image/avif",
+	".bmp": "image/bmp", ".ico": "image/x-icon", ".svg": "image/svg+xml",
+}
+
+// rawType is the type under which a file's bytes are given out. A browser must not run what somebody has pushed: nothing but pictures and PDF
+// files has a type of its own, all else is plain text or a download.
+func rawType(name string, binary bool) string {
+	ext := strings.ToLower(path.Ext(name))
+	switch {
+	case imageTypes[ext] != "":
+		return imageTypes[ext]
+	case ext == ".pdf" && binary:
+		return "application/pdf"
+	case binary:
+		return "application/octet-stream"
+	}
+	return "text/plain; charset=utf-8"
+}
+
+// raw gives the file's bytes; those of a large file when the file is a pointer of Git LFS.
 func (p codePages) raw(w http.ResponseWriter, r *http.Request, v View) error {
 	c, err := p.open(r, v, "files")
 	if err != nil {
@@ -59,108 +186,66 @@ func (p codePages) raw(w http.ResponseWriter, r *http.Request, v View) error {
 	if f.TooLarge {
 		return slipway.Limit("this file has %d bytes: clone the repository to get it", f.Size)
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	if f.Binary {
-		h.Set("Content-Type", "application/octet-stream")
-		h.Set("Content-Disposition", "attachment")
+	if o, ok := repos.Pointer(f.Content); ok && r.FormValue("pointer") == "" {
+		large, err := p.repos.OpenLFSObject(r.Context(), c.id, o.OID)
+		if err != nil {
+			return err
+		}
+		return p.rawLarge(w, r, c, o, large)
 	}
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	h.Set("Cache-Control", "private, no-cache")
+	rawHeaders(w, r, c, rawType(c.Path, f.Binary), `"`+f.Object+`"`)
+	if r.Header.Get("If-None-Match") == `"`+f.Object+`"` {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(f.Content)))
 	_, err = w.Write(f.Content)
 	return err
 }
 
-type editView struct {
-	codeView
-	New     bool
-	Content string
-}
-
-// MayBePipeline says that pipelines may read the file, so that the editor asks what becomes of them while somebody types.
-func (v editView) MayBePipeline() bool {
-	return v.New || strings.EqualFold(path.Ext(v.Path), ".yml") || strings.EqualFold(path.Ext(v.Path), ".yaml")
-}
-
-// edit is the form that changes a file, or makes one when no path is given.
-func (p codePages) edit(w http.ResponseWriter, r *http.Request, v View) error {
-	c, err := p.open(r, v, "files")
-	if err != nil {
+// rawLarge gives a large file, a part of it when a part is asked for.
+func (p codePages) rawLarge(w http.ResponseWriter, r *http.Request, c codeView, o repos.LFSObject, large blob.Object) error {
+	defer large.Close()
+	begin := make([]byte, 8000)
+	n, err := io.ReadFull(large, begin)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	if c.Branch == "" {
-		return slipway.Invalid("only a branch can be changed: choose one first")
-	}
-	view := editView{codeView: c, New: c.Path == "" || r.FormValue("new") != "" || c.Empty}
-	if !view.New {
-		f, err := p.repos.File(r.Context(), c.id, c.Commit, c.Path, maxEdited)
-		if err != nil {
-			return err
-		}
-		if f.Binary || f.TooLarge || f.Symlink {
-			return slipway.Unsupported("%s is not a text file of at most %d bytes: change it with git", c.Path, maxEdited)
-		}
-		view.Content = string(f.Content)
-	}
-	return p.Render(w, r, v.Titled("Edit "+path.Base("/"+c.Path), "repos"), codeEditPage(view))
+	rawHeaders(w, r, c, rawType(c.Path, isBinary(begin[:n])), `"`+o.OID+`"`)
+	http.ServeContent(w, r, "", time.Time{}, large)
+	return nil
 }
 
-// save makes a commit of what the form holds. A branch that moved since the form was opened is a conflict.
-func (p codePages) save(w http.ResponseWriter, r *http.Request, v View) error {
-	r.Body = http.MaxBytesReader(w, r.Body, 4*maxEdited)
-	c, err := p.open(r, v, "files")
-	if err != nil {
-		return err
+// rawHeaders keep the browser from running or framing anything; the viewer of PDF files alone is shown in the page of the file.
+func rawHeaders(w http.ResponseWriter, r *http.Request, c codeView, contentType, tag string) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	disposition := ""
+	if contentType == "application/octet-stream" || r.FormValue("download") != "" {
+		disposition = "attachment"
 	}
-	if c.Branch == "" || c.Path == "" {
-		return slipway.Invalid("say which file of which branch to change")
+	if disposition != "" {
+		h.Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": path.Base(c.Path)}))
 	}
-	change := repos.Change{Path: c.Path, Content: []byte(strings.ReplaceAll(r.FormValue("content"), "\r\n", "\n"))}
-	if r.FormValue("do") == "delete" {
-		change = repos.Change{Path: c.Path, Delete: true}
-	} else if old, err := p.oldFile(r, c); err != nil {
-		return err
-	} else if old != nil {
-		change.Executable = old.Executable
+	switch contentType {
+	case "application/pdf":
+		h.Set("Content-Security-Policy", "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'")
+	case "image/svg+xml":
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox")
+	default:
+		h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	}
-	author, err := p.author(r, v)
-	if err != nil {
-		return err
-	}
-	message := strings.TrimSpace(strings.ReplaceAll(r.FormValue("message"), "\r\n", "\n"))
-	if message == "" {
-		message = "Update " + c.Path
-	}
-	id, err := p.repos.CommitFiles(r.Context(), repos.CommitRequest{
-		Repository: c.id, Branch: c.Branch, Expect: slipway.CommitID(r.FormValue("base")), Changes: []repos.Change{change},
-		Message: message, Author: author, Actor: v.Caller.Actor,
-	})
-	if err != nil {
-		return err
-	}
-	return p.Redirect(w, r, c.CommitURL(id))
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("ETag", tag)
 }
 
-// oldFile is the file as it is, nil when it is new.
-func (p codePages) oldFile(r *http.Request, c codeView) (*repos.File, error) {
-	if c.Empty {
-		return nil, nil
-	}
-	f, err := p.repos.File(r.Context(), c.id, c.Commit, c.Path, maxEdited)
-	if slipway.CodeOf(err) == slipway.CodeNotFound {
-		return nil, nil
-	}
-	return &f, err
-}
+// isBinary is git's own rule: there is a NUL among the first bytes.
+func isBinary(begin []byte) bool { return bytes.IndexByte(begin, 0) >= 0 }
 
-// author is the caller as git names people.
-func (p codePages) author(r *http.Request, v View) (repos.Signature, error) {
-	if err := userCaller(v); err != nil {
-		return repos.Signature{}, err
+// page is the page that shows the file: its lines, or who wrote them.
+func (v fileView) page() string {
+	if v.Blame != nil {
+		return "blame"
 	}
-	u, err := p.identity.User(r.Context(), slipway.UserID(v.Caller.ID))
-	if err != nil {
-		return repos.Signature{}, err
-	}
-	return repos.Signature{Name: u.GitName(), Email: u.Email}, nil
+	return ""
 }

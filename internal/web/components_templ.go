@@ -208,7 +208,7 @@ func Badge(state string) templ.Component {
 // badgeTone is the colour of a state's word: good, bad, busy, waiting or plain.
 func badgeTone(state string) string {
 	switch strings.ToLower(state) {
-	case "succeeded", "completed", "ready", "running pod", "closed", "resolved", "approved", "up", "healthy", "true":
+	case "succeeded", "completed", "ready", "running pod", "closed", "resolved", "approved", "up", "healthy", "true", "verified":
 		return "good"
 	case "failed", "conflicts", "rejected", "error", "down", "unhealthy", "firing", "crashloopbackoff", "imagepullbackoff":
 		return "bad"

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"slipway"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/coverage"
+	"slipway/internal/repos"
 )
 
 // coverageView is the code coverage of a run.
@@ -181,8 +181,8 @@ func (p codePages) addLineCoverage(ctx context.Context, view *pullView) error {
 	for i := range runs {
 		var sum coverage.Sum
 		known := false
-		for k := range view.Diff.Files {
-			f := &view.Diff.Files[k]
+		for k := range view.Files.Files {
+			f := &view.Files.Files[k]
 			lines, err := p.runs.CoverageLines(ctx, runs[i].ID, f.Path)
 			if slipway.CodeOf(err) == slipway.CodeNotFound {
 				continue
@@ -200,7 +200,7 @@ func (p codePages) addLineCoverage(ctx context.Context, view *pullView) error {
 			}
 		}
 		if known {
-			view.Diff.Coverage, view.Diff.CoverageURL = share(sum.Percent(), sum.Covered, sum.Lines), runURL(view.View, runs[i].ID)
+			view.Files.Coverage, view.Files.CoverageURL = share(sum.Percent(), sum.Covered, sum.Lines), runURL(view.View, runs[i].ID)
 			return nil
 		}
 	}
@@ -222,26 +222,23 @@ func (p codePages) sameFile(ctx context.Context, id slipway.RepositoryID, path s
 }
 
 // cover marks lines of the new side, and adds up those that were added.
-func (f *diffFile) cover(lines []coverage.Line) coverage.Sum {
-	known := map[string]coverage.Line{}
+func (f *changedFile) cover(lines []coverage.Line) coverage.Sum {
+	known := map[int]coverage.Line{}
 	for _, l := range lines {
-		known[strconv.Itoa(l.Number)] = l
+		known[l.Number] = l
 	}
 	added := coverage.File{}
-	for i := range f.Hunks {
-		for k := range f.Hunks[i].Lines {
-			line := &f.Hunks[i].Lines[k]
-			l, ok := known[line.New]
-			if !ok || line.Class == "removed" {
-				continue
-			}
-			var judged coverageLine
-			judged.judge(l)
-			line.Covered, line.CoveredNote = judged.Class, strings.TrimSuffix(judged.Class+", "+judged.Note, ", ")
-			if line.Class == "added" {
-				added.Lines = append(added.Lines, l)
-			}
+	f.cells(func(side repos.Side, c *changeCell) {
+		l, ok := known[c.Number]
+		if !ok || side != repos.Right {
+			return
 		}
-	}
+		var judged coverageLine
+		judged.judge(l)
+		c.Covered, c.CoveredNote = judged.Class, strings.TrimSuffix(judged.Class+", "+judged.Note, ", ")
+		if c.Class == "added" {
+			added.Lines = append(added.Lines, l)
+		}
+	})
 	return added.Sum()
 }

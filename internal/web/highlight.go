@@ -13,8 +13,19 @@ const maxHighlighted = 256 << 10
 
 // highlight makes the lines of a source text, coloured by the language that the file's name tells.
 func highlight(name, text string) []templ.Component {
+	return highlightBy(lexers.Match(name), text)
+}
+
+// highlightAs is highlight for a language by its name.
+func highlightAs(language, text string) []templ.Component {
+	if language == "" {
+		return plainLines(text)
+	}
+	return highlightBy(lexers.Get(language), text)
+}
+
+func highlightBy(lexer chroma.Lexer, text string) []templ.Component {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	lexer := lexers.Match(name)
 	if lexer == nil || len(text) > maxHighlighted {
 		return plainLines(text)
 	}

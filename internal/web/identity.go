@@ -139,6 +139,22 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v View) 
 // tokenLives are the choices of a token's life.
 var tokenLives = map[string]time.Duration{"30": 30 * 24 * time.Hour, "90": 90 * 24 * time.Hour, "365": 365 * 24 * time.Hour}
 
+// tokenScopes are the choices of what a token may.
+var tokenScopes = []identity.TokenScope{identity.ScopeAll, identity.ScopeRead, identity.ScopeRegistry, identity.ScopeRegistryRead}
+
+// scopeMeaning says what a token of that scope may.
+func scopeMeaning(s identity.TokenScope) string {
+	switch s {
+	case identity.ScopeRead:
+		return "read, of everything"
+	case identity.ScopeRegistry:
+		return "push and pull images"
+	case identity.ScopeRegistryRead:
+		return "pull images"
+	}
+	return "all that you may"
+}
+
 func (s *Server) issueToken(w http.ResponseWriter, r *http.Request, v View) error {
 	if err := userCaller(v); err != nil {
 		return err
@@ -147,8 +163,12 @@ func (s *Server) issueToken(w http.ResponseWriter, r *http.Request, v View) erro
 	if !ok {
 		return slipway.Invalid("choose how long the token is to live: 30, 90 or 365 days")
 	}
+	scope, err := identity.ParseTokenScope(r.FormValue("scope"))
+	if err != nil {
+		return err
+	}
 	token, err := s.identity.IssueToken(r.Context(), identity.TokenRequest{Kind: identity.TokenPersonal,
-		Name: r.FormValue("name"), Actor: v.Caller.Actor, Life: life})
+		Name: r.FormValue("name"), Actor: v.Caller.Actor, Life: life, Binding: identity.Binding{Scope: scope}})
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,8 @@ func (s *Server) AddImages(r *registry.Service, t Things) {
 	s.Project("GET", "/_images", identity.Read, p.repositories)
 	s.Project("GET", "/_images/*", identity.Read, p.repository)
 	s.Project("POST", "/_images/*", identity.Administer, p.change)
+	s.Project("POST", "/_images", identity.Administer, p.changeProject)
+	s.Project("GET", "/_packages", identity.Read, p.packages)
 }
 
 // imageURL is the page of one image.
@@ -42,7 +44,12 @@ type repositoriesView struct {
 	Project      []repositoryRow
 	Installation []repositoryRow
 	Usage        registry.Usage
+	Quota        registry.Quota
+	Search       string
+	URL          string
+	MayChange    bool
 	Host         string // of image names, as this browser reached the server
+	Builds       string // the page of image builds
 	Key          string // the project's part of image names
 }
 
@@ -55,12 +62,20 @@ type repositoryRow struct {
 }
 
 func (p imagesPages) repositories(w http.ResponseWriter, r *http.Request, v View) error {
-	view := repositoriesView{Host: r.Host, Key: v.Project.Key()}
-	var err error
-	if view.Project, err = p.rows(r.Context(), v, v.Project.ID); err != nil {
+	if r.URL.Query().Has("settings") {
+		return p.settings(w, r, v, registry.Repository{Project: v.Project.ID})
+	}
+	view := repositoriesView{Host: r.Host, Key: v.Project.Key(), Builds: v.URL("_imagebuilds"), Search: r.URL.Query().Get("search"), URL: v.URL("_images"),
+		MayChange: p.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil}
+	settings, err := p.registry.ProjectSettings(r.Context(), v.Project.ID)
+	if err != nil {
 		return err
 	}
-	if view.Installation, err = p.rows(r.Context(), v, ""); err != nil {
+	view.Quota = settings.Quota
+	if view.Project, err = p.rows(r.Context(), v, v.Project.ID, view.Search); err != nil {
+		return err
+	}
+	if view.Installation, err = p.rows(r.Context(), v, "", view.Search); err != nil {
 		return err
 	}
 	if view.Usage, err = p.registry.ProjectUsage(r.Context(), v.Project.ID); err != nil {
@@ -69,8 +84,8 @@ func (p imagesPages) repositories(w http.ResponseWriter, r *http.Request, v View
 	return p.Render(w, r, v.Titled("Images", "images"), repositoriesPage(view))
 }
 
-func (p imagesPages) rows(ctx context.Context, v View, project slipway.ProjectID) ([]repositoryRow, error) {
-	list, err := p.registry.ProjectRepositories(ctx, project)
+func (p imagesPages) rows(ctx context.Context, v View, project slipway.ProjectID, search string) ([]repositoryRow, error) {
+	list, err := p.registry.ProjectRepositories(ctx, project, search)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +127,8 @@ type repositoryView struct {
 	Tags            []tagRow
 	Untagged        []tagRow
 	Usage           registry.Usage
+	Quota           registry.Quota
+	Search          string
 	MayChange       bool
 }
 
@@ -121,8 +138,18 @@ type tagRow struct {
 	Platform string
 	Size     int64
 	Updated  time.Time
+	Pulled   time.Time
+	Runs     string // where it is deployed
 	Commit   *thing
 	Run      *thing
+}
+
+// reference is what the row is deleted by.
+func (r tagRow) reference() string {
+	if r.Tag != "" {
+		return r.Tag
+	}
+	return string(r.Digest)
 }
 
 const shownTags = 200
@@ -132,43 +159,85 @@ func (p imagesPages) repository(w http.ResponseWriter, r *http.Request, v View) 
 	if err != nil {
 		return err
 	}
-	if reference := r.URL.Query().Get("digest"); reference != "" {
-		return p.image(w, r, v, repo, reference)
+	query := r.URL.Query()
+	switch {
+	case query.Get("digest") != "":
+		return p.image(w, r, v, repo, query.Get("digest"))
+	case query.Get("delete") != "":
+		return p.confirm(w, r, v, repo, query.Get("delete"))
+	case query.Has("settings"):
+		return p.settings(w, r, v, repo)
+	case query.Has("retention"):
+		return p.retention(w, r, v, repo)
 	}
 	ctx := r.Context()
-	view := repositoryView{Name: repo.Name, URL: repositoryURL(v, repo.Name), List: v.URL("_images"), Public: repo.Public, MayChange: p.mayChange(ctx, v, repo) == nil}
+	view := repositoryView{Name: repo.Name, URL: repositoryURL(v, repo.Name), List: v.URL("_images"), Public: repo.Public, Search: query.Get("search"), MayChange: p.mayChange(ctx, v, repo) == nil}
 	if view.Usage, err = p.registry.Usage(ctx, repo); err != nil {
 		return err
 	}
-	tags, err := p.registry.RecentTags(ctx, repo, shownTags)
+	settings, err := p.registry.RepositorySettings(ctx, repo)
 	if err != nil {
 		return err
 	}
-	manifests, err := p.registry.Manifests(ctx, registry.Filter{Repository: repo.Name, Limit: 1000})
+	view.Quota = settings.Quota
+	deployed, err := p.deployed(ctx, v)
+	if err != nil {
+		return err
+	}
+	tags, err := p.registry.DescribeTags(ctx, repo, view.Search, shownTags)
 	if err != nil {
 		return err
 	}
 	named := map[slipway.Reference]*thing{}
-	rows := map[slipway.Digest]tagRow{}
-	for _, m := range manifests {
-		row := tagRow{URL: imageURL(v, repo.Name, m.Digest), Digest: m.Digest, Platform: m.Platform, Size: m.TotalSize, Updated: m.Pushed}
-		if len(rows) < shownTags {
-			row.Commit, row.Run = p.origin(ctx, v, m, named)
-		}
-		rows[m.Digest] = row
-		if len(m.Tags) == 0 && len(view.Untagged) < shownTags {
-			view.Untagged = append(view.Untagged, row)
-		}
-	}
 	for _, t := range tags {
-		row, ok := rows[t.Digest]
-		if !ok {
-			row = tagRow{URL: imageURL(v, repo.Name, t.Digest), Digest: t.Digest}
-		}
-		row.Tag, row.Updated = t.Name, t.Updated
+		row := tagRow{Tag: t.Name, URL: imageURL(v, repo.Name, t.Digest), Digest: t.Digest, Platform: strings.Join(t.Platforms, ", "), Size: t.Size, Updated: t.Updated,
+			Pulled: t.Pulled, Runs: strings.Join(deployed[t.Digest], ", ")}
+		row.Commit, row.Run = p.origin(ctx, v, registry.Manifest{Run: t.Run, Commit: t.Commit}, named)
 		view.Tags = append(view.Tags, row)
 	}
+	if view.Search == "" {
+		view.Untagged, err = p.untagged(ctx, v, repo, deployed)
+	}
+	if err != nil {
+		return err
+	}
 	return p.Render(w, r, v.Titled(repo.Name, "images"), repositoryPage(view))
+}
+
+// untagged lists the manifests without a tag.
+func (p imagesPages) untagged(ctx context.Context, v View, repo registry.Repository, deployed map[slipway.Digest][]string) ([]tagRow, error) {
+	manifests, err := p.registry.Manifests(ctx, registry.Filter{Repository: repo.Name, Untagged: true, Subjects: true, Limit: shownTags})
+	if err != nil {
+		return nil, err
+	}
+	pulls, err := p.registry.Pulls(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	named := map[slipway.Reference]*thing{}
+	var rows []tagRow
+	for _, m := range manifests {
+		row := tagRow{URL: imageURL(v, repo.Name, m.Digest), Digest: m.Digest, Platform: m.Platform, Size: m.TotalSize, Updated: m.Pushed,
+			Pulled: pulls[string(m.Digest)].Last, Runs: strings.Join(deployed[m.Digest], ", ")}
+		row.Commit, row.Run = p.origin(ctx, v, m, named)
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// deployed are the names of the project's environments that serve images, by digest.
+func (p imagesPages) deployed(ctx context.Context, v View) (map[slipway.Digest][]string, error) {
+	needed, err := p.things.Environments.NeededImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	by := map[slipway.Digest][]string{}
+	for _, n := range needed {
+		if n.Project == v.Project.ID && !n.Previous && n.Digest != "" && !slices.Contains(by[n.Digest], n.Environment) {
+			by[n.Digest] = append(by[n.Digest], n.Environment)
+		}
+	}
+	return by, nil
 }
 
 // origin is the commit and the run that an image comes from; named remembers those already asked for.
@@ -197,8 +266,13 @@ type imageView struct {
 	PartsTitle                string
 	Referrers                 []imagePart
 	Commit, Run               *thing
+	Origin                    originView
+	Content                   contentView
 	Pull, Trace               string
 	Labels                    []string
+	Pulled                    registry.Pull
+	Runs                      string // where it is deployed
+	Delete                    string // the page that asks whether to delete it
 	MayChange                 bool
 }
 
@@ -217,6 +291,23 @@ func (p imagesPages) image(w http.ResponseWriter, r *http.Request, v View, repo 
 		PartsTitle: "Layers", Pull: fmt.Sprintf("docker pull %s/%s@%s", r.Host, repo.Name, m.Digest), MayChange: p.mayChange(ctx, v, repo) == nil,
 		Trace: v.URL("_trace") + "?thing=" + url.QueryEscape(slipway.Ref(slipway.RefImage, m.Digest).String())}
 	view.Commit, view.Run = p.origin(ctx, v, m, map[slipway.Reference]*thing{})
+	view.Delete = deleteURL(view.RepositoryURL, string(m.Digest))
+	pulls, err := p.registry.Pulls(ctx, repo)
+	if err != nil {
+		return err
+	}
+	view.Pulled = pulls[string(m.Digest)]
+	deployed, err := p.deployed(ctx, v)
+	if err != nil {
+		return err
+	}
+	view.Runs = strings.Join(deployed[m.Digest], ", ")
+	if view.Origin, err = p.originOf(ctx, v, repo, m, r.Host); err != nil {
+		return err
+	}
+	if view.Content, err = p.contentOf(ctx, v, repo, m.Digest); err != nil {
+		return err
+	}
 	for _, d := range m.Layers() {
 		part := imagePart{Descriptor: d}
 		if d.Platform != nil || strings.Contains(d.MediaType, "manifest") || strings.Contains(d.MediaType, "index") {
@@ -252,10 +343,6 @@ func (p imagesPages) change(w http.ResponseWriter, r *http.Request, v View) erro
 		return err
 	}
 	switch r.FormValue("do") {
-	case "public":
-		err = p.registry.SetPublic(ctx, repo, true)
-	case "private":
-		err = p.registry.SetPublic(ctx, repo, false)
 	case "delete-tag":
 		err = p.registry.DeleteTag(ctx, repo, r.FormValue("tag"), v.Caller.Actor)
 	case "delete":
@@ -263,6 +350,18 @@ func (p imagesPages) change(w http.ResponseWriter, r *http.Request, v View) erro
 		if d, err = slipway.ParseDigest(r.FormValue("digest")); err == nil {
 			err = p.registry.DeleteManifest(ctx, repo, d, v.Caller.Actor)
 		}
+	case "delete-repository":
+		if err := p.registry.DeleteRepository(ctx, repo, v.Caller.Actor); err != nil {
+			return err
+		}
+		return p.Redirect(w, r, v.URL("_images"))
+	case "settings":
+		return p.saveSettings(w, r, v, repo)
+	case "retain":
+		if _, err := p.registry.Retain(ctx, repo, v.Caller.Actor); err != nil {
+			return err
+		}
+		return p.Redirect(w, r, repositoryURL(v, repo.Name)+"?retention")
 	default:
 		err = slipway.Invalid("the form asks for nothing that is known here")
 	}

@@ -2,28 +2,143 @@ package web
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
 
 	"github.com/a-h/templ"
 	"github.com/microcosm-cc/bluemonday"
 	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/renderer/html"
+	"github.com/yuin/goldmark/util"
+	nethtml "golang.org/x/net/html"
 )
 
 // markdown renders what people write: GitHub's Markdown, cleaned of scripts, styles and everything else that is not text.
 type markdown struct {
 	md     goldmark.Markdown
+	files  goldmark.Markdown // for files of repositories, whose headings can be linked to and which hold HTML at times
 	policy *bluemonday.Policy
 }
 
 func newMarkdown() markdown {
-	return markdown{goldmark.New(goldmark.WithExtensions(extension.GFM)), bluemonday.UGCPolicy()}
+	policy := bluemonday.UGCPolicy()
+	policy.AllowAttrs("class").Matching(regexp.MustCompile(`^h[kscnfa]$`)).OnElements("span")
+	policy.AllowAttrs("align").Matching(regexp.MustCompile(`^(left|center|right)$`)).OnElements("p", "div", "h1", "h2", "h3", "img", "td", "th")
+	policy.AllowElements("input")
+	policy.AllowAttrs("type").Matching(regexp.MustCompile(`^checkbox$`)).OnElements("input")
+	policy.AllowAttrs("checked", "disabled").OnElements("input")
+	files := goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote), goldmark.WithParserOptions(parser.WithAutoHeadingID()),
+		goldmark.WithRendererOptions(html.WithUnsafe(), renderer.WithNodeRenderers(util.Prioritized(codeBlocks{}, 100))))
+	return markdown{goldmark.New(goldmark.WithExtensions(extension.GFM)), files, policy}
 }
 
 // render makes HTML of the text; text that cannot be rendered is shown as it is.
 func (m markdown) render(text string) templ.Component {
 	var b bytes.Buffer
 	if err := m.md.Convert([]byte(text), &b); err != nil {
-		return templ.Raw("<pre>" + templ.EscapeString(text) + "</pre>")
+		return plainText(text)
 	}
 	return templ.Raw(string(m.policy.SanitizeBytes(b.Bytes())))
+}
+
+// renderAt renders a file of a repository: links and pictures that are relative to it lead to the pages of that version.
+func (m markdown) renderAt(c codeView, file, text string) templ.Component {
+	var b bytes.Buffer
+	if err := m.files.Convert([]byte(text), &b); err != nil {
+		return plainText(text)
+	}
+	return m.clean(c, file, b.String())
+}
+
+// clean takes out of HTML what is not text, and makes its links those of the version.
+func (m markdown) clean(c codeView, file, text string) templ.Component {
+	clean := m.policy.SanitizeBytes([]byte(text))
+	var out strings.Builder
+	tokens := nethtml.NewTokenizer(bytes.NewReader(clean))
+	for {
+		switch tokens.Next() {
+		case nethtml.ErrorToken:
+			if !errors.Is(tokens.Err(), io.EOF) {
+				return plainText(text)
+			}
+			return templ.Raw(out.String())
+		case nethtml.StartTagToken, nethtml.SelfClosingTagToken:
+			t := tokens.Token()
+			for i := range t.Attr {
+				t.Attr[i].Val = rewritten(c, file, t.Data, t.Attr[i])
+			}
+			out.WriteString(t.String())
+		default:
+			out.Write(tokens.Raw())
+		}
+	}
+}
+
+// ownPrefix keeps the names of places in a file apart from those of the page around it.
+const ownPrefix = "md-"
+
+// rewritten is an attribute's value as the page needs it.
+func rewritten(c codeView, file, tag string, a nethtml.Attribute) string {
+	page := ""
+	switch {
+	case a.Key == "id" || a.Key == "name":
+		return ownPrefix + a.Val
+	case a.Key == "src" && tag == "img":
+		page = "raw"
+	case a.Key == "href" && tag == "a":
+	default:
+		return a.Val
+	}
+	u, err := url.Parse(a.Val)
+	if err != nil || u.Scheme != "" || u.Host != "" {
+		return a.Val
+	}
+	if u.Path == "" {
+		if u.Fragment == "" {
+			return a.Val
+		}
+		return "#" + ownPrefix + u.EscapedFragment()
+	}
+	at := path.Join("/", path.Dir("/"+file), u.Path)
+	if strings.HasPrefix(u.Path, "/") {
+		at = path.Clean(u.Path)
+	}
+	address := c.At(page, strings.TrimPrefix(at, "/"))
+	if u.Fragment != "" {
+		name := u.EscapedFragment()
+		if isMarkdown(at) {
+			name = ownPrefix + name
+		}
+		address += "#" + name
+	}
+	return address
+}
+
+// codeBlocks colours the code in Markdown.
+type codeBlocks struct{}
+
+// RegisterFuncs is goldmark's way in.
+func (codeBlocks) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(ast.KindFencedCodeBlock, func(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+		block, ok := node.(*ast.FencedCodeBlock)
+		if !entering || !ok {
+			return ast.WalkSkipChildren, nil
+		}
+		var text strings.Builder
+		for i := range block.Lines().Len() {
+			line := block.Lines().At(i)
+			text.Write(line.Value(source))
+		}
+		err := codeBlock(highlightAs(string(block.Language(source)), text.String())).Render(context.Background(), w) // text that is made already
+		return ast.WalkSkipChildren, err
+	})
 }

@@ -20,6 +20,7 @@ import (
 	"slipway/internal/db/dbtest"
 	"slipway/internal/environments"
 	"slipway/internal/events"
+	"slipway/internal/hooks"
 	"slipway/internal/identity"
 	"slipway/internal/insights"
 	"slipway/internal/insights/store"
@@ -27,7 +28,9 @@ import (
 	"slipway/internal/pipelines"
 	"slipway/internal/registry"
 	"slipway/internal/repos"
+	"slipway/internal/scans"
 	"slipway/internal/secret"
+	"slipway/internal/signing"
 	"slipway/internal/web"
 )
 
@@ -75,6 +78,10 @@ func openPages(t *testing.T) *pages {
 	things.Repos, err = repos.Open(ctx, d, log, clock.System{}, t.TempDir(), logger)
 	must(err)
 	t.Cleanup(func() { _ = things.Repos.Close() })
+	things.Signing, err = signing.Open(ctx, d, box, clock.System{}, "http://localhost")
+	must(err)
+	things.Scans, err = scans.Open(ctx, scans.Options{DB: d, Clock: clock.System{}, Logger: logger})
+	must(err)
 	things.Environments, err = environments.Open(ctx, d, log, box, clock.System{}, logger)
 	must(err)
 	things.Pipelines, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: files, Clock: clock.System{}, Logger: logger})
@@ -88,6 +95,9 @@ func openPages(t *testing.T) *pages {
 	server := web.New(ids, log, logger, "http://localhost")
 	server.AddBoards(p.boards, p.lineage, things)
 	server.AddImages(p.registry, things)
+	hook, err := hooks.Open(ctx, d, log, box, clock.System{}, logger, hooks.Options{URL: "http://localhost"})
+	must(err)
+	server.AddHooks(hook)
 	server.AddTrace(p.lineage, things)
 	server.AddPipelines(things.Pipelines, things)
 	nowhere, err := clusters.Open(ctx, d, log, box, clock.System{}, nil, logger)
@@ -261,10 +271,10 @@ func TestImageAndTracePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.has(p.get(b, "/Shop/_images", 200), "shop/web", "v1")
-	p.has(p.get(b, "/Shop/_images/shop/web", 200), m.Digest.Short(), "linux/arm64", "Make public")
+	p.has(p.get(b, "/Shop/_images/shop/web", 200), m.Digest.Short(), "linux/arm64", "?settings")
 	page := p.get(b, "/Shop/_images/shop/web?digest="+url.QueryEscape(string(m.Digest)), 200)
 	p.has(page, string(m.Digest), "linux/arm64", "/shop", "a=b", "COPY shop /", "docker pull ")
-	p.post(b, "/Shop/_images/shop/web", 200, "do", "public")
+	p.post(b, "/Shop/_images/shop/web", 200, "do", "settings", "public", "yes")
 	if repo, err = p.registry.Repository(ctx, "shop/web"); err != nil || !repo.Public {
 		t.Errorf("repository %+v, %v", repo, err)
 	}

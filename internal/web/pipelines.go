@@ -13,6 +13,7 @@ import (
 
 	"slipway"
 	"slipway/internal/identity"
+	"slipway/internal/images/builds"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
@@ -24,11 +25,12 @@ type pipelinesPages struct {
 	pipelines *pipelines.Service
 	repos     *repos.Service // nil: commits have no links
 	markdown  markdown
+	builds    *builds.Service // nil: runs do not show theirs
 }
 
 // AddPipelines serves the pages of pipelines: their list, runs, logs, artifacts, test results and variable groups.
 func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
-	p := pipelinesPages{s, svc, t.Repos, newMarkdown()}
+	p := pipelinesPages{s, svc, t.Repos, newMarkdown(), t.Builds}
 	s.Project("GET", "/_build", identity.Read, p.list)
 	s.Project("GET", "/_build/queue", identity.Contribute, p.askQueue)
 	s.Project("POST", "/_build/queue", identity.Contribute, p.queue)
@@ -51,6 +53,7 @@ func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
 	p.addTaskPages()
 	p.addConnectionPages()
 	p.addLimitPages()
+	p.addRetentionPages()
 	p.addWebhookPages()
 	s.Project("POST", "/_git/{repo}/check", identity.Contribute, p.checkDraft)
 	s.Project("GET", "/_build/coverage", identity.Read, p.coverage)
@@ -301,6 +304,10 @@ func (p pipelinesPages) change(w http.ResponseWriter, r *http.Request, v View) e
 		err = p.pipelines.Retry(r.Context(), t.Run.ID, schedule.Again{Stage: r.FormValue("stage"), Job: r.FormValue("job")}, v.Caller.Actor)
 	case "start-stage":
 		err = p.pipelines.StartStage(r.Context(), t.Run.ID, r.FormValue("stage"))
+	case "retain", "release":
+		err = p.pipelines.Retain(r.Context(), &t.Run, v.Caller.Actor, do == "retain")
+	case "delete":
+		return p.deleteRun(w, r, v, &t.Run)
 	case "decide":
 		err = p.decide(r, v, t)
 	case "resume", "reject":

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,162 +30,10 @@ func (c codeView) pullURL(id slipway.PullRequestID) string {
 	return c.URL("_git", c.Repo, "pullrequest", id)
 }
 
-type pullRow struct {
-	ID                                 slipway.PullRequestID
-	Title, URL, Source, Target, Author string
-	State                              string
-	When                               time.Time
-}
-
-type pullsView struct {
-	codeView
-	Status string // active, completed, abandoned, all
-	Rows   []pullRow
-	NewURL string // empty for those who may not
-}
-
-// StatusURL is the list of the other state.
-func (v pullsView) StatusURL(status string) string {
-	return v.URL("_git", v.Repo, "pullrequests") + "?_a=" + status
-}
-
-const pullsShown = 200
-
-func (p codePages) pulls(w http.ResponseWriter, r *http.Request, v View) error {
-	c, err := p.open(r, v, "pullrequests")
-	if err != nil {
-		return err
-	}
-	view := pullsView{codeView: c, Status: r.FormValue("_a")}
-	filter := repos.PullRequestFilter{Project: v.Project.ID, Repository: c.id, Limit: pullsShown}
-	switch view.Status {
-	case "", "active", "mine": // Azure Repos' addresses
-		view.Status, filter.Status = "active", repos.PullRequestActive
-	case "completed", "abandoned":
-		filter.Status = repos.PullRequestStatus(view.Status)
-	case "all":
-	default:
-		return slipway.Invalid("pull requests are active, completed or abandoned, not %q", view.Status)
-	}
-	list, err := p.repos.PullRequests(r.Context(), filter)
-	if err != nil {
-		return err
-	}
-	for _, one := range list {
-		view.Rows = append(view.Rows, pullRow{ID: one.ID, Title: one.Title, URL: c.pullURL(one.ID), Source: one.SourceBranch(), Target: one.TargetBranch(),
-			Author: one.CreatedBy.Name, State: pullState(one), When: one.Created})
-	}
-	if c.MayEdit && !c.Empty {
-		view.NewURL = c.URL("_git", c.Repo, "pullrequestcreate")
-	}
-	return p.Render(w, r, v.Titled("Pull requests", "repos"), pullsPage(view))
-}
-
-// pullState is a pull request's state in one word for a badge.
-func pullState(p repos.PullRequest) string {
-	switch {
-	case p.Status != repos.PullRequestActive:
-		return string(p.Status)
-	case p.Draft:
-		return "draft"
-	case p.MergeStatus == repos.MergeConflicts:
-		return "conflicts"
-	}
-	return string(p.Status)
-}
-
-type newPullView struct {
-	codeView
-	Source, Target     string
-	Branches           []string
-	Title, Description string
-	Commits            []commitRow
-	More               bool
-	Diff               diffView
-	Why                string // nothing can be asked for; empty when it can
-}
-
-// newPull is the form, with what the pull request would bring.
-func (p codePages) newPull(w http.ResponseWriter, r *http.Request, v View) error {
-	c, err := p.open(r, v, "pullrequests")
-	if err != nil {
-		return err
-	}
-	view := newPullView{codeView: c, Source: branchName(r.FormValue("sourceRef")), Target: branchName(r.FormValue("targetRef"))}
-	if view.Target == "" {
-		view.Target = c.Default
-	}
-	branches, err := p.repos.Branches(r.Context(), c.id)
-	if err != nil {
-		return err
-	}
-	for _, b := range branches[:min(len(branches), 1000)] {
-		view.Branches = append(view.Branches, b.Name)
-	}
-	if err := p.compare(r, &view); err != nil {
-		return err
-	}
-	return p.Render(w, r, v.Titled("New pull request", "repos"), newPullPage(view))
-}
-
-// compare fills in what the source has and the target has not.
-func (p codePages) compare(r *http.Request, view *newPullView) error {
-	if view.Source == "" || view.Source == view.Target {
-		view.Why = "Choose the branch with your changes, and the one that is to get them."
-		return nil
-	}
-	ctx := r.Context()
-	source, err := p.repos.Resolve(ctx, view.id, "refs/heads/"+view.Source)
-	if err != nil {
-		return err
-	}
-	target, err := p.repos.Resolve(ctx, view.id, "refs/heads/"+view.Target)
-	if err != nil {
-		return err
-	}
-	would := repos.PullRequest{Repository: view.id, SourceCommit: source, TargetCommit: target}
-	commits, more, err := p.repos.PullRequestCommits(ctx, would)
-	if err != nil {
-		return err
-	}
-	if len(commits) == 0 {
-		view.Why = "Branch " + view.Source + " has no commit that " + view.Target + " has not."
-		return nil
-	}
-	view.More = more
-	for _, one := range commits {
-		view.Commits = append(view.Commits, view.row(one))
-	}
-	view.Title = view.Source
-	if len(commits) == 1 {
-		view.Title, view.Description = commits[0].Subject(), commits[0].Body()
-	}
-	d, err := p.repos.PullRequestDiff(ctx, would)
-	if err != nil {
-		return err
-	}
-	at := view.codeView
-	at.Version = "GB" + view.Source
-	view.Diff = at.newDiff(d)
-	return nil
-}
-
-func (p codePages) createPull(w http.ResponseWriter, r *http.Request, v View) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxPullForm)
-	c, err := p.open(r, v, "pullrequests")
-	if err != nil {
-		return err
-	}
-	pull, err := p.repos.CreatePullRequest(r.Context(), repos.NewPullRequest{Repository: c.id, Source: r.FormValue("sourceRef"), Target: r.FormValue("targetRef"),
-		Title: r.FormValue("title"), Description: formText(r, "description"), Draft: r.FormValue("draft") != "", Actor: v.Caller.Actor})
-	if err != nil {
-		return err
-	}
-	return p.Redirect(w, r, c.pullURL(pull.ID))
-}
-
-// maxPullForm bounds the forms about pull requests, in bytes.
-const maxPullForm = 256 << 10
+const (
+	maxPullForm    = 256 << 10 // bytes of the forms about pull requests
+	maxResolveForm = 8 << 20   // of those that may hold the texts of files
+)
 
 // formText is a text area's text with the line ends of files.
 func formText(r *http.Request, name string) string {
@@ -217,16 +67,23 @@ type pullView struct {
 	Items       []pullItemRow
 	Runs        []pullRunRow // of the trial merge, newest first
 	Threads     []threadView
-	Ask         askView // a thread about the whole
-	Commits     []commitRow
+	Ask         askView     // a thread about the whole
+	Drafts      []draftNote // the reader's comments that wait to be submitted
+	Commits     []pullCommit
 	MoreCommits bool
-	Diff        diffView
+	Files       filesView
+	Failed      []testLink // tests that fail in the trial merge and not on the target
+	FailedURL   string     // of the run
 	TraceURL    string
 	MergedURL   string // the page of the commit that the target got
 	MayVote     bool
 	Policies    []repos.Evaluation
 	People      []identity.Member // who can be asked to review
 	MayBypass   bool
+	Resolving   conflictsView
+	Labels      []string
+	Gone        bool // the source branch is not there any more
+	Unlinked    int  // commits that name no work item
 }
 
 // PartURL is another part of the page.
@@ -254,40 +111,38 @@ func (p codePages) pull(w http.ResponseWriter, r *http.Request, v View) error {
 	if err != nil {
 		return err
 	}
+	labels, err := p.repos.Labels(r.Context(), pull.ID)
+	if err != nil {
+		return err
+	}
 	view := pullView{codeView: c, PullRequest: pull, State: pullState(pull), Shows: r.FormValue("_a"), MayVote: c.MayEdit && v.SignedIn(),
 		TraceURL: v.URL("_trace") + "?thing=" + url.QueryEscape(slipway.Ref(slipway.RefPullRequest, pull.ID).String())}
 	if pull.Status == repos.PullRequestCompleted {
 		view.MergedURL = c.CommitURL(pull.MergeCommit)
 	}
+	for _, l := range labels[pull.ID] {
+		view.Labels = append(view.Labels, l.Name)
+	}
 	switch view.Shows {
 	case "files":
-		err = p.addPullDiff(r, &view)
+		var done bool
+		if done, err = p.pullFiles(w, r, &view); done {
+			return err
+		}
 	case "commits":
 		err = p.addPullCommits(r, &view)
+	case "conflicts":
+		view.Resolving, err = p.conflicts(r, pull)
 	case "", "overview":
 		view.Shows = "overview"
 		err = p.addPullOverview(r, &view)
 	default:
-		err = slipway.NotFound("a pull request has an overview, files and commits, but no %q", view.Shows)
+		err = slipway.NotFound("a pull request has an overview, files, commits and conflicts, but no %q", view.Shows)
 	}
 	if err != nil {
 		return err
 	}
 	return p.Render(w, r, v.Titled(pull.Title, "repos"), pullPage(view))
-}
-
-func (p codePages) addPullDiff(r *http.Request, view *pullView) error {
-	d, err := p.repos.PullRequestDiff(r.Context(), view.PullRequest)
-	if err != nil {
-		return err
-	}
-	at := view.codeView
-	at.Version = "GC" + string(view.SourceCommit)
-	view.Diff = at.newDiff(d)
-	if err := p.addLineCoverage(r.Context(), view); err != nil {
-		return err
-	}
-	return p.addLineThreads(r, view)
 }
 
 func (p codePages) addPullCommits(r *http.Request, view *pullView) error {
@@ -297,13 +152,33 @@ func (p codePages) addPullCommits(r *http.Request, view *pullView) error {
 	}
 	view.MoreCommits = more
 	for _, one := range commits {
-		view.Commits = append(view.Commits, view.row(one))
+		row := pullCommit{commitRow: view.row(one)}
+		for _, m := range workItemMention.FindAllStringSubmatch(one.Message, -1) {
+			row.Items = append(row.Items, crumb{m[0], view.URL("_workitems", "edit", m[1])})
+		}
+		if len(row.Items) == 0 {
+			view.Unlinked++
+		}
+		view.Commits = append(view.Commits, row)
 	}
 	return nil
 }
 
+// pullCommit is a commit of a pull request with the work items that its message names.
+type pullCommit struct {
+	commitRow
+	Items []crumb
+}
+
 func (p codePages) addPullOverview(r *http.Request, view *pullView) error {
 	ctx := r.Context()
+	if view.Status != repos.PullRequestActive {
+		there, err := p.repos.HasSource(ctx, view.PullRequest)
+		if err != nil {
+			return err
+		}
+		view.Gone = !there
+	}
 	if view.Description != "" {
 		view.Text = p.markdown.render(linkedMentions(view.View, view.Description))
 	}
@@ -330,10 +205,12 @@ func (p codePages) addPullOverview(r *http.Request, view *pullView) error {
 	if err != nil {
 		return err
 	}
-	if view.Threads, err = p.threads(ctx, view); err != nil {
+	if err := p.addDiscussion(ctx, view, iterations); err != nil {
 		return err
 	}
-	view.Ask = askView{Action: view.pullURL(view.ID)}
+	if view.Failed, view.FailedURL, err = p.failedTests(ctx, view); err != nil {
+		return err
+	}
 	runs, err := p.runs.List(ctx, pipelines.RunFilter{Project: view.View.Project.ID, Ref: view.MergeRef(), Limit: 20})
 	if err != nil {
 		return err
@@ -345,6 +222,26 @@ func (p codePages) addPullOverview(r *http.Request, view *pullView) error {
 		view.Items = append(view.Items, pullItemRow{string(i.Type) + " " + i.ID.String(), i.Title, string(i.State), view.URL("_workitems", "edit", i.ID)})
 	}
 	return nil
+}
+
+// addDiscussion fills in the threads, and what of the reader's waits to be submitted.
+func (p codePages) addDiscussion(ctx context.Context, view *pullView, iterations []repos.Iteration) error {
+	span, err := repos.SpanOf(iterations, 0, 0)
+	if err != nil {
+		return err
+	}
+	if view.Threads, err = p.threadsIn(ctx, view, span); err != nil {
+		return err
+	}
+	view.Ask = view.newAsk("")
+	if !view.SignedIn() {
+		return nil
+	}
+	drafts, err := p.repos.Drafts(ctx, view.Caller.Actor, view.PullRequest, span)
+	for _, d := range p.addAnswers(view, view.Threads, drafts) {
+		view.Drafts = append(view.Drafts, p.draftNote(view, d))
+	}
+	return err
 }
 
 // linkedMentions makes Markdown links of the work items that a text mentions.
@@ -368,7 +265,7 @@ func voteTone(v repos.Vote) string {
 
 // changePull does what the page's buttons ask for.
 func (p codePages) changePull(w http.ResponseWriter, r *http.Request, v View) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxPullForm)
+	r.Body = http.MaxBytesReader(w, r.Body, maxResolveForm)
 	c, pull, err := p.openPull(r, v)
 	if err != nil {
 		return err
@@ -379,11 +276,14 @@ func (p codePages) changePull(w http.ResponseWriter, r *http.Request, v View) er
 		return err
 	}
 	status := func(s repos.PullRequestStatus) error { return update(repos.PullRequestChange{Status: &s}) }
+	if slices.Contains(discussed, r.FormValue("do")) {
+		return p.discuss(w, r, c, v, pull)
+	}
 	switch do := r.FormValue("do"); do {
 	case "vote":
 		err = p.vote(r, v, pull.ID)
-	case "thread", "comment", "delete-comment", "thread-status":
-		return p.discuss(w, r, c, v, pull)
+	case "viewed":
+		return p.markViewed(w, r, v, c, pull)
 	case "complete":
 		err = p.completePull(r, v, pull)
 	case "auto", "auto-cancel":
@@ -392,6 +292,14 @@ func (p codePages) changePull(w http.ResponseWriter, r *http.Request, v View) er
 		err = p.repos.SetReviewer(ctx, by, pull.ID, r.FormValue("reviewer"), r.FormValue("required") != "")
 	case "remove-reviewer":
 		err = p.repos.RemoveReviewer(ctx, by, pull.ID, r.FormValue("reviewer"))
+	case "add-label":
+		_, err = p.repos.AddLabel(ctx, by, pull.ID, r.FormValue("label"))
+	case "remove-label":
+		err = p.repos.RemoveLabel(ctx, by, pull, r.FormValue("label"))
+	case "restore":
+		err = p.repos.RestoreSource(ctx, by, pull.ID)
+	case "resolve":
+		err = p.resolveConflicts(r, v, pull)
 	case "abandon":
 		err = status(repos.PullRequestAbandoned)
 	case "reactivate":

@@ -38,6 +38,11 @@ type runView struct {
 	By          string // who canceled
 	MayCancel   bool
 	MayRetry    bool
+	MayRetain   bool
+	MayRelease  bool // what the caller retained
+	MayDelete   bool
+	Leases      []string // who retains it, until when
+	Purged      time.Time
 	Artifacts   []artifactRow
 	Tests       []testRow
 	TestChanges testChanges
@@ -46,6 +51,7 @@ type runView struct {
 	Search      logSearchBox
 	Log         *logView // nil unless a step is chosen
 	Attachments []artifactFile
+	Images      []imageBuildRow
 }
 
 // sourceRow is a run of another pipeline that the run takes artifacts from.
@@ -140,6 +146,9 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 	if !over {
 		view.Live = v.URL("_build", "results", "live") + "?" + query.Encode()
 	}
+	if err := p.addLeases(r, v, &view, run, mayChange); err != nil {
+		return view, err
+	}
 	validations, err := p.pipelines.Validations(r.Context(), run.ID)
 	if err != nil {
 		return view, err
@@ -158,6 +167,10 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 	}
 	for _, s := range sources {
 		other, err := p.pipelines.Get(r.Context(), s.Source)
+		if slipway.CodeOf(err) == slipway.CodeNotFound { // deleted
+			view.Sources = append(view.Sources, sourceRow{Alias: s.Alias, Run: fmt.Sprintf("run %d, which was deleted", s.Source), URL: runURL(v, s.Source), Triggered: s.Triggered})
+			continue
+		}
 		if err != nil {
 			return view, err
 		}
@@ -273,6 +286,15 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, ru
 	}
 	if view.Coverage, err = p.coverageOf(ctx, v, id); err != nil {
 		return err
+	}
+	if p.builds != nil {
+		built, err := p.builds.OfRun(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, b := range built {
+			view.Images = append(view.Images, newImageBuildRow(v, b))
+		}
 	}
 	summaries, err := p.pipelines.Summaries(ctx, id)
 	if err != nil {

@@ -156,7 +156,9 @@ func (s *Server) handle(h Handler) http.HandlerFunc {
 				_ = s.Redirect(w, r, "/profile")
 				return
 			}
-			err = h(w, r, v)
+			if err = caller.AllowMethod(r.Method); err == nil {
+				err = h(w, r, v)
+			}
 		}
 		if err != nil {
 			s.fail(w, r, v, err)
@@ -196,6 +198,8 @@ func errorTitle(code slipway.Code) string {
 		return "That did not work"
 	case slipway.CodeUnavailable:
 		return "Not available now"
+	case slipway.CodeFull:
+		return "No room left"
 	}
 	return "Something went wrong"
 }

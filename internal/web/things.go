@@ -10,10 +10,13 @@ import (
 	"slipway"
 	"slipway/internal/boards"
 	"slipway/internal/environments"
+	"slipway/internal/images/builds"
 	"slipway/internal/insights"
 	"slipway/internal/pipelines"
 	"slipway/internal/registry"
 	"slipway/internal/repos"
+	"slipway/internal/scans"
+	"slipway/internal/signing"
 )
 
 // Things are the domains that know the names of what the lineage graph joins.
@@ -24,6 +27,9 @@ type Things struct {
 	Environments *environments.Service
 	Insights     *insights.Service
 	Boards       *boards.Service
+	Builds       *builds.Service // nil: runs do not show theirs
+	Signing      *signing.Service
+	Scans        *scans.Service
 }
 
 // thing is one of them as pages show it.

@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/a-h/templ"
 
 	"slipway"
 	"slipway/internal/repos"
@@ -19,114 +18,99 @@ type threadView struct {
 	ID         int64
 	Where, URL string // the line as people write it; empty for the whole
 	Outdated   bool
+	Was        []repos.ThreadLine // the lines as they were, of one whose lines have changed
 	State      string
 	Tone       string
 	Open       bool
 	Comments   []commentView
 	MayWrite   bool
-	Action     string // of its forms
+	Pending    []draftNote // the reader's answers that wait to be submitted
+	Action     string      // of its forms
+	Attach     string      // address of attachments
 	now        repos.Place
 }
 
 type commentView struct {
-	Number int
-	Author string
-	When   time.Time
-	Edited bool
-	Text   templ.Component // nil when it was deleted
-	Mine   bool
+	Number  int
+	Author  string
+	When    time.Time
+	Edited  bool
+	Deleted bool
+	Source  string // as it was written
+	Parts   []commentPart
+	Mine    bool
+	Likes   []string // who likes it
+	Liked   bool     // the reader does
 }
-
-// askView is the form that begins a thread.
-type askView struct{ ID, Action, Path, Side, Line string }
 
 // threadWords are the states in people's words.
 var threadWords = map[repos.ThreadStatus]string{repos.ThreadActive: "active", repos.ThreadPending: "pending", repos.ThreadFixed: "resolved",
 	repos.ThreadWontFix: "won't fix", repos.ThreadByDesign: "by design", repos.ThreadClosed: "closed"}
 
-func (p codePages) threads(ctx context.Context, view *pullView) ([]threadView, error) {
-	list, err := p.repos.Threads(ctx, view.ID)
+// threadsIn lists the threads with where their lines are in a span.
+func (p codePages) threadsIn(ctx context.Context, view *pullView, span repos.Span) ([]threadView, error) {
+	list, err := p.repos.ThreadsIn(ctx, view.PullRequest, span)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	likes, err := p.repos.Likes(ctx, view.ID)
 	if err != nil {
 		return nil, err
 	}
+	latest := span.From.Number == 0 && span.To.SourceCommit == view.SourceCommit
 	var out []threadView
 	for _, t := range list {
 		one := threadView{ID: t.ID, Outdated: t.Outdated, State: threadWords[t.Status], Tone: "good", Open: t.Status.Open(), MayWrite: view.MayVote,
-			Action: view.pullURL(view.ID), now: t.Now}
+			Action: view.pullURL(view.ID), Attach: view.attachURL(), now: t.Now}
 		if one.Open {
 			one.Tone = "waiting"
 		}
 		if t.Now.Path != "" {
-			one.Where = t.Now.Path
-			if t.Now.Line > 0 {
-				one.Where += fmt.Sprintf(":%d", t.Now.Line)
-			}
+			one.Where = placeWords(t.Now)
 			one.URL = view.PartURL("files") + fmt.Sprintf("#thread-%d", t.ID)
 		}
-		for _, c := range t.Comments {
-			row := commentView{Number: c.Number, Author: c.Author.Name, When: c.Created, Edited: !c.Edited.IsZero() && !c.Deleted,
-				Mine: view.MayVote && !c.Deleted && c.Author.ID == view.Caller.ID}
-			if !c.Deleted {
-				row.Text = p.markdown.render(linkedMentions(view.View, c.Text))
-			}
-			one.Comments = append(one.Comments, row)
+		lines, err := p.repos.ThreadContext(ctx, view.PullRequest, t)
+		if err != nil {
+			return nil, err
 		}
+		if t.Outdated {
+			one.Was, one.URL = lines, ""
+		}
+		applies := latest && t.Place.Side == repos.Right && t.Place.Line > 0 && !t.Outdated && one.Open && view.MayVote && view.Status == repos.PullRequestActive
+		p.addCommentViews(view, &one, t, lines, likes, applies)
 		out = append(out, one)
 	}
 	return out, nil
 }
 
-// addLineThreads puts the threads under their lines, and the form under the line that the address names.
-func (p codePages) addLineThreads(r *http.Request, view *pullView) error {
-	threads, err := p.threads(r.Context(), view)
-	if err != nil {
-		return err
-	}
-	byPlace := map[repos.Place][]threadView{}
-	for _, t := range threads {
-		if !t.Outdated && t.now.Line > 0 {
-			byPlace[t.now] = append(byPlace[t.now], t)
+// addCommentViews fills in what was written in a thread. applies says that its suggestions can become a commit.
+func (p codePages) addCommentViews(view *pullView, to *threadView, t repos.Thread, lines []repos.ThreadLine, likes map[repos.CommentKey][]slipway.Actor, applies bool) {
+	var was []string
+	for _, l := range lines {
+		if l.Own {
+			was = append(was, l.Text)
 		}
 	}
-	asked := repos.Place{Path: r.FormValue("path"), Side: repos.Side(r.FormValue("side"))}
-	asked.Line, _ = strconv.Atoi(r.FormValue("line"))
-	for i := range view.Diff.Files {
-		file := &view.Diff.Files[i]
-		for _, hunk := range file.Hunks {
-			for j := range hunk.Lines {
-				l := &hunk.Lines[j]
-				here, other := file.places(*l)
-				l.Threads = append(byPlace[here], byPlace[other]...)
-				if !view.MayVote {
-					continue
-				}
-				q := url.Values{"_a": {"files"}, "path": {here.Path}, "side": {string(here.Side)}, "line": {strconv.Itoa(here.Line)}}
-				l.AskURL = view.pullURL(view.ID) + "?" + q.Encode() + "#comment"
-				if asked == here {
-					l.Ask = &askView{ID: "comment", Action: view.pullURL(view.ID), Path: here.Path, Side: string(here.Side), Line: strconv.Itoa(here.Line)}
-				}
+	for _, c := range t.Comments {
+		row := commentView{Number: c.Number, Author: c.Author.Name, When: c.Created, Edited: !c.Edited.IsZero() && !c.Deleted, Deleted: c.Deleted, Source: c.Text,
+			Mine: view.MayVote && !c.Deleted && c.Author.ID == view.Caller.ID}
+		for _, who := range likes[repos.CommentKey{Thread: t.ID, Number: c.Number}] {
+			row.Likes = append(row.Likes, who.Name)
+			row.Liked = row.Liked || who.ID == view.Caller.ID
+		}
+		if !c.Deleted {
+			var ref *repos.SuggestionRef
+			if applies {
+				ref = &repos.SuggestionRef{Thread: t.ID, Comment: c.Number}
 			}
+			row.Parts = p.commentParts(view.View, c.Text, was, ref)
 		}
+		to.Comments = append(to.Comments, row)
 	}
-	return nil
 }
 
-// places are where a line of the difference is: what a comment on it is about, and its place on the other side, if it is on both.
-func (f diffFile) places(l diffLine) (here, other repos.Place) {
-	was := f.Path
-	if f.Was != "" {
-		was = f.Was
-	}
-	left, _ := strconv.Atoi(l.Old)
-	right, _ := strconv.Atoi(l.New)
-	switch l.Class {
-	case "removed":
-		return repos.Place{Path: was, Side: repos.Left, Line: left}, repos.Place{}
-	case "added":
-		return repos.Place{Path: f.Path, Side: repos.Right, Line: right}, repos.Place{}
-	}
-	return repos.Place{Path: f.Path, Side: repos.Right, Line: right}, repos.Place{Path: was, Side: repos.Left, Line: left}
-}
+// discussed are the forms that discuss serves.
+var discussed = []string{"thread", "comment", "draft-thread", "draft-comment", "drop-draft", "edit-comment", "delete-comment", "thread-status", "like", "unlike", "apply", "review"}
 
 // discuss does what the forms of threads ask for.
 func (p codePages) discuss(w http.ResponseWriter, r *http.Request, c codeView, v View, pull repos.PullRequest) error {
@@ -135,31 +119,68 @@ func (p codePages) discuss(w http.ResponseWriter, r *http.Request, c codeView, v
 	}
 	ctx, by, text := r.Context(), v.Caller.Actor, formText(r, "text")
 	thread, _ := strconv.ParseInt(r.FormValue("thread"), 10, 64)
+	number, _ := strconv.Atoi(r.FormValue("comment"))
 	var err error
 	do := r.FormValue("do")
 	switch do {
-	case "thread":
-		place := repos.Place{Path: r.FormValue("path"), Side: repos.Side(r.FormValue("side"))}
-		place.Line, _ = strconv.Atoi(r.FormValue("line"))
-		var t repos.Thread
-		t, err = p.repos.StartThread(ctx, repos.NewThread{PullRequest: pull.ID, Place: place, Text: text, Actor: by})
-		thread = t.ID
+	case "thread", "draft-thread":
+		thread, err = p.startThread(r, v, pull, text, do == "draft-thread")
 	case "comment":
 		_, err = p.repos.AddComment(ctx, by, pull.ID, thread, 0, text)
+	case "draft-comment":
+		_, err = p.repos.AddDraft(ctx, repos.NewThread{PullRequest: pull.ID, Text: text, Actor: by}, thread)
+	case "drop-draft":
+		draft, _ := strconv.ParseInt(r.FormValue("draft"), 10, 64)
+		err = p.repos.DeleteDraft(ctx, by, pull.ID, draft)
+	case "edit-comment":
+		if text == "" {
+			return slipway.Invalid("a comment needs a text: delete it instead")
+		}
+		err = p.repos.EditComment(ctx, by, pull.ID, thread, number, text)
 	case "delete-comment":
-		number, _ := strconv.Atoi(r.FormValue("comment"))
 		err = p.repos.EditComment(ctx, by, pull.ID, thread, number, "")
+	case "like", "unlike":
+		err = p.repos.Like(ctx, by, pull.ID, repos.CommentKey{Thread: thread, Number: number}, do == "like")
 	case "thread-status":
 		err = p.turnThread(ctx, by, pull.ID, thread, text)
+	case "apply":
+		err = p.applySuggestions(r, v, pull)
+	case "review":
+		err = p.submitReview(r, v, pull, text)
 	}
 	if err != nil {
 		return err
 	}
+	return p.Redirect(w, r, c.pullURL(pull.ID)+p.afterwards(r, pull, thread))
+}
+
+// startThread begins a thread where the form says, or keeps it for the review; then there is no number.
+func (p codePages) startThread(r *http.Request, v View, pull repos.PullRequest, text string, draft bool) (int64, error) {
+	place := repos.Place{Path: r.FormValue("path"), Side: repos.Side(r.FormValue("side"))}
+	place.Line, _ = strconv.Atoi(r.FormValue("line"))
+	place.End, _ = strconv.Atoi(r.FormValue("end"))
+	ask := repos.NewThread{PullRequest: pull.ID, Place: place, Commit: slipway.CommitID(r.FormValue("commit")), Text: text, Actor: v.Caller.Actor}
+	if draft {
+		_, err := p.repos.AddDraft(r.Context(), ask, 0)
+		return 0, err
+	}
+	t, err := p.repos.StartThread(r.Context(), ask)
+	return t.ID, err
+}
+
+// afterwards is the part of the page on which a form was.
+func (p codePages) afterwards(r *http.Request, pull repos.PullRequest, thread int64) string {
+	if path := r.FormValue("path"); path != "" && thread == 0 {
+		return "?_a=files#" + fileID(path)
+	}
 	part := "overview"
-	if t, err := p.repos.Thread(ctx, pull.ID, thread); err == nil && t.Now.Path != "" && !t.Outdated {
+	if t, err := p.repos.Thread(r.Context(), pull.ID, thread); err == nil && t.Now.Path != "" && !t.Outdated {
 		part = "files"
 	}
-	return p.Redirect(w, r, c.pullURL(pull.ID)+fmt.Sprintf("?_a=%s#thread-%d", part, thread))
+	if thread == 0 {
+		return "?_a=" + part
+	}
+	return fmt.Sprintf("?_a=%s#thread-%d", part, thread)
 }
 
 // turnThread resolves an open thread and opens another, with what was written beside it.
@@ -178,4 +199,38 @@ func (p codePages) turnThread(ctx context.Context, by slipway.Actor, id slipway.
 		status = repos.ThreadFixed
 	}
 	return p.repos.SetThreadStatus(ctx, by, id, thread, status)
+}
+
+// applySuggestions makes a commit of those that the form names.
+func (p codePages) applySuggestions(r *http.Request, v View, pull repos.PullRequest) error {
+	who, err := p.author(r, v)
+	if err != nil {
+		return err
+	}
+	ask := repos.ApplyRequest{PullRequest: pull.ID, Message: formText(r, "message"), Author: who, Actor: v.Caller.Actor}
+	for _, text := range r.Form["suggestion"] {
+		ref, err := parseSuggestion(text)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(ask.Suggestions, ref) {
+			ask.Suggestions = append(ask.Suggestions, ref)
+		}
+	}
+	_, err = p.repos.ApplySuggestions(r.Context(), ask)
+	return err
+}
+
+// submitReview shows everybody what the reader drafted, with a vote unless it is left out.
+func (p codePages) submitReview(r *http.Request, v View, pull repos.PullRequest, text string) error {
+	review := repos.Review{Text: text}
+	if choice := strings.TrimSpace(r.FormValue("vote")); choice != "" {
+		n, err := strconv.Atoi(choice)
+		if err != nil {
+			return slipway.Invalid("%q is no vote", choice)
+		}
+		vote := repos.Vote(n)
+		review.Vote = &vote
+	}
+	return p.repos.SubmitReview(r.Context(), v.Caller.Actor, pull.ID, review)
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
@@ -34,14 +36,23 @@ const historyAge = 48 * time.Hour
 
 var historyEntries = int64(100)
 
-// Builder is BuildKit's control service over one state folder. Make it with Open, run it with
+// Builder is BuildKit over one state folder, with a control service for each scope. Make it with Open, run it with
 // Serve, and Close it when Serve has returned.
 type Builder struct {
 	config      Config
 	snapshotter string
+	mountSecret string
 	lock        *os.File
-	controller  *control.Controller
-	stop        context.CancelFunc // ends the controller's background work
+	worker      worker.Worker
+	hosts       docker.RegistryHosts
+	ctx         context.Context    // of the controllers' background work
+	stop        context.CancelFunc // ends it
+	serving     sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows
+	memories map[string]*memory
+	services map[scope]*scoped
+	stopping bool
 }
 
 // Open locks the state folder, clears what a killed builder left on the machine, and opens the
@@ -55,7 +66,8 @@ func Open(c Config) (_ *Builder, err error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	b := &Builder{config: c, lock: lock, stop: stop}
+	b := &Builder{config: c, lock: lock, ctx: ctx, stop: stop, hosts: registryHosts(c),
+		memories: map[string]*memory{}, services: map[scope]*scoped{}}
 	defer func() {
 		if err != nil {
 			stop()
@@ -65,18 +77,13 @@ func Open(c Config) (_ *Builder, err error) {
 	if err := clearResidue(ctx, c); err != nil {
 		return nil, fmt.Errorf("clear what the last builder left: %w", err)
 	}
-	sessions, err := session.NewManager()
-	if err != nil {
-		return nil, fmt.Errorf("start sessions: %w", err)
-	}
-	hosts := registryHosts(c.Registries)
-	w, snapshotter, err := openWorker(ctx, c, hosts)
-	if err != nil {
+	if b.worker, b.snapshotter, err = openWorker(ctx, c, b.hosts); err != nil {
 		return nil, err
 	}
-	b.snapshotter = snapshotter
-	b.controller, err = openController(ctx, c.State, w, sessions, hosts)
-	if err != nil {
+	if b.mountSecret, err = openMountSecret(c.State); err != nil {
+		return nil, err
+	}
+	if _, err = b.scoped(scope{}); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -94,25 +101,22 @@ func lockState(state string) (*os.File, error) {
 	return f, nil
 }
 
-func openController(ctx context.Context, state string, w worker.Worker, sessions *session.Manager, hosts docker.RegistryHosts) (*control.Controller, error) {
-	workers := &worker.Controller{}
-	if err := workers.Add(w); err != nil {
-		return nil, fmt.Errorf("add worker: %w", err)
-	}
+// openController makes the control service of one scope, whose results manager finds and store keeps. The history is its own.
+func openController(ctx context.Context, folder string, workers *worker.Controller, sessions *session.Manager, hosts docker.RegistryHosts,
+	store *bboltcachestorage.Store, manager solver.CacheManager, w worker.Worker) (*control.Controller, io.Closer, error) {
 	gw, err := gateway.NewGatewayFrontend(workers.Infos(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("make gateway frontend: %w", err)
+		return nil, nil, fmt.Errorf("make gateway frontend: %w", err)
 	}
-	cache, err := bboltcachestorage.NewStore(filepath.Join(state, "cache.db"))
-	if err != nil {
-		return nil, fmt.Errorf("open cache: %w", err)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make scope's folder: %w", err)
 	}
-	history, err := boltutil.SafeOpen(filepath.Join(state, "history.db"), 0o600, &bolt.Options{
+	history, err := boltutil.SafeOpen(filepath.Join(folder, "history.db"), 0o600, &bolt.Options{
 		FreelistType:   bolt.FreelistMapType,
 		NoFreelistSync: true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
+		return nil, nil, fmt.Errorf("open history: %w", err)
 	}
 	c, err := control.NewController(control.Opt{
 		SessionManager:   sessions,
@@ -130,10 +134,10 @@ func openController(ctx context.Context, state string, w worker.Worker, sessions
 			"registry": registry.ResolveCacheImporterFunc(sessions, w.ContentStore(), hosts),
 			"local":    local.ResolveCacheImporterFunc(sessions),
 		},
-		CacheManager:   solver.NewCacheManager(ctx, "local", cache, worker.NewCacheResultStorage(workers)),
+		CacheManager:   manager,
 		MeterProvider:  metric.NewMeterProvider(),
 		HistoryDB:      history,
-		CacheStore:     cache,
+		CacheStore:     store,
 		LeaseManager:   w.LeaseManager(),
 		ContentStore:   w.ContentStore(),
 		HistoryConfig:  &config.HistoryConfig{MaxAge: config.Duration{Duration: historyAge}, MaxEntries: &historyEntries},
@@ -141,9 +145,9 @@ func openController(ctx context.Context, state string, w worker.Worker, sessions
 		GracefulStop:   ctx.Done(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start BuildKit: %w", err)
+		return nil, nil, errors.Join(fmt.Errorf("start BuildKit: %w", err), history.Close())
 	}
-	return c, nil
+	return c, history, nil
 }
 
 // Snapshotter is "overlayfs", or "native" where the state's file system cannot carry it.
@@ -155,5 +159,16 @@ func (b *Builder) Close() error {
 	b.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	return errors.Join(b.controller.Close(), clearResidue(ctx, b.config), b.lock.Close())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopping = true
+	var errs []error
+	for _, s := range b.services {
+		errs = append(errs, s.history.Close())
+	}
+	errs = append(errs, b.worker.Close())
+	for _, m := range b.memories {
+		errs = append(errs, m.store.Close())
+	}
+	return errors.Join(append(errs, clearResidue(ctx, b.config), b.lock.Close())...)
 }

@@ -30,7 +30,12 @@ type Config struct {
 	DNS        []string   `json:"dns,omitempty"`
 	StepSubnet string     `json:"stepSubnet,omitempty"`
 	Registries []Registry `json:"registries,omitempty"`
-	LogLevel   string     `json:"logLevel,omitempty"`
+	// Mirror, HOST or HOST/PATH, is asked before any registry without an entry of its own, and after the mirrors of
+	// those with one.
+	Mirror string `json:"mirror,omitempty"`
+	// MirrorOnly takes images of other registries from the mirror alone. Pushes go where they are meant to.
+	MirrorOnly bool   `json:"mirrorOnly,omitempty"`
+	LogLevel   string `json:"logLevel,omitempty"`
 }
 
 // Listen is a TCP address that demands TLS client certificates signed by ClientCA.
@@ -116,6 +121,9 @@ func (c Config) check() error {
 		if err := checkStepSubnet(c.StepSubnet); err != nil {
 			return fmt.Errorf("stepSubnet: %w", err)
 		}
+	}
+	if host, _, _ := strings.Cut(c.Mirror, "/"); host == "" && (c.Mirror != "" || c.MirrorOnly) {
+		return fmt.Errorf("mirror: %q has no host", c.Mirror)
 	}
 	for _, r := range c.Registries {
 		if err := r.check(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,12 +16,15 @@ import (
 const pullOnly = docker.HostCapabilityPull | docker.HostCapabilityResolve
 
 // registryHosts says how every registry is reached: those of the configuration as it says,
-// the others by HTTPS (and localhost by HTTP) as Docker does.
-func registryHosts(registries []Registry) docker.RegistryHosts {
-	byHost := make(map[string]Registry, len(registries))
-	for _, r := range registries {
+// the others by HTTPS (and localhost by HTTP) as Docker does. The mirror comes before those that
+// have no endpoint of their own; it is told by `ns` whose image is meant, and says 404 to a
+// registry that it does not know.
+func registryHosts(c Config) docker.RegistryHosts {
+	byHost := make(map[string]Registry, len(c.Registries))
+	for _, r := range c.Registries {
 		byHost[r.Host] = r
 	}
+	mirrorHost, _, _ := strings.Cut(c.Mirror, "/")
 	others := docker.ConfigureDefaultRegistries(
 		docker.WithClient(&http.Client{Transport: newTransport("", "")}),
 		docker.WithPlainHTTP(docker.MatchLocalhost),
@@ -37,7 +41,12 @@ func registryHosts(registries []Registry) docker.RegistryHosts {
 	}
 	return func(host string) ([]docker.RegistryHost, error) {
 		var out []docker.RegistryHost
-		for _, mirror := range byHost[host].Mirrors {
+		mirrors := byHost[host].Mirrors
+		mirrored := c.Mirror != "" && byHost[host].Endpoint == "" && host != mirrorHost
+		if mirrored && !slices.Contains(mirrors, c.Mirror) {
+			mirrors = append(slices.Clone(mirrors), c.Mirror)
+		}
+		for _, mirror := range mirrors {
 			name, folder, _ := strings.Cut(mirror, "/")
 			h, err := reach(name)
 			if err != nil {
@@ -50,6 +59,9 @@ func registryHosts(registries []Registry) docker.RegistryHosts {
 		h, err := reach(host)
 		if err != nil {
 			return nil, err
+		}
+		if mirrored && c.MirrorOnly {
+			h.Capabilities = docker.HostCapabilityPush
 		}
 		return append(out, h), nil
 	}

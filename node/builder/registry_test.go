@@ -15,10 +15,11 @@ func TestRegistryHosts(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Host, r.URL.Path) }))
 	defer server.Close()
-	hosts := registryHosts([]Registry{
+	registries := []Registry{
 		{Host: "localhost:8080", Endpoint: server.URL},
 		{Host: "docker.io", Mirrors: []string{"localhost:8080/hub", "mirror.example"}},
-	})
+	}
+	hosts := registryHosts(Config{Registries: registries})
 	f := func(name string, want ...string) {
 		t.Helper()
 		list, err := hosts(name)
@@ -38,7 +39,18 @@ func TestRegistryHosts(t *testing.T) {
 	f("docker.io", "http://localhost:8080/v2/hub 11", "https://mirror.example/v2 11", "https://registry-1.docker.io/v2 1111")
 	f("ghcr.io", "https://ghcr.io/v2 1111")
 	f("localhost:9", "http://localhost:9/v2 1111")
+	own := hosts
 
+	// A mirror of all: asked last before the registry itself, never for what has an endpoint of its own.
+	hosts = registryHosts(Config{Registries: registries, Mirror: "localhost:8080"})
+	f("localhost:8080", "http://localhost:8080/v2 111")
+	f("docker.io", "http://localhost:8080/v2/hub 11", "https://mirror.example/v2 11", "http://localhost:8080/v2 11", "https://registry-1.docker.io/v2 1111")
+	f("ghcr.io", "http://localhost:8080/v2 11", "https://ghcr.io/v2 1111")
+	hosts = registryHosts(Config{Registries: registries, Mirror: "localhost:8080", MirrorOnly: true})
+	f("localhost:8080", "http://localhost:8080/v2 111")
+	f("ghcr.io", "http://localhost:8080/v2 11", "https://ghcr.io/v2 100")
+
+	hosts = own
 	list, err := hosts("localhost:8080")
 	if err != nil {
 		t.Fatal(err)

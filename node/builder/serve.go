@@ -4,19 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/containerd/containerd/v2/defaults"
-	"github.com/moby/buildkit/util/grpcerrors"
 	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto" // the codec that clients speak
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // stopGrace is how long running builds may go on after the stop was asked for.
@@ -29,31 +27,40 @@ func (b *Builder) Serve(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer(
-		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor),
-		grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor),
-		grpc.MaxRecvMsgSize(defaults.DefaultMaxRecvMsgSize),
-		grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize),
-	)
-	b.controller.Register(server)
-	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
-
 	served := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { served <- server.Serve(l) }()
+		go func() { served <- b.accept(l) }()
 	}
 	ready()
+	left := len(listeners)
 	select {
 	case <-ctx.Done():
 	case err = <-served:
-		listeners = listeners[1:]
+		left--
 	}
 	b.stop()
-	stopServer(server)
-	for range listeners {
-		err = errors.Join(err, <-served)
+	for _, l := range listeners {
+		l.Close()
 	}
+	for range left {
+		<-served // closed, which is what was asked for
+	}
+	b.stopServices()
 	return err
+}
+
+// stopServices ends every scope's service, all at once.
+func (b *Builder) stopServices() {
+	b.mu.Lock()
+	b.stopping = true
+	services := slices.Collect(maps.Values(b.services))
+	b.mu.Unlock()
+	var stopped sync.WaitGroup
+	for _, s := range services {
+		stopped.Go(func() { stopServer(s.server) })
+	}
+	stopped.Wait()
+	b.serving.Wait()
 }
 
 // stopServer lets running calls finish for a while and then ends them.

@@ -55,6 +55,9 @@ func openWorker(ctx context.Context, c Config, hosts docker.RegistryHosts) (work
 	if err != nil {
 		return nil, "", fmt.Errorf("open worker: %w", err)
 	}
+	if err := limitSources(w); err != nil {
+		return nil, "", err
+	}
 	return w, factory.Name, nil
 }
 

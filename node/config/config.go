@@ -39,6 +39,9 @@ type Config struct {
 	Images []string `json:"images"`
 	// Registries say where images of a registry host really come from.
 	Registries []Registry `json:"registries"`
+	// Mirror is asked before any registry that Registries does not name, with the name of that registry in the query's `ns`.
+	// It answers 404 for registries that it does not know. None when its endpoint is empty.
+	Mirror Mirror `json:"mirror"`
 	// Ingress is the door for HTTP from the host. Off when Listen is empty.
 	Ingress Ingress `json:"ingress"`
 	// RunC is the container runtime's program. Default: "runc" beside this program.
@@ -69,6 +72,14 @@ type Registry struct {
 	Password     string `json:"password"`
 	UsernameFile string `json:"usernameFile"`
 	PasswordFile string `json:"passwordFile"`
+}
+
+// Mirror is a registry in the place of others.
+type Mirror struct {
+	// Registry has the host for messages alone; what is needed is its endpoint and credentials.
+	Registry
+	// Only takes images from the mirror alone: what it does not have is not asked of the registry itself.
+	Only bool `json:"only"`
 }
 
 // Ingress is the listener on the host that reaches the cluster's Ingress objects.
@@ -160,6 +171,11 @@ func (c *Config) check() error {
 	for i, r := range c.Registries {
 		if err := r.check(); err != nil {
 			return fmt.Errorf("registries[%d]: %w", i, err)
+		}
+	}
+	if c.Mirror != (Mirror{}) {
+		if err := c.Mirror.check(); err != nil {
+			return fmt.Errorf("mirror: %w", err)
 		}
 	}
 	if c.Ingress.Listen != "" {

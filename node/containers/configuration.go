@@ -152,23 +152,51 @@ func registries(c *config.Config) error {
 		return fmt.Errorf("clear registries: %w", err)
 	}
 	for _, r := range c.Registries {
-		username, password, err := r.Credentials()
+		text, err := hosts(r, true)
 		if err != nil {
 			return err
 		}
-		endpoint, err := quote(r.Endpoint)
-		if err != nil {
+		if err := writeHosts(c, r.Host, text); err != nil {
 			return err
 		}
-		text := fmt.Sprintf("server = %s\n\n[host.%s]\ncapabilities = [\"pull\", \"resolve\"]\n", endpoint, endpoint)
-		if username != "" || password != "" {
-			basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
-			text += fmt.Sprintf("[host.%s.header]\nAuthorization = [%q]\n", endpoint, basic)
-		}
-		dir := c.Path("certs.d", r.Host)
-		if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(text), 0o600)); err != nil {
-			return fmt.Errorf("write registry %s: %w", r.Host, err)
-		}
+	}
+	if c.Mirror.Endpoint == "" {
+		return nil
+	}
+	text, err := hosts(c.Mirror.Registry, c.Mirror.Only)
+	if err != nil {
+		return err
+	}
+	return writeHosts(c, "_default", text)
+}
+
+// hosts is the text of a hosts.toml that asks the registry's endpoint, and nobody else when only is set. Otherwise the
+// registry that the image's name begins with comes after it, since no server is named.
+func hosts(r config.Registry, only bool) (string, error) {
+	username, password, err := r.Credentials()
+	if err != nil {
+		return "", err
+	}
+	endpoint, err := quote(r.Endpoint)
+	if err != nil {
+		return "", err
+	}
+	text := ""
+	if only {
+		text = fmt.Sprintf("server = %s\n\n", endpoint)
+	}
+	text += fmt.Sprintf("[host.%s]\ncapabilities = [\"pull\", \"resolve\"]\n", endpoint)
+	if username != "" || password != "" {
+		basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
+		text += fmt.Sprintf("[host.%s.header]\nAuthorization = [%q]\n", endpoint, basic)
+	}
+	return text, nil
+}
+
+func writeHosts(c *config.Config, name, text string) error {
+	dir := c.Path("certs.d", name)
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(text), 0o600)); err != nil {
+		return fmt.Errorf("write registry %s: %w", name, err)
 	}
 	return nil
 }

@@ -45,6 +45,27 @@ await see('repository', '/sample/_git/sample', 'azure-pipelines.yml');
 await page.getByRole('link', { name: 'azure-pipelines.yml' }).first().click();
 await page.waitForLoadState('load');
 await shot('file');
+await page.locator('table.source td.line a').nth(1).click();
+await page.locator('table.source td.line a').nth(3).click({ modifiers: ['Shift'] });
+await page.waitForURL(/#L2-L4$/);
+if (await page.locator('tr.chosen').count() !== 3) problems.push('a range of lines is not chosen by Shift and a click');
+await page.keyboard.press('b');
+await page.waitForURL(/blame/);
+await shot('blame');
+await see('folder-search', '/sample/_git/sample/search?text=stages', 'azure-pipelines.yml');
+await page.goto(url + '/sample/_git/sample');
+await page.keyboard.press('t');
+await page.waitForURL(/find/);
+await page.keyboard.type('azpip');
+await page.locator('#names a', { hasText: 'azure-pipelines.yml' }).waitFor();
+await shot('find-file');
+await see('commits', '/sample/_git/sample/commits', 'Author');
+await page.locator('main table a').first().click();
+await page.waitForLoadState('load');
+await shot('commit');
+await see('compare', '/sample/_git/sample/branchCompare?baseVersion=GBmain&targetVersion=GBlater', 'ahead of', 'NOTES.md');
+await see('branches', '/sample/_git/sample/branches', 'main', 'default');
+await see('tags', '/sample/_git/sample/tags');
 await see('pull-requests', '/sample/_git/sample/pullrequests', 'Keep notes');
 await see('pull-requests-completed', '/sample/_git/sample/pullrequests?_a=completed', 'Greet politely');
 await page.getByRole('link', { name: 'Greet politely' }).click();
@@ -67,6 +88,14 @@ await page.getByRole('button', { name: 'Comment', exact: true }).click();
 await page.waitForLoadState('load');
 if (await page.locator('tr.comments article.thread', { hasText: 'Which notes' }).count() !== 1) problems.push('the comment is not shown below its line');
 await shot('pull-request-thread');
+await page.getByRole('link', { name: 'Side by side', exact: true }).click();
+await page.waitForLoadState('load');
+if (await page.locator('table.diff.sides').count() === 0) problems.push('the files are not shown side by side');
+await shot('pull-request-sides');
+await page.getByRole('button', { name: 'Mark as viewed', exact: true }).first().click();
+await page.getByText('1 viewed').waitFor();
+await page.getByRole('link', { name: 'Inline', exact: true }).click();
+await page.waitForLoadState('load');
 await see('new-pull-request', '/sample/_git/sample/pullrequestcreate?sourceRef=later', 'notes', 'NOTES.md');
 await see('pipelines', '/sample/_build', 'sample');
 await see('run', '/sample/_build/results?buildId=1', 'Build', 'Dev', 'Production', 'Unit tests');
@@ -124,6 +153,7 @@ await see('profile', '/profile', 'Personal access tokens', 'SSH keys');
 await see('pools', '/_pools', 'default');
 await page.locator('#pool-default summary').click();
 await shot('pool');
+await see('upstreams', '/_upstreams', 'New upstream');
 await see('tasks', '/_tasks', 'No task was uploaded yet');
 await see('jobs-at-once', '/sample/_settings/jobs', 'This installation');
 
@@ -283,7 +313,7 @@ if (!(await other.locator('main').innerText()).includes('Sign in')) problems.pus
 
 // Small screens: nothing may be cut off.
 await page.setViewportSize({ width: 420, height: 900 });
-for (const path of ['/', '/sample', '/sample/_build/results?buildId=1', '/sample/_boards', '/sample/_insights', '/sample/_environments/dev', '/_users', '/_pools', '/sample/_settings/connections', '/sample/_git/sample/policies', '/sample/_settings/webhooks', '/sample/_build/explain?buildId=1']) {
+for (const path of ['/', '/sample', '/sample/_build/results?buildId=1', '/sample/_boards', '/sample/_insights', '/sample/_environments/dev', '/_users', '/_pools', '/_upstreams', '/sample/_settings/connections', '/sample/_git/sample/policies', '/sample/_settings/webhooks', '/sample/_build/explain?buildId=1']) {
   await page.goto(url + path, { waitUntil: 'load' });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (wide > 1) problems.push(`${path}: ${wide} pixels too wide on a small screen`);

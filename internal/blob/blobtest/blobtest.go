@@ -3,7 +3,6 @@
 package blobtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -24,7 +23,7 @@ func Store(t *testing.T, open func(t *testing.T) blob.Store) {
 	tests := map[string]func(*testing.T, blob.Store){
 		"what is put can be read": roundTrip, "a failed put changes nothing": failedPut, "missing objects": missing,
 		"list by folder": list, "malformed keys are refused": malformed, "open objects outlive their key": outlive,
-		"concurrent puts are whole": concurrent,
+		"concurrent puts are whole": concurrent, "large objects": large, "seeking": seek,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, open(t)) })
@@ -36,6 +35,7 @@ func Resumable(t *testing.T, open func(t *testing.T) blob.Resumable) {
 	tests := map[string]func(*testing.T, blob.Resumable){
 		"pieces make one object": pieces, "bytes after a break are dropped": dropped, "a broken append keeps its bytes": broken,
 		"offsets beyond the end are refused": beyond, "one append at a time": busy, "abort": abort,
+		"pieces of all sizes": sizes, "uploads are listed": listUploads,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, open(t)) })
@@ -71,14 +71,12 @@ func wantMissing(t *testing.T, s blob.Store, key string) {
 }
 
 func roundTrip(t *testing.T, s blob.Store) {
-	large := make([]byte, 3<<20+17)
-	random := rand.NewChaCha8([32]byte{1})
-	_, _ = random.Read(large)
-	put(t, s, "layers/large", string(large))
+	large := random(3<<20 + 17)
+	put(t, s, "layers/large", large)
 	put(t, s, "layers/empty", "")
 	put(t, s, "layers/again", "first")
 	put(t, s, "layers/again", "second")
-	wantContent(t, s, "layers/large", string(large))
+	wantContent(t, s, "layers/large", large)
 	wantContent(t, s, "layers/empty", "")
 	wantContent(t, s, "layers/again", "second")
 	if n, err := s.Stat(t.Context(), "layers/large"); err != nil || n != int64(len(large)) {
@@ -93,8 +91,54 @@ func roundTrip(t *testing.T, s blob.Store) {
 		t.Fatal(err)
 	}
 	tail, err := io.ReadAll(o)
-	if err != nil || !bytes.Equal(tail, large[len(large)-100:]) {
+	if err != nil || string(tail) != large[len(large)-100:] {
 		t.Errorf("the last 100 bytes differ: %d read, %v", len(tail), err)
+	}
+}
+
+// random is content that no store can shorten, the same each time.
+func random(size int) string {
+	b := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b)
+	return string(b)
+}
+
+// large puts objects that go in several parts where stores have those, and one that breaks in the middle.
+func large(t *testing.T, s blob.Store) {
+	content := random(17<<20 + 1)
+	put(t, s, "large", content)
+	wantContent(t, s, "large", content)
+	put(t, s, "parts", content[:16<<20])
+	wantContent(t, s, "parts", content[:16<<20])
+	broken := errors.New("client went away")
+	if _, err := s.Put(t.Context(), "half", io.MultiReader(strings.NewReader(content), iotest.ErrReader(broken))); !errors.Is(err, broken) {
+		t.Errorf("put of a broken reader: %v, want its error", err)
+	}
+	wantMissing(t, s, "half")
+}
+
+func seek(t *testing.T, s blob.Store) {
+	put(t, s, "k", "0123456789")
+	o, err := s.Open(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	for _, move := range []struct {
+		offset int64
+		whence int
+		want   string
+	}{{0, io.SeekEnd, ""}, {0, io.SeekStart, "012"}, {2, io.SeekCurrent, "567"}, {-4, io.SeekEnd, "678"}, {1, io.SeekStart, "123"}, {20, io.SeekStart, ""}} {
+		if _, err := o.Seek(move.offset, move.whence); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(io.LimitReader(o, 3))
+		if err != nil || string(got) != move.want {
+			t.Errorf("after seeking %d from %d: %q, %v, want %q", move.offset, move.whence, got, err, move.want)
+		}
+	}
+	if _, err := o.Seek(-1, io.SeekStart); err == nil {
+		t.Error("a seek before the beginning was accepted")
 	}
 }
 

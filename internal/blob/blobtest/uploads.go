@@ -3,9 +3,12 @@ package blobtest
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/blob"
 )
@@ -109,4 +112,53 @@ func abort(t *testing.T, s blob.Resumable) {
 	if err := s.Commit(t.Context(), "up-1", 3, "blobs/x"); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("commit after abort: %v, want ErrNotFound", err)
 	}
+}
+
+// sizes cuts an object into pieces of very different lengths: some stores cannot keep parts below 5 MiB, and none may
+// show where the pieces met.
+func sizes(t *testing.T, s blob.Resumable) {
+	content := random(20<<20 + 3)
+	for _, cuts := range [][]int64{
+		{0, 1 << 20, 1<<20 + 1, 7 << 20, 7<<20 + 5, int64(len(content))},
+		{0, 9 << 20, int64(len(content))},
+		{0, int64(len(content) - 1), int64(len(content))},
+	} {
+		for i, offset := range cuts[:len(cuts)-1] {
+			appendTo(t, s, offset, content[offset:cuts[i+1]])
+		}
+		commit(t, s, int64(len(content)))
+		wantContent(t, s, "blobs/x", content)
+	}
+	appendTo(t, s, 0, content) // of which less counts than was received
+	commit(t, s, 19<<20)
+	wantContent(t, s, "blobs/x", content[:19<<20])
+}
+
+func listUploads(t *testing.T, s blob.Resumable) {
+	want := func(names ...string) {
+		t.Helper()
+		got := []string{}
+		if err := s.Uploads(t.Context(), func(name string) error { got = append(got, name); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(append([]string{}, names...), got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	want()
+	appendTo(t, s, 0, "a")
+	appendTo(t, s, 1, "b")
+	for _, name := range []string{"up-2", "empty"} {
+		if _, err := s.Append(t.Context(), name, 0, strings.NewReader("")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, s, "uploads/up-3", "an object of that name is none")
+	want("empty", "up-1", "up-2")
+	commit(t, s, 2)
+	if err := s.Abort(t.Context(), "empty"); err != nil {
+		t.Fatal(err)
+	}
+	want("up-2")
 }

@@ -34,7 +34,7 @@ func Each(t *testing.T, f func(t *testing.T, d *db.DB)) {
 }
 
 // SQLite opens an empty database in a temporary folder.
-func SQLite(t *testing.T) *db.DB {
+func SQLite(t testing.TB) *db.DB {
 	t.Helper()
 	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "slipway.db"))
 }
@@ -73,7 +73,7 @@ func Postgres(t *testing.T) *db.DB {
 	return open(t, u.String())
 }
 
-func open(t *testing.T, rawURL string) *db.DB {
+func open(t testing.TB, rawURL string) *db.DB {
 	t.Helper()
 	d, err := db.Open(context.Background(), rawURL)
 	if err != nil {

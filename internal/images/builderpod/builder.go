@@ -30,6 +30,7 @@ type Options struct {
 	Image       string   // holds /slipway-builder and /runc
 	PullSecrets []string // Secrets of the namespace for pulling it
 	Registry    string   // Slipway's registry in image names
+	MirrorOnly  bool     // images of other registries come through it alone
 	Endpoint    string   // URL by which pods reach it
 	CacheBytes  int64    // limit of the cache
 }

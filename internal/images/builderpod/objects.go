@@ -43,8 +43,8 @@ func (b *Builder) secret() (*corev1.Secret, error) {
 			"key": settingsFolder + "/tls.key", "clientCA": settingsFolder + "/ca.crt"},
 		"registries": []any{
 			map[string]any{"host": b.options.Registry, "endpoint": b.options.Endpoint},
-			map[string]any{"host": "docker.io", "mirrors": []string{b.options.Registry}},
 		},
+		"mirror": b.options.Registry, "mirrorOnly": b.options.MirrorOnly,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("write the image builder's configuration: %w", err)

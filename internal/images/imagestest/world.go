@@ -38,7 +38,7 @@ import (
 
 // need gives a program named by the environment, which `make test` sets. On a laptop the test
 // is skipped without it; in CI that is a failure.
-func need(t *testing.T, variable string) string {
+func need(t testing.TB, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
@@ -48,7 +48,7 @@ func need(t *testing.T, variable string) string {
 }
 
 // Missing skips a test that needs something of the machine; in CI it fails.
-func Missing(t *testing.T, format string, args ...any) {
+func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf(format, args...)
@@ -72,7 +72,7 @@ type World struct {
 	Socket  string    // the builder's socket
 	Command *exec.Cmd // the running builder, nil when it does not run
 
-	t        *testing.T
+	t        testing.TB
 	config   string
 	registry *httptest.Server
 	stderr   *bytes.Buffer
@@ -90,7 +90,7 @@ type Setup struct {
 
 // New starts a registry, which holds library/busybox:1 in the mirror's folder, and a builder
 // that knows both. They end with the test.
-func New(t *testing.T, setup Setup) *World {
+func New(t testing.TB, setup Setup) *World {
 	t.Helper()
 	need(t, "SLIPWAY_BUILDER")
 	if os.Geteuid() != 0 {
@@ -207,13 +207,25 @@ func (w *World) Build(files map[string]string, o images.Options) (images.Result,
 	return w.BuildFolder(o)
 }
 
+// URL is the registry's own address, where Host leads to.
+func (w *World) URL() string { return w.registry.URL }
+
+// Dial reaches the builder.
+func (w *World) Dial() images.Dial { return images.DialSocket(w.Socket) }
+
 // BuildFolder builds o.ContextDir.
 func (w *World) BuildFolder(o images.Options) (images.Result, []images.Event, error) {
+	w.t.Helper()
+	return w.BuildIn(images.Scope{}, o)
+}
+
+// BuildIn builds in a scope.
+func (w *World) BuildIn(scope images.Scope, o images.Options) (images.Result, []images.Event, error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	var events []images.Event
-	result, err := images.Build(ctx, images.DialSocket(w.Socket), o, func(e images.Event) { events = append(events, e) })
+	result, err := images.Build(ctx, w.Dial().In(scope), o, func(e images.Event) { events = append(events, e) })
 	return result, events, err
 }
 
@@ -233,13 +245,29 @@ func (w *World) Folder(files map[string]string) string {
 	return dir
 }
 
-// Pull reads an image back from the registry by another client.
-func (w *World) Pull(image string) v1.Image {
+// PullIndex reads an index back from the registry by another client.
+func (w *World) PullIndex(image string) v1.ImageIndex {
+	w.t.Helper()
+	index, err := remote.Index(w.reference(image), remote.WithContext(w.t.Context()), remote.WithAuth(&authn.Basic{Username: user, Password: password}))
+	if err != nil {
+		w.t.Fatalf("pull %s: %v", image, err)
+	}
+	return index
+}
+
+func (w *World) reference(image string) name.Reference {
 	w.t.Helper()
 	ref, err := name.ParseReference(strings.TrimPrefix(w.registry.URL, "http://") + "/" + image)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return ref
+}
+
+// Pull reads an image back from the registry by another client.
+func (w *World) Pull(image string) v1.Image {
+	w.t.Helper()
+	ref := w.reference(image)
 	img, err := remote.Image(ref, remote.WithContext(w.t.Context()), remote.WithAuth(&authn.Basic{Username: user, Password: password}))
 	if err != nil {
 		w.t.Fatalf("pull %s: %v", image, err)
@@ -290,7 +318,7 @@ var busyboxImage = sync.OnceValues(func() (v1.Image, error) {
 	}
 	write(tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
 	write(tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, binary)
-	for _, applet := range []string{"sh", "cat", "echo", "date", "sleep", "wget", "ip", "ls", "nslookup", "true", "awk", "grep", "nc"} {
+	for _, applet := range []string{"sh", "cat", "echo", "date", "sleep", "wget", "ip", "ls", "nslookup", "true", "awk", "grep", "nc", "head", "tr", "touch", "wc", "df"} {
 		write(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
 	}
 	if e := tw.Close(); err == nil {

@@ -7,7 +7,7 @@
 //
 // What the language has and Slipway does not do yet is refused where it is written, with what to write instead, and never
 // ignored: rolling deployments, virtual machines in environments, targets of steps outside of
-// the job's container, getPackage and reviewApp steps, types and volumes of containers and options but --env and --user,
+// the job's container, getPackage and reviewApp steps, types of containers, and of their volumes and options those that a pod does not have,
 // `$[ ]` in booleans of steps and in parallel, counters that read dependencies, other values of resources
 // and pipeline in run-time expressions than repositories and startTime, and tasks that are neither built in nor uploaded.
 //

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -195,8 +196,38 @@ p.yml:3:87: mountReadOnly has no effect: the agent's files are read-only, the wo
 `)
 	refused(t, "a daemon", job("options: -v /var/run/docker.sock:/var/run/docker.sock"),
 		"p.yml:3:34: option -v /var/run/docker.sock:/var/run/docker.sock of a container: jobs are pods without a Docker daemon; build images with Docker@2")
-	refused(t, "privileged", job("options: --privileged"), "p.yml:3:34: option --privileged of a container is not there: jobs are pods, which take --env and --user alone; leave it out")
+	refused(t, "privileged", job("options: --privileged"), "p.yml:3:34: option --privileged of a container is not there: a pod does not take it; leave it out")
 	refused(t, "a user by name", job("options: --user builder"), "p.yml:3:34: option --user builder of a container: a pod takes a user's number, such as --user 0")
+	for options, want := range map[string]plan.Container{
+		"--memory 512m --cpus=1.5 --shm-size 1g":       {Options: plan.ContainerOptions{Memory: 512 << 20, MilliCPU: 1500, SharedMemory: 1 << 30}},
+		"-v data:/data:ro -v /own --volume=data:/more": {Volumes: []plan.Volume{{Name: "data", Path: "/data", ReadOnly: true}, {Path: "/own"}, {Name: "data", Path: "/more"}}},
+		"--tmpfs /run:size=64m --add-host DB:10.0.0.1 --add-host=six:[::1]": {Options: plan.ContainerOptions{Tmpfs: []string{"/run"},
+			Hosts: []plan.Host{{Name: "db", Address: "10.0.0.1"}, {Name: "six", Address: "::1"}}}},
+		"--health-cmd 'pg_isready -U x' --health-interval 10s --health-timeout 5s --health-retries 5": {Options: plan.ContainerOptions{
+			Health: &plan.HealthCheck{Command: "pg_isready -U x", Interval: 10, Timeout: 5, Retries: 5}}},
+		"--health-cmd true --health-start-period 1m30s --entrypoint /bin/x -w /srv": {Options: plan.ContainerOptions{Entrypoint: "/bin/x", WorkingDirectory: "/srv",
+			Health: &plan.HealthCheck{Command: "true", Interval: 30, Timeout: 30, Retries: 3, Start: 90}}},
+	} {
+		c := compiled(t, job(fmt.Sprintf("options: %q", options))).Stages[0].Jobs[0].Container
+		if diff := cmp.Diff(want, plan.Container{Volumes: c.Volumes, Options: c.Options}); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", options, diff)
+		}
+	}
+	if c := compiled(t, job("volumes: ['data:/data', /own]")).Stages[0].Jobs[0].Container; len(c.Volumes) != 2 || c.Volumes[0].Name != "data" {
+		t.Errorf("volumes %+v", c.Volumes)
+	}
+	for options, want := range map[string]string{
+		"-v /home/me:/x":         "a pod does not reach folders of its node: write NAME:PATH for a folder that the containers of the job share, or keep it by the task Cache@2",
+		"-v a:b":                 "the path in the container must be an absolute one",
+		"-v a:/":                 "the path in the container must be an absolute one",
+		"--memory much":          "it is a number of bytes, such as 512m or 2g",
+		"--cpus 0":               "it is a number of processors, such as 1.5",
+		"--add-host db":          "it is NAME:ADDRESS",
+		"--health-interval 10":   "it is a time of up to an hour, such as 10s",
+		"--health-retries often": "it is a number from 1 to 1000",
+	} {
+		refused(t, options, job("options: "+options), "p.yml:3:34: option "+options+" of a container: "+want)
+	}
 	refused(t, "a quote", job(`options: "-e 'A=b"`), `p.yml:3:34: options "-e 'A=b" have a quote without its end`)
 	refused(t, "a macro", job(`options: $(o)`), `p.yml:3:34: options of a container must be known when the run is made: write them out, not "$(o)"`)
 }

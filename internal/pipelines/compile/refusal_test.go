@@ -128,7 +128,7 @@ func TestRefusedLanguage(t *testing.T) {
 		"p.yml:9:5: the number of the run is missing: give runId")
 	f("another branch", pipeline+"- task: DownloadBuildArtifacts@0\n  inputs:\n    buildType: specific\n    pipeline: q\n    buildVersionToDownload: latestFromBranch\n    downloadType: specific\n",
 		"p.yml:9:5: which run of the pipeline is taken is not chosen here: write branch under resources.pipelines, and $(resources.pipeline.ALIAS.sourceBranch) here")
-	f("container volumes", job("  container: {image: x, volumes: [a]}\n"), "p.yml:4:25: volumes of container of a job is not there yet: jobs are pods, share files through the workspace")
+	f("container volumes", job("  container: {image: x, volumes: [a]}\n"), "p.yml:4:34: volume a of a container: the path in the container must be an absolute one")
 	f("other checkout", "steps:\n- checkout: git://a/b\n", "p.yml:2:13: checkout of \"git://a/b\": declare the repository under resources.repositories and give its alias")
 	f("checkout of nothing known", "steps:\n- checkout: slef\n", "p.yml:2:13: checkout is self, none or a repository declared under resources.repositories, not \"slef\", did you mean \"self\"?")
 	f("checkout path", "steps:\n- checkout: self\n  path: ../x\n", "p.yml:3:9: path of checkout is below $(Pipeline.Workspace), not \"../x\"")

@@ -139,6 +139,7 @@ func (c *compiler) containerOf(o object) plan.Container {
 			c.warnOf(o.at("ports"), "port %s: a job and its services share one network, so the port is %s", port, inner)
 		}
 	}
+	c.containerVolumes(o, &r)
 	c.containerOptions(o, &r)
 	if o.boolean("mapDockerSocket", false) {
 		c.warnOf(o.at("mapDockerSocket"), "mapDockerSocket has no effect: jobs are pods without a Docker daemon, build images with Docker@2")

@@ -111,6 +111,7 @@ const (
 	MaxSummary      = 1 << 20   // bytes of one summary
 	MaxTestResults  = 50_000    // of one publication
 	MaxArtifact     = 20 << 30  // bytes of one artifact
+	MaxDeployment   = 16 << 20  // bytes of one Deployment
 	MaxAttachment   = 64 << 20  // bytes of one attachment
 	MaxCache        = 10 << 30  // bytes of one cache, compressed
 	MaxCacheKey     = 1 << 10   // bytes of a cache's key

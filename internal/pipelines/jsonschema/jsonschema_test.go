@@ -157,7 +157,7 @@ func TestRefused(t *testing.T) {
 		"jobs: [{deployment: A, environment: e, strategy: {canary: {increments: [10]}}}]\n",
 		"jobs: [{deployment: A, environment: e, strategy: {runOnce: {preDeploy: {steps: [{script: x}]}}}}]\n",
 		job + "  workspace: {clean: some}\n",
-		job + "  container: {image: x, volumes: [a]}\n",
+		job + "  container: {image: x, volumes: {a: b}}\n",
 		job + "  strategy: {matrix: {a: x}}\n",
 		job + "  strategy: {parallel: 0}\n",
 		"pool: {vmimage: x}\nsteps: [{script: x}]\n",

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"net/http"
 	"net/http/cgi"
 	"net/netip"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +23,7 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/internal/gitremote"
 )
 
 // Limits of one fetch.
@@ -82,11 +81,15 @@ type Remote struct {
 }
 
 func (r *Remote) check() error {
-	u, err := url.Parse(r.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.ContainsAny(r.URL, "\x00\r\n ") || len(r.URL) > 4<<10 {
+	remote := r.remote()
+	if remote.SSH() {
 		return slipway.Invalid("%.200q is no URL of a git repository: it begins with https:// or http://, and has no user in it", r.URL)
 	}
-	return nil
+	return remote.Check()
+}
+
+func (r *Remote) remote() gitremote.Remote {
+	return gitremote.Remote{URL: r.URL, User: r.User, Password: r.Password}
 }
 
 // folder is where the mirror is; what two users of one host may see differs, and so do their mirrors.
@@ -202,11 +205,11 @@ func (s *Store) fetch(ctx context.Context, folder string, r Remote, spec string,
 	if err := s.sweep(folder); err != nil {
 		return err
 	}
-	p, err := startProxy(s.options.Networks, s.options.MaxBytes)
+	access, err := gitremote.Open(r.remote(), gitremote.Options{Networks: s.options.Networks, MaxBytes: s.options.MaxBytes})
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer access.Close()
 	args := []string{"fetch", "--quiet", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"}
 	switch {
 	case whole && shallow(folder):
@@ -214,11 +217,11 @@ func (s *Store) fetch(ctx context.Context, folder string, r Remote, spec string,
 	case !whole && (fresh || shallow(folder) || s.empty(ctx, folder)):
 		args = append(args, "--depth=1")
 	}
-	_, err = s.run(ctx, folder, remoteConfig(r, p), append(args, r.URL, spec)...)
+	_, err = s.run(ctx, folder, access.Settings(), append(args, r.URL, spec)...)
 	if err == nil {
 		return nil
 	}
-	return failure(ctx, r, p, err)
+	return access.Failure(ctx, "fetched", err)
 }
 
 // sweep removes the lock files that git left behind when a server was killed, once.
@@ -245,40 +248,6 @@ func (s *Store) sweep(folder string) error {
 func (s *Store) empty(ctx context.Context, folder string) bool {
 	out, err := s.run(ctx, folder, nil, "for-each-ref", "--count=1")
 	return err == nil && len(out) == 0
-}
-
-// remoteConfig is git's configuration for a request.
-func remoteConfig(r Remote, p *proxy) []string {
-	list := []string{"http.proxy=" + p.url(), "http.lowSpeedLimit=1000", "http.lowSpeedTime=30", "credential.helper="}
-	if r.Password != "" {
-		u, err := url.Parse(r.URL)
-		if err == nil { // it has been checked
-			header := base64.StdEncoding.EncodeToString([]byte(r.User + ":" + r.Password))
-			list = append(list, "http.followRedirects=false") // a redirect would get the header, whoever it leads to
-			list = append(list, "http."+u.Scheme+"://"+u.Host+"/.extraHeader=Authorization: Basic "+header)
-		}
-	}
-	return list
-}
-
-// failure says why a fetch failed, in a sentence.
-func failure(ctx context.Context, r Remote, p *proxy, err error) error {
-	text := err.Error()
-	switch refused := p.failure(); {
-	case refused != nil:
-		return slipway.Unavailable("repository %s cannot be fetched: %v", r.URL, refused)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return slipway.Unavailable("repository %s was not fetched in time", r.URL)
-	case strings.Contains(text, "could not read Username"), strings.Contains(text, "Authentication failed"), strings.Contains(text, " 401"), strings.Contains(text, " 403"):
-		return slipway.NotFound("the host of %s does not let these credentials in, or there is no such repository: name a service connection whose credentials may read it", r.URL).Because(err)
-	case strings.Contains(text, "error: 301"), strings.Contains(text, "error: 302"), strings.Contains(text, "error: 307"), strings.Contains(text, "error: 308"):
-		return slipway.Invalid("%s redirects elsewhere, which would get the credentials: write where the repository is now", r.URL).Because(err)
-	case strings.Contains(text, "couldn't find remote ref"), strings.Contains(text, "not our ref"):
-		return slipway.NotFound("repository %s has no such ref", r.URL).Because(err)
-	case strings.Contains(text, "not found"), strings.Contains(text, " 404"):
-		return slipway.NotFound("there is no repository %s, or these credentials may not read it", r.URL).Because(err)
-	}
-	return slipway.Unavailable("repository %s cannot be fetched", r.URL).Because(err)
 }
 
 // ReadFile reads a file of a commit that has been fetched, of at most limit bytes. An absent one is CodeNotFound.

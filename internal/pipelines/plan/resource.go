@@ -135,7 +135,46 @@ type Container struct {
 	// Ports are HOST:CONTAINER or CONTAINER.
 	Ports []string `json:"ports,omitempty"`
 	// User is the number of the user that the container's program runs as; nil leaves it to the image.
-	User *int64 `json:"user,omitempty"`
+	User    *int64           `json:"user,omitempty"`
+	Volumes []Volume         `json:"volumes,omitempty"`
+	Options ContainerOptions `json:"options,omitzero"`
 	// At is where the container is written.
 	At slipway.Position `json:"at"`
 }
+
+// Volume is a folder that the containers of a job share, for as long as the job runs.
+type Volume struct {
+	Name     string `json:"name,omitempty"` // "" for one of the container's own
+	Path     string `json:"path"`           // in the container
+	ReadOnly bool   `json:"readOnly,omitempty"`
+}
+
+// ContainerOptions are the options of docker create that have a meaning in a pod. Zero fields leave it to the pool or the image.
+type ContainerOptions struct {
+	Memory           int64        `json:"memory,omitempty"`       // bytes at most
+	MilliCPU         int64        `json:"milliCPU,omitempty"`     // thousandths of a processor at most
+	SharedMemory     int64        `json:"sharedMemory,omitempty"` // bytes of /dev/shm
+	Tmpfs            []string     `json:"tmpfs,omitempty"`        // folders that lie in memory
+	Hosts            []Host       `json:"hosts,omitempty"`
+	Entrypoint       string       `json:"entrypoint,omitempty"`       // of a service
+	WorkingDirectory string       `json:"workingDirectory,omitempty"` // of a service
+	Health           *HealthCheck `json:"health,omitempty"`           // of a service
+}
+
+// Host is a name that means an address inside of the containers of a job.
+type Host struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
+// HealthCheck says when a service is there: a job begins when the checks of its services have succeeded.
+type HealthCheck struct {
+	Command  string `json:"command"`  // for the container's shell
+	Interval int    `json:"interval"` // seconds between checks
+	Timeout  int    `json:"timeout"`  // seconds that one may take
+	Retries  int    `json:"retries"`  // how often it may fail
+	Start    int    `json:"start"`    // seconds in which failures do not count
+}
+
+// Patience is after how many seconds a service that fails all checks has failed.
+func (h *HealthCheck) Patience() int { return h.Start + h.Interval*h.Retries }

@@ -2,6 +2,7 @@ package pod
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"slipway"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/plan"
 )
 
 func example() pipelines.Pod {
@@ -91,6 +94,63 @@ func TestUsersOfContainers(t *testing.T) {
 	made, err = e.options.spec(example())
 	if err != nil || made.Spec.Containers[0].SecurityContext != nil {
 		t.Errorf("a job without a user: %+v, %v", made.Spec.Containers[0].SecurityContext, err)
+	}
+}
+
+func TestContainerOptions(t *testing.T) {
+	t.Parallel()
+	e, err := NewForClient(fake.NewClientset(), Options{AgentImage: "agent"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := example()
+	p.Volumes = []plan.Volume{{Name: "data", Path: "/data", ReadOnly: true}, {Path: "/own"}}
+	p.Options = plan.ContainerOptions{Memory: 100 << 20, MilliCPU: 500, SharedMemory: 64 << 20, Tmpfs: []string{"/fast"}, Hosts: []plan.Host{{Name: "six", Address: "::1"}}}
+	p.Services[0].Volumes = []plan.Volume{{Name: "data", Path: "/var/data"}}
+	p.Services[0].Options = plan.ContainerOptions{Entrypoint: "/bin/x", WorkingDirectory: "/srv", Memory: 1 << 30,
+		Health: &plan.HealthCheck{Command: "pg_isready", Interval: 10, Timeout: 5, Retries: 5, Start: 10}}
+	made, err := e.options.spec(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounts := func(c *corev1.Container) map[string]string {
+		at := map[string]string{}
+		for _, m := range c.VolumeMounts {
+			at[m.MountPath] = fmt.Sprint(m.Name, " ", m.ReadOnly)
+		}
+		return at
+	}
+	job, service := &made.Spec.Containers[0], &made.Spec.InitContainers[1]
+	if diff := cmp.Diff(map[string]string{"/slipway": "agent true", "/workspace": "workspace false", "/data": "volume-2 true", "/own": "volume-3 false", "/fast": "volume-4 false",
+		"/dev/shm": "volume-5 false"}, mounts(job)); diff != "" {
+		t.Errorf("the job's volumes (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"/var/data": "volume-2 false"}, mounts(service)); diff != "" {
+		t.Errorf("the service's volumes (-want +got)\n%s", diff)
+	}
+	if shm := made.Spec.Volumes[5].EmptyDir; shm.Medium != corev1.StorageMediumMemory || shm.SizeLimit.String() != "64Mi" {
+		t.Errorf("/dev/shm is %+v", shm)
+	}
+	// The job asks for less than its pool gives, and for no more than it may have.
+	if r := job.Resources; r.Limits.Memory().String() != "100Mi" || r.Requests.Memory().String() != "100Mi" || r.Limits.Cpu().String() != "500m" || r.Requests.Cpu().String() != "250m" {
+		t.Errorf("the job's resources: %+v", r)
+	}
+	if service.Command[0] != "/bin/x" || service.WorkingDir != "/srv" || service.Resources.Limits.Memory().String() != "1Gi" {
+		t.Errorf("the service: %+v", service)
+	}
+	if s := service.StartupProbe; s.Exec.Command[2] != "pg_isready" || s.PeriodSeconds != 2 || s.TimeoutSeconds != 5 || s.FailureThreshold != 30 {
+		t.Errorf("the service's check: %+v", s)
+	}
+	if aliases := made.Spec.HostAliases; len(aliases) != 2 || aliases[1].IP != "::1" {
+		t.Errorf("host aliases %+v", aliases)
+	}
+	made.Status = corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{{Name: "service-1", RestartCount: 1}}}
+	if s := status(made, time.Now()); s.Phase != pipelines.PodBroken || s.Note != `the service postgres:17 is not healthy: its check "pg_isready" did not succeed in 60 seconds` {
+		t.Errorf("an ill service: %+v", s)
+	}
+	p.Volumes = append(p.Volumes, plan.Volume{Name: "other", Path: "/data"})
+	if _, err := e.options.spec(p); slipway.CodeOf(err) != slipway.CodeInvalid {
+		t.Errorf("two volumes at one place: %v", err)
 	}
 }
 

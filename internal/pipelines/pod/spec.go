@@ -92,7 +92,10 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 	for _, ip := range slices.Sorted(maps.Keys(o.HostAliases)) {
 		pod.Spec.HostAliases = append(pod.Spec.HostAliases, corev1.HostAlias{IP: ip, Hostnames: o.HostAliases[ip]})
 	}
-	return pod, addServices(pod, p.Services)
+	if err := addServices(pod, p.Services); err != nil {
+		return nil, err
+	}
+	return pod, addContainerOptions(pod, p)
 }
 
 // asUser runs a container as the user of that number; nil leaves it to the image.
@@ -134,9 +137,14 @@ func addServices(pod *corev1.Pod, services []pipelines.PodService) error {
 			return slipway.Invalid("service %q: a service's name must be a host name of lower-case letters, digits and dashes", s.Name)
 		}
 		names = append(names, s.Name)
-		pod.Spec.InitContainers = append(pod.Spec.InitContainers, corev1.Container{
+		c := corev1.Container{
 			Name: fmt.Sprintf("service-%d", i+1), Image: s.Image, Env: sortedEnv(s.Env), RestartPolicy: &always, SecurityContext: asUser(s.User),
-		})
+			WorkingDir: s.Options.WorkingDirectory, StartupProbe: startupProbe(s.Options.Health),
+		}
+		if s.Options.Entrypoint != "" {
+			c.Command = []string{s.Options.Entrypoint}
+		}
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
 	}
 	if len(names) > 0 {
 		pod.Spec.HostAliases = append(pod.Spec.HostAliases, corev1.HostAlias{IP: "127.0.0.1", Hostnames: names})

@@ -59,6 +59,9 @@ func status(p *corev1.Pod, now time.Time) pipelines.PodStatus {
 		}
 		return pipelines.PodStatus{Phase: pipelines.PodEnded, Note: sentence(p.Status.Message)}
 	}
+	if s, ok := unhealthy(p); ok {
+		return s
+	}
 	age := now.Sub(p.CreationTimestamp.Time)
 	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 		for i := range list {
@@ -106,6 +109,22 @@ func initFailure(p *corev1.Pod) (pipelines.PodStatus, bool) {
 	for _, c := range p.Status.InitContainerStatuses {
 		if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
 			return broken("the agent could not be put into the pod: its container ended with code %d: %s", t.ExitCode, sentence(t.Message)), true
+		}
+	}
+	return pipelines.PodStatus{}, false
+}
+
+// unhealthy is a service whose check has failed for as long as it may: the cluster has started it again.
+func unhealthy(p *corev1.Pod) (pipelines.PodStatus, bool) {
+	for _, c := range p.Spec.InitContainers {
+		if c.StartupProbe == nil || c.StartupProbe.Exec == nil {
+			continue
+		}
+		for _, s := range p.Status.InitContainerStatuses {
+			if s.Name == c.Name && s.RestartCount > 0 && (s.Started == nil || !*s.Started) {
+				return broken("the service %s is not healthy: its check %q did not succeed in %d seconds", c.Image, c.StartupProbe.Exec.Command[2],
+					c.StartupProbe.PeriodSeconds*c.StartupProbe.FailureThreshold), true
+			}
 		}
 	}
 	return pipelines.PodStatus{}, false

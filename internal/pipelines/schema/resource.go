@@ -89,7 +89,8 @@ var containerKeys = []Key{
 	{Name: "endpoint", Value: text(), Doc: "The service connection to the image's registry."},
 	{Name: "env", Value: names(text()), Doc: "Environment variables of the container."},
 	{Name: "ports", Value: texts(), Doc: "Ports of the container, CONTAINER or HOST:CONTAINER; the containers of a job share one network."},
-	{Name: "options", Value: text(), Doc: "Options of docker create, of which --env and --user have a meaning in a pod."},
+	{Name: "options", Value: text(), Doc: "Options of docker create, as far as a pod has them: env, user, memory, cpus, volumes, health checks of services, ..."},
+	{Name: "volumes", Value: texts(), Doc: "Folders that the containers of the job share: NAME:PATH, NAME:PATH:ro, or PATH."},
 	{Name: "mapDockerSocket", Value: boolean(), Doc: "Has no effect: a pod has no Docker daemon."},
 	{Name: "mountReadOnly", Value: object(MountReadOnly), Doc: "Has no effect: the agent's files are read-only, the workspace is not."},
 }
@@ -103,7 +104,6 @@ var MountReadOnly = &Object{Name: "mountReadOnly", Doc: "Folders of the agent th
 }}
 
 var refusedContainerKeys = map[string]string{
-	"volumes":           "jobs are pods, share files through the workspace",
 	"localImage":        "push the image to a registry",
 	"mountDockerSocket": "build images with Docker@2",
 }

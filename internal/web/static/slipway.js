@@ -60,3 +60,64 @@ document.addEventListener('click', (event) => {
   const block = event.target.closest('.copy');
   if (block && navigator.clipboard) navigator.clipboard.writeText(block.textContent.trim()).then(() => block.classList.add('copied'), () => {});
 });
+
+// A form with data-submit is sent when something else is chosen in it.
+document.addEventListener('change', (event) => {
+  const form = event.target.closest('form[data-submit]');
+  if (form && event.target.matches('select')) form.requestSubmit();
+});
+
+// Keys: an element with data-key="t" is followed, or gets the focus, when nobody types into something.
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.key === '"' || event.target.closest('input, textarea, select, [contenteditable]')) return;
+  const element = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (!element) return;
+  event.preventDefault();
+  if (element.matches('input')) element.focus();
+  else element.click();
+});
+
+// A list of links below an input: the arrow keys walk through it, Enter follows the first.
+document.addEventListener('keydown', (event) => {
+  const input = document.querySelector('input[data-list]');
+  if (!input) return;
+  const links = [...document.querySelectorAll(`${input.dataset.list} a`)];
+  const at = links.indexOf(document.activeElement);
+  if (event.key === 'Enter' && document.activeElement === input && links.length) {
+    event.preventDefault();
+    links[0].click();
+  } else if (event.key === 'ArrowDown' && at + 1 < links.length && (at >= 0 || document.activeElement === input)) {
+    event.preventDefault();
+    links[at + 1].focus();
+  } else if (event.key === 'ArrowUp' && at >= 0) {
+    event.preventDefault();
+    (at === 0 ? input : links[at - 1]).focus();
+  }
+});
+
+// Lines of files: a click on a number names the line in the address, with shift a range; `#L3-L9` marks the lines and keeps them in view.
+function chosenLines() {
+  const range = /^#L(\d+)(?:-L?(\d+))?$/.exec(location.hash);
+  return range && { from: Math.min(+range[1], +(range[2] || range[1])), to: Math.max(+range[1], +(range[2] || range[1])) };
+}
+function markLines(scroll) {
+  const lines = chosenLines();
+  const table = document.querySelector('table[data-lines]');
+  if (!table || !lines) return;
+  for (const row of table.querySelectorAll('tr.chosen')) row.classList.remove('chosen');
+  for (let n = lines.from; n <= lines.to; n += 1) document.getElementById(`L${n}`)?.classList.add('chosen');
+  if (scroll) document.getElementById(`L${lines.from}`)?.scrollIntoView({ block: 'center' });
+  for (const link of document.querySelectorAll('a[data-lines]')) link.hash = location.hash;
+}
+document.addEventListener('click', (event) => {
+  const number = event.target.closest('table[data-lines] td.line a');
+  if (!number) return;
+  event.preventDefault();
+  const line = Number(number.hash.slice(2));
+  const before = event.shiftKey && chosenLines();
+  const hash = before ? `#L${Math.min(before.from, line)}-L${Math.max(before.from, line)}` : `#L${line}`;
+  history.replaceState(null, '', hash);
+  markLines(false);
+});
+document.addEventListener('DOMContentLoaded', () => markLines(true));
+window.addEventListener('hashchange', () => markLines(true));

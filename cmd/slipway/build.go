@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+
+	"slipway/internal/api"
+	"slipway/internal/images"
+	"slipway/internal/images/goimage"
+)
+
+// buildOptions are the flags of `slipway build`.
+type buildOptions struct {
+	images.Options
+	args, labels, secrets, outputs, contexts []string
+	builder, program, base, progress         string
+}
+
+// buildCommand builds a folder as a pipeline would.
+func buildCommand() *cobra.Command {
+	o := buildOptions{}
+	cmd := &cobra.Command{
+		Use: "build DIR", GroupID: "project", Short: "build an image of a folder at the server's builder, as a pipeline would", Args: cobra.ExactArgs(1),
+		Long: `Build an image of a folder. The server's builder does it, with what the pipelines of the project have built as its cache; --builder
+names another one. A push goes to the registries that the image's names say, with the token for the server's own and docker's logins for others.
+
+With --go the program of a Go package is compiled here and put on a base image: no Dockerfile is needed.`,
+		Example: `  slipway build . -t localhost:8080/shop/app:1 --push
+  slipway build . --output out --target files
+  slipway build . --go ./cmd/app --base busybox -t localhost:8080/shop/app:1 --push`,
+	}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.Tags, "tag", "t", nil, "name of the image; may be given several times")
+	f.StringVarP(&o.Dockerfile, "file", "f", "", "the Dockerfile (DIR/Dockerfile)")
+	f.StringArrayVar(&o.args, "build-arg", nil, "KEY=VALUE for the Dockerfile's ARG; KEY alone takes the environment's value")
+	f.StringArrayVar(&o.contexts, "build-context", nil, "NAME=FOLDER, NAME=docker-image://IMAGE or NAME=URL")
+	f.StringVar(&o.Target, "target", "", "the stage to build")
+	f.StringArrayVar(&o.labels, "label", nil, "KEY=VALUE, a label of the image")
+	f.StringSliceVar(&o.Platforms, "platform", nil, "platforms to build for, as linux/amd64")
+	f.StringArrayVar(&o.secrets, "secret", nil, "id=ID,src=FILE or id=ID,env=NAME")
+	f.StringArrayVarP(&o.outputs, "output", "o", nil, "FOLDER, or type=local|tar|oci|docker,dest=PATH")
+	f.BoolVar(&o.NoCache, "no-cache", false, "build every step again")
+	f.BoolVar(&o.Pull, "pull", false, "ask the registry again for base images")
+	f.BoolVar(&o.Push, "push", false, "push the image under every name")
+	f.StringVar(&o.progress, "progress", "plain", "plain or quiet")
+	f.StringVar(&o.builder, "builder", "", "unix:///SOCKET of a builder of this machine, in place of the server's")
+	f.StringVar(&o.program, "go", "", "build the Go program of this package instead of a Dockerfile, as ./cmd/app")
+	f.StringVar(&o.base, "base", "", "with --go: the image to put the program on (scratch)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.ContextDir = args[0]
+		return o.run(cmd.Context(), cmd, *data, *project)
+	}
+	return cmd
+}
+
+func (o *buildOptions) run(ctx context.Context, cmd *cobra.Command, data, project string) error {
+	dial, err := o.connect(data, project)
+	if err != nil {
+		return err
+	}
+	done, err := o.complete(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	progress := images.PrintPlain(cmd.ErrOrStderr())
+	switch o.progress {
+	case "plain":
+	case "quiet":
+		progress = func(images.Event) {}
+	default:
+		return fmt.Errorf("--progress %s is not known: write plain or quiet", o.progress)
+	}
+	result, err := images.Build(ctx, dial, o.Options, progress)
+	if err != nil {
+		fmt.Fprint(cmd.ErrOrStderr(), images.Excerpt(err))
+		return err
+	}
+	if o.progress == "plain" {
+		result.Summary.Print(cmd.ErrOrStderr())
+	}
+	if result.Digest != "" {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), result.Digest)
+	}
+	return err
+}
+
+// connect is the way to the builder, and sets the credentials for registries.
+func (o *buildOptions) connect(data, project string) (images.Dial, error) {
+	var own access
+	var err error
+	if own, err = readAccess(data); err != nil && o.builder == "" {
+		return nil, err
+	}
+	o.Auth = own.registryLogin
+	if o.builder != "" {
+		return images.NewDial(o.builder, nil)
+	}
+	header := http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("slipway:"+own.Token))}}
+	return images.NewDial(own.URL+"/"+url.PathEscape(project)+api.BuilderPath, header)
+}
+
+// registryLogin is the token for the server's own registry, and what docker keeps for others.
+func (a access) registryLogin(host string) (user, password string) {
+	if u, err := url.Parse(a.URL); err == nil && a.Token != "" && u.Host == host {
+		return "slipway", a.Token
+	}
+	registry, err := name.NewRegistry(host)
+	if err != nil {
+		return "", ""
+	}
+	login, err := authn.DefaultKeychain.Resolve(registry)
+	if err != nil {
+		return "", ""
+	}
+	config, err := login.Authorization()
+	if err != nil {
+		return "", ""
+	}
+	return config.Username, config.Password
+}
+
+// complete reads what needs more than a flag's value, and compiles with --go.
+func (o *buildOptions) complete(ctx context.Context) (done func(), err error) {
+	o.BuildArgs, o.Labels, o.Contexts = map[string]string{}, map[string]string{}, map[string]string{}
+	for _, list := range []struct {
+		texts []string
+		to    map[string]string
+	}{{o.args, o.BuildArgs}, {o.labels, o.Labels}, {o.contexts, o.Contexts}} {
+		for _, text := range list.texts {
+			key, value, ok := strings.Cut(text, "=")
+			if !ok {
+				value = os.Getenv(key)
+			}
+			list.to[key] = value
+		}
+	}
+	if o.Secrets, err = images.ReadSecrets(o.secrets, os.Getenv); err != nil {
+		return nil, err
+	}
+	for _, text := range o.outputs {
+		output, err := images.ParseOutput(text)
+		if err != nil {
+			return nil, err
+		}
+		o.Outputs = append(o.Outputs, output)
+	}
+	if o.program == "" {
+		if o.base != "" {
+			return nil, fmt.Errorf("--base goes with --go: in a Dockerfile it is FROM")
+		}
+		if o.Dockerfile != "" { // relative to the working folder, as docker has it
+			o.Dockerfile, err = filepath.Abs(o.Dockerfile)
+		}
+		return func() {}, err
+	}
+	if o.Dockerfile != "" || o.Target != "" || len(o.BuildArgs)+len(o.Contexts)+len(o.Secrets) > 0 {
+		return nil, fmt.Errorf("--go takes no Dockerfile: leave out --file, --target, --build-arg, --build-context and --secret")
+	}
+	made, done, err := goimage.Prepare(ctx, goimage.Options{Dir: o.ContextDir, Package: o.program, Base: o.base, Platforms: o.Platforms})
+	if err != nil {
+		return nil, err
+	}
+	o.ContextDir, o.DockerfileText, o.Platforms = made.ContextDir, made.DockerfileText, made.Platforms
+	return done, nil
+}

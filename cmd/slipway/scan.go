@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"slipway"
+	"slipway/internal/api"
+	"slipway/internal/scans"
+)
+
+func sbomCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "sbom IMAGE [OTHER]", GroupID: "project", Short: "list the packages in an image, or what differs from another's", Args: cobra.RangeArgs(1, 2),
+		Example: `  slipway sbom shop/web:1.1 --project shop
+  slipway sbom shop/web:1.0 shop/web:1.1 --project shop`,
+	}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	platform := cmd.Flags().String("platform", "", "of an index (default linux/amd64)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		if len(args) == 2 {
+			var changes listOf[scans.Change]
+			if err := a.image(cmd.Context(), *project, "diff", url.Values{"from": {args[0]}, "to": {args[1]}, "platform": {*platform}}, &changes); err != nil {
+				return err
+			}
+			rows := [][]string{{"TYPE", "PACKAGE", "BEFORE", "AFTER"}}
+			for _, c := range changes.Value {
+				rows = append(rows, []string{c.Type, c.Name, c.Before, c.After})
+			}
+			return tableTo(cmd.OutOrStdout(), rows)
+		}
+		var packages listOf[scans.Package]
+		if err := a.image(cmd.Context(), *project, "packages", url.Values{"image": {args[0]}, "platform": {*platform}}, &packages); err != nil {
+			return err
+		}
+		rows := [][]string{{"TYPE", "PACKAGE", "VERSION", "LICENCES"}}
+		for _, p := range packages.Value {
+			rows = append(rows, []string{p.Type, p.Name, p.Version, strings.Join(p.Licenses, ", ")})
+		}
+		return tableTo(cmd.OutOrStdout(), rows)
+	}
+	return cmd
+}
+
+// image asks what the server knows of images.
+func (a access) image(ctx context.Context, project, what string, query url.Values, into any) error {
+	return a.call(ctx, http.MethodGet, "/"+url.PathEscape(project)+"/_apis/slipway/images/"+what+"?"+query.Encode(), nil, into)
+}
+
+// scanWait is how often an inventory that is still being taken is asked for again.
+const scanWait = 2 * time.Second
+
+func scanCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "scan IMAGE", GroupID: "project", Short: "list an image's known vulnerabilities, and fail if there are grave ones", Args: cobra.ExactArgs(1),
+		Long: `Lists the known vulnerabilities of an image's packages by the records that were imported. An inventory that is still being taken is waited for.
+
+It ends with 0, or with 2 if there is a vulnerability of the severity that --fail-on names or a worse one.`,
+		Example: `  slipway scan shop/web:1.1 --project shop --fail-on high`,
+	}
+	data, project := dataFlag(cmd), projectFlag(cmd)
+	failOn := cmd.Flags().String("fail-on", "", "critical, high, medium, low or unknown")
+	platform := cmd.Flags().String("platform", "", "of an index (default linux/amd64)")
+	timeout := cmd.Flags().Duration("timeout", 10*time.Minute, "how long to wait for the inventory")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *failOn != "" {
+			if err := scans.CheckSeverity(*failOn); err != nil {
+				return err
+			}
+		}
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
+		defer cancel()
+		v, err := a.vulnerabilities(ctx, *project, url.Values{"image": {args[0]}, "platform": {*platform}})
+		if err != nil {
+			return err
+		}
+		if err := printFindings(cmd, v); err != nil {
+			return err
+		}
+		if *failOn == "" {
+			return nil
+		}
+		if grave := scans.AtLeast(v.Findings, *failOn); len(grave) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "slipway: %d vulnerabilities are %s or worse\n", len(grave), *failOn)
+			return &exitError{code: 2}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// vulnerabilities waits for the inventory.
+func (a access) vulnerabilities(ctx context.Context, project string, query url.Values) (api.Vulnerabilities, error) {
+	for {
+		var v api.Vulnerabilities
+		err := a.image(ctx, project, "vulnerabilities", query, &v)
+		if slipway.CodeOf(err) != slipway.CodeConflict {
+			return v, err
+		}
+		select {
+		case <-ctx.Done():
+			return v, err
+		case <-time.After(scanWait):
+		}
+	}
+}
+
+func printFindings(cmd *cobra.Command, v api.Vulnerabilities) error {
+	rows := [][]string{{"SEVERITY", "VULNERABILITY", "PACKAGE", "VERSION", "FIXED IN", "SUMMARY"}}
+	for _, f := range v.Findings {
+		rows = append(rows, []string{f.Severity, f.ID, f.Package, f.Version, f.Fixed, f.Summary})
+	}
+	if len(v.Findings) > 0 {
+		if err := tableTo(cmd.OutOrStdout(), rows); err != nil {
+			return err
+		}
+	}
+	c := v.Counts
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d packages; vulnerabilities: %d critical, %d high, %d medium, %d low, %d unknown; %d packages of ecosystems without records\n",
+		v.Image, v.Packages, c.Critical, c.High, c.Medium, c.Low, c.Unknown, c.Unchecked)
+	return nil
+}
+
+func vulnerabilitiesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "vulnerabilities", GroupID: "server", Short: "list the records of known vulnerabilities, or import some", Args: cobra.NoArgs,
+		Example: `  curl -O https://osv-vulnerabilities.storage.googleapis.com/Debian/all.zip
+  slipway vulnerabilities import all.zip`,
+	}
+	data := dataFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		var all listOf[scans.Ecosystem]
+		if err := a.call(cmd.Context(), http.MethodGet, "/_apis/slipway/vulnerabilities", nil, &all); err != nil {
+			return err
+		}
+		return printEcosystems(cmd, all.Value)
+	}
+	cmd.AddCommand(vulnerabilitiesImportCommand())
+	return cmd
+}
+
+func vulnerabilitiesImportCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "import FILE", Short: "replace the records of the ecosystems in a zip of OSV records", Args: cobra.ExactArgs(1)}
+	data := dataFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		file, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		b, err := a.send(cmd.Context(), http.MethodPost, "/_apis/slipway/vulnerabilities", "application/zip", file)
+		if err != nil {
+			return err
+		}
+		var all listOf[scans.Ecosystem]
+		if err := json.Unmarshal(b, &all); err != nil {
+			return fmt.Errorf("the server's answer is not understood: %w", err)
+		}
+		return printEcosystems(cmd, all.Value)
+	}
+	return cmd
+}
+
+func printEcosystems(cmd *cobra.Command, list []scans.Ecosystem) error {
+	if len(list) == 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "there are no records: import some with `slipway vulnerabilities import FILE`")
+		return nil
+	}
+	rows := [][]string{{"ECOSYSTEM", "RECORDS", "PACKAGES", "NEWEST", "IMPORTED"}}
+	for _, e := range list {
+		rows = append(rows, []string{e.Name, fmt.Sprint(e.Records), fmt.Sprint(e.Packages), e.Modified, e.Imported.Local().Format(time.DateTime)})
+	}
+	return tableTo(cmd.OutOrStdout(), rows)
+}

@@ -1,0 +1,182 @@
+// Package builds remembers the image builds of jobs: their steps, how long each took, and what the cache spared.
+//
+// It owns one table. It does not build, and knows no permission: the doors ask who may report and who may look.
+package builds
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/internal/clock"
+	"slipway/internal/db"
+	"slipway/internal/images"
+)
+
+// Migrations holds the table of this package.
+//
+//go:embed migrations
+var Migrations embed.FS
+
+// Build is a finished build of an image.
+type Build struct {
+	ID      int64             `json:"id"`
+	Project slipway.ProjectID `json:"-"`
+	Run     slipway.RunID     `json:"run"`
+	Job     slipway.JobID     `json:"job"`
+	images.Report
+	Total    int       `json:"total"`  // the Dockerfile's steps
+	Cached   int       `json:"cached"` // of them
+	Saved    float64   `json:"saved"`  // seconds that the cached ones took when they were last run, as far as that is known
+	Finished time.Time `json:"finished"`
+}
+
+// kept is how many builds of a project are remembered.
+const kept = 1000
+
+// learned is from how many builds of a project the time of a cached step is known.
+const learned = 50
+
+// Service keeps builds. Make it with New.
+type Service struct {
+	db    *db.DB
+	clock clock.Clock
+}
+
+// New brings the table up to date.
+func New(ctx context.Context, d *db.DB, c clock.Clock) (*Service, error) {
+	if err := d.Migrate(ctx, "image_builds", Migrations); err != nil {
+		return nil, err
+	}
+	return &Service{d, c}, nil
+}
+
+// Record keeps a build that a job reports. What is longer than the limits of a report is cut.
+func (s *Service) Record(ctx context.Context, project slipway.ProjectID, run slipway.RunID, job slipway.JobID, r images.Report) (Build, error) {
+	b := Build{Project: project, Run: run, Job: job, Report: r.Bounded(), Finished: s.clock.Now()}
+	b.Cached, b.Total = b.Summary.Cached()
+	before, err := s.List(ctx, project, learned)
+	if err != nil {
+		return b, err
+	}
+	b.Saved = saved(b.Summary, before)
+	steps, err := json.Marshal(b.Summary.Steps)
+	if err != nil {
+		return b, fmt.Errorf("keep a build of run %d: %w", run, err)
+	}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		err := tx.QueryRowContext(ctx, `INSERT INTO image_builds (project, run, job, tags, target, platforms, digest, error, bytes, layers, seconds, steps, total, cached, saved, finished)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id`,
+			string(project), int64(run), int64(job), strings.Join(b.Tags, "\n"), b.Target, strings.Join(b.Platforms, "\n"), string(b.Digest), b.Error, b.Bytes, b.Layers,
+			b.Summary.Seconds, string(steps), b.Total, b.Cached, b.Saved, db.Micros(b.Finished)).Scan(&b.ID)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM image_builds WHERE project = $1 AND id <=
+			(SELECT id FROM image_builds WHERE project = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`, string(project), kept)
+		return err
+	})
+	if err != nil {
+		return b, fmt.Errorf("keep a build of run %d: %w", run, err)
+	}
+	return b, nil
+}
+
+// saved adds up what the cached steps took when they ran last; before is the newest first.
+func saved(s images.Summary, before []Build) float64 {
+	took := map[string]float64{}
+	for _, b := range before {
+		for _, step := range b.Summary.Dockerfile() {
+			if _, known := took[step.Name]; !known && !step.Cached && !step.Failed {
+				took[step.Name] = step.Seconds
+			}
+		}
+	}
+	var sum float64
+	for _, step := range s.Dockerfile() {
+		if step.Cached {
+			sum += took[step.Name]
+		}
+	}
+	return sum
+}
+
+const columns = `SELECT id, project, run, job, tags, target, platforms, digest, error, bytes, layers, seconds, steps, total, cached, saved, finished FROM image_builds `
+
+func scan(row interface{ Scan(...any) error }, b *Build) error {
+	var tags, platforms, steps string
+	var finished int64
+	err := row.Scan(&b.ID, (*string)(&b.Project), (*int64)(&b.Run), (*int64)(&b.Job), &tags, &b.Target, &platforms, (*string)(&b.Digest), &b.Error, &b.Bytes, &b.Layers,
+		&b.Summary.Seconds, &steps, &b.Total, &b.Cached, &b.Saved, &finished)
+	if err != nil {
+		return err
+	}
+	b.Tags, b.Platforms, b.Finished = lines(tags), lines(platforms), db.Time(finished)
+	return json.Unmarshal([]byte(steps), &b.Summary.Steps)
+}
+
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\n")
+}
+
+// List gives the newest builds of a project, at most limit.
+func (s *Service) List(ctx context.Context, project slipway.ProjectID, limit int) ([]Build, error) {
+	list, err := db.List(ctx, s.db, scan, columns+`WHERE project = $1 ORDER BY id DESC LIMIT $2`, string(project), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list image builds: %w", err)
+	}
+	return list, nil
+}
+
+// OfRun gives the builds of a run in their order.
+func (s *Service) OfRun(ctx context.Context, run slipway.RunID) ([]Build, error) {
+	list, err := db.List(ctx, s.db, scan, columns+`WHERE run = $1 ORDER BY id LIMIT $2`, int64(run), kept)
+	if err != nil {
+		return nil, fmt.Errorf("list the image builds of run %d: %w", run, err)
+	}
+	return list, nil
+}
+
+// Get finds a build of a project.
+func (s *Service) Get(ctx context.Context, project slipway.ProjectID, id int64) (Build, error) {
+	b, err := db.One(ctx, s.db, scan, columns+`WHERE project = $1 AND id = $2`, string(project), id)
+	if db.IsNoRows(err) {
+		return b, slipway.NotFound("there is no image build %d in this project", id)
+	}
+	if err != nil {
+		return b, fmt.Errorf("find image build %d: %w", id, err)
+	}
+	return b, nil
+}
+
+// Totals sum up the builds of a project that are remembered.
+type Totals struct {
+	Builds, Steps, Cached int
+	Seconds, Saved        float64
+}
+
+// Totals gives them by project.
+func (s *Service) Totals(ctx context.Context) (map[slipway.ProjectID]Totals, error) {
+	type row struct {
+		project slipway.ProjectID
+		Totals
+	}
+	list, err := db.List(ctx, s.db, func(r interface{ Scan(...any) error }, v *row) error {
+		return r.Scan((*string)(&v.project), &v.Builds, &v.Steps, &v.Cached, &v.Seconds, &v.Saved)
+	}, `SELECT project, count(*), sum(total), sum(cached), sum(seconds), sum(saved) FROM image_builds GROUP BY project ORDER BY project`)
+	if err != nil {
+		return nil, fmt.Errorf("sum up image builds: %w", err)
+	}
+	out := map[slipway.ProjectID]Totals{}
+	for _, r := range list {
+		out[r.project] = r.Totals
+	}
+	return out, nil
+}

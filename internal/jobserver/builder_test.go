@@ -1,0 +1,89 @@
+package jobserver_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway"
+	"slipway/internal/clock"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/identity"
+	"slipway/internal/images"
+	"slipway/internal/images/builds"
+	"slipway/internal/jobserver"
+	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/pipelinestest"
+)
+
+// TestBuilderScopes asks for the builder as jobs of a branch and of a pull request do, and reports builds.
+func TestBuilderScopes(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := pipelinestest.Open(t, "Shop", "trigger: [main]\npr: [main]\npool: x\nsteps:\n- script: docker build .\n")
+	if _, err := w.Pipelines.CreateDefinition(ctx, pipelines.Definition{Project: w.Project.ID, Name: "shop", Repository: pipelinestest.RepositoryID, Path: pipelines.DefaultPath}); err != nil {
+		t.Fatal(err)
+	}
+	pushed, err := w.Pipelines.Pushed(ctx, pipelines.Push{Event: 1, Repository: pipelinestest.RepositoryID, Ref: "refs/heads/main", After: pipelinestest.Commit, PathsUnknown: true})
+	if err != nil || len(pushed) != 1 {
+		t.Fatalf("%d runs, %v", len(pushed), err)
+	}
+	requested, err := w.Pipelines.PullRequested(ctx, pipelines.PullRequest{ID: 7, Repository: pipelinestest.RepositoryID, Title: "Sell hats", Source: "refs/heads/hats", Target: "refs/heads/main",
+		SourceCommit: pipelinestest.Commit, MergeRef: "refs/pull/7/merge", MergeCommit: pipelinestest.Commit, PathsUnknown: true})
+	if err != nil || len(requested) != 1 {
+		t.Fatalf("%d runs of the pull request, %v", len(requested), err)
+	}
+	kept, err := builds.New(ctx, dbtest.SQLite(t), clock.System{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scope images.Scope
+	server := httptest.NewServer(jobserver.New(jobserver.Deps{Pipelines: w.Pipelines, Identity: w.Identity, Logger: w.Logger, Builds: kept,
+		Builder: func(w http.ResponseWriter, _ *http.Request, s images.Scope) error { scope = s; return nil }}))
+	defer server.Close()
+	post := func(run slipway.RunID, kind identity.TokenKind, path, body string, want int) {
+		t.Helper()
+		token, err := w.Identity.IssueToken(ctx, identity.TokenRequest{Kind: kind, Project: w.Project.ID, Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "1"},
+			Binding: identity.Binding{Run: run, Job: slipway.JobID(run)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequest(http.MethodPost, server.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s of run %d: %s, want %d", path, run, resp.Status, want)
+		}
+	}
+	post(pushed[0].ID, identity.TokenJob, "/_slipway/builder", "", http.StatusOK)
+	accepted := images.ProjectScope(w.Project.ID, true)
+	if diff := cmp.Diff(accepted, scope); diff != "" || accepted.Reads != "" {
+		t.Errorf("scope of the branch (-want +got):\n%s", diff)
+	}
+	post(requested[0].ID, identity.TokenJob, "/_slipway/builder", "", http.StatusOK)
+	if scope.Name == accepted.Name || scope.Reads != accepted.Name {
+		t.Errorf("the pull request's scope is %+v, of %+v", scope, accepted)
+	}
+	post(pushed[0].ID, identity.TokenWorkload, "/_slipway/builder", "", http.StatusForbidden)
+
+	run := pushed[0].ID
+	path := "/_slipway/jobs/" + run.String() + "/images"
+	post(run, identity.TokenJob, path, `{"tags":["a:1"],"summary":{"seconds":3,"steps":[{"name":"[1/2] FROM x","cached":true,"seconds":0},{"name":"[2/2] RUN y","seconds":2}]}}`, http.StatusNoContent)
+	post(run, identity.TokenWorkload, path, `{}`, http.StatusForbidden)
+	list, err := kept.OfRun(ctx, run)
+	if err != nil || len(list) != 1 || list[0].Project != w.Project.ID || list[0].Cached != 1 || list[0].Total != 2 || list[0].Summary.Seconds != 3 {
+		t.Errorf("kept are %+v (%v)", list, err)
+	}
+}

@@ -1,0 +1,211 @@
+package web
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"slipway/internal/repos"
+)
+
+// changesView is a difference in files, as the page of a pull request shows it.
+type changesView struct {
+	Files                []changedFile
+	Additions, Deletions int
+	Truncated            bool // there are more files
+	Sides                bool // the two texts stand beside each other
+	IgnoreSpace          bool
+	Address              string     // of the page
+	Query                url.Values // of the page: what is compared
+	MayMark              bool       // the files can be marked as viewed
+	Viewed               int        // how many are
+	Coverage             string     // of the added lines, in words; empty when it is not known
+	CoverageURL          string
+}
+
+// changedFile is a file of a difference.
+type changedFile struct {
+	ID, Path, Was, Status string
+	Mode                  string // how its mode changed, in words; empty when it did not
+	URL                   string // of the file as it is now; empty when it is gone
+	Object                string // name of the content; empty when it is gone
+	Additions, Deletions  int
+	Binary                bool
+	Before, After         string // addresses of pictures
+	Rows                  []changeRow
+	Why                   string // the lines are not shown, until they are asked for
+	Context               int    // lines around changes, 0 for git's three
+	Viewed, Changed       bool   // the reader has looked at it; it has changed since
+	Notes                 lineNotes
+	AskURL                string // of the form for a comment on the file
+}
+
+const (
+	largeFile    = 600       // changed lines from which a file is shown when it is asked for
+	moreContext  = 25        // lines around changes that one click adds
+	wholeContext = 1_000_000 // lines: all
+)
+
+// With is the page's address with other values, given as name and value in turn; an empty one leaves it out.
+func (v changesView) With(values ...string) string {
+	q := url.Values{}
+	for name, list := range v.Query {
+		q[name] = list
+	}
+	for i := 0; i+1 < len(values); i += 2 {
+		if q.Del(values[i]); values[i+1] != "" {
+			q.Set(values[i], values[i+1])
+		}
+	}
+	return v.Address + "?" + q.Encode()
+}
+
+// LayoutURL switches between one text and two beside each other.
+func (v changesView) LayoutURL() string {
+	if v.Sides {
+		return v.With("view", "inline")
+	}
+	return v.With("view", "side")
+}
+
+// SpaceURL switches whether changes of white space count.
+func (v changesView) SpaceURL() string {
+	if v.IgnoreSpace {
+		return v.With("space", "show")
+	}
+	return v.With("space", "ignore")
+}
+
+// FileURL shows one file with more lines around its changes; with all of them when whole.
+func (v changesView) FileURL(f changedFile, context int) string {
+	return v.With("file", f.Path, "was", f.Was, "context", fmt.Sprint(context))
+}
+
+// MoreURL shows some more lines around the changes of a file.
+func (v changesView) MoreURL(f changedFile) string { return v.FileURL(f, f.Context+moreContext) }
+
+// WholeURL shows all lines of a file.
+func (v changesView) WholeURL(f changedFile) string { return v.FileURL(f, wholeContext) }
+
+// fileID is what a file's part of a page is called.
+func fileID(path string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(path))
+	return fmt.Sprintf("file-%x", h.Sum64())
+}
+
+// newChanges shows a difference. asked is the file that is shown however large it is.
+func newChanges(d repos.Diff, left, right codeView, view changesView, asked string, context int) changesView {
+	view.Truncated = d.Truncated
+	lines := 0
+	for _, f := range d.Files {
+		file := changedFile{ID: fileID(f.Path()), Path: f.Path(), Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions, Binary: f.Binary, Object: f.NewObject}
+		if f.Status == repos.FileRenamed {
+			file.Was = f.OldPath
+		}
+		if f.OldMode != f.NewMode && f.OldMode != "" && f.NewMode != "" {
+			file.Mode = fmt.Sprintf("mode %s, was %s", f.NewMode, f.OldMode)
+		}
+		if f.NewPath != "" {
+			file.URL = right.At("", f.NewPath)
+		}
+		if f.Binary && isPicture(f.Path()) {
+			if f.OldPath != "" {
+				file.Before = left.At("raw", f.OldPath)
+			}
+			if f.NewPath != "" {
+				file.After = right.At("raw", f.NewPath)
+			}
+		}
+		view.Additions, view.Deletions = view.Additions+f.Additions, view.Deletions+f.Deletions
+		count := 0
+		for _, h := range f.Hunks {
+			count += len(h.Lines)
+		}
+		switch {
+		case asked == file.Path:
+			file.Context = context
+			file.addRows(f, view.Sides)
+		case f.Additions+f.Deletions > largeFile:
+			file.Why = fmt.Sprintf("%d lines are changed.", f.Additions+f.Deletions)
+		case lines+count > maxDiffLines:
+			file.Why = "The difference is too large to be shown as a whole."
+		default:
+			lines += count
+			file.addRows(f, view.Sides)
+		}
+		view.Files = append(view.Files, file)
+	}
+	return view
+}
+
+func (f *changedFile) addRows(d repos.FileDiff, sides bool) {
+	for i, h := range d.Hunks {
+		if i == maxHunks {
+			f.Why = "There are more changes than can be shown here: compare the file with git."
+			return
+		}
+		head := fmt.Sprintf("@@ -%d,%d +%d,%d @@ %s", h.OldStart, h.OldLines, h.NewStart, h.NewLines, h.Section)
+		f.Rows = append(f.Rows, hunkRows(h, head, sides)...)
+	}
+}
+
+const maxHunks = 5000 // places of one file
+
+// Whole says that all lines of the file are shown.
+func (f changedFile) Whole() bool {
+	return f.Binary || f.Context >= wholeContext || f.Status == string(repos.FileAdded) || f.Status == string(repos.FileDeleted) || len(f.Rows) == 0
+}
+
+// cells calls fn for each line of a file with its side.
+func (f *changedFile) cells(fn func(side repos.Side, c *changeCell)) {
+	for i := range f.Rows {
+		if c := f.Rows[i].Left; c != nil {
+			fn(repos.Left, c)
+		}
+		if c := f.Rows[i].Right; c != nil {
+			fn(repos.Right, c)
+		}
+	}
+}
+
+// treeRow is a folder or a file in the list beside the files.
+type treeRow struct {
+	Folder string // empty for a file
+	File   *changedFile
+	Depth  int
+	Notes  int // threads in the file
+}
+
+// Tree lists the files below their folders.
+func (v changesView) Tree() []treeRow {
+	files := make([]*changedFile, len(v.Files))
+	for i := range v.Files {
+		files[i] = &v.Files[i]
+	}
+	slices.SortStableFunc(files, func(a, b *changedFile) int { return strings.Compare(path.Dir(a.Path)+"/", path.Dir(b.Path)+"/") })
+	var rows []treeRow
+	folder := "."
+	for _, f := range files {
+		if dir := path.Dir(f.Path); dir != folder {
+			folder = dir
+			rows = append(rows, treeRow{Folder: dir})
+		}
+		row := treeRow{File: f, Notes: len(f.Notes.Threads)}
+		if folder != "." {
+			row.Depth = 1
+		}
+		f.cells(func(_ repos.Side, c *changeCell) { row.Notes += len(c.Notes.Threads) })
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Name is the file's, without its folder.
+func (r treeRow) Name() string { return path.Base(r.File.Path) }
+
+// isPicture says that browsers show the file as a picture.
+func isPicture(name string) bool { return imageTypes[strings.ToLower(path.Ext(name))] != "" }

@@ -1,0 +1,116 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"slipway"
+	"slipway/internal/registry"
+	"slipway/internal/scans"
+)
+
+// contentView says in an image's page what is in it.
+type contentView struct {
+	Known    bool
+	State    string
+	Problem  string
+	Packages int
+	Counts   scans.Counts
+	Matched  time.Time
+	URL      string // of the list of packages
+}
+
+// packagesURL lists an image's packages.
+func packagesURL(v View, repository string, d slipway.Digest) string {
+	return v.URL("_packages") + "?image=" + url.QueryEscape(repository+"@"+string(d))
+}
+
+func (p imagesPages) contentOf(ctx context.Context, v View, repo registry.Repository, d slipway.Digest) (contentView, error) {
+	m, err := p.things.Scans.Get(ctx, repo.Name, d)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return contentView{}, nil
+	}
+	if m.State == "waiting" && !p.things.Scans.Available() {
+		m.State = "unavailable"
+	}
+	return contentView{Known: true, State: m.State, Problem: m.Problem, Packages: m.Packages, Counts: m.Counts, Matched: m.Matched, URL: packagesURL(v, repo.Name, d)}, err
+}
+
+// packagesView is the page of an image's packages, or of what differs between two images.
+type packagesView struct {
+	Image, ImageURL string
+	Name            string // that forms send back
+	Other           string
+	Packages        []scans.Package
+	More            int // that are not shown
+	Changes         []scans.Change
+	Findings        []scans.Finding
+	Counts          scans.Counts
+	Matched         time.Time
+	NoRecords       bool
+	Tags            []string // of the repository, to compare with
+}
+
+// maxShownPackages bounds the rows of a page.
+const maxShownPackages = 2000
+
+func (p imagesPages) packages(w http.ResponseWriter, r *http.Request, v View) error {
+	ctx, q := r.Context(), r.URL.Query()
+	repo, d, err := p.registry.Image(ctx, v.Project.ID, q.Get("image"), q.Get("platform"))
+	if err != nil {
+		return err
+	}
+	packages, err := p.things.Scans.Packages(ctx, repo.Name, d)
+	if err != nil {
+		return err
+	}
+	view := packagesView{Image: repo.Name + "@" + d.Short(), ImageURL: imageURL(v, repo.Name, d), Name: repo.Name + "@" + string(d), Other: q.Get("other")}
+	tags, err := p.registry.RecentTags(ctx, repo, 50)
+	if err != nil {
+		return err
+	}
+	for _, t := range tags {
+		view.Tags = append(view.Tags, repo.Name+":"+t.Name)
+	}
+	if view.Other != "" {
+		other, od, err := p.registry.Image(ctx, v.Project.ID, view.Other, q.Get("platform"))
+		if err != nil {
+			return err
+		}
+		before, err := p.things.Scans.Packages(ctx, other.Name, od)
+		if err != nil {
+			return err
+		}
+		view.Changes = scans.Diff(before, packages)
+		return p.Render(w, r, v.Titled(repo.Name+" packages", "images"), packagesPage(view))
+	}
+	findings, m, err := p.things.Scans.Findings(ctx, repo.Name, d)
+	if slipway.CodeOf(err) == slipway.CodeUnavailable {
+		view.NoRecords, err = true, nil
+	}
+	if err != nil {
+		return err
+	}
+	view.Findings, view.Counts, view.Matched = findings, m.Counts, m.Matched
+	view.Packages, view.More = packages[:min(len(packages), maxShownPackages)], max(0, len(packages)-maxShownPackages)
+	return p.Render(w, r, v.Titled(repo.Name+" packages", "images"), packagesPage(view))
+}
+
+// countsText is how many vulnerabilities there are of each severity.
+func countsText(c scans.Counts) string {
+	return fmt.Sprintf("%d critical, %d high, %d medium, %d low, %d unknown", c.Critical, c.High, c.Medium, c.Low, c.Unknown)
+}
+
+// severityState is a severity as a badge's state, whose colours are those of states.
+func severityState(severity string) string {
+	switch severity {
+	case "critical", "high":
+		return "bad"
+	case "medium":
+		return "waiting"
+	}
+	return "plain"
+}

@@ -1,0 +1,73 @@
+// The page of a pull request: small behaviours that it gains when JavaScript is there.
+'use strict';
+
+// The list of files is filtered while somebody types.
+document.addEventListener('input', (event) => {
+  const filter = event.target.closest('[data-filter]');
+  if (!filter) return;
+  const wanted = filter.value.toLowerCase();
+  for (const row of document.querySelectorAll('[data-path]')) row.hidden = !row.dataset.path.toLowerCase().includes(wanted);
+});
+
+// A click on a line's number brings the form for a comment below the line; one with the shift key held, for all lines since the click before.
+let first = null;
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('a[data-ask]');
+  if (!link || event.ctrlKey || event.metaKey || event.button !== 0) return;
+  event.preventDefault();
+  const row = link.closest('tr');
+  const address = new URL(link.href);
+  const q = address.searchParams;
+  const line = Number(q.get('line'));
+  if (event.shiftKey && first && first.path === q.get('path') && first.side === q.get('side') && first.line < line) {
+    q.set('line', first.line);
+    q.set('end', line);
+  } else {
+    first = { path: q.get('path'), side: q.get('side'), line };
+  }
+  document.getElementById('comment')?.closest('tr').remove();
+  htmx.ajax('GET', address.pathname + address.search, { target: row, swap: 'afterend' })
+    .then(() => document.querySelector('#comment textarea')?.focus());
+});
+
+// A picture that is pasted or dropped into a text is attached to the pull request.
+function attach(area, files) {
+  for (const file of files) {
+    const name = file.name && file.name !== 'image.png' ? file.name : `picture-${Date.now()}.png`;
+    const address = area.dataset.attach + '/' + encodeURIComponent(name);
+    fetch(address, { method: 'POST', body: file, headers: { 'Content-Type': 'application/octet-stream' } })
+      .then((answer) => answer.json().then((body) => {
+        if (!answer.ok) throw new Error(body.message);
+        const mark = file.type.startsWith('image/') ? '!' : '';
+        area.setRangeText(`${mark}[${name}](${new URL(body.url, location).pathname})`, area.selectionStart, area.selectionEnd, 'end');
+      }))
+      .catch((error) => { area.setCustomValidity(error.message); area.reportValidity(); area.addEventListener('input', () => area.setCustomValidity(''), { once: true }); });
+  }
+}
+for (const [kind, of] of [['paste', 'clipboardData'], ['drop', 'dataTransfer']]) {
+  document.addEventListener(kind, (event) => {
+    const area = event.target.closest && event.target.closest('textarea[data-attach]');
+    if (!area || !event[of] || event[of].files.length === 0) return;
+    event.preventDefault();
+    attach(area, [...event[of].files]);
+  });
+}
+
+// "Suggest" puts the lines into the text, to be changed.
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-suggest]');
+  if (!button) return;
+  const area = button.closest('form').querySelector('textarea');
+  area.setRangeText('```suggestion\n' + button.dataset.suggest + '\n```\n', area.selectionStart, area.selectionEnd, 'end');
+  area.focus();
+});
+
+// What the address names is open.
+function openNamed() {
+  const named = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  if (!named) return;
+  for (let box = named.closest('details') || named.querySelector('details'); box; box = box.parentElement.closest('details')) box.open = true;
+  named.scrollIntoView();
+}
+window.addEventListener('hashchange', openNamed);
+document.addEventListener('DOMContentLoaded', openNamed);
