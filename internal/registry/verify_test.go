@@ -48,13 +48,18 @@ func newShelf(t *testing.T, d *db.DB, blobs blob.Resumable, folder string) *shel
 	return w
 }
 
-// file is where the blob's object lies.
+// file is where the blob's object lies: the newest one, since a damaged one stays until it is collected.
 func (w *shelf) file(d slipway.Digest) string {
 	w.Helper()
 	var found string
+	var newest time.Time
 	err := filepath.WalkDir(w.folder, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && strings.HasPrefix(entry.Name(), d.Hex()+"-") {
-			found = path
+		if err != nil || entry.IsDir() || !strings.HasPrefix(entry.Name(), d.Hex()+"-") {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.ModTime().After(newest) {
+			found, newest = path, info.ModTime()
 		}
 		return err
 	})
