@@ -31,6 +31,7 @@ func cgroupName(state string) string {
 // clearResidue removes what a builder with this state leaves on the machine: the processes and
 // cgroups of its steps, runc's records of them, its mounts. It is called before the start (the
 // last builder may have been killed) and after the stop; the caller holds the state's lock.
+// The folder /run/runc stays, even empty: another runc may be about to write there.
 func clearResidue(ctx context.Context, c Config) error {
 	errs := []error{killSteps(ctx, c)}
 	errs = append(errs, unmountBelow(c.State))
@@ -38,7 +39,6 @@ func clearResidue(ctx context.Context, c Config) error {
 	if c.StepSubnet != "" {
 		errs = append(errs, removeBridge(bridgeName(c.State)))
 	}
-	_ = os.Remove("/run/runc") // only when it is empty: others may use it
 	return errors.Join(errs...)
 }
 

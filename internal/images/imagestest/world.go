@@ -226,6 +226,13 @@ func (w *World) BuildIn(scope images.Scope, o images.Options) (images.Result, []
 	defer cancel()
 	var events []images.Event
 	result, err := images.Build(ctx, w.Dial().In(scope), o, func(e images.Event) { events = append(events, e) })
+	if err != nil {
+		// A test that expected no error shows what the build said.
+		for _, e := range events {
+			w.t.Logf("%s %s %s", e.Kind, e.Name, e.Line)
+		}
+		w.t.Log(err)
+	}
 	return result, events, err
 }
 
