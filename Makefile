@@ -36,7 +36,7 @@ scanner: ## build the scanner of images into bin/: packages, SBOMs and known vul
 	scanner/build.sh $(BIN)
 
 .PHONY: test
-test: setup build node ## run every test, those on the real node included
+test: setup build node scanner ## run every test, those on the real node included
 	test/all
 
 .PHONY: unit
@@ -44,16 +44,12 @@ unit: ## run the tests that need neither node nor browser
 	test/with-postgres go test ./internal/... ./cmd/... .
 
 .PHONY: e2e
-e2e: build node ## run the stories on the real node
+e2e: build node scanner ## run the stories on the real node
 	test/e2e/run
 
 .PHONY: editor
 editor: build ## drive the language server with VS Code's client library (needs node and npm)
 	cd test/editor && npm install --silent --no-package-lock && node lsp.mjs ../../$(BIN)/slipway
-
-.PHONY: clients
-clients: ## drive the registry with helm and the signing authorities with cosign, which are built first (ten minutes, once)
-	go test -count=1 -tags=clients,netgo,osusergo -run 'Helm|Cosign' ./internal/ociserver ./internal/api
 
 .PHONY: lint
 lint: ## check format, lint (go vet's analyses among it) and the import rules
@@ -76,6 +72,10 @@ bench: ## run the Go benchmarks
 .PHONY: bench-round
 bench-round: build node ## measure on a real node what Slipway itself costs: a push to the new pod's answer, a push to the first step
 	go test -run '^$$' -bench 'Round|FirstStep' -benchtime 5x -timeout 30m ./test/e2e
+
+.PHONY: bench-rebuild
+bench-rebuild: node ## measure the rebuild of an image after a change of one line: the commands, BuildKit's steps, and what is around them
+	SLIPWAY_BUILDER=$(CURDIR)/$(BIN)/slipway-builder SLIPWAY_RUNC=$(CURDIR)/$(BIN)/runc go test -run '^$$' -bench Rebuild -benchtime 5x -timeout 30m ./internal/images
 
 .PHONY: bench-git
 bench-git: ## measure clones and pushes of a large repository beside git's own server behind lighttpd (Debian's package, which it installs) and behind a Go CGI server

@@ -106,6 +106,7 @@ const (
 	ActorUser      ActorKind = "user"      // a person, by password or personal access token
 	ActorJob       ActorKind = "job"       // a pipeline's job, by its job token
 	ActorNode      ActorKind = "node"      // a cluster's node that pulls images
+	ActorMachine   ActorKind = "machine"   // an agent that waits for jobs on a machine
 	ActorWorkload  ActorKind = "workload"  // a deployed application that sends telemetry
 	ActorSystem    ActorKind = "system"    // Slipway itself
 )

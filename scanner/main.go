@@ -2,6 +2,7 @@
 // gives it an image and takes its answer, so that what users made is never read in the server's process. It needs no network.
 //
 //	slipway-scanner inventory        <image.tar  >inventory.json   an OCI layout in a tar
+//	slipway-scanner document         <sbom.json  >inventory.json   a bill of materials, CycloneDX or SPDX 2 in JSON
 //	slipway-scanner match FOLDER     <inventory.json >findings.json
 //	slipway-scanner import FOLDER    <all.zip    >report.json      OSV records of an ecosystem, as osv.dev exports them
 package main
@@ -41,6 +42,8 @@ func answer(ctx context.Context, args []string, in io.Reader) (any, error) {
 	switch {
 	case len(args) == 1 && args[0] == "inventory":
 		return inventory.Read(ctx, in)
+	case len(args) == 1 && args[0] == "document":
+		return inventory.ReadDocument(in)
 	case len(args) == 2 && args[0] == "match":
 		var i inventory.Inventory
 		if err := json.NewDecoder(in).Decode(&i); err != nil {
@@ -50,5 +53,5 @@ func answer(ctx context.Context, args []string, in io.Reader) (any, error) {
 	case len(args) == 2 && args[0] == "import":
 		return osv.Import(args[1], in)
 	}
-	return nil, errors.New("write inventory, match FOLDER or import FOLDER")
+	return nil, errors.New("write inventory, document, match FOLDER or import FOLDER")
 }

@@ -1,7 +1,9 @@
-// Command slipway-agent runs one job in its pod: see package agent.
+// Command slipway-agent runs one job in its pod, or one after the other on a machine: see package agent.
 //
 //	slipway-agent                 run the job that the environment names
+//	slipway-agent machine         do jobs on this machine; machine --help lists the options
 //	slipway-agent install FOLDER  copy this program, and docker if it lies beside it (which is az too), into FOLDER (the pod's init container)
+//	slipway-agent target FOLDER NAME  start programs of steps in this container, for the agent that works in FOLDER
 //	slipway-agent share FOLDER    let every user write into FOLDER (a volume, for an image whose user is not root)
 //	slipway-agent version
 //
@@ -36,24 +38,30 @@ func main() {
 }
 
 func run(args []string) error {
+	if os.Getpid() == 1 && (len(args) == 0 || args[0] == "target") {
+		return reap(args)
+	}
 	if len(args) == 0 {
-		if os.Getpid() == 1 {
-			return reap()
-		}
 		return work()
 	}
 	switch {
+	case args[0] == "target" && len(args) == 3:
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return agent.ServeTarget(ctx, args[1], args[2])
 	case args[0] == "install" && len(args) == 2:
 		return install(args[1])
 	case args[0] == "share" && len(args) == 2:
 		return os.Chmod(args[1], 0o777|os.ModeSticky)
 	case args[0] == "work" && len(args) == 1:
 		return work()
+	case args[0] == "machine":
+		return machine(args[1:])
 	case args[0] == "version" && len(args) == 1:
 		fmt.Println("slipway-agent, protocol", job.Version)
 		return nil
 	}
-	return errors.New("usage: slipway-agent [install FOLDER | share FOLDER | version]")
+	return errors.New("usage: slipway-agent [machine OPTIONS | install FOLDER | share FOLDER | target FOLDER NAME | version]")
 }
 
 // work runs the job.
@@ -69,6 +77,13 @@ func work() error {
 	}
 	if c.Folder == "" {
 		c.Folder = "/workspace"
+	}
+	if text := os.Getenv("SLIPWAY_MACHINE"); text != "" {
+		number, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("SLIPWAY_MACHINE is %q, not the number of a machine", text)
+		}
+		c.Machine = agent.MachineName{ID: number, Name: os.Getenv("SLIPWAY_MACHINE_NAME")}
 	}
 	if pod := os.Getenv("SLIPWAY_POD"); pod != "" {
 		given, err := agent.Await(ctx, c, pod)
@@ -102,9 +117,11 @@ func install(folder string) error {
 	if err := copyProgram(docker, filepath.Join(folder, "docker")); err != nil {
 		return err
 	}
-	// One file, two names: it does what it is called by.
-	if err := os.Symlink("docker", filepath.Join(folder, "az")); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("install: %w", err)
+	// One file, several names: it does what it is called by.
+	for _, name := range []string{"az", "docker-compose"} {
+		if err := os.Symlink("docker", filepath.Join(folder, name)); err != nil && !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("install: %w", err)
+		}
 	}
 	return nil
 }

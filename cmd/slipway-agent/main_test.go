@@ -26,7 +26,7 @@ func TestInstall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"docker", "az"} {
+	for _, name := range []string{"docker", "az", "docker-compose"} {
 		out, err := exec.CommandContext(t.Context(), filepath.Join(folder, name)).Output()
 		if err != nil || string(out) != name+"\n" {
 			t.Errorf("%s is called %q, %v", name, out, err)

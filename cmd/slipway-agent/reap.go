@@ -10,12 +10,15 @@ import (
 
 // reap is what the first process of a container does: it starts the agent proper, hands signals on to it, and takes the
 // exit status of every process whose parent is gone, so that none stays a zombie. It ends as the agent does.
-func reap() error {
+func reap(args []string) error {
+	if len(args) == 0 {
+		args = []string{"work"}
+	}
 	own, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	child, err := os.StartProcess(own, []string{own, "work"}, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Env: os.Environ()})
+	child, err := os.StartProcess(own, append([]string{own}, args...), &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Env: os.Environ()})
 	if err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}

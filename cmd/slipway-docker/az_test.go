@@ -425,8 +425,12 @@ func TestAzBuildArguments(t *testing.T) {
 func TestAzBuild(t *testing.T) {
 	t.Parallel()
 	w := imagestest.New(t, imagestest.Setup{Protect: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/team/") }})
+	fakeServer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // of a project without a policy about pushes
+		_, _ = w.Write([]byte(`{"enforced":false}`))
+	}))
+	t.Cleanup(fakeServer.Close)
 	env := map[string]string{"DOCKER_CONFIG": t.TempDir(), "SLIPWAY_BUILDER_URL": "unix://" + w.Socket, "SLIPWAY_REGISTRY_HOST": imagestest.Host,
-		"SLIPWAY_JOB_TOKEN": "secret-token", "SYSTEM_TEAMPROJECT": "Team", "BUILD_BUILDID": "12"}
+		"SLIPWAY_JOB_TOKEN": "secret-token", "SYSTEM_COLLECTIONURI": fakeServer.URL + "/", "SYSTEM_TEAMPROJECT": "Team", "BUILD_BUILDID": "12"}
 	dir := w.Folder(map[string]string{"build/Dockerfile": "FROM busybox:1\nARG WHO\nRUN echo $WHO > /who\nCOPY a.txt /\n", "a.txt": "a"})
 	var out, errs bytes.Buffer
 	p := program{getenv: func(k string) string { return env[k] }, stdin: strings.NewReader(""), stdout: &out, stderr: &errs}

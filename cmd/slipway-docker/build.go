@@ -17,6 +17,7 @@ import (
 // buildFlags are docker's flags for build that are not part of the recipe.
 type buildFlags struct {
 	push, noCache, pull, quiet     bool
+	cacheOnly                      bool // nothing is made of the result
 	progress, iidFile, metadataOut string
 	outputs                        []images.Output
 }
@@ -47,7 +48,15 @@ func (p program) buildRecipe(ctx context.Context, r recipe, f buildFlags) error 
 			return err
 		}
 	}
-	return p.report(f, r, result)
+	if err := p.report(f, r, result); err != nil || !f.push {
+		return err
+	}
+	for _, name := range r.Tags {
+		if err := p.judgePushed(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p program) progress(f buildFlags) func(images.Event) {
@@ -70,7 +79,7 @@ func (p program) report(f buildFlags, r recipe, result images.Result) error {
 		}
 	}
 	if f.metadataOut != "" {
-		if err := writeMetadata(f.metadataOut, result); err != nil {
+		if err := writeMetadata(f.metadataOut, metadataOf(result)); err != nil {
 			return err
 		}
 	}
@@ -98,23 +107,13 @@ func (p program) report(f buildFlags, r recipe, result images.Result) error {
 	return nil
 }
 
-// writeMetadata writes buildx's form: BuildKit's keys, with base64 JSON values written out.
-func writeMetadata(path string, result images.Result) error {
-	out := map[string]any{}
-	for k, v := range result.Attributes {
-		out[k] = v
-		if raw, err := base64.StdEncoding.DecodeString(v); err == nil && json.Valid(raw) && len(raw) > 0 && raw[0] == '{' {
-			out[k] = json.RawMessage(raw)
-		}
+// embedded is a value of BuildKit's that is JSON in base64; nil for others.
+func embedded(value string) json.RawMessage {
+	raw, err := base64.StdEncoding.DecodeString(value)
+	if err != nil || len(raw) == 0 || raw[0] != '{' || !json.Valid(raw) {
+		return nil
 	}
-	b, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write metadata: %w", err)
-	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write metadata: %w", err)
-	}
-	return nil
+	return raw
 }
 
 // flags makes a flag set that tells its mistakes by error alone.

@@ -106,6 +106,9 @@ func (p program) login(args []string) error {
 		}
 		*password = strings.TrimRight(string(b), "\r\n")
 	}
+	if own := p.getenv("SLIPWAY_REGISTRY_HOST"); *user == "" && *password == "" && own != "" && authKey(flags.Arg(0)) == own {
+		*user, *password = jobUser, p.getenv("SLIPWAY_JOB_TOKEN") // for programs of others, which read config.json
+	}
 	if *user == "" || *password == "" {
 		return usageError{errors.New("docker login cannot ask in a job: give --username and --password-stdin")}
 	}

@@ -1,6 +1,7 @@
 // Command slipway-docker is `docker` inside a job's pod. There is no engine: it builds and pushes
 // images at Slipway's builder, understands docker's own flags for that, and says of everything
-// else what to use instead. Called by the name az it is the program of package az, so that one static file is both.
+// else what to use instead. Called by the name az it is the program of package az, and by docker-compose it is `docker
+// compose`, so that one static file is all three.
 //
 // Environment: SLIPWAY_BUILDER_URL is the builder (unix:///PATH, or http(s)://SERVER/PATH of the
 // server's tunnel, which SLIPWAY_JOB_TOKEN opens); SLIPWAY_REGISTRY_HOST is the registry that
@@ -33,8 +34,11 @@ func main() {
 	defer stop()
 	_ = log.SetLevel("error") // libraries' warnings mean nothing to whom a job's log is for
 	p := program{getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
-	if filepath.Base(os.Args[0]) == "az" {
+	switch filepath.Base(os.Args[0]) {
+	case "az":
 		os.Exit(p.az().Main(ctx, os.Args[1:]))
+	case "docker-compose":
+		os.Exit(p.main(ctx, append([]string{"compose"}, os.Args[1:]...)))
 	}
 	os.Exit(p.main(ctx, os.Args[1:]))
 }
@@ -54,6 +58,8 @@ func (p program) az() az.Program {
 // program is one call of docker with its surroundings.
 type program struct {
 	getenv         func(string) string
+	env            map[string]string // the whole environment; nil is the process's
+	dir            string            // where it works; "" is the process's folder
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
@@ -104,6 +110,7 @@ func (p program) known() map[string]func(context.Context, []string) error {
 		"image build": p.build, "image push": p.push, "image pull": p.pull, "image save": p.save, "image inspect": p.inspect,
 		"image tag": local(p.tag), "image ls": local(p.images), "image list": local(p.images), "image rm": local(p.forget),
 		"builder build": p.build, "buildx build": p.build, "buildx b": p.build,
+		"buildx bake": p.bake, "buildx f": p.bake, "builder bake": p.bake, "compose": p.compose,
 		"buildx version": local(p.version), "buildx ls": local(p.listBuilders), "buildx inspect": local(p.inspectBuilder),
 		"buildx create": local(p.createBuilder), "buildx use": local(ignored), "buildx rm": local(ignored), "buildx stop": local(ignored),
 		"buildx install": local(ignored), "buildx imagetools": p.imagetools, "manifest": p.manifest,
@@ -149,11 +156,13 @@ func (p program) version(args []string) error {
 	return err
 }
 
-func buildkitVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if ok {
+func buildkitVersion() string { return moduleVersion("github.com/moby/buildkit") }
+
+// moduleVersion is the version of a library that this program holds.
+func moduleVersion(path string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
-			if m.Path == "github.com/moby/buildkit" {
+			if m.Path == path {
 				return m.Version
 			}
 		}
@@ -165,34 +174,32 @@ func buildkitVersion() string {
 func refuse(command string) error {
 	const none = "there is no container engine in a job"
 	instead := map[string]string{
-		"run":         none + "; run the step in the image by the job's `container:` key, or the service beside it by `services:`",
-		"exec":        none + "; run the command in a step, in the image that the job's `container:` key names",
-		"create":      none + "; use the job's `container:` and `services:` keys, and a stage of the Dockerfile with --output to copy files out",
-		"start":       none + "; use the job's `services:` key",
-		"stop":        none + "; what `services:` starts ends with the job",
-		"kill":        none + "; what `services:` starts ends with the job",
-		"wait":        none + "; what `services:` starts is ready when the first step begins",
-		"rm":          none + ", so there is no container to remove",
-		"ps":          none + "; the job's page shows its containers and services",
-		"container":   none + "; the job's page shows its containers and services",
-		"logs":        none + "; the job's page has the logs of its services",
-		"compose":     none + "; write the services under the job's `services:` key",
-		"stack":       none + "; deploy with KubernetesManifest@1",
-		"service":     none + "; deploy with KubernetesManifest@1",
-		"swarm":       none + "; deploy with KubernetesManifest@1",
-		"network":     none + "; the services of a job share its network",
-		"volume":      none + "; a folder of the job is there for all its steps",
-		"load":        none + " to load an image into; push the archive with crane or skopeo",
-		"image load":  none + " to load an image into; push the archive with crane or skopeo",
-		"import":      none + " to import an image into; write FROM scratch and ADD in a Dockerfile",
-		"export":      none + "; take files out of an image with `docker build --output FOLDER`",
-		"commit":      none + "; write what the container did as RUN in a Dockerfile",
-		"cp":          none + "; take files out of an image with `docker build --output FOLDER`, from a stage FROM scratch that copies them",
-		"scan":        "the registry's page shows an image's findings",
-		"scout":       "the registry's page shows an image's findings",
-		"buildx bake": "bake files are not read; write a `docker build` for each target",
-		"buildx du":   "the cache belongs to all jobs; administrators see it with `slipway builder du`",
-		"context":     "there is one builder, the server's; leave the command out",
+		"run":        none + "; run the step in the image by the job's `container:` key, or the service beside it by `services:`",
+		"exec":       none + "; run the command in a step, in the image that the job's `container:` key names",
+		"create":     none + "; use the job's `container:` and `services:` keys, and a stage of the Dockerfile with --output to copy files out",
+		"start":      none + "; use the job's `services:` key",
+		"stop":       none + "; what `services:` starts ends with the job",
+		"kill":       none + "; what `services:` starts ends with the job",
+		"wait":       none + "; what `services:` starts is ready when the first step begins",
+		"rm":         none + ", so there is no container to remove",
+		"ps":         none + "; the job's page shows its containers and services",
+		"container":  none + "; the job's page shows its containers and services",
+		"logs":       none + "; the job's page has the logs of its services",
+		"stack":      none + "; deploy with KubernetesManifest@1",
+		"service":    none + "; deploy with KubernetesManifest@1",
+		"swarm":      none + "; deploy with KubernetesManifest@1",
+		"network":    none + "; the services of a job share its network",
+		"volume":     none + "; a folder of the job is there for all its steps",
+		"load":       none + " to load an image into; push the archive with crane or skopeo",
+		"image load": none + " to load an image into; push the archive with crane or skopeo",
+		"import":     none + " to import an image into; write FROM scratch and ADD in a Dockerfile",
+		"export":     none + "; take files out of an image with `docker build --output FOLDER`",
+		"commit":     none + "; write what the container did as RUN in a Dockerfile",
+		"cp":         none + "; take files out of an image with `docker build --output FOLDER`, from a stage FROM scratch that copies them",
+		"scan":       "the registry's page shows an image's findings",
+		"scout":      "the registry's page shows an image's findings",
+		"buildx du":  "the cache belongs to all jobs; administrators see it with `slipway builder du`",
+		"context":    "there is one builder, the server's; leave the command out",
 	}
 	why, ok := instead[command]
 	if !ok {
@@ -200,7 +207,7 @@ func refuse(command string) error {
 		why, ok = instead[group]
 	}
 	if !ok {
-		why = none + "; it knows build, push, pull, tag, images, inspect, save, login, logout, buildx build, buildx imagetools, manifest, info and version"
+		why = none + "; it knows build, push, pull, tag, images, inspect, save, login, logout, buildx build, buildx bake, buildx imagetools, compose build, manifest, info and version"
 	}
 	return slipway.Unsupported("docker %s cannot work here: %s. What needs an engine finds one elsewhere: docker's own client, with DOCKER_HOST of a machine that has one", command, why)
 }

@@ -42,6 +42,9 @@ func (p program) push(ctx context.Context, args []string) error {
 		if err := p.pushOne(ctx, n, *quiet); err != nil {
 			return err
 		}
+		if err := p.judgePushed(ctx, n); err != nil {
+			return err
+		}
 	}
 	return nil
 }

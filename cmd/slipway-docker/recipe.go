@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -43,6 +44,8 @@ type recipe struct {
 	Hosts          []string             `json:"hosts,omitempty"`
 	Ulimits        []string             `json:"ulimits,omitempty"`
 	ShmSize        int64                `json:"shmSize,omitempty"`
+	// Linked are the recipes of the targets of a bake file that Contexts name with target:NAME, by their names.
+	Linked map[string]recipe `json:"linked,omitempty"`
 	// Remote is the image in a registry that this stands for, as NAME@DIGEST, in place of all that is above.
 	Remote string         `json:"remote,omitempty"`
 	Tags   []string       `json:"tags"`
@@ -54,21 +57,47 @@ type recipe struct {
 type solveOptions struct {
 	tags                []string
 	push, noCache, pull bool
+	cacheOnly           bool
 	outputs             []images.Output
 	progress            func(images.Event)
 	status              io.Writer
 }
 
 func (p program) solve(ctx context.Context, r recipe, s solveOptions) (images.Result, error) {
-	secrets, err := images.ReadSecrets(r.Secrets, p.getenv)
+	o, err := p.options(r, s)
 	if err != nil {
 		return images.Result{}, err
+	}
+	dial, err := p.builder()
+	if err != nil {
+		return images.Result{}, err
+	}
+	if len(r.Linked) == 0 {
+		return images.Build(ctx, dial, o, s.progress)
+	}
+	targets := []images.Target{{Name: "", Options: o}}
+	for _, name := range slices.Sorted(maps.Keys(r.Linked)) {
+		o, err := p.options(r.Linked[name], solveOptions{cacheOnly: true})
+		if err != nil {
+			return images.Result{}, err
+		}
+		targets = append(targets, images.Target{Name: name, Options: o})
+	}
+	results, err := images.BuildAll(ctx, dial, targets, s.progress)
+	return results[""].Result, err
+}
+
+// options are what the builder is asked for.
+func (p program) options(r recipe, s solveOptions) (images.Options, error) {
+	secrets, err := images.ReadSecrets(r.Secrets, p.getenv)
+	if err != nil {
+		return images.Options{}, err
 	}
 	o := images.Options{
 		ContextDir: r.Context, Dockerfile: r.Dockerfile, DockerfileText: r.DockerfileText, Contexts: r.Contexts, Target: r.Target,
 		BuildArgs: r.Args, Labels: r.Labels, Annotations: r.Annotations, Secrets: secrets, Platforms: r.Platforms, Tags: s.tags, Push: s.push,
 		Outputs: s.outputs, NoCache: s.noCache, NoCacheStages: r.NoCacheStages, Pull: s.pull, Attestations: r.Attestations, Network: r.Network,
-		Hosts: r.Hosts, Ulimits: r.Ulimits, ShmSize: r.ShmSize, Auth: p.credentials, Status: s.status,
+		CacheOnly: s.cacheOnly, Hosts: r.Hosts, Ulimits: r.Ulimits, ShmSize: r.ShmSize, Auth: p.credentials, Status: s.status,
 		Source: p.getenv("BUILD_REPOSITORY_URI"), Revision: p.getenv("BUILD_SOURCEVERSION"),
 	}
 	if isURL(r.Context) {
@@ -77,21 +106,17 @@ func (p program) solve(ctx context.Context, r recipe, s solveOptions) (images.Re
 	for _, text := range r.SSH {
 		ssh, err := images.ParseSSH(text, p.getenv("SSH_AUTH_SOCK"))
 		if err != nil {
-			return images.Result{}, err
+			return images.Options{}, err
 		}
 		o.SSH = append(o.SSH, ssh)
 	}
 	if o.CacheFrom, err = parseCaches(r.CacheFrom); err != nil {
-		return images.Result{}, err
+		return images.Options{}, err
 	}
 	if o.CacheTo, err = parseCaches(r.CacheTo); err != nil {
-		return images.Result{}, err
+		return images.Options{}, err
 	}
-	dial, err := p.builder()
-	if err != nil {
-		return images.Result{}, err
-	}
-	return images.Build(ctx, dial, o, s.progress)
+	return o, nil
 }
 
 // builder is the way to the builder that the environment names.

@@ -40,7 +40,17 @@ type vulnerabilities struct {
 		Version  string `json:"version"`
 		Fixed    string `json:"fixed"`
 		Summary  string `json:"summary"`
+		Accepted *struct {
+			Reason string    `json:"reason"`
+			Until  time.Time `json:"until"`
+		} `json:"accepted"`
 	} `json:"findings"`
+}
+
+// verdict is what the project's policy says of an image.
+type verdict struct {
+	Enforced bool   `json:"enforced"`
+	Problem  string `json:"problem"`
 }
 
 // scan lists the known vulnerabilities of an image that was pushed, and fails if there are grave ones.
@@ -48,26 +58,32 @@ func (p program) scan(ctx context.Context, args []string) error {
 	flags := pflag.NewFlagSet("scan", pflag.ContinueOnError)
 	flags.SetOutput(p.stderr)
 	failOn := flags.String("fail-on", "", "fail if there is a vulnerability of this severity or a worse one: critical, high, medium, low or unknown")
+	byPolicy := flags.Bool("policy", false, "fail if the project's policy does not accept the image")
 	platform := flags.String("platform", "", "image of an index (default linux/amd64)")
 	timeout := flags.Duration("timeout", 10*time.Minute, "how long to wait until the server has read the image")
 	if err := flags.Parse(args); err != nil {
 		return usageError{err}
 	}
 	if flags.NArg() != 1 {
-		return usageError{errors.New("usage: docker scan [--fail-on SEVERITY] REPOSITORY:TAG")}
+		return usageError{errors.New("usage: docker scan [--fail-on SEVERITY] [--policy] REPOSITORY:TAG")}
 	}
 	if *failOn != "" && !slices.Contains(severities, *failOn) {
 		return usageError{fmt.Errorf("--fail-on %s: write critical, high, medium, low or unknown", *failOn)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
-	v, err := p.askScan(ctx, flags.Arg(0), *platform)
-	if err != nil {
+	query := url.Values{"image": {flags.Arg(0)}, "platform": {*platform}}
+	var v vulnerabilities
+	if err := p.askScan(ctx, "vulnerabilities", query, &v); err != nil {
 		return err
 	}
 	grave := 0
 	w := tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)
 	for _, f := range v.Findings {
+		if f.Accepted != nil {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\taccepted up to %s: %s\n", f.Severity, f.ID, f.Package, f.Version, f.Fixed, f.Accepted.Until.Add(-time.Microsecond).UTC().Format(time.DateOnly), f.Accepted.Reason)
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.Severity, f.ID, f.Package, f.Version, f.Fixed, f.Summary)
 		if *failOn != "" && slices.Index(severities, f.Severity) >= slices.Index(severities, *failOn) {
 			grave++
@@ -80,53 +96,87 @@ func (p program) scan(ctx context.Context, args []string) error {
 	if grave > 0 {
 		return fmt.Errorf("%d vulnerabilities of %s are %s or worse", grave, v.Image, *failOn)
 	}
-	return nil
+	if !*byPolicy {
+		return nil
+	}
+	var says verdict
+	if err := p.askScan(ctx, "verdict", query, &says); err != nil {
+		return err
+	}
+	return says.refusal()
+}
+
+func (v verdict) refusal() error {
+	if v.Problem == "" {
+		return nil
+	}
+	return slipway.Forbidden("%s", v.Problem)
+}
+
+// pushTimeout is how long the project's policy may take to know an image that was pushed.
+const pushTimeout = 10 * time.Minute
+
+// judgePushed asks the project's policy about an image of Slipway's registry that a job pushed, if the policy is about pushes.
+func (p program) judgePushed(ctx context.Context, name string) error {
+	host, image, ok := strings.Cut(name, "/")
+	if !ok || host != p.getenv("SLIPWAY_REGISTRY_HOST") || p.getenv("SLIPWAY_JOB_TOKEN") == "" || p.getenv("SYSTEM_TEAMPROJECT") == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	var says verdict
+	err := p.askScan(ctx, "verdict", url.Values{"image": {image}, "for": {"push"}}, &says)
+	if slipway.CodeOf(err) == slipway.CodeNotFound { // no image, or one of another project's, which its own policy judges
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the project's policy wants to know the vulnerabilities of %s, which is pushed: %w", name, err)
+	}
+	return says.refusal()
 }
 
 // askScan asks the job's server, until the image's inventory is there.
-func (p program) askScan(ctx context.Context, image, platform string) (vulnerabilities, error) {
+func (p program) askScan(ctx context.Context, what string, query url.Values, into any) error {
 	server, project, token := strings.TrimSuffix(p.getenv("SYSTEM_COLLECTIONURI"), "/"), p.getenv("SYSTEM_TEAMPROJECT"), p.getenv("SLIPWAY_JOB_TOKEN")
 	if server == "" || project == "" || token == "" {
-		return vulnerabilities{}, slipway.Invalid("docker scan works in a job of Slipway alone: SYSTEM_COLLECTIONURI, SYSTEM_TEAMPROJECT and SLIPWAY_JOB_TOKEN must be set")
+		return slipway.Invalid("docker scan works in a job of Slipway alone: SYSTEM_COLLECTIONURI, SYSTEM_TEAMPROJECT and SLIPWAY_JOB_TOKEN must be set")
 	}
-	query := url.Values{"image": {image}, "platform": {platform}}
-	address := server + "/" + url.PathEscape(project) + "/_apis/slipway/images/vulnerabilities?" + query.Encode()
+	address := server + "/" + url.PathEscape(project) + "/_apis/slipway/images/" + what + "?" + query.Encode()
 	for {
-		v, err := p.askScanOnce(ctx, address, token)
+		err := p.askScanOnce(ctx, address, token, into)
 		if slipway.CodeOf(err) != slipway.CodeConflict {
-			return v, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return v, err
+			return err
 		case <-time.After(scanPoll):
 		}
 	}
 }
 
-func (p program) askScanOnce(ctx context.Context, address, token string) (vulnerabilities, error) {
-	var v vulnerabilities
+func (p program) askScanOnce(ctx context.Context, address, token string, into any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return v, err
+		return err
 	}
 	r.SetBasicAuth(jobUser, token)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return v, fmt.Errorf("ask the server about the image: %w", err)
+		return fmt.Errorf("ask the server about the image: %w", err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxScan))
 	if err != nil {
-		return v, fmt.Errorf("ask the server about the image: %w", err)
+		return fmt.Errorf("ask the server about the image: %w", err)
 	}
 	if answer.StatusCode != http.StatusOK {
 		problem := slipway.Problem{Code: slipway.CodeInternal, Message: answer.Status}
 		_ = json.Unmarshal(body, &problem) // or what the status says
-		return v, &problem
+		return &problem
 	}
-	if err := json.Unmarshal(body, &v); err != nil {
-		return v, fmt.Errorf("the server's answer about the image is not understood: %w", err)
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("the server's answer about the image is not understood: %w", err)
 	}
-	return v, nil
+	return nil
 }

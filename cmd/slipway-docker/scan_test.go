@@ -14,13 +14,16 @@ import (
 func TestScan(t *testing.T) {
 	t.Parallel()
 	const answer = `{"image":"shop/web@sha256:1","packages":2,"counts":{"unchecked":1},"findings":[{"id":"DSA-1","severity":"high","package":"openssl","version":"3","fixed":"4"},
-		{"id":"DSA-2","severity":"low","package":"zlib","version":"1"}]}`
+		{"id":"DSA-2","severity":"low","package":"zlib","version":"1"},
+		{"id":"DSA-3","severity":"critical","package":"curl","version":"1","accepted":{"reason":"never called","until":"2027-01-01T00:00:00Z"}}]}`
 	server := func(t *testing.T) (string, *int) {
 		asked := 0
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			asked++
 			user, token, _ := r.BasicAuth()
 			switch {
+			case user == "job" && token == "secret" && r.URL.Path == "/Shop/_apis/slipway/images/verdict":
+				_, _ = io.WriteString(w, `{"enforced":true,"problem":"the policy does not accept `+r.URL.Query().Get("image")+`"}`)
 			case user != "job" || token != "secret" || r.URL.Path != "/Shop/_apis/slipway/images/vulnerabilities":
 				w.WriteHeader(http.StatusForbidden)
 			case r.URL.Query().Get("image") == "shop/none:1":
@@ -41,7 +44,9 @@ func TestScan(t *testing.T) {
 		code int
 		want string
 	}{
-		"lists":            {[]string{"shop/web:1"}, 0, "2 packages, 2 vulnerabilities; 1 packages"},
+		"lists":            {[]string{"shop/web:1"}, 0, "2 packages, 3 vulnerabilities; 1 packages"},
+		"exception":        {[]string{"shop/web:1"}, 0, "accepted up to 2026-12-31: never called"},
+		"policy":           {[]string{"--policy", "shop/web:1"}, 1, "the policy does not accept shop/web:1"},
 		"fails":            {[]string{"--fail-on", "high", "shop/web:1"}, 1, "1 vulnerabilities of shop/web@sha256:1 are high or worse"},
 		"worse than there": {[]string{"--fail-on=critical", "shop/web:1"}, 0, "DSA-2"},
 		"no image":         {nil, 125, "usage: docker scan"},
@@ -56,6 +61,40 @@ func TestScan(t *testing.T) {
 			p := program{getenv: func(name string) string { return env[name] }, stdin: strings.NewReader(""), stdout: &out, stderr: &out}
 			if code := p.main(context.Background(), append([]string{"scan"}, c.args...)); code != c.code || !strings.Contains(out.String(), c.want) {
 				t.Errorf("ended with %d, want %d and %q:\n%s", code, c.code, c.want, out.String())
+			}
+		})
+	}
+}
+
+// The project's policy is asked about what a job pushes to the server's registry, and about nothing else.
+func TestJudgePushed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		image, answer string
+		status        int
+		want          string // of the error; empty for none
+		asked         bool
+	}{
+		"refused":           {"localhost:8080/shop/web:1", `{"enforced":true,"problem":"CVE-1 is not accepted"}`, 200, "CVE-1 is not accepted", true},
+		"accepted":          {"localhost:8080/shop/web:1", `{"enforced":true}`, 200, "", true},
+		"no such policy":    {"localhost:8080/shop/web:1", `{"enforced":false}`, 200, "", true},
+		"another project's": {"localhost:8080/other/web:1", `{"code":"not_found","message":"no"}`, 404, "", true},
+		"not known":         {"localhost:8080/shop/web:1", `{"code":"unavailable","message":"there is no scanner"}`, 503, "there is no scanner", true},
+		"another registry":  {"registry.example/shop/web:1", ``, 500, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := false
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = r.URL.Path == "/Shop/_apis/slipway/images/verdict" && r.URL.Query().Get("for") == "push" && "localhost:8080/"+r.URL.Query().Get("image") == c.image
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.answer)
+			}))
+			t.Cleanup(s.Close)
+			env := map[string]string{"SYSTEM_COLLECTIONURI": s.URL + "/", "SYSTEM_TEAMPROJECT": "Shop", "SLIPWAY_JOB_TOKEN": "secret", "SLIPWAY_REGISTRY_HOST": "localhost:8080"}
+			err := program{getenv: func(name string) string { return env[name] }}.judgePushed(context.Background(), c.image)
+			if asked != c.asked || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("asked: %v, error %v; want %v, %q", asked, err, c.asked, c.want)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,7 +24,9 @@ import (
 type buildOptions struct {
 	images.Options
 	args, labels, secrets, outputs, contexts []string
+	ssh, cacheFrom, cacheTo                  []string
 	builder, program, base, progress         string
+	ldflags, provenance, sbom                string
 }
 
 // buildCommand builds a folder as a pipeline would.
@@ -56,7 +59,14 @@ With --go the program of a Go package is compiled here and put on a base image: 
 	f.StringVar(&o.progress, "progress", "plain", "plain or quiet")
 	f.StringVar(&o.builder, "builder", "", "unix:///SOCKET of a builder of this machine, in place of the server's")
 	f.StringVar(&o.program, "go", "", "build the Go program of this package instead of a Dockerfile, as ./cmd/app")
-	f.StringVar(&o.base, "base", "", "with --go: the image to put the program on (scratch)")
+	f.StringVar(&o.base, "base", "", "with --go: the image to put the program on (that of .ko.yaml, or scratch)")
+	f.StringVar(&o.ldflags, "ldflags", "", "with --go: for the linker (those of .ko.yaml)")
+	f.StringArrayVar(&o.ssh, "ssh", nil, "default, or ID=SOCKET or ID=KEYFILE, for RUN --mount=type=ssh")
+	f.StringArrayVar(&o.cacheFrom, "cache-from", nil, "a cache to read: NAME or type=registry,ref=NAME")
+	f.StringArrayVar(&o.cacheTo, "cache-to", nil, "a cache to write: type=registry,ref=NAME,mode=max or type=inline")
+	f.StringVar(&o.provenance, "provenance", "", "attach the provenance: true, false, mode=min or mode=max")
+	f.StringVar(&o.sbom, "sbom", "", "attach a list of what the image holds: true, false or generator=IMAGE")
+	f.Lookup("provenance").NoOptDefVal, f.Lookup("sbom").NoOptDefVal = "true", "true"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.ContextDir = args[0]
 		return o.run(cmd.Context(), cmd, *data, *project)
@@ -131,6 +141,42 @@ func (a access) registryLogin(host string) (user, password string) {
 	return config.Username, config.Password
 }
 
+// attach reads the flags of keys, caches and attestations.
+func (o *buildOptions) attach() error {
+	for _, text := range o.ssh {
+		ssh, err := images.ParseSSH(text, os.Getenv("SSH_AUTH_SOCK"))
+		if err != nil {
+			return err
+		}
+		o.SSH = append(o.SSH, ssh)
+	}
+	for _, list := range []struct {
+		texts []string
+		to    *[]images.Cache
+	}{{o.cacheFrom, &o.CacheFrom}, {o.cacheTo, &o.CacheTo}} {
+		for _, text := range list.texts {
+			cache, err := images.ParseCache(text)
+			if err != nil {
+				return err
+			}
+			*list.to = append(*list.to, cache)
+		}
+	}
+	for kind, text := range map[string]string{"provenance": o.provenance, "sbom": o.sbom} {
+		if text == "" {
+			continue
+		}
+		a, err := images.ParseAttestation(kind, text)
+		if err != nil {
+			return err
+		}
+		if a != nil {
+			o.Attestations = append(o.Attestations, *a)
+		}
+	}
+	return nil
+}
+
 // complete reads what needs more than a flag's value, and compiles with --go.
 func (o *buildOptions) complete(ctx context.Context) (done func(), err error) {
 	o.BuildArgs, o.Labels, o.Contexts = map[string]string{}, map[string]string{}, map[string]string{}
@@ -156,9 +202,12 @@ func (o *buildOptions) complete(ctx context.Context) (done func(), err error) {
 		}
 		o.Outputs = append(o.Outputs, output)
 	}
+	if err := o.attach(); err != nil {
+		return nil, err
+	}
 	if o.program == "" {
-		if o.base != "" {
-			return nil, fmt.Errorf("--base goes with --go: in a Dockerfile it is FROM")
+		if o.base != "" || o.ldflags != "" {
+			return nil, fmt.Errorf("--base and --ldflags go with --go: in a Dockerfile they are FROM and part of RUN")
 		}
 		if o.Dockerfile != "" { // relative to the working folder, as docker has it
 			o.Dockerfile, err = filepath.Abs(o.Dockerfile)
@@ -168,10 +217,11 @@ func (o *buildOptions) complete(ctx context.Context) (done func(), err error) {
 	if o.Dockerfile != "" || o.Target != "" || len(o.BuildArgs)+len(o.Contexts)+len(o.Secrets) > 0 {
 		return nil, fmt.Errorf("--go takes no Dockerfile: leave out --file, --target, --build-arg, --build-context and --secret")
 	}
-	made, done, err := goimage.Prepare(ctx, goimage.Options{Dir: o.ContextDir, Package: o.program, Base: o.base, Platforms: o.Platforms})
+	made, done, err := goimage.Prepare(ctx, goimage.Options{Dir: o.ContextDir, Package: o.program, Base: o.base, Platforms: o.Platforms, Ldflags: o.ldflags})
 	if err != nil {
 		return nil, err
 	}
-	o.ContextDir, o.DockerfileText, o.Platforms = made.ContextDir, made.DockerfileText, made.Platforms
+	o.ContextDir, o.DockerfileText, o.Platforms, o.RewriteTimes = made.ContextDir, made.DockerfileText, made.Platforms, made.RewriteTimes
+	maps.Copy(o.BuildArgs, made.BuildArgs)
 	return done, nil
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"slipway"
 	"slipway/internal/clock"
 	"slipway/internal/clusters"
 	"slipway/internal/environments"
@@ -54,6 +55,10 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 		Environments: loop.Environments{Service: s.environments},
 		Tokens:       s.identity, Executor: executor, Logger: s.logger, URL: c.ClusterURL, Registry: c.Registry(), ToolMirrors: c.ToolMirrors,
 		PublicURL: c.URL, Networks: networks, Mirrors: mirrors, Warm: c.WarmPods, Build: agentImage, Issuer: s.issuer, Limits: c.Limits,
+		FromFork: func(ctx context.Context, id slipway.PullRequestID) (bool, error) {
+			p, err := s.repos.PullRequest(ctx, id)
+			return p.FromFork(), err
+		},
 	})
 	if err != nil {
 		return err
@@ -61,7 +66,7 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 	s.repos.Connections, s.repos.Networks, s.repos.Named = s.pipelines, networks, s.pipelines.RunCommits
 	s.loop = &loop.Loop{Identity: s.identity, Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments,
 		Clusters: s.clusters, Insights: s.insights, Boards: s.boards, Lineage: s.lineage, Signing: s.signing, Scans: s.scans, Secrets: s.box,
-		ClusterURL: c.ClusterURL, RegistryHost: c.Registry()}
+		Logger: s.logger, ClusterURL: c.ClusterURL, RegistryHost: c.Registry()}
 	s.loop.Subscribe(s.events)
 	s.registry.InUse = s.loop.ImagesInUse
 	if err := s.loop.FinishRollbacks(ctx); err != nil {
@@ -150,6 +155,7 @@ func (s *Server) run(ctx context.Context, group *errgroup.Group) {
 		"events":       s.events.Run,
 		"identity":     s.identity.Run,
 		"pipelines":    s.pipelines.Run,
+		"loop":         s.loop.Run,
 		"environments": s.environments.Run,
 		"insights":     s.insights.Run,
 		"telemetry":    s.telemetry.Run,

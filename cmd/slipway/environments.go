@@ -14,7 +14,7 @@ import (
 
 func environmentsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "environments", GroupID: "deploy", Short: "list environments, and put exclusive locks before them", Args: cobra.NoArgs,
+		Use: "environments", GroupID: "deploy", Short: "list environments, their exclusive locks and their machines", Args: cobra.NoArgs,
 		Example: "  slipway environments\n  slipway environments lock production\n  slipway environments unlock production",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
@@ -29,7 +29,10 @@ func environmentsCommand() *cobra.Command {
 		}
 		return showEnvironments(cmd.OutOrStdout(), found.Value)
 	}
-	cmd.AddCommand(lockCommand(), unlockCommand())
+	machinesOf := "sample"
+	machines := machinesCommand("ENVIRONMENT", environmentMachines(&machinesOf))
+	machines.PersistentFlags().StringVarP(&machinesOf, "project", "p", machinesOf, "project")
+	cmd.AddCommand(lockCommand(), unlockCommand(), machines)
 	return cmd
 }
 

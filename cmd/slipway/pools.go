@@ -16,11 +16,14 @@ import (
 
 func poolsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "pools", GroupID: "server", Short: "list, make, change or delete the pools of jobs' pods", Args: cobra.NoArgs,
+		Use: "pools", GroupID: "server", Short: "list, make, change or delete the pools of jobs' pods, and of machines", Args: cobra.NoArgs,
 		Example: `  slipway pools set big --cpu 4 --memory 8Gi --memory-limit 16Gi --node-label disktype=ssd
   slipway pools set gpu --image registry.example/cuda:13 --toleration nvidia.com/gpu:NoSchedule --capability gpu=a100 --warm 0
   slipway pools set default --warm 3
-  slipway pools delete gpu`,
+  slipway pools delete gpu
+  slipway pools set metal --machines
+  slipway pools machines register metal
+  slipway pools machines metal`,
 	}
 	data := dataFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -34,6 +37,10 @@ func poolsCommand() *cobra.Command {
 		}
 		rows := [][]string{{"NAME", "IMAGE", "CPU", "MEMORY", "NODES", "WARM", "CAPABILITIES"}}
 		for _, p := range pools.Value {
+			if p.Machines {
+				rows = append(rows, []string{p.Name, "machines", "", "", "", "", pairText(p.Capabilities)})
+				continue
+			}
 			warm := "as the server"
 			if p.Warm != nil {
 				warm = fmt.Sprint(*p.Warm)
@@ -43,7 +50,7 @@ func poolsCommand() *cobra.Command {
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
 	}
-	cmd.AddCommand(poolsSetCommand(), poolsDeleteCommand())
+	cmd.AddCommand(poolsSetCommand(), poolsDeleteCommand(), machinesCommand("POOL", poolMachines))
 	return cmd
 }
 
@@ -79,6 +86,9 @@ func poolsSetCommand() *cobra.Command {
 	f.StringToStringVar(&labels, "node-label", nil, "LABEL=VALUE that a node must have; may be given again")
 	f.StringArrayVar(&tolerations, "toleration", nil, "KEY[=VALUE][:EFFECT] of a taint that a node may have; may be given again")
 	f.StringToStringVar(&capabilities, "capability", nil, "NAME=VALUE that demands may ask for; may be given again")
+	f.BoolVar(&s.Machines, "machines", false, "its jobs run on machines that register, not in pods")
+	f.BoolVar(&s.Forks, "forks", false, "pull requests from forks run on its machines too")
+	f.IntVar(&s.RetryLost, "retry-lost", 0, "how often a job whose pod is lost is started again, 0 to 10")
 	f.IntVar(&warm, "warm", 0, "how many started pods wait for jobs")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := readAccess(*data)
@@ -101,7 +111,8 @@ func poolsSetCommand() *cobra.Command {
 			"cpu": func() { now.CPU = s.CPU }, "memory": func() { now.Memory = s.Memory },
 			"cpu-limit": func() { now.CPULimit = s.CPULimit }, "memory-limit": func() { now.MemoryLimit = s.MemoryLimit },
 			"node-label": func() { now.NodeSelector = labels }, "capability": func() { now.Capabilities = capabilities },
-			"warm": func() { now.Warm = &warm },
+			"warm": func() { now.Warm = &warm }, "machines": func() { now.Machines = s.Machines }, "forks": func() { now.Forks = s.Forks },
+			"retry-lost": func() { now.RetryLost = s.RetryLost },
 		} {
 			if f.Changed(flag) {
 				change()

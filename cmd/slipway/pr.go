@@ -78,6 +78,7 @@ func prCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "create", Short: "open a pull request from the branch that is checked out", Args: cobra.NoArgs}
 	flags := newPRFlags(cmd)
 	source := cmd.Flags().StringP("source", "s", "", "branch with the changes (default: the one that is checked out)")
+	fork := cmd.Flags().String("source-repository", "", "fork that has the branch with the changes, as PROJECT/NAME; --repo is the one that gets them")
 	target := cmd.Flags().StringP("target", "t", "", "branch that is to get them (default: the repository's)")
 	title := cmd.Flags().String("title", "", "title (default: the only commit's subject, or the branch's name)")
 	description := cmd.Flags().StringP("description", "d", "", "description in Markdown; - reads it from standard input")
@@ -108,6 +109,13 @@ func prCreateCommand() *cobra.Command {
 		body := map[string]any{"sourceRefName": fullBranch(branch), "description": text, "isDraft": *draft}
 		if *target != "" {
 			body["targetRefName"] = fullBranch(*target)
+		}
+		if *fork != "" {
+			source, err := findRepository(cmd.Context(), a, *flags.project, *fork)
+			if err != nil {
+				return err
+			}
+			body["forkSource"] = map[string]any{"name": fullBranch(branch), "repository": map[string]string{"id": source.ID}}
 		}
 		if *title != "" {
 			body["title"] = *title

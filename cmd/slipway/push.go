@@ -17,7 +17,7 @@ const (
 	answerTime   = 5 * time.Second
 )
 
-// tellPusher answers a push with the mistakes of its pipeline files and with where to look; the runs begin a moment later.
+// tellPusher answers a push with the mistakes of its pipeline files, its pull requests and where to look; the runs begin a moment later.
 // The push is taken in whatever the files are like.
 func (s *Server) tellPusher(ctx context.Context, p gitserver.Push) []string {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
@@ -38,6 +38,7 @@ func (s *Server) tellPusher(ctx context.Context, p gitserver.Push) []string {
 			break // a push of many branches
 		}
 	}
+	lines = append(lines, s.tellPullRequests(ctx, p)...)
 	return append(lines, "Runs: "+s.config.URL+"/"+url.PathEscape(p.Project.Name)+"/_build")
 }
 

@@ -27,6 +27,7 @@ func served(t *testing.T, text string) (*pipelines.Service, string) {
 	}
 	server := api.New(w.Identity, w.Logger, "http://localhost:8080")
 	server.AddPipelines(w.Pipelines)
+	server.AddMachines(w.Pipelines, nil) // of pools
 	server.AddUsers()
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)

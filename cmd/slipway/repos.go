@@ -24,7 +24,10 @@ func reposCommand() *cobra.Command {
   slipway repos import https://example.com/shop.git --name shop
   slipway repos import git@example.com:shop.git --name shop --key id_ed25519 --mirror 1h
   slipway repos mirror add shop https://backup.example/shop.git --user ada --password token.txt
-  slipway repos mirror sync shop 3`,
+  slipway repos mirror sync shop 3
+  slipway repos fork shop --from Shop --project Mine
+  slipway repos sync shop --branch main --project Mine
+  slipway repos fork-builds --comment nonMembers`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -40,13 +43,13 @@ func reposCommand() *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), "the project has no repository")
 			return nil
 		}
-		rows := [][]string{{"NAME", "DEFAULT BRANCH", "SIZE", "URL"}}
+		rows := [][]string{{"NAME", "DEFAULT BRANCH", "SIZE", "OBJECTS", "URL"}}
 		for _, r := range list.Value {
-			rows = append(rows, []string{r.Name, strings.TrimPrefix(r.DefaultBranch, "refs/heads/"), fmt.Sprintf("%.1f MiB", float64(r.Size)/(1<<20)), r.RemoteURL})
+			rows = append(rows, []string{r.Name, strings.TrimPrefix(r.DefaultBranch, "refs/heads/"), fmt.Sprintf("%.1f MiB", float64(r.Size)/(1<<20)), r.ObjectFormat, r.RemoteURL})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
 	}
-	cmd.AddCommand(reposImportCommand(), reposMirrorCommand(), reposLimitsCommand(), reposUpkeepCommand(),
+	cmd.AddCommand(reposForkCommand(), reposSyncCommand(), reposForkBuildsCommand(), reposImportCommand(), reposMirrorCommand(), reposLimitsCommand(), reposUpkeepCommand(),
 		reposChangeCommand("create NAME", "make an empty repository", 1), reposChangeCommand("rename REPOSITORY NAME", "give a repository another name; the old one leads to it", 2),
 		reposChangeCommand("disable REPOSITORY", "have a repository neither cloned nor pushed to", 1), reposChangeCommand("enable REPOSITORY", "take that back", 1),
 		reposChangeCommand("delete REPOSITORY", "delete a repository; it can be restored for 30 days", 1), reposChangeCommand("restore REPOSITORY", "take a deletion back", 1))

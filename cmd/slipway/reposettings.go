@@ -104,6 +104,10 @@ func reposUpkeepCommand() *cobra.Command {
 func reposChangeCommand(use, about string, args int) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: about, Args: cobra.ExactArgs(args)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
+	format := "sha1"
+	if cmd.Name() == "create" {
+		cmd.Flags().StringVar(&format, "object-format", format, "the hash that names its objects: sha1 or sha256; it never changes")
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := readAccess(*data)
 		if err != nil {
@@ -113,7 +117,7 @@ func reposChangeCommand(use, about string, args int) *cobra.Command {
 		path := base + "repositories/" + url.PathEscape(args[0])
 		switch cmd.Name() {
 		case "create":
-			err = a.call(cmd.Context(), http.MethodPost, base+"repositories", map[string]any{"name": args[0]}, nil)
+			err = a.call(cmd.Context(), http.MethodPost, base+"repositories", map[string]any{"name": args[0], "objectFormat": format}, nil)
 		case "rename":
 			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"name": args[1]}, nil)
 		case "disable", "enable":

@@ -46,6 +46,7 @@ It ends with 0 if the run succeeded, 1 if it did not or the file has mistakes, a
 	f.StringArrayVar(&o.secrets, "secret", nil, "NAME of a secret variable, whose value is asked for, or comes from the environment variable of that name; it is stored nowhere")
 	f.StringVar(&o.format, "format", "text", "how the result is written to standard output: text, json or junit")
 	f.BoolVar(&o.watch, "watch", false, "run again whenever a file of the working tree changes")
+	f.BoolVar(&o.asMachine, "as-machine", false, "run deployments to virtual machines on this machine, which are skipped without it")
 	f.BoolVar(&o.onHost, "on-host", false, "run jobs that ask for a container on this machine too, and start no services")
 	f.StringVar(&o.engine, "engine", "", "the program that runs containers: docker or podman (default the first of them that answers)")
 	f.IntVar(&o.parallel, "parallel", 0, "how many jobs run at once (default the number of processors)")
@@ -67,6 +68,7 @@ type runOptions struct {
 	secrets                     []string
 	format, registry, artifacts string
 	watch, onHost, keep, stop   bool
+	asMachine                   bool
 	engine                      string
 	kubeconfig, kubeContext     string
 	namespace                   string
@@ -88,7 +90,7 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 	if err != nil {
 		return err
 	}
-	options := localrun.Options{Input: in, Tasks: tasks.ByDigest, Top: top, Choice: o.choice, OnHost: o.onHost, Parallel: o.parallel, Registry: o.registry, Repositories: map[string]string{}, Engine: o.engine}
+	options := localrun.Options{Input: in, Tasks: tasks.ByDigest, Top: top, Choice: o.choice, OnHost: o.onHost, Machine: o.asMachine, Parallel: o.parallel, Registry: o.registry, Repositories: map[string]string{}, Engine: o.engine}
 	if own, err := os.Executable(); err == nil {
 		options.Agent = filepath.Join(filepath.Dir(own), "slipway-agent")
 	}

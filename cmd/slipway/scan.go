@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,15 +20,35 @@ import (
 
 func sbomCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "sbom IMAGE [OTHER]", GroupID: "project", Short: "list the packages in an image, or what differs from another's", Args: cobra.RangeArgs(1, 2),
+		Use: "sbom IMAGE [OTHER]", GroupID: "project", Short: "list the packages in an image, or what differs from another's; print its bill of materials, or give one", Args: cobra.RangeArgs(1, 2),
 		Example: `  slipway sbom shop/web:1.1 --project shop
-  slipway sbom shop/web:1.0 shop/web:1.1 --project shop`,
+  slipway sbom shop/web:1.0 shop/web:1.1 --project shop
+  slipway sbom shop/web:1.1 --format cyclonedx --project shop >web.cdx.json
+  slipway sbom shop/web:1.1 --upload firmware.cdx.json --project shop`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	platform := cmd.Flags().String("platform", "", "of an index (default linux/amd64)")
+	format := cmd.Flags().String("format", "table", "table, or the whole document: spdx or cyclonedx")
+	upload := cmd.Flags().String("upload", "", "file with a bill of materials to keep with the image, CycloneDX or SPDX 2 in JSON; its packages are looked at too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 2 && (*upload != "" || *format != "table") {
+			return errors.New("--format and --upload are about one image")
+		}
 		a, err := readAccess(*data)
 		if err != nil {
+			return err
+		}
+		image := url.Values{"image": {args[0]}, "platform": {*platform}}
+		if *upload != "" {
+			return a.uploadSBOM(cmd, *project, image, *upload)
+		}
+		if *format != "table" {
+			image.Set("format", *format)
+			b, err := a.raw(cmd.Context(), http.MethodGet, imagesPath(*project, "sbom", image), nil)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace(string(b)))
 			return err
 		}
 		if len(args) == 2 {
@@ -42,7 +63,7 @@ func sbomCommand() *cobra.Command {
 			return tableTo(cmd.OutOrStdout(), rows)
 		}
 		var packages listOf[scans.Package]
-		if err := a.image(cmd.Context(), *project, "packages", url.Values{"image": {args[0]}, "platform": {*platform}}, &packages); err != nil {
+		if err := a.image(cmd.Context(), *project, "packages", image, &packages); err != nil {
 			return err
 		}
 		rows := [][]string{{"TYPE", "PACKAGE", "VERSION", "LICENCES"}}
@@ -54,9 +75,28 @@ func sbomCommand() *cobra.Command {
 	return cmd
 }
 
+// uploadSBOM gives an image a bill of materials.
+func (a access) uploadSBOM(cmd *cobra.Command, project string, image url.Values, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	b, err := a.send(cmd.Context(), http.MethodPost, imagesPath(project, "sbom", image), "application/json", file)
+	if err != nil {
+		return err
+	}
+	var taken api.SBOMTaken
+	if err := json.Unmarshal(b, &taken); err != nil {
+		return fmt.Errorf("the server's answer is not understood: %w", err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s names %d packages and is kept with the image\n", path, taken.Packages)
+	return nil
+}
+
 // image asks what the server knows of images.
 func (a access) image(ctx context.Context, project, what string, query url.Values, into any) error {
-	return a.call(ctx, http.MethodGet, "/"+url.PathEscape(project)+"/_apis/slipway/images/"+what+"?"+query.Encode(), nil, into)
+	return a.call(ctx, http.MethodGet, imagesPath(project, what, query), nil, into)
 }
 
 // scanWait is how often an inventory that is still being taken is asked for again.
@@ -67,11 +107,14 @@ func scanCommand() *cobra.Command {
 		Use: "scan IMAGE", GroupID: "project", Short: "list an image's known vulnerabilities, and fail if there are grave ones", Args: cobra.ExactArgs(1),
 		Long: `Lists the known vulnerabilities of an image's packages by the records that were imported. An inventory that is still being taken is waited for.
 
-It ends with 0, or with 2 if there is a vulnerability of the severity that --fail-on names or a worse one.`,
-		Example: `  slipway scan shop/web:1.1 --project shop --fail-on high`,
+It ends with 0, or with 2 if there is a vulnerability of the severity that --fail-on names or a worse one, for which the project has no
+exception, or with --policy one that the project's policy does not accept.`,
+		Example: `  slipway scan shop/web:1.1 --project shop --fail-on high
+  slipway scan shop/web:1.1 --project shop --policy`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	failOn := cmd.Flags().String("fail-on", "", "critical, high, medium, low or unknown")
+	byPolicy := cmd.Flags().Bool("policy", false, "fail if the project's policy does not accept the image")
 	platform := cmd.Flags().String("platform", "", "of an index (default linux/amd64)")
 	timeout := cmd.Flags().Duration("timeout", 10*time.Minute, "how long to wait for the inventory")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -86,17 +129,28 @@ It ends with 0, or with 2 if there is a vulnerability of the severity that --fai
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
 		defer cancel()
-		v, err := a.vulnerabilities(ctx, *project, url.Values{"image": {args[0]}, "platform": {*platform}})
+		image := url.Values{"image": {args[0]}, "platform": {*platform}}
+		v, err := a.vulnerabilities(ctx, *project, image)
 		if err != nil {
 			return err
 		}
 		if err := printFindings(cmd, v); err != nil {
 			return err
 		}
+		if *byPolicy {
+			var verdict api.Verdict
+			if err := a.image(ctx, *project, "verdict", image, &verdict); err != nil {
+				return err
+			}
+			if verdict.Problem != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), "slipway: "+verdict.Problem)
+				return &exitError{code: 2}
+			}
+		}
 		if *failOn == "" {
 			return nil
 		}
-		if grave := scans.AtLeast(v.Findings, *failOn); len(grave) > 0 {
+		if grave := scans.Unaccepted(scans.AtLeast(v.Findings, *failOn)); len(grave) > 0 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "slipway: %d vulnerabilities are %s or worse\n", len(grave), *failOn)
 			return &exitError{code: 2}
 		}
@@ -124,7 +178,11 @@ func (a access) vulnerabilities(ctx context.Context, project string, query url.V
 func printFindings(cmd *cobra.Command, v api.Vulnerabilities) error {
 	rows := [][]string{{"SEVERITY", "VULNERABILITY", "PACKAGE", "VERSION", "FIXED IN", "SUMMARY"}}
 	for _, f := range v.Findings {
-		rows = append(rows, []string{f.Severity, f.ID, f.Package, f.Version, f.Fixed, f.Summary})
+		summary := f.Summary
+		if f.Accepted != nil {
+			summary = "accepted up to " + f.Accepted.LastDay() + ": " + f.Accepted.Reason
+		}
+		rows = append(rows, []string{f.Severity, f.ID, f.Package, f.Version, f.Fixed, summary})
 	}
 	if len(v.Findings) > 0 {
 		if err := tableTo(cmd.OutOrStdout(), rows); err != nil {
@@ -139,7 +197,7 @@ func printFindings(cmd *cobra.Command, v api.Vulnerabilities) error {
 
 func vulnerabilitiesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "vulnerabilities", GroupID: "server", Short: "list the records of known vulnerabilities, or import some", Args: cobra.NoArgs,
+		Use: "vulnerabilities", GroupID: "server", Short: "the records of known vulnerabilities, and what a project accepts of them", Args: cobra.NoArgs,
 		Example: `  curl -O https://osv-vulnerabilities.storage.googleapis.com/Debian/all.zip
   slipway vulnerabilities import all.zip`,
 	}
@@ -155,7 +213,7 @@ func vulnerabilitiesCommand() *cobra.Command {
 		}
 		return printEcosystems(cmd, all.Value)
 	}
-	cmd.AddCommand(vulnerabilitiesImportCommand())
+	cmd.AddCommand(vulnerabilitiesImportCommand(), scanPolicyCommand(), exceptionsCommand(), acceptVulnerabilityCommand(), withdrawVulnerabilityCommand())
 	return cmd
 }
 

@@ -145,6 +145,7 @@ func (s *Server) api() http.Handler {
 	a.AddPolicies(s.repos, s.loop.Validate)
 	a.AddPipelines(s.pipelines)
 	a.AddEnvironments(s.environments)
+	a.AddMachines(s.pipelines, s.environments)
 	a.AddUsers()
 	a.AddUpstreams(s.upstreams)
 	a.AddRegistry(s.registry)

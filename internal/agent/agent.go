@@ -27,9 +27,17 @@ type Config struct {
 	Patience time.Duration
 	// PlainLogs sends logs as they are: packing them is wasted where the server is this process.
 	PlainLogs bool
+	// Machine is the one that the agent lives on; the zero value is a job's own pod.
+	Machine MachineName
 	// Registry is the host of the image registry as the job's programs reach it.
 	Registry string
 	Logger   *slog.Logger
+}
+
+// MachineName is the machine of an agent that does one job after the other.
+type MachineName struct {
+	ID   int64
+	Name string
 }
 
 // Why a job is stopped.
@@ -60,10 +68,16 @@ func Run(ctx context.Context, c Config) error {
 		return client.complete(ctx, job.Completion{Result: schedule.Failed,
 			Reason: fmt.Sprintf("the server speaks version %d of the agent's protocol, this agent version %d: use the agent image of the server's release", work.Version, job.Version)})
 	}
-	hard, stop := context.WithCancelCause(ctx)
+	reachServer(&work, c.URL)
+	hard, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
+	defer context.AfterFunc(ctx, func() { stop(errStop) })()
 	logs := filepath.Join(c.Folder, "logs")
-	if err := os.MkdirAll(logs, 0o700); err != nil {
+	err = nil
+	if c.Machine.ID != 0 {
+		err = os.RemoveAll(logs) // those of the job before
+	}
+	if err = errors.Join(err, os.MkdirAll(logs, 0o700)); err != nil {
 		return client.complete(ctx, job.Completion{Result: schedule.Failed, Reason: "the agent cannot write its folder: " + err.Error()})
 	}
 	// Reports go on after the job is stopped, so they have a context of their own.

@@ -62,6 +62,9 @@ func (t *task) checkout(c *plan.Checkout) error {
 	if alias == "self" {
 		t.sourcesAt(dir)
 	}
+	if t.flag(c.WorkspaceRepo, false) {
+		t.workAt(dir)
+	}
 	return nil
 }
 
@@ -75,13 +78,13 @@ func (t *task) checkoutFolder(c *plan.Checkout, alias string, repo *job.Reposito
 		return dir, nil
 	}
 	if !t.severalCheckouts() {
-		return t.folders.sources, nil
+		return t.folders.checkouts, nil
 	}
 	name := filepath.Base(repo.Name)
 	if name == "." || name == "/" {
 		name = alias
 	}
-	return filepath.Join(t.folders.sources, name), nil
+	return filepath.Join(t.folders.checkouts, name), nil
 }
 
 // severalCheckouts reports a job that checks out more than once.
@@ -109,6 +112,15 @@ func (t *task) sourcesAt(dir string) {
 	for _, name := range []string{variable.BuildSourcesDirectory, variable.SystemDefaultWorkingDirectory} {
 		t.runner.vars.Put(name, variable.Value{Text: dir, ReadOnly: true})
 	}
+}
+
+// workAt makes a checkout the place where later steps begin (workspaceRepo; System.DefaultWorkingDirectory, as the pull request 3479 of
+// microsoft/azure-pipelines-agent has it). Build.SourcesDirectory stays.
+func (t *task) workAt(dir string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.folders.sources = dir
+	t.runner.vars.Put(variable.SystemDefaultWorkingDirectory, variable.Value{Text: dir, ReadOnly: true})
 }
 
 // gitFolder is a working tree under the hands of git.
@@ -155,18 +167,46 @@ func (g gitFolder) prepare(clean bool) error {
 		return fmt.Errorf("make the folder of the sources: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(g.dir, ".git")); err == nil {
-		if clean {
-			if err := g.git("clean", "-ffdx"); err != nil {
-				return err
-			}
-			return g.git("reset", "--hard", "HEAD")
+		err := g.reuse(clean)
+		if err == nil || g.soft.Err() != nil {
+			return err
 		}
-		return nil
+		g.log.Printf("The repository that is there cannot be used, so it is fetched anew: %v", err)
+		if err := errors.Join(os.RemoveAll(g.dir), os.MkdirAll(g.dir, 0o755)); err != nil {
+			return fmt.Errorf("make the folder of the sources: %w", err)
+		}
 	}
-	if err := g.git("init", "--quiet", "."); err != nil {
+	init := []string{"init", "--quiet"}
+	if len(g.repo.Commit) == 64 { // the repository names its objects by SHA-256
+		init = append(init, "--object-format=sha256")
+	}
+	if err := g.git(append(init, ".")...); err != nil {
 		return err
 	}
 	return g.git("remote", "add", "origin", g.repo.URL)
+}
+
+// reuse makes the repository of an earlier job, which may have been killed, ready for this one.
+func (g gitFolder) reuse(clean bool) error {
+	for _, lock := range []string{"index.lock", "shallow.lock", "config.lock", "HEAD.lock"} {
+		_ = os.Remove(filepath.Join(g.dir, ".git", lock)) // most often there is none
+	}
+	if err := g.git("remote", "set-url", "origin", g.repo.URL); err != nil {
+		return err
+	}
+	p := g.command("config", "--unset-all", g.headerKey())
+	p.stdout = &bytes.Buffer{}
+	var exit errExit
+	if err := g.run(p); err != nil && (!errors.As(err, &exit) || exit.code != 5) { // 5: an earlier job has kept no credentials
+		return err
+	}
+	if !clean {
+		return nil
+	}
+	if err := g.git("clean", "-ffdx"); err != nil {
+		return err
+	}
+	return g.git("reset", "--hard")
 }
 
 // depth is how many commits are fetched: 1 if the step says nothing, "0" for all.

@@ -23,6 +23,7 @@ func (t *task) connection(name string) (job.Connection, error) {
 	if err != nil {
 		return c, err
 	}
+	c = t.changed(c)
 	for _, key := range c.Secret {
 		if strings.EqualFold(key, "kubeconfig") { // most of its lines are in every output of kubectl
 			t.maskKubeconfig(c.Parameter(key))

@@ -21,9 +21,10 @@ type docker struct {
 	outputs *[]string
 	// foreign is the registry of a service connection, nil for this server's own.
 	foreign *dockerRegistry
+	env     map[string]string // more of docker's environment
 }
 
-func newDocker(t *task, in inputs) docker { return docker{t, in, new([]string), nil} }
+func newDocker(t *task, in inputs) docker { return docker{task: t, in: in, outputs: new([]string)} }
 
 // do runs the command and sets DockerOutput to the files of its output, one a line.
 func (d docker) do() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,10 +75,15 @@ func (d *docker) copyDockerConfig(folder string) error {
 
 // dockerEnv is docker's environment beside the step's own.
 func (d docker) dockerEnv() map[string]string {
+	env := maps.Clone(d.env)
 	if d.foreign == nil || d.foreign.config == "" {
-		return nil
+		return env
 	}
-	return map[string]string{"DOCKER_CONFIG": d.foreign.config}
+	if env == nil {
+		env = map[string]string{}
+	}
+	env["DOCKER_CONFIG"] = d.foreign.config
+	return env
 }
 
 // login works for Slipway's own registry by the job's token, and for others by their service connection.

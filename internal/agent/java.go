@@ -126,7 +126,7 @@ func (t *task) chosenJava(in inputs, env map[string]string) error {
 	home := ""
 	if strings.EqualFold(in.text("javaHomeSelection"), "Path") {
 		home = t.absolute(in.text("jdkUserInputPath"))
-		if info, err := os.Stat(home); err != nil || !info.IsDir() {
+		if !t.isFolder(home) {
 			return fmt.Errorf("the folder of the JDK, %s, is not there", home)
 		}
 	} else if version := in.text("jdkVersion"); version != "" && !strings.EqualFold(version, "default") {
@@ -175,7 +175,7 @@ func (t *task) maven(in inputs) error {
 		}
 		program = path
 	}
-	if info, err := os.Stat(program); err != nil || info.IsDir() {
+	if !t.isFile(program) {
 		return fmt.Errorf("there is no Maven at %s", program)
 	}
 	env := map[string]string{}
@@ -244,7 +244,7 @@ func (t *task) ant(in inputs) error {
 	}
 	if home := in.text("antHomeUserInputPath"); home != "" {
 		env["ANT_HOME"] = t.absolute(home)
-		if info, err := os.Stat(env["ANT_HOME"]); err != nil || !info.IsDir() {
+		if !t.isFolder(env["ANT_HOME"]) {
 			return fmt.Errorf("the folder of ANT_HOME, %s, is not there", env["ANT_HOME"])
 		}
 	}
@@ -287,7 +287,7 @@ func (t *task) runShown(p process) error {
 // workingFolder is the folder in which a program runs: the sources if none is given.
 func (t *task) workingFolder(given string) (string, error) {
 	dir := t.absolute(given)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+	if !t.isFolder(dir) {
 		return "", fmt.Errorf("the working directory %s does not exist", dir)
 	}
 	return dir, nil

@@ -27,6 +27,8 @@ type stepLog struct {
 	mask    *masker
 	command func(command) []string // obeys a logging command and returns lines to show for it
 
+	held *[]string // lines are kept here, without a spool
+
 	mu      sync.Mutex
 	partial []byte
 	out     []byte // room for lines with their timestamps
@@ -95,10 +97,11 @@ func (l *stepLog) lines(block []byte) {
 
 // clean reports lines that go into the log as they are.
 func (l *stepLog) clean(block []byte) bool {
-	text := string(block)
-	return !strings.Contains(text, "##vso[") && strings.IndexByte(text, '\r') < 0 && strings.IndexByte(text, 0) < 0 &&
-		utf8.ValidString(text) && !l.mask.Found(text)
+	return bytes.IndexByte(block, '\r') < 0 && bytes.IndexByte(block, 0) < 0 && !bytes.Contains(block, commandStart) &&
+		utf8.Valid(block) && !l.mask.Found(block)
 }
+
+var commandStart = []byte("##vso[")
 
 func (l *stepLog) line(line string) {
 	line = strings.TrimSuffix(line, "\r")
@@ -115,11 +118,15 @@ func (l *stepLog) line(line string) {
 
 // hidden commands leave no line: their text may be a secret, or is shown in another form.
 var hidden = map[string]bool{"task.setvariable": true, "task.setsecret": true, "task.logissue": true, "task.debug": true,
-	"task.issue": true, "task.settaskvariable": true, "telemetry.publish": true, "task.logdetail": true}
+	"task.issue": true, "task.settaskvariable": true, "task.setendpoint": true, "telemetry.publish": true, "task.logdetail": true}
 
 // put masks and stores one line.
 func (l *stepLog) put(line string) {
 	line = strings.ToValidUTF8(strings.ReplaceAll(l.mask.Mask(line), "\x00", ""), "\uFFFD")
+	if l.held != nil {
+		*l.held = append(*l.held, line)
+		return
+	}
 	entry := append(timestamp(), line...)
 	l.keep(append(entry, '\n'))
 }

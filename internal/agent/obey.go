@@ -23,6 +23,12 @@ func (t *task) obey(c command) []string {
 		return t.setVariable(c)
 	case "task.setsecret":
 		t.mask.Add(c.text)
+	case "task.setendpoint":
+		return t.setEndpoint(c)
+	case "results.publish":
+		return t.publishResults(c)
+	case "codecoverage.publish":
+		return t.publishCoverageFor(c)
 	case "task.settaskvariable":
 		return t.setTaskVariable(c)
 	case "task.logissue", "task.issue": // the second is what Azure's library writes
@@ -30,18 +36,14 @@ func (t *task) obey(c command) []string {
 	case "task.complete":
 		return t.completeWith(c)
 	case "task.setprogress":
-		if n, err := strconv.Atoi(c.properties["value"]); err == nil && n >= 0 && n <= 100 {
-			t.mu.Lock()
-			t.record.Percent = n
-			record := *t.record
-			t.mu.Unlock()
-			t.reports.put(record)
-		}
+		t.setProgress(c)
 	case "task.prependpath":
 		t.mu.Lock()
 		t.path = append([]string{c.text}, t.path...)
 		t.mu.Unlock()
-	case "telemetry.publish", "task.logdetail": // for Azure's own pages
+	case "task.logdetail":
+		return t.logDetail(c)
+	case "telemetry.publish": // for Azure's own statistics
 	case "task.debug":
 		if strings.EqualFold(t.vars.Text(variable.SystemDebug), "true") {
 			return []string{"##[debug]" + c.text}
@@ -74,14 +76,24 @@ func (t *task) obey(c command) []string {
 	return nil
 }
 
+// setProgress tells how far the step is, in per cent.
+func (t *task) setProgress(c command) {
+	n, err := strconv.Atoi(c.properties["value"])
+	if err != nil || n < 0 || n > 100 {
+		return
+	}
+	t.mu.Lock()
+	t.record.Percent = n
+	record := *t.record
+	t.mu.Unlock()
+	t.reports.put(record)
+}
+
 // notObeyed are the commands of Azure Pipelines that have no effect here, with what to do instead.
 var notObeyed = map[string]string{
 	"artifact.associate":        "an artifact lies on this server; publish files with artifact.upload or a publish step",
 	"codecoverage.enable":       "measure coverage in the build and publish it with PublishCodeCoverageResults@2",
-	"codecoverage.publish":      "publish coverage with PublishCodeCoverageResults@2",
 	"release.updatereleasename": "there are no classic releases; build.updatebuildnumber names the run",
-	"results.publish":           "publish test results with PublishTestResults@2",
-	"task.setendpoint":          "a service connection is changed by its administrators",
 }
 
 // restrictedCommands are those that `commands: restricted` leaves.

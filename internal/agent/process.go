@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,19 +53,16 @@ func (e errExit) Error() string { return fmt.Sprintf("%s exited with code %d", e
 // run runs a program in a process group of its own and waits for it. When the step is stopped, so is the group. Processes
 // that the program leaves behind go on until the job ends; what they write then is dropped.
 func (t *task) run(p process) error {
-	cmd := exec.Command(p.name, p.args...)
-	if !filepath.IsAbs(p.name) {
-		path, err := t.look(p.name)
-		if err != nil {
+	path := p.name
+	if !filepath.IsAbs(path) {
+		var err error
+		if path, err = t.look(path); err != nil {
 			return err
 		}
-		cmd.Path, cmd.Err = path, nil
 	}
-	if cmd.Dir = p.dir; cmd.Dir == "" {
-		cmd.Dir = t.folders.sources
+	if p.dir == "" {
+		p.dir = t.folders.sources
 	}
-	cmd.Env, cmd.Stdin = t.environment(p.env), p.stdin
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if p.stdout == nil {
 		p.stdout = t.log
 	}
@@ -74,53 +70,73 @@ func (t *task) run(p process) error {
 	if err != nil {
 		return err
 	}
-	cmd.Stdout, cmd.Stderr = out.w, out.w
 	drains := []*drain{out}
+	stderr := out
 	if p.stderr != nil {
-		errOut, err := newDrain(p.stderr)
-		if err != nil {
+		if stderr, err = newDrain(p.stderr); err != nil {
 			return errors.Join(err, out.w.Close())
 		}
-		cmd.Stderr = errOut.w
-		drains = append(drains, errOut)
+		drains = append(drains, stderr)
 	}
-	err = cmd.Start()
+	stdin, feed, err := input(p.stdin)
+	var started running
+	if err == nil {
+		started, err = t.start(invocation{path: path, args: p.args, dir: p.dir, env: t.environment(p.env), stdin: stdin, stdout: out.w, stderr: stderr.w})
+		stdin.Close()
+	}
 	for _, d := range drains {
 		d.start()
 	}
 	if err != nil {
+		_ = feed(false)
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
+	fed := make(chan error, 1)
+	go func() { fed <- feed(true) }()
 	done := make(chan struct{})
 	stopped := make(chan struct{})
-	go func() { defer close(stopped); endGroup(t.ctx, cmd.Process.Pid, done) }()
-	err = cmd.Wait()
+	go func() { defer close(stopped); endGroup(t.ctx, started, done) }()
+	err = started.wait()
 	close(done)
 	<-stopped
+	if feedErr := <-fed; err == nil {
+		err = feedErr
+	}
 	if leftovers(drains) {
 		t.mu.Lock()
-		t.left = append(t.left, cmd.Process.Pid)
+		t.left = append(t.left, started)
 		t.mu.Unlock()
+	} else {
+		started.close()
 	}
-	return exitError(filepath.Base(p.name), err)
+	return err
 }
 
-func exitError(name string, err error) error {
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		return err
+// input makes a file of what a program reads. The function feeds it, or gives it up.
+func input(r io.Reader) (*os.File, func(start bool) error, error) {
+	none := func(bool) error { return nil }
+	if r == nil {
+		f, err := os.Open(os.DevNull)
+		return f, none, err
 	}
-	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		if status.Signal() == syscall.SIGKILL {
-			return fmt.Errorf("%s was killed: most often the job's memory was used up", name)
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, none, fmt.Errorf("make a pipe: %w", err)
+	}
+	return out, func(start bool) error {
+		defer in.Close()
+		if !start {
+			return nil
 		}
-		return fmt.Errorf("%s was ended by signal %d (%v)", name, int(status.Signal()), status.Signal())
-	}
-	return errExit{name, exit.ExitCode()}
+		if _, err := io.Copy(in, r); err != nil && !errors.Is(err, syscall.EPIPE) { // a program need not read all
+			return fmt.Errorf("give the program its input: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // endGroup ends a process group when ctx ends, step by step, until done.
-func endGroup(ctx context.Context, group int, done <-chan struct{}) {
+func endGroup(ctx context.Context, group running, done <-chan struct{}) {
 	select {
 	case <-done:
 		return
@@ -130,17 +146,17 @@ func endGroup(ctx context.Context, group int, done <-chan struct{}) {
 		signal syscall.Signal
 		grace  time.Duration
 	}{{syscall.SIGINT, interruptGrace}, {syscall.SIGTERM, terminateGrace}} {
-		_ = syscall.Kill(-group, s.signal)
+		group.signal(s.signal)
 		timer := time.NewTimer(s.grace)
 		select {
 		case <-done:
 			timer.Stop()
-			_ = syscall.Kill(-group, syscall.SIGKILL) // what its children left
+			group.signal(syscall.SIGKILL) // what its children left
 			return
 		case <-timer.C:
 		}
 	}
-	_ = syscall.Kill(-group, syscall.SIGKILL)
+	group.signal(syscall.SIGKILL)
 }
 
 // endProcesses ends what steps left running.
@@ -148,7 +164,8 @@ func (r *runner) endProcesses() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, group := range r.left {
-		_ = syscall.Kill(-group, syscall.SIGKILL)
+		group.signal(syscall.SIGKILL)
+		group.close()
 	}
 }
 
@@ -273,11 +290,11 @@ func leftovers(drains []*drain) bool {
 
 // look finds a program in the step's PATH.
 func (t *task) look(name string) (string, error) {
-	for _, folder := range filepath.SplitList(t.searchPath()) {
-		path := filepath.Join(folder, name)
-		if info, err := os.Stat(path); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
-			return path, nil
-		}
+	if path, ok := t.find(name, filepath.SplitList(t.searchPath())); ok {
+		return path, nil
+	}
+	if t.target != nil {
+		return "", fmt.Errorf("there is no program %q in the image of the container %s, which is the step's target", name, t.target.name)
 	}
 	return "", fmt.Errorf("there is no program %q in the job's image", name)
 }
@@ -289,13 +306,15 @@ func (t *task) searchPath() string {
 	list := slices.Clone(t.path)
 	path := t.env["PATH"]
 	if path == "" {
-		path = os.Getenv("PATH")
+		path = valueOf(t.machine(), "PATH")
 	}
 	if path == "" {
 		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	}
 	list = append(list, path)
-	if own, err := os.Executable(); err == nil {
+	if t.target != nil {
+		list = append(list, t.target.programs)
+	} else if own, err := os.Executable(); err == nil {
 		list = append(list, filepath.Dir(own))
 	}
 	return strings.Join(list, string(os.PathListSeparator))
@@ -304,7 +323,7 @@ func (t *task) searchPath() string {
 // environment is what a process sees: the machine's, then the variables and the step's env.
 func (t *task) environment(more map[string]string) []string {
 	env := map[string]string{}
-	for _, pair := range os.Environ() {
+	for _, pair := range t.machine() {
 		if name, value, ok := strings.Cut(pair, "="); ok && !strings.HasPrefix(name, "SLIPWAY_") {
 			env[name] = value
 		}
@@ -317,6 +336,9 @@ func (t *task) environment(more map[string]string) []string {
 	// The docker program in the job works for the job alone, by its token.
 	env["SLIPWAY_URL"], env["SLIPWAY_BUILDER_URL"] = t.config.URL, t.config.URL+"/_slipway/builder"
 	env["SLIPWAY_REGISTRY_HOST"], env["SLIPWAY_JOB_TOKEN"], env["SLIPWAY_JOB"] = t.registry(), t.config.Token, t.config.Job.String()
+	if d := t.builder; d != nil && d.path != "" && env["BUILDKIT_HOST"] == "" {
+		env["BUILDKIT_HOST"] = "unix://" + d.path // buildctl's own
+	}
 	if t.record.ID != 0 {
 		env[variable.EnvironmentName(variable.AgentJobStatus)] = t.vars.Text(variable.AgentJobStatus)
 	}

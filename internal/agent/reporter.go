@@ -64,7 +64,7 @@ func (r *reporter) open(step int) (*spool, error) {
 
 // put tells the state of a step.
 func (r *reporter) put(record job.StepRecord) {
-	record.Issues = slices.Clone(record.Issues)
+	record.Issues, record.Details = slices.Clone(record.Issues), slices.Clone(record.Details)
 	r.mu.Lock()
 	r.records[record.ID] = record
 	r.dirty[record.ID] = true

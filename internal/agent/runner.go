@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type runner struct {
 	mask    *masker
 	folders folders
 	cache   *cache // nil without caches
+	builder *builderDoor
 
 	hard context.Context // its end stops everything at once
 	stop context.CancelCauseFunc
@@ -37,8 +39,8 @@ type runner struct {
 
 	mu    sync.Mutex // guards what follows; logging commands come from goroutines of processes
 	vars  variable.Set
-	path  []string // folders put before PATH, the last first
-	left  []int    // process groups that steps left behind
+	path  []string  // folders put before PATH, the last first
+	left  []running // that steps left behind
 	posts []postStep
 
 	setEnv    map[string]string // that tasks set for the steps that follow
@@ -47,7 +49,9 @@ type runner struct {
 	pauses    int
 	terminals terminals
 
-	secureFiles   []string // paths of those that are to be deleted
+	endpoints     map[string][]endpointChange // of service connections, by id or name in lower case
+	targets       map[string]*target          // containers beside the job's own, by name in lower case
+	secureFiles   []string                    // paths of those that are to be deleted
 	taskVariables map[*plan.Step]variable.Set
 
 	packages map[slipway.Digest]string // folders of unpacked tasks
@@ -58,13 +62,18 @@ type runner struct {
 
 // folders are where a job finds its things.
 type folders struct {
-	root, workspace, sources, staging, binaries, tests, temp, tools string
+	root, workspace string
+	// sources is where steps begin, and checkouts where repositories go; both are s, if no checkout says otherwise.
+	sources, checkouts, staging, binaries, tests, temp, tools string
 }
 
 func newRunner(c Config, cl *client, reports *reporter, work job.Assignment, hard context.Context, stop context.CancelCauseFunc) *runner {
 	workspace := filepath.Join(c.Folder, "1")
-	r := &runner{config: c, client: cl, reports: reports, work: work, mask: &masker{}, hard: hard, stop: stop, vars: work.Variables.Clone(), taskVariables: map[*plan.Step]variable.Set{}, packages: map[slipway.Digest]string{},
-		folders: folders{root: c.Folder, workspace: workspace, sources: filepath.Join(workspace, "s"), staging: filepath.Join(workspace, "a"),
+	if c.Machine.ID != 0 { // which keeps a workspace for each pipeline
+		workspace = filepath.Join(c.Folder, work.Pipeline.String())
+	}
+	r := &runner{config: c, client: cl, reports: reports, work: work, mask: &masker{}, hard: hard, stop: stop, vars: work.Variables.Clone(), taskVariables: map[*plan.Step]variable.Set{}, packages: map[slipway.Digest]string{}, targets: map[string]*target{}, endpoints: map[string][]endpointChange{},
+		folders: folders{root: c.Folder, workspace: workspace, sources: filepath.Join(workspace, "s"), checkouts: filepath.Join(workspace, "s"), staging: filepath.Join(workspace, "a"),
 			binaries: filepath.Join(workspace, "b"), tests: filepath.Join(workspace, "TestResults"),
 			temp: filepath.Join(c.Folder, "_temp"), tools: filepath.Join(c.Folder, "_tool")}}
 	r.soft, r.cancelSoft = context.WithCancelCause(hard)
@@ -79,10 +88,14 @@ func newRunner(c Config, cl *client, reports *reporter, work job.Assignment, har
 // predefine sets the variables that only the agent knows.
 func (r *runner) predefine() {
 	f, host := r.folders, hostName()
+	id, name := "1", "Slipway "+host
+	if r.config.Machine.ID != 0 {
+		id, name = strconv.FormatInt(r.config.Machine.ID, 10), r.config.Machine.Name
+	}
 	machine := map[string]string{"amd64": "X64", "arm64": "ARM64", "arm": "ARM", "386": "X86"}[runtime.GOARCH]
 	for name, text := range map[string]string{
-		variable.AgentBuildDirectory: f.workspace, variable.AgentHomeDirectory: f.root, variable.AgentID: "1", variable.AgentJobName: r.work.Title,
-		variable.AgentMachineName: host, variable.AgentName: "Slipway " + host, variable.AgentOS: "Linux", variable.AgentOSArchitecture: machine,
+		variable.AgentBuildDirectory: f.workspace, variable.AgentHomeDirectory: f.root, variable.AgentID: id, variable.AgentJobName: r.work.Title,
+		variable.AgentMachineName: host, variable.AgentName: name, variable.AgentOS: "Linux", variable.AgentOSArchitecture: machine,
 		variable.AgentTempDirectory: f.temp, variable.AgentToolsDirectory: f.tools, variable.AgentWorkFolder: f.root, variable.SystemWorkFolder: f.root,
 		variable.PipelineWorkspace: f.workspace, variable.BuildSourcesDirectory: f.sources, variable.BuildRepositoryLocalPath: f.sources,
 		variable.SystemDefaultWorkingDirectory: f.sources, variable.BuildArtifactStagingDirectory: f.staging, variable.BuildStagingDirectory: f.staging,
@@ -122,6 +135,8 @@ func (r *runner) run() job.Completion {
 	if err := r.prepare(); err != nil {
 		end = job.Completion{Result: schedule.Failed, Reason: err.Error()}
 	} else {
+		r.builder = r.openBuilder()
+		defer r.builder.close()
 		r.runPres()
 		for i := range r.work.Steps {
 			r.step(&r.work.Steps[i], (*task).do)
@@ -153,6 +168,11 @@ func (r *runner) prepare() error {
 	err = nil
 	for _, dir := range map[string][]string{"outputs": {f.binaries}, "resources": {f.sources}, "all": {f.workspace}}[r.work.Workspace] {
 		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	if r.config.Machine.ID != 0 { // which keeps its folders, but for those that every job finds empty
+		for _, dir := range []string{f.staging, f.tests, f.temp} {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
 	}
 	for _, dir := range []string{f.sources, f.staging, f.binaries, f.tests, f.temp, f.tools} {
 		err = errors.Join(err, os.MkdirAll(dir, 0o755))

@@ -51,7 +51,7 @@ func (t *task) script(s *plan.Script) error {
 // workingDirectory is where a script runs: the sources, or a folder that is there, relative to them.
 func (t *task) workingDirectory(dir string) (string, error) {
 	dir = t.absolute(dir)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+	if !t.isFolder(dir) {
 		return "", fmt.Errorf("the working directory %s does not exist", dir)
 	}
 	return dir, nil

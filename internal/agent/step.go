@@ -26,6 +26,7 @@ type task struct {
 	ctx    context.Context // its end stops the step
 	vars   variable.Set    // as they were when the step began
 	env    map[string]string
+	target *target // the container in which it runs, nil for the job's own
 
 	result  schedule.Result // set by task.complete
 	outputs []string        // variables that are outputs though task.setvariable does not say so
@@ -112,7 +113,7 @@ func (r *runner) runStep(st *plan.Step, body func(*task) error, record *job.Step
 		if decision != job.DecisionRerun {
 			break
 		}
-		record.Issues, record.Errors, record.Warnings, record.Percent, err = nil, 0, 0, 0, nil
+		record.Issues, record.Details, record.Errors, record.Warnings, record.Percent, err = nil, nil, 0, 0, 0, nil
 		r.reports.put(*record)
 	}
 	if log.err != nil {
@@ -136,10 +137,10 @@ func (r *runner) tryAll(st *plan.Step, body func(*task) error, record *job.StepR
 		}
 		log.Flush()
 		result := r.judge(t, err)
-		if result != schedule.Failed || try >= st.Retries || r.soft.Err() != nil {
+		if result != schedule.Failed || try >= st.Retries || r.soft.Err() != nil || errors.Is(err, errStepTimeout) {
 			return t, result, err
 		}
-		wait := min(time.Second<<min(try, 6), time.Minute)
+		wait := retryWait(try)
 		log.Printf("##[warning]%s The step is tried again in %v (%d of %d).", sentence(err), wait, try+1, st.Retries)
 		if !pause(r.soft, wait) {
 			return t, result, err
@@ -147,6 +148,10 @@ func (r *runner) tryAll(st *plan.Step, body func(*task) error, record *job.StepR
 		err = nil
 	}
 }
+
+// retryWait is the time before a step is tried again: 1 second at first, then 4, 9 … as in microsoft/azure-pipelines-agent
+// (RetryHelper.cs), which does not try again either what ran longer than its time.
+func retryWait(try int) time.Duration { return time.Duration((try+1)*(try+1)) * time.Second }
 
 // judge is the result of one try.
 func (r *runner) judge(t *task, err error) schedule.Result {
@@ -188,9 +193,10 @@ func cut(text string, limit int) string {
 }
 
 func (r *runner) newTask(st *plan.Step, record *job.StepRecord, log *stepLog) *task {
+	where := r.targetOf(st)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := &task{runner: r, step: st, of: st, log: log, record: record, vars: r.vars.Clone()}
+	t := &task{runner: r, step: st, of: st, log: log, record: record, vars: r.vars.Clone(), target: where}
 	t.env = t.vars.Environment()
 	for name, value := range st.Env {
 		t.env[name] = t.vars.Expand(value)
@@ -214,7 +220,13 @@ func (t *task) try() error {
 		defer timer.Stop()
 	}
 	t.ctx = ctx
-	err := t.body(t)
+	var err error
+	if t.target != nil {
+		err = t.target.greet(ctx)
+	}
+	if err == nil {
+		err = t.body(t)
+	}
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

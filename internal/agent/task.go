@@ -51,6 +51,8 @@ var tasks = map[string]func(*task, inputs) error{
 	"docker@0":             func(t *task, in inputs) error { return docker1{newDocker(t, in), 0}.do() },
 	"docker@1":             func(t *task, in inputs) error { return docker1{newDocker(t, in), 1}.do() },
 	"docker@2":             func(t *task, in inputs) error { return newDocker(t, in).do() },
+	"dockercompose@0":      func(t *task, in inputs) error { return dockerCompose{docker1: docker1{newDocker(t, in), 0}}.do() },
+	"dockercompose@1":      func(t *task, in inputs) error { return dockerCompose{docker1: docker1{newDocker(t, in), 1}}.do() },
 	"helmdeploy@0":         func(t *task, in inputs) error { return helm{t, in}.do() },
 	"helmdeploy@1":         func(t *task, in inputs) error { return helm{t, in}.do() },
 	"kubernetes@0":         func(t *task, in inputs) error { return kubernetes{t, in, 0}.do() },

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,9 +95,7 @@ func (t *task) shellOn(ctx context.Context, conn *websocket.Conn) error {
 			return errors.New("the job's image has neither bash nor sh: a terminal needs one of them")
 		}
 	}
-	cmd := exec.Command(shell)
-	cmd.Dir, cmd.Env = t.folder(), t.environment(map[string]string{"TERM": "xterm-256color"})
-	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
+	tty, started, err := t.startTerminal(shell)
 	if err != nil {
 		return fmt.Errorf("start %s in a terminal: %w", shell, err)
 	}
@@ -112,7 +109,7 @@ func (t *task) shellOn(ctx context.Context, conn *websocket.Conn) error {
 	case <-gone:
 		left = true
 	}
-	hangUp(cmd)
+	hangUp(started)
 	tty.Close()
 	if left {
 		err = <-shown
@@ -120,12 +117,31 @@ func (t *task) shellOn(ctx context.Context, conn *websocket.Conn) error {
 	return err
 }
 
+// startTerminal starts a program in a new terminal, where the step runs.
+func (t *task) startTerminal(shell string) (*os.File, running, error) {
+	tty, inner, err := pty.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer inner.Close()
+	var started running
+	if err = pty.Setsize(tty, &pty.Winsize{Cols: 80, Rows: 24}); err == nil {
+		started, err = t.start(invocation{path: shell, dir: t.folder(), env: t.environment(map[string]string{"TERM": "xterm-256color"}),
+			stdin: inner, stdout: inner, stderr: inner, terminal: true})
+	}
+	if err != nil {
+		tty.Close()
+	}
+	return tty, started, err
+}
+
 // hangUp ends a shell and what runs in front in its terminal; what ignores that is killed with the shell.
-func hangUp(cmd *exec.Cmd) {
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGHUP)
-	timer := time.AfterFunc(terminateGrace, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+func hangUp(shell running) {
+	shell.signal(syscall.SIGHUP)
+	timer := time.AfterFunc(terminateGrace, func() { shell.signal(syscall.SIGKILL) })
 	defer timer.Stop()
-	_ = cmd.Wait() // however it ended
+	_ = shell.wait() // however it ended
+	shell.close()
 }
 
 // folder is where a terminal begins: where the step works, or else the sources.

@@ -39,25 +39,25 @@ func (t *task) outputOf(dir string, env map[string]string, program string, args 
 	return out.String(), err
 }
 
-// getenv is a variable of the step's environment.
-func (t *task) getenv(name string) string {
-	if value, ok := t.env[name]; ok {
-		return value
-	}
-	return os.Getenv(name)
-}
-
 // installer finds and installs tools for the step.
 func (t *task) installer() *tool.Installer {
 	i := &tool.Installer{Logf: t.log.Printf, Job: t.folders.tools, Shared: t.folders.tools, Look: t.look, Getenv: t.getenv, Mirror: t.mirror}
 	if t.cache != nil {
 		i.Shared = filepath.Join(t.cache.folder, "tools")
 	}
+	if t.target != nil {
+		i.Elsewhere, i.IsFile = true, t.isFile
+		return t.withOutput(i)
+	}
 	for _, folder := range []string{os.Getenv("AGENT_TOOLSDIRECTORY"), t.getenv("RUNNER_TOOL_CACHE"), "/opt/hostedtoolcache"} {
 		if folder != "" && folder != t.folders.tools {
 			i.Image = append(i.Image, folder)
 		}
 	}
+	return t.withOutput(i)
+}
+
+func (t *task) withOutput(i *tool.Installer) *tool.Installer {
 	i.Output = func(_ context.Context, env map[string]string, program string, args ...string) (string, error) {
 		return t.outputOf(t.folders.temp, env, program, args...)
 	}

@@ -27,6 +27,7 @@ func (s *Server) AddPipelines(p *pipelines.Service) {
 	b := buildRoutes{s, p}
 	b.addPipelineRoutes()
 	b.addCacheRoutes()
+	b.addForkSettings()
 	b.addSecureFileRoutes()
 	b.addTaskRoutes()
 	b.addConnectionRoutes()

@@ -1,5 +1,3 @@
-//go:build clients
-
 package api_test
 
 import (
@@ -14,34 +12,19 @@ import (
 	"slipway"
 	"slipway/internal/api"
 	"slipway/internal/identity"
+	"slipway/internal/programtest"
 	"slipway/internal/registry"
 	"slipway/internal/signing"
 )
 
-// cosignTool is what `make clients` builds, which takes minutes.
-const cosignTool = "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3"
-
-// installCosign builds cosign once and returns its path.
-func installCosign(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(os.TempDir(), "slipway-test-tools", filepath.Base(cosignTool))
-	path := filepath.Join(bin, "cosign")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	cmd := exec.CommandContext(t.Context(), "go", "install", cosignTool)
-	cmd.Dir = t.TempDir() // outside of any module
-	cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go install %s: %v\n%s", cosignTool, err, out)
-	}
-	return path
-}
-
 // cosign verifies what the server attests, and signs and attests with a job's identity by the server's authorities.
 func TestCosign(t *testing.T) {
 	t.Parallel()
-	program, w, ctx, folder := installCosign(t), newSigningWorld(t), context.Background(), t.TempDir()
+	program, err := programtest.Client("cosign")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, ctx, folder := newSigningWorld(t), context.Background(), t.TempDir()
 	cosign := func(good bool, args ...string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), program, args...)

@@ -30,16 +30,17 @@ type PolicyEvaluation struct {
 
 // PolicyContext is what an evaluation goes by.
 type PolicyContext struct {
-	BuildID     int64  `json:"buildId,omitempty"`
-	IsExpired   bool   `json:"isExpired,omitempty"`
-	Explanation string `json:"explanation,omitempty"` // Slipway's: one sentence
+	BuildID     int64      `json:"buildId,omitempty"`
+	IsExpired   bool       `json:"isExpired,omitempty"`
+	Expires     *time.Time `json:"slipwayExpires,omitempty"` // when a build of an older state of the target is valid no more
+	Explanation string     `json:"explanation,omitempty"`    // Slipway's: one sentence
 }
 
 const artifactPrefix = "vstfs:///CodeReview/CodeReviewId/"
 
 func (p policyRoutes) evaluationShape(r request, pull repos.PullRequest, e repos.Evaluation) (PolicyEvaluation, error) {
 	out := PolicyEvaluation{EvaluationID: e.ID.String(), ArtifactID: fmt.Sprintf("%s%s/%d", artifactPrefix, pull.Project, pull.ID), Status: string(e.State),
-		StartedDate: when(e.Started), CompletedDate: when(e.Completed), Context: PolicyContext{BuildID: e.Run, IsExpired: e.Expired, Explanation: e.Why}}
+		StartedDate: when(e.Started), CompletedDate: when(e.Completed), Context: PolicyContext{BuildID: e.Run, IsExpired: e.Expired, Expires: when(e.Expires), Explanation: e.Why}}
 	var err error
 	out.Configuration, err = p.shape(r.project, e.Policy)
 	return out, err

@@ -21,12 +21,15 @@ type gitRoutes struct {
 func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 	g := gitRoutes{s, r, b}
 	g.addStatuses()
+	g.addItems()
 	g.addObjects()
 	g.addHistory()
+	g.addChanges()
 	g.addRefs()
 	g.addPicks()
 	g.addMirrors()
 	g.addRepositories()
+	g.addForks()
 	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
 	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
 	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways
@@ -34,9 +37,9 @@ func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 		s.project("GET", "/git/"+pulls+"/{pull}", identity.Read, g.getPullRequest)
 		of := "/git/repositories/{repo}/" + pulls
 		s.project("GET", of, identity.Read, g.listPullRequests)
-		s.project("POST", of, identity.Contribute, g.createPullRequest)
+		s.project("POST", of, identity.Read, g.createPullRequest) // from a fork that suffices
 		s.project("GET", of+"/{pull}", identity.Read, g.getPullRequest)
-		s.project("PATCH", of+"/{pull}", identity.Contribute, g.updatePullRequest)
+		s.project("PATCH", of+"/{pull}", identity.Read, g.updatePullRequest)
 		s.project("GET", of+"/{pull}/commits", identity.Read, g.listCommits)
 		s.project("GET", of+"/{pull}/iterations", identity.Read, g.listIterations)
 		s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
@@ -68,13 +71,18 @@ type GitRepository struct {
 	Size          int64      `json:"size"`
 	RemoteURL     string     `json:"remoteUrl"`
 	Disabled      bool       `json:"isDisabled"`
+	ObjectFormat  string     `json:"objectFormat"` // sha1 or sha256; Slipway's own
 	WebURL        string     `json:"webUrl"`
+	IsFork        bool       `json:"isFork"`
+	// Parent is what it was forked from, in answers about one repository and as far as the caller may read it.
+	Parent *GitRepositoryRef `json:"parentRepository,omitempty"`
 }
 
 func (g gitRoutes) repository(p identity.Project, r repos.Repository) GitRepository {
 	page := fmt.Sprintf("%s/%s/_git/%s", g.url, url.PathEscape(p.Name), url.PathEscape(r.Name))
 	return GitRepository{ID: string(r.ID), Name: r.Name, URL: fmt.Sprintf("%s/%s/_apis/git/repositories/%s", g.url, url.PathEscape(p.Name), r.ID),
-		Project: GitProject{string(p.ID), p.Name, "wellFormed"}, DefaultBranch: "refs/heads/" + r.DefaultBranch, Size: r.Size, RemoteURL: page, WebURL: page, Disabled: r.Disabled}
+		Project: GitProject{string(p.ID), p.Name, "wellFormed"}, DefaultBranch: "refs/heads/" + r.DefaultBranch, Size: r.Size, RemoteURL: page, WebURL: page, Disabled: r.Disabled,
+		IsFork: r.Parent != "", ObjectFormat: string(r.ObjectFormat)}
 }
 
 func (g gitRoutes) listRepositories(w http.ResponseWriter, r request) error {
@@ -103,6 +111,10 @@ func (g gitRoutes) getRepository(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	httpx.WriteJSON(w, http.StatusOK, g.repository(r.project, repo))
+	out, err := g.withParent(r, repo)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
 	return nil
 }

@@ -288,8 +288,25 @@ func TestGitRefs(t *testing.T) {
 	if len(commits) != 1 || *commits[0].Comment != "by REST" {
 		t.Errorf("commits of the push %+v", commits)
 	}
-	// Two commits at once would be announced as two pushes.
+	// Several commits come in their order, each on the one before, as one push.
+	changes := func(path, content string, kind git.VersionControlChangeType) *[]any {
+		return &[]any{git.GitChange{ChangeType: &kind, Item: git.GitItem{Path: &path}, NewContent: &git.ItemContent{Content: &content}}}
+	}
+	tip := (*made.Commits)[0].CommitId
+	series := must[*git.GitPush](t)(c.CreatePush(ctx, git.CreatePushArgs{RepositoryId: repo, Project: project, Push: &git.GitPush{
+		RefUpdates: &[]git.GitRefUpdate{{Name: ptr("refs/heads/fresh"), OldObjectId: tip}},
+		Commits: &[]git.GitCommitRef{{Comment: ptr("one"), Changes: changes("/series.md", "1\n", git.VersionControlChangeTypeValues.Add)},
+			{Comment: ptr("two"), Changes: changes("/series.md", "2\n", git.VersionControlChangeTypeValues.Edit)}}}}))
+	if len(*series.Commits) != 2 || *(*series.Commits)[0].Comment != "two" || (*(*series.Commits)[0].Parents)[0] != *(*series.Commits)[1].CommitId || (*(*series.Commits)[1].Parents)[0] != *tip {
+		t.Errorf("the series is %+v", *series.Commits)
+	}
+	if brought := *must[*[]git.GitCommitRef](t)(c.GetPushCommits(ctx, git.GetPushCommitsArgs{RepositoryId: repo, Project: project, PushId: series.PushId})); len(brought) != 2 {
+		t.Errorf("the push brought %d commits", len(brought))
+	}
 	const path = "/Tools/_apis/git/repositories/My%20Shop/pushes"
-	w.call(token, "POST", path, `{"refUpdates":[{"name":"refs/heads/main","oldObjectId":"`+main+`"}],"commits":[{"comment":"a"},{"comment":"b"}]}`, http.StatusBadRequest, nil)
+	// One that is wrong leaves nothing of the others.
+	last := *(*series.Commits)[0].CommitId
+	w.call(token, "POST", path, `{"refUpdates":[{"name":"refs/heads/fresh","oldObjectId":"`+last+`"}],"commits":[{"comment":"a","changes":[{"changeType":1,"item":{"path":"x"},"newContent":{"content":"x","contentType":0}}]},{"comment":"b","changes":[{"changeType":"delete","item":{"path":"nothing"}}]}]}`, http.StatusNotFound, nil)
+	w.call(token, "POST", path, `{"refUpdates":[{"name":"refs/heads/fresh","oldObjectId":"`+last+`"}],"commits":[{"comment":"a","changes":[{"changeType":1,"item":{"path":"x"},"newContent":{"content":"x","contentType":0}}]},{"comment":"b","parents":["`+last+`"]}]}`, http.StatusBadRequest, nil)
 	w.call(token, "POST", path, `{"refUpdates":[{"name":"refs/heads/main","oldObjectId":"`+topic+`"}],"commits":[{"comment":"a","changes":[{"changeType":1,"item":{"path":"x"},"newContent":{"content":"x","contentType":0}}]}]}`, http.StatusConflict, nil)
 }

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"archive/zip"
 	"context"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -26,16 +24,14 @@ const (
 	itemBody     = 256 << 10 // bytes of a request about items
 )
 
-// addObjects serves files, folders and the objects that git keeps them in.
-func (g gitRoutes) addObjects() {
+// addItems serves files and folders.
+func (g gitRoutes) addItems() {
 	of := "/git/repositories/{repo}"
 	g.project("GET", of+"/items", identity.Read, g.getItems)
 	g.project("GET", of+"/items/*", identity.Read, g.getItems)
 	for _, batch := range []string{"/itemsBatch", "/itemsbatch"} {
 		g.project("POST", of+batch, identity.Read, g.getItemBatch)
 	}
-	g.project("GET", of+"/blobs/{object}", identity.Read, g.getBlob)
-	g.project("GET", of+"/trees/{object}", identity.Read, g.getTree)
 }
 
 // GitItem is Azure DevOps' GitItem: a file or a folder in a version.
@@ -269,65 +265,6 @@ func (g gitRoutes) items(r request, i itemRequest) ([]GitItem, error) {
 // lastCommitTime bounds the search for the last commits of a folder's items.
 const lastCommitTime = 20 * time.Second
 
-func (g gitRoutes) sendFile(w http.ResponseWriter, r request, i itemRequest, f repos.File) error {
-	if f.TooLarge {
-		return slipway.Limit("%s has %d bytes: clone the repository to get it", i.path, f.Size)
-	}
-	if o, ok := repos.Pointer(f.Content); ok && truth(i.query, "resolveLfs") {
-		large, err := g.repos.OpenLFSObject(r.Context(), i.repo.ID, o.OID)
-		if err != nil {
-			return err
-		}
-		defer large.Close()
-		contentHeaders(w, r, i.format, path.Base(i.path))
-		http.ServeContent(w, r.Request, "", time.Time{}, large)
-		return nil
-	}
-	contentHeaders(w, r, i.format, path.Base(i.path))
-	_, err := w.Write(f.Content)
-	return err
-}
-
-// contentHeaders keep a browser from running what somebody has pushed.
-func contentHeaders(w http.ResponseWriter, r request, format, name string) {
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	if format == "text" {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-	}
-	disposition := "inline"
-	if truth(r.URL.Query(), "download") {
-		disposition = "attachment"
-	}
-	h.Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": name}))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-}
-
-// sendArchive gives a file or folder as a zip file.
-func (g gitRoutes) sendArchive(w http.ResponseWriter, r request, i itemRequest) error {
-	name := i.repo.Name
-	if i.path != "" {
-		name = path.Base(i.path)
-	}
-	begun := false
-	err := g.repos.Archive(r.Context(), repos.ArchiveRequest{Repository: i.repo.ID, Commit: i.commit, Path: i.path, Format: "zip"}, w, func() {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-		zipHeaders(w, name)
-		begun = true
-	})
-	if err != nil && begun {
-		g.logger.Warn("an archive was not sent whole", "repository", i.repo.ID, "error", err)
-		panic(http.ErrAbortHandler) // so that the client knows
-	}
-	return err
-}
-
-func zipHeaders(w http.ResponseWriter, name string) {
-	w.Header().Set("Content-Type", "application/zip")
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name + ".zip"}))
-}
-
 // getItemBatch answers several questions for items at once, each with a list.
 func (g gitRoutes) getItemBatch(w http.ResponseWriter, r request) error {
 	var body struct {
@@ -368,108 +305,4 @@ func (g gitRoutes) getItemBatch(w http.ResponseWriter, r request) error {
 		out = append(out, items)
 	}
 	return list(w, out)
-}
-
-// GitBlobRef is Azure DevOps' GitBlobRef.
-type GitBlobRef struct {
-	ObjectID string `json:"objectId"`
-	Size     int64  `json:"size"`
-	URL      string `json:"url"`
-}
-
-func (g gitRoutes) getBlob(w http.ResponseWriter, r request) error {
-	repo, err := g.find(r)
-	if err != nil {
-		return err
-	}
-	id := strings.ToLower(r.named("object"))
-	form, err := format(r, true)
-	if err != nil {
-		return err
-	}
-	if form == "json" {
-		o, err := g.repos.Object(r.Context(), repo.ID, id)
-		if err == nil && o.Kind != "blob" {
-			err = slipway.NotFound("the repository has no file's object %s", id)
-		}
-		if err != nil {
-			return err
-		}
-		httpx.WriteJSON(w, http.StatusOK, GitBlobRef{o.ID, o.Size, g.repository(r.project, repo).URL + "/blobs/" + o.ID})
-		return nil
-	}
-	content, err := g.repos.Blob(r.Context(), repo.ID, id, maxItem)
-	if err != nil {
-		return err
-	}
-	file := r.URL.Query().Get("fileName")
-	if file == "" {
-		file = id
-	}
-	if form == "zip" {
-		zipHeaders(w, file)
-		z := zip.NewWriter(w)
-		f, err := z.Create(path.Base(file))
-		if err == nil {
-			_, err = f.Write(content)
-		}
-		return errors.Join(err, z.Close())
-	}
-	contentHeaders(w, r, form, path.Base(file))
-	_, err = w.Write(content)
-	return err
-}
-
-// GitTreeRef is Azure DevOps' GitTreeRef.
-type GitTreeRef struct {
-	ObjectID    string         `json:"objectId"`
-	Size        int64          `json:"size"`
-	TreeEntries []GitTreeEntry `json:"treeEntries"`
-	URL         string         `json:"url"`
-}
-
-// GitTreeEntry is Azure DevOps' GitTreeEntryRef.
-type GitTreeEntry struct {
-	ObjectID      string `json:"objectId"`
-	RelativePath  string `json:"relativePath"`
-	Mode          string `json:"mode"`
-	GitObjectType string `json:"gitObjectType"`
-	Size          int64  `json:"size"`
-	URL           string `json:"url"`
-}
-
-func (g gitRoutes) getTree(w http.ResponseWriter, r request) error {
-	repo, err := g.find(r)
-	if err != nil {
-		return err
-	}
-	o, err := g.repos.Object(r.Context(), repo.ID, strings.ToLower(r.named("object")))
-	if err == nil && o.Kind != "tree" && o.Kind != "commit" {
-		err = slipway.NotFound("object %s is no tree", o.ID)
-	}
-	if err != nil {
-		return err
-	}
-	entries, err := g.repos.TreeEntries(r.Context(), repo.ID, o.ID, "", truth(r.URL.Query(), "recursive"))
-	if err != nil {
-		return err
-	}
-	address := g.repository(r.project, repo).URL
-	out := GitTreeRef{ObjectID: o.ID, Size: o.Size, TreeEntries: []GitTreeEntry{}, URL: address + "/trees/" + o.ID}
-	for _, e := range entries {
-		entry := GitTreeEntry{ObjectID: e.Object, RelativePath: e.Path, Mode: "100644", GitObjectType: "blob", Size: e.Size, URL: address + "/blobs/" + e.Object}
-		switch {
-		case e.Kind == repos.EntryFolder:
-			entry.Mode, entry.GitObjectType, entry.URL = "40000", "tree", address+"/trees/"+e.Object
-		case e.Kind == repos.EntrySubmodule:
-			entry.Mode, entry.GitObjectType, entry.URL = "160000", "commit", ""
-		case e.Kind == repos.EntrySymlink:
-			entry.Mode = "120000"
-		case e.Executable:
-			entry.Mode = "100755"
-		}
-		out.TreeEntries = append(out.TreeEntries, entry)
-	}
-	httpx.WriteJSON(w, http.StatusOK, out)
-	return nil
 }

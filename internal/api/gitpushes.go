@@ -35,10 +35,10 @@ func (g gitRoutes) push(r request, repo repos.Repository, p repos.PushRecord, re
 	if refs {
 		u := GitRefUpdate{Name: p.Ref, OldObjectID: string(p.Before), NewObjectID: string(p.After)}
 		if p.Before.IsZero() {
-			u.OldObjectID = noObject
+			u.OldObjectID = repo.ObjectFormat.NoObject()
 		}
 		if p.After.IsZero() {
-			u.NewObjectID = noObject
+			u.NewObjectID = repo.ObjectFormat.NoObject()
 		}
 		out.RefUpdates = []GitRefUpdate{u}
 	}
@@ -146,19 +146,22 @@ func (g gitRoutes) getPushCommits(w http.ResponseWriter, r request, repo repos.R
 	return list(w, part)
 }
 
-// newPush is the body of a push that brings one commit.
+// newPush is the body of a push: its commits come one on the other.
 type newPush struct {
 	RefUpdates []GitRefUpdate `json:"refUpdates"`
-	Commits    []struct {
-		Comment string   `json:"comment"`
-		Parents []string `json:"parents"`
-		Author  *struct {
-			Name  string    `json:"name"`
-			Email string    `json:"email"`
-			Date  time.Time `json:"date"`
-		} `json:"author"`
-		Changes []newChange `json:"changes"`
-	} `json:"commits"`
+	Commits    []newPushed    `json:"commits"`
+}
+
+// newPushed is one commit of a push.
+type newPushed struct {
+	Comment string   `json:"comment"`
+	Parents []string `json:"parents"`
+	Author  *struct {
+		Name  string    `json:"name"`
+		Email string    `json:"email"`
+		Date  time.Time `json:"date"`
+	} `json:"author"`
+	Changes []newChange `json:"changes"`
 }
 
 type newChange struct {
@@ -173,37 +176,39 @@ type newChange struct {
 	SourceServerItem string `json:"sourceServerItem"`
 }
 
-// createPush makes a commit on a branch of what the body holds.
+// createPush makes commits on a branch of what the body holds.
 func (g gitRoutes) createPush(w http.ResponseWriter, r request) error {
 	var body newPush
 	if err := r.decode(w, maxPushed, &body, "a push"); err != nil {
 		return err
 	}
-	if len(body.RefUpdates) != 1 || len(body.Commits) != 1 {
-		return slipway.Unsupported("a push by REST moves one branch by one commit: send one after the other, or use git")
+	if len(body.RefUpdates) != 1 || len(body.Commits) == 0 {
+		return slipway.Unsupported("a push by REST moves one branch by commits: send one after the other for several branches, or use git")
 	}
 	repo, err := g.find(r)
 	if err != nil {
 		return err
 	}
-	request, err := g.commitRequest(r, repo, body)
+	request, err := g.commitRequests(r, repo, body)
 	if err != nil {
 		return err
 	}
-	commit, err := g.repos.CommitFiles(r.Context(), request)
+	commits, err := g.repos.CommitSeries(r.Context(), request)
 	if err != nil {
 		return err
 	}
-	c, err := g.repos.Commit(r.Context(), repo.ID, commit)
-	if err != nil {
-		return err
-	}
-	record, err := g.pushOf(r, repo, commit)
+	record, err := g.pushOf(r, repo, commits[len(commits)-1])
 	if err != nil {
 		return err
 	}
 	out := g.push(r, repo, record, true)
-	out.Commits = []GitCommit{g.commit(r, repo, c)}
+	for i := range commits { // newest first
+		c, err := g.repos.Commit(r.Context(), repo.ID, commits[len(commits)-1-i])
+		if err != nil {
+			return err
+		}
+		out.Commits = append(out.Commits, g.commit(r, repo, c))
+	}
 	httpx.WriteJSON(w, http.StatusCreated, out)
 	return nil
 }
@@ -222,8 +227,23 @@ func (g gitRoutes) pushOf(r request, repo repos.Repository, commit slipway.Commi
 	return repos.PushRecord{}, err
 }
 
-func (g gitRoutes) commitRequest(r request, repo repos.Repository, body newPush) (repos.CommitRequest, error) {
-	update, c := body.RefUpdates[0], body.Commits[0]
+// commitRequests are the commits of a push, in their order.
+func (g gitRoutes) commitRequests(r request, repo repos.Repository, body newPush) ([]repos.CommitRequest, error) {
+	var list []repos.CommitRequest
+	for i, c := range body.Commits {
+		if i > 0 && len(c.Parents) > 0 {
+			return nil, at("commits", slipway.Unsupported("each commit of a push is made on the one before: leave the parents of commit %d out", i+1))
+		}
+		one, err := g.commitRequest(r, repo, body.RefUpdates[0], c, i == 0)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+func (g gitRoutes) commitRequest(r request, repo repos.Repository, update GitRefUpdate, c newPushed, first bool) (repos.CommitRequest, error) {
 	branch, ok := strings.CutPrefix(update.Name, "refs/heads/")
 	if !ok {
 		return repos.CommitRequest{}, slipway.Invalid("%q is no branch: write refs/heads/NAME", update.Name)
@@ -236,11 +256,13 @@ func (g gitRoutes) commitRequest(r request, repo repos.Repository, body newPush)
 		author = repos.Signature{Name: a.Name, Email: a.Email, Time: a.Date}
 	}
 	out := repos.CommitRequest{Repository: repo.ID, Branch: branch, Message: c.Comment, Author: author, Actor: r.caller.Actor}
-	if strings.Trim(update.OldObjectID, "0") != "" {
+	switch _, err := g.repos.Resolve(r.Context(), repo.ID, update.Name); {
+	case !first:
+	case strings.Trim(update.OldObjectID, "0") != "":
 		out.Expect = slipway.CommitID(strings.ToLower(update.OldObjectID))
-	} else if len(c.Parents) > 0 {
+	case len(c.Parents) > 0:
 		out.Start = slipway.CommitID(strings.ToLower(c.Parents[0]))
-	} else if _, err := g.repos.Resolve(r.Context(), repo.ID, update.Name); err == nil {
+	case err == nil:
 		return out, slipway.Conflict("there is a branch %s already: give its commit as oldObjectId", branch)
 	}
 	for _, one := range c.Changes {

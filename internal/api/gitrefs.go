@@ -10,10 +10,7 @@ import (
 	"slipway/internal/repos"
 )
 
-const (
-	refsOfPage = 1000
-	noObject   = "0000000000000000000000000000000000000000"
-)
+const refsOfPage = 1000
 
 // addRefs serves branches, tags and pushes.
 func (g gitRoutes) addRefs() {

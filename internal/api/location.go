@@ -28,6 +28,8 @@ type Location struct {
 var locations = []Location{
 	location("e81700f7-3be2-46de-8624-2eb35882fcaa", "Location", "ResourceAreas", "_apis/ResourceAreas/{areaId}"),
 	location("00d9565f-ed9c-4a06-9a50-00e7896ccab4", "Location", "ConnectionData", "_apis/ConnectionData"),
+	location("a8c47e17-4d56-4a56-92bb-de7ea7dc65be", "distributedtask", "pools", "_apis/distributedtask/pools/{poolId}"),
+	location("e298ef32-5878-4cab-993c-043836571f42", "distributedtask", "agents", "_apis/distributedtask/pools/{poolId}/agents/{agentId}"),
 	location("603fe2ac-9723-48b9-88ad-09305aa6c6e1", "core", "projects", "_apis/projects/{*projectId}"),
 	location("225f7195-f9c7-4d14-ab28-a83f7ff77e1f", "git", "repositories", "{project}/_apis/git/repositories/{repositoryId}"),
 	location("fb93c0db-47ed-4a31-8c20-47552878fb44", "git", "items", "{project}/_apis/git/repositories/{repositoryId}/items/{*path}"),
@@ -46,6 +48,8 @@ var locations = []Location{
 	location("a663da97-81db-4eb3-8b83-287670f63073", "git", "recycleBinRepositories", "{project}/_apis/git/recycleBin/repositories/{repositoryId}"),
 	location("2b6869c4-cb25-42b5-b7a3-0d3e6be0a11a", "git", "deletedRepositories", "{project}/_apis/git/deletedrepositories"),
 	location("01828ddc-3600-4a41-8633-99b3a73a0eb3", "git", "importRequests", "{project}/_apis/git/repositories/{repositoryId}/importRequests/{importRequestId}"),
+	location("158c0340-bf6f-489c-9625-d572a1480d57", "git", "forks", "{project}/_apis/git/repositories/{repositoryNameOrId}/forks/{collectionId}"),
+	location("1703f858-b9d1-46af-ab62-483e9e1055b5", "git", "forkSyncRequests", "{project}/_apis/git/repositories/{repositoryNameOrId}/forkSyncRequests/{forkSyncOperationId}"),
 	location("9946fd70-0d40-406e-b686-b4744cbbcc37", "git", "pullRequests", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}"),
 	location("a5d28130-9cd2-40fa-9f08-902e7daa9efb", "git", "pullRequests", "{project}/_apis/git/pullRequests"),
 	location("01a46dea-7d46-4d40-bc84-319e7c260d99", "git", "pullRequests", "{project}/_apis/git/pullRequests/{pullRequestId}"),

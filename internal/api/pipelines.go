@@ -24,6 +24,8 @@ func (b buildRoutes) addPipelineRoutes() {
 	b.project("POST", "/pipelines/{pipeline}/preview", identity.Contribute, b.preview)
 	b.project("GET", "/build/definitions", identity.Read, b.listDefinitions)
 	b.project("GET", "/build/definitions/{pipeline}", identity.Read, b.getDefinition)
+	b.project("GET", "/slipway/pipelines/{pipeline}", identity.Read, b.pipelineSettings)
+	b.project("PATCH", "/slipway/pipelines/{pipeline}", identity.Administer, b.setPipelineSettings)
 	b.project("GET", "/slipway/pipelines/{pipeline}/schedules", identity.Read, b.schedules)
 }
 

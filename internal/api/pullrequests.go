@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"slipway"
 	"slipway/internal/boards"
 	"slipway/internal/httpx"
+	"slipway/internal/identity"
 	"slipway/internal/repos"
 )
 
@@ -85,7 +87,8 @@ type GitPullRequest struct {
 	Description           string                `json:"description"`
 	SourceRefName         string                `json:"sourceRefName"`
 	TargetRefName         string                `json:"targetRefName"`
-	MergeStatus           string                `json:"mergeStatus"` // queued, succeeded, conflicts, failure
+	ForkSource            *GitForkRef           `json:"forkSource,omitempty"` // of one from a fork
+	MergeStatus           string                `json:"mergeStatus"`          // queued, succeeded, conflicts, failure
 	MergeFailureMessage   string                `json:"mergeFailureMessage,omitempty"`
 	IsDraft               bool                  `json:"isDraft"`
 	LastMergeSourceCommit *GitCommitRef         `json:"lastMergeSourceCommit,omitempty"`
@@ -119,6 +122,9 @@ func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullReq
 	out.URL = fmt.Sprintf("%s/pullRequests/%d", out.Repository.URL, p.ID)
 	out.Links.Web.Href = fmt.Sprintf("%s/pullrequest/%d", out.Repository.WebURL, p.ID)
 	var err error
+	if out.ForkSource, err = g.forkRef(r, p); err != nil {
+		return out, err
+	}
 	if out.Labels, err = g.labels(r, repo, p); err != nil {
 		return out, err
 	}
@@ -158,6 +164,7 @@ func (g gitRoutes) listPullRequests(w http.ResponseWriter, r request) error {
 		return at("searchCriteria.status", slipway.Invalid("use active, abandoned, completed or all, not %q", q.Get("searchCriteria.status")))
 	}
 	filter := repos.PullRequestFilter{Project: r.project.ID, Repository: repo.ID, Status: status, Source: q.Get("searchCriteria.sourceRefName"),
+		From:   slipway.RepositoryID(strings.ToLower(q.Get("searchCriteria.sourceRepositoryId"))),
 		Target: q.Get("searchCriteria.targetRefName"), Creator: slipway.UserID(q.Get("searchCriteria.creatorId")), Reviewer: slipway.UserID(q.Get("searchCriteria.reviewerId")),
 		Text: q.Get("searchCriteria.title"), Label: q.Get("searchCriteria.label"), Limit: 100}
 	for name, into := range map[string]*int{"$top": &filter.Limit, "$skip": &filter.Skip} {
@@ -277,9 +284,6 @@ func readPullRequest(w http.ResponseWriter, r request) (pullRequestBody, error) 
 	if err := r.decode(w, maxPullRequestBody, &body, "the JSON of a pull request"); err != nil {
 		return body, err
 	}
-	if len(body.ForkSource) > 0 && string(body.ForkSource) != "null" {
-		return body, at("forkSource", slipway.Unsupported("there are no forks: push the branch to the repository itself"))
-	}
 	if len(body.WorkItemRefs) > 0 {
 		return body, at("workItemRefs", slipway.Unsupported("write AB# and the work item's number into title or description"))
 	}
@@ -295,7 +299,16 @@ func (g gitRoutes) createPullRequest(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	ask := repos.NewPullRequest{Repository: repo.ID, Source: body.SourceRefName, Target: body.TargetRefName, Actor: r.caller.Actor}
+	fork, branch, err := g.forkSource(r, body.ForkSource)
+	if err != nil {
+		return err
+	}
+	if fork == "" || fork == repo.ID {
+		if err := g.identity.Authorize(r.Context(), r.caller, identity.Contribute, r.project.ID); err != nil {
+			return err
+		}
+	}
+	ask := repos.NewPullRequest{Repository: repo.ID, Fork: fork, Source: cmp.Or(body.SourceRefName, branch), Target: body.TargetRefName, Actor: r.caller.Actor}
 	if body.Title != nil {
 		ask.Title = *body.Title
 	}
@@ -324,6 +337,9 @@ func (g gitRoutes) updatePullRequest(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
+	if err := g.mayTakePart(r, p); err != nil {
+		return err
+	}
 	body, err := readPullRequest(w, r)
 	if err != nil {
 		return err
@@ -341,12 +357,18 @@ func (g gitRoutes) updatePullRequest(w http.ResponseWriter, r request) error {
 			return err
 		}
 	}
+	completes := body.Status != "" && status == repos.PullRequestCompleted
+	if completes || len(body.AutoCompleteSetBy) > 0 {
+		if err := g.identity.Authorize(r.Context(), r.caller, identity.Contribute, r.project.ID); err != nil {
+			return err
+		}
+	}
 	if len(body.AutoCompleteSetBy) > 0 {
 		if p, err = g.setAutoComplete(r, p, body); err != nil {
 			return err
 		}
 	}
-	if body.Status != "" && status == repos.PullRequestCompleted {
+	if completes {
 		if p, err = g.complete(r, p, body); err != nil {
 			return err
 		}

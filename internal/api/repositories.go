@@ -31,17 +31,14 @@ func (g gitRoutes) addRepositories() {
 const maxRepositoryBody = 64 << 10
 
 func (g gitRoutes) createRepository(w http.ResponseWriter, r request) error {
-	var body struct {
-		Name   string `json:"name"`
-		Parent any    `json:"parentRepository"`
-	}
+	var body newRepository
 	if err := r.decode(w, maxRepositoryBody, &body, "a repository"); err != nil {
 		return err
 	}
 	if body.Parent != nil {
-		return slipway.Unsupported("forks are not supported: leave parentRepository out, and import the repository into the new one")
+		return g.createFork(w, r, body)
 	}
-	repo, err := g.repos.Create(r.Context(), repos.CreateRequest{Project: r.project.ID, Name: body.Name, Actor: r.caller.Actor})
+	repo, err := g.repos.Create(r.Context(), repos.CreateRequest{Project: r.project.ID, Name: body.Name, ObjectFormat: repos.ObjectFormat(body.Format), Actor: r.caller.Actor})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/git"
 
@@ -148,10 +147,6 @@ func TestAzureDevOpsRepositoryClient(t *testing.T) {
 	}
 	back := false
 	must[*git.GitRepository](t)(g.RestoreRepositoryFromRecycleBin(ctx, git.RestoreRepositoryFromRecycleBinArgs{Project: &project, RepositoryId: made.Id, RepositoryDetails: &git.GitRecycleBinRepositoryDetails{Deleted: &back}}))
-	parent := uuid.New()
-	if _, err := g.CreateRepository(ctx, git.CreateRepositoryArgs{Project: &project, GitRepositoryToCreate: &git.GitRepositoryCreateOptions{Name: &name, ParentRepository: &git.GitRepositoryRef{Id: &parent}}}); err == nil || !strings.Contains(err.Error(), "forks are not supported") {
-		t.Errorf("a fork: %v", err)
-	}
 }
 
 func TestMirrorsAPI(t *testing.T) {
@@ -205,4 +200,39 @@ func TestRepositoryLimitsAndUpkeepAPI(t *testing.T) {
 	w.call(w.writer, "POST", "/Tools/_apis/slipway/repositories/hats/upkeep", "", http.StatusForbidden, nil)
 	w.call(w.owner, "POST", "/Tools/_apis/slipway/repositories/hats/upkeep", "", http.StatusOK, &u)
 	w.call(w.writer, "GET", "/Tools/_apis/slipway/repositories/hats/upkeep", "", http.StatusOK, &u)
+}
+
+// A repository of SHA-256 names is made, pushed to and reviewed by Azure DevOps' own client, which writes zeros of 40 digits for no object.
+func TestSHA256API(t *testing.T) {
+	t.Parallel()
+	c, _, project, w, token := gitClient(t)
+	ctx, name := t.Context(), "wide"
+	w.call(token, "POST", "/Tools/_apis/git/repositories", `{"name": "narrow", "objectFormat": "md5"}`, http.StatusBadRequest, nil)
+	w.call(token, "POST", "/Tools/_apis/git/repositories", `{"name": "wide", "objectFormat": "sha256"}`, http.StatusCreated, nil)
+	const zero = "0000000000000000000000000000000000000000"
+	add := func(path string) map[string]any {
+		return map[string]any{"changeType": "add", "item": map[string]string{"path": path}, "newContent": map[string]string{"content": path, "contentType": "rawtext"}}
+	}
+	first := push(t, c, &name, project, "main", zero, add("/a.txt"))
+	base := *(*first.RefUpdates)[0].NewObjectId
+	if old := *(*first.RefUpdates)[0].OldObjectId; len(base) != 64 || old != strings.Repeat("0", 64) {
+		t.Errorf("the push is from %s to %s", old, base)
+	}
+	results := *must[*[]git.GitRefUpdateResult](t)(c.UpdateRefs(ctx, git.UpdateRefsArgs{RepositoryId: &name, Project: project,
+		RefUpdates: &[]git.GitRefUpdate{{Name: ptr("refs/heads/topic"), OldObjectId: ptr(zero), NewObjectId: &base}}}))
+	if !*results[0].Success {
+		t.Errorf("the branch: %+v", results[0])
+	}
+	topic := *(*push(t, c, &name, project, "topic", base, add("/b.txt")).RefUpdates)[0].NewObjectId
+	commit := must[*git.GitCommit](t)(c.GetCommit(ctx, git.GetCommitArgs{RepositoryId: &name, Project: project, CommitId: &topic, ChangeCount: ptr(10)}))
+	if len(*commit.TreeId) != 64 || len(*commit.Changes) != 1 || (*commit.Parents)[0] != base {
+		t.Errorf("the commit %+v", commit)
+	}
+	pull := must[*git.GitPullRequest](t)(c.CreatePullRequest(ctx, git.CreatePullRequestArgs{RepositoryId: &name, Project: project, GitPullRequestToCreate: &git.GitPullRequest{
+		SourceRefName: ptr("refs/heads/topic"), TargetRefName: ptr("refs/heads/main"), Title: ptr("wide")}}))
+	done := must[*git.GitPullRequest](t)(c.UpdatePullRequest(ctx, git.UpdatePullRequestArgs{RepositoryId: &name, Project: project, PullRequestId: pull.PullRequestId,
+		GitPullRequestToUpdate: &git.GitPullRequest{Status: &git.PullRequestStatusValues.Completed, LastMergeSourceCommit: &git.GitCommitRef{CommitId: &topic}}}))
+	if *done.Status != git.PullRequestStatusValues.Completed || len(*done.LastMergeCommit.CommitId) != 64 || head(t, c, &name, project, "main") != *done.LastMergeCommit.CommitId {
+		t.Errorf("the pull request %+v", done)
+	}
 }

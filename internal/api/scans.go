@@ -19,13 +19,21 @@ type scanRoutes struct {
 // maxRecords bounds an import of vulnerabilities' records, in bytes.
 const maxRecords = 4 << 30
 
-// AddScans serves what is in images, how two differ, and which known vulnerabilities they have; images are named in the query as
-// ?image=REPOSITORY:TAG or @DIGEST, with &platform= for an index.
+// AddScans serves what is in images, how two differ, which known vulnerabilities they have, and which of those a project does not accept;
+// images are named in the query as ?image=REPOSITORY:TAG or @DIGEST, with &platform= for an index.
 func (s *Server) AddScans(sc *scans.Service, r *registry.Service) {
 	routes := scanRoutes{s, sc, r}
 	s.project("GET", "/slipway/images/packages", identity.Read, routes.packages)
 	s.project("GET", "/slipway/images/diff", identity.Read, routes.diff)
 	s.project("GET", "/slipway/images/vulnerabilities", identity.Read, routes.findings)
+	s.project("GET", "/slipway/images/sbom", identity.Read, routes.sbom)
+	s.project("POST", "/slipway/images/sbom", identity.Contribute, routes.putSBOM)
+	s.project("GET", "/slipway/images/verdict", identity.Read, routes.verdict)
+	s.project("GET", "/slipway/images/policy", identity.Read, routes.policy)
+	s.project("PUT", "/slipway/images/policy", identity.Administer, routes.setPolicy)
+	s.project("GET", "/slipway/images/exceptions", identity.Read, routes.exceptions)
+	s.project("POST", "/slipway/images/exceptions", identity.Administer, routes.accept)
+	s.project("DELETE", "/slipway/images/exceptions", identity.Administer, routes.withdraw)
 	s.installation("GET", "/slipway/vulnerabilities", identity.Administer, routes.ecosystems)
 	s.installation("POST", "/slipway/vulnerabilities", identity.Administer, routes.importRecords)
 }
@@ -89,7 +97,7 @@ func (s scanRoutes) findings(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	findings, summary, err := s.scans.Findings(r.Context(), repository, d)
+	findings, summary, err := s.scans.Findings(r.Context(), r.project.ID, repository, d)
 	if err != nil {
 		return err
 	}

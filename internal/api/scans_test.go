@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway"
 	"slipway/internal/api"
@@ -31,13 +32,20 @@ func (fakeImages) Write(_ context.Context, _ string, d slipway.Digest, w io.Writ
 	return err
 }
 
-func (fakeImages) KeepSBOM(context.Context, string, slipway.Digest, []byte) error { return nil }
+func (fakeImages) KeepSBOM(context.Context, string, slipway.Digest, scans.Document, slipway.Actor) error {
+	return nil
+}
+
+func (fakeImages) SBOM(_ context.Context, _ string, d slipway.Digest, kind string) ([]byte, error) {
+	return []byte(kind + " of " + string(d)), nil
+}
 
 // fakeScanner answers what a scanner does: each image has a package of its own name.
 const fakeScanner = `#!/bin/sh
 case $1 in
 inventory) echo '{"packages":[{"name":"openssl","version":"'"$(cat)"'","type":"deb"}]}';;
-match) cat >/dev/null; echo '{"findings":[{"id":"A","severity":"high"},{"id":"B","severity":"low"}],"ecosystems":[{"name":"Debian"}]}';;
+document) cat >/dev/null; echo '{"packages":[{"name":"zlib","version":"1","type":"generic"}]}';;
+match) cat >/dev/null; echo '{"findings":[{"id":"A","severity":"high","fixed":"2"},{"id":"B","severity":"low","fixed":"2"}],"ecosystems":[{"name":"Debian"}]}';;
 import) [ "$(cat)" = records ] || { echo "slipway-scanner: this is no zip" >&2; exit 1; }; echo '{"ecosystems":[{"name":"Debian","records":3}]}';;
 esac
 `
@@ -105,6 +113,7 @@ func TestScanRoutes(t *testing.T) {
 		}
 	}
 	w.call(ada, "GET", base+"vulnerabilities?image=shop/web:2&severity=grave", "", http.StatusBadRequest, nil)
+	scanPolicyRoutes(w, ada, eve, base)
 	var all struct{ Value []scans.Ecosystem }
 	w.call(ada, "POST", "/_apis/slipway/vulnerabilities", "records", http.StatusOK, &all)
 	if len(all.Value) != 1 || all.Value[0].Records != 3 {
@@ -113,4 +122,50 @@ func TestScanRoutes(t *testing.T) {
 	w.call(ada, "POST", "/_apis/slipway/vulnerabilities", "x", http.StatusBadRequest, nil)
 	w.call(eve, "POST", "/_apis/slipway/vulnerabilities", "records", http.StatusForbidden, nil)
 	w.call(eve, "GET", "/_apis/slipway/vulnerabilities", "", http.StatusForbidden, nil)
+}
+
+// scanPolicyRoutes goes through policy, verdict, exceptions and documents.
+func scanPolicyRoutes(w world, ada, eve, base string) {
+	w.Helper()
+	const image = "image=shop/web:2"
+	var p scans.Policy
+	var v api.Verdict
+	w.call(ada, "GET", base+"policy", "", http.StatusOK, &p)
+	w.call(ada, "GET", base+"verdict?"+image, "", http.StatusOK, &v)
+	if p.Severity != "" || p.Environments == nil || v.Enforced || len(v.Refused) != 0 {
+		w.Errorf("without a policy: %+v, %+v", p, v)
+	}
+	w.call(ada, "PUT", base+"policy", `{"severity":"high","pushes":true,"environments":["production"]}`, http.StatusOK, &p)
+	w.call(ada, "GET", base+"verdict?for=push&"+image, "", http.StatusOK, &v)
+	if !p.Pushes || !v.Enforced || len(v.Refused) != 1 || !strings.Contains(v.Problem, "A (high)") {
+		w.Errorf("%+v, %+v", p, v)
+	}
+	w.call(ada, "GET", base+"verdict?for=push&image=shop/none:1", "", http.StatusNotFound, nil)
+	w.call(ada, "PUT", base+"policy", `{"severity":"grave"}`, http.StatusBadRequest, nil)
+	w.call(ada, "PUT", base+"policy", `{"severe":"high"}`, http.StatusBadRequest, nil)
+	until := time.Now().UTC().AddDate(0, 1, 0).Format(time.RFC3339)
+	var all struct{ Value []scans.Exception }
+	w.call(ada, "POST", base+"exceptions", `{"vulnerability":"A","reason":"x","until":"`+until+`"}`, http.StatusOK, &all)
+	if len(all.Value) != 1 || all.Value[0].By != "ada" {
+		w.Errorf("exceptions %+v", all)
+	}
+	v = api.Verdict{}
+	w.call(ada, "GET", base+"verdict?"+image, "", http.StatusOK, &v)
+	if v.Problem != "" || len(v.Accepted) != 1 || v.Accepted[0].Accepted.Reason != "x" {
+		w.Errorf("with the exception: %+v", v)
+	}
+	w.call(ada, "POST", base+"exceptions", `{"vulnerability":"A","until":"`+until+`"}`, http.StatusBadRequest, nil)
+	w.call(ada, "DELETE", base+"exceptions?vulnerability=A", "", http.StatusNoContent, nil)
+	w.call(ada, "DELETE", base+"exceptions?vulnerability=A", "", http.StatusNotFound, nil)
+	for _, route := range []string{"policy", "exceptions", "verdict?" + image, "sbom?" + image} {
+		w.call(eve, "GET", base+route, "", http.StatusNotFound, nil)
+	}
+	var taken api.SBOMTaken
+	w.call(ada, "POST", base+"sbom?"+image, `{"bomFormat":"CycloneDX"}`, http.StatusCreated, &taken)
+	if taken.Packages != 1 {
+		w.Errorf("taken %+v", taken)
+	}
+	w.call(ada, "POST", base+"sbom?"+image, `{}`, http.StatusBadRequest, nil)
+	w.call(ada, "GET", base+"sbom?format=xml&"+image, "", http.StatusBadRequest, nil)
+	w.call(ada, "GET", base+"sbom?format=cyclonedx&"+image, "", http.StatusOK, nil)
 }

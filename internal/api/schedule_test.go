@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -46,6 +47,33 @@ func TestLimitsAndExplanation(t *testing.T) {
 		t.Errorf("decisions %+v", decisions.Value)
 	}
 	w.call(w.user("eve", false), http.MethodGet, base+"explanation", "", http.StatusNotFound, nil)
+}
+
+func TestPipelineSettings(t *testing.T) {
+	t.Parallel()
+	w, _, token := pipelineWorld(t)
+	reader := w.member("rita", identity.RoleReader)
+	const path = "/Shop/_apis/slipway/pipelines/1"
+	for _, c := range []struct {
+		token, method, body string
+		status              int
+		want                string
+	}{
+		{reader, http.MethodGet, "", http.StatusOK, `{"id":1,"name":"shop","disabled":false,"retryLost":null}`},
+		{reader, http.MethodPatch, `{"disabled":true}`, http.StatusForbidden, ""},
+		{token, http.MethodPatch, `{"retryLost":2}`, http.StatusOK, `{"id":1,"name":"shop","disabled":false,"retryLost":2}`},
+		{token, http.MethodPatch, `{"disabled":true}`, http.StatusOK, `{"id":1,"name":"shop","disabled":true,"retryLost":2}`},
+		{token, http.MethodPatch, `{"retryLost":null}`, http.StatusOK, `{"id":1,"name":"shop","disabled":true,"retryLost":null}`},
+		{token, http.MethodPatch, `{"retryLost":"often"}`, http.StatusBadRequest, ""},
+		{token, http.MethodPatch, `{"retryLost":-1}`, http.StatusBadRequest, ""},
+	} {
+		var got json.RawMessage
+		w.call(c.token, c.method, path, c.body, c.status, &got)
+		if c.want != "" && string(got) != c.want {
+			t.Errorf("%s %s: %s, want %s", c.method, c.body, got, c.want)
+		}
+	}
+	w.call(token, http.MethodGet, "/Shop/_apis/slipway/pipelines/7", "", http.StatusNotFound, nil)
 }
 
 func TestWebhookRoutes(t *testing.T) {

@@ -58,8 +58,12 @@ func readStatus(w http.ResponseWriter, r request) (repos.Status, error) {
 	if !ok {
 		state = repos.StatusState(body.State) // which is refused with the names that there are
 	}
-	return repos.Status{State: state, Genre: body.Context.Genre, Name: body.Context.Name, Description: body.Description, URL: body.TargetURL,
-		Iteration: body.IterationID, CreatedBy: r.caller.Actor}, nil
+	s := repos.Status{State: state, Genre: body.Context.Genre, Name: body.Context.Name, Description: body.Description, URL: body.TargetURL,
+		Iteration: body.IterationID, CreatedBy: r.caller.Actor}
+	if b := r.caller.Binding; r.caller.Token == identity.TokenJob {
+		s.Origin = &repos.StatusOrigin{Run: b.Run, Pipeline: b.Pipeline, Ref: b.Ref, Commit: b.Commit}
+	}
+	return s, nil
 }
 
 // latest keeps the newest status of each name and genre when the caller asks for that.

@@ -13,12 +13,12 @@ import (
 
 func (g gitRoutes) addThreads(threads string) {
 	g.project("GET", threads, identity.Read, g.listThreads)
-	g.project("POST", threads, identity.Contribute, g.startThread)
+	g.project("POST", threads, identity.Read, g.takingPart(g.startThread))
 	g.project("GET", threads+"/{thread}", identity.Read, g.getThread)
-	g.project("PATCH", threads+"/{thread}", identity.Contribute, g.updateThread)
-	g.project("POST", threads+"/{thread}/comments", identity.Contribute, g.addComment)
-	g.project("PATCH", threads+"/{thread}/comments/{comment}", identity.Contribute, g.editComment)
-	g.project("DELETE", threads+"/{thread}/comments/{comment}", identity.Contribute, g.deleteComment)
+	g.project("PATCH", threads+"/{thread}", identity.Read, g.takingPart(g.updateThread))
+	g.project("POST", threads+"/{thread}/comments", identity.Read, g.takingPart(g.addComment))
+	g.project("PATCH", threads+"/{thread}/comments/{comment}", identity.Read, g.takingPart(g.editComment))
+	g.project("DELETE", threads+"/{thread}/comments/{comment}", identity.Read, g.takingPart(g.deleteComment))
 }
 
 // GitThread is Azure DevOps' GitPullRequestCommentThread.

@@ -13,6 +13,7 @@ import (
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/schedule"
 )
 
@@ -36,6 +37,18 @@ type TimelineRecord struct {
 	Reason     string     `json:"currentOperation,omitempty"`
 	Log        *LogLink   `json:"log,omitempty"`
 	Job        int64      `json:"slipwayJob,omitempty"` // the number of a job's attempt
+	// PreviousAttempts are those of a job, oldest first.
+	PreviousAttempts []PreviousAttempt `json:"previousAttempts,omitempty"`
+	Retried          string            `json:"slipwayRetried,omitempty"` // why there is another attempt, when the one before was lost
+}
+
+// PreviousAttempt is an attempt of a job before the one that a record is about.
+type PreviousAttempt struct {
+	Attempt  int    `json:"attempt"`
+	RecordID string `json:"recordId"`
+	Job      int64  `json:"slipwayJob"`
+	Result   string `json:"result,omitempty"`
+	Reason   string `json:"slipwayReason,omitempty"`
 }
 
 // Issue is an error or warning of a step.
@@ -117,7 +130,11 @@ func (b buildRoutes) jobRecords(p identity.Project, run slipway.RunID, stage str
 	id := recordID("run/%d/job/%s/%d", run, j.Instance, j.Attempt)
 	records := []TimelineRecord{{ID: id, ParentID: stage, Type: "Job", Name: j.Title, Identifier: j.Stage + "." + j.Name, Order: place + 1, Job: int64(j.ID),
 		State: recordState(j.State), Result: recordResult(j.Result), Attempt: j.Attempt,
-		StartTime: when(j.Started), FinishTime: when(j.Finished), Reason: cmp.Or(j.Reason, j.PodNote)}}
+		StartTime: when(j.Started), FinishTime: when(j.Finished), Reason: cmp.Or(j.Reason, j.PodNote), Retried: j.Retried}}
+	for _, e := range j.Earlier {
+		records[0].PreviousAttempts = append(records[0].PreviousAttempts, PreviousAttempt{Attempt: e.Attempt, RecordID: recordID("run/%d/job/%s/%d", run, e.Instance, e.Attempt),
+			Job: int64(e.ID), Result: recordResult(e.Result), Reason: e.Reason})
+	}
 	for _, step := range j.Steps {
 		record := TimelineRecord{ID: recordID("job/%d/step/%d", j.ID, step.ID), ParentID: id, Type: "Task", Name: step.DisplayName, Order: step.ID,
 			State: recordState(step.State), Result: recordResult(step.Result), Percent: step.Percent, Errors: step.Errors, Warnings: step.Warnings,
@@ -129,6 +146,21 @@ func (b buildRoutes) jobRecords(p identity.Project, run slipway.RunID, stage str
 				one.Data = map[string]string{"sourcepath": issue.At.File, "linenumber": fmt.Sprint(issue.At.Line), "columnnumber": fmt.Sprint(issue.At.Column)}
 			}
 			record.Issues = append(record.Issues, one)
+		}
+		records = append(records, record)
+		records = append(records, detailRecords(j.ID, record.ID, step.Details)...)
+	}
+	return records
+}
+
+// detailRecords are those of the parts that a step told of.
+func detailRecords(id slipway.JobID, step string, details []job.Detail) []TimelineRecord {
+	var records []TimelineRecord
+	for _, d := range details {
+		record := TimelineRecord{ID: recordID("job/%d/detail/%s", id, d.ID), ParentID: step, Type: d.Type, Name: d.Name, Order: d.Order, State: recordState(d.State),
+			Result: recordResult(d.Result), Percent: d.Percent, StartTime: when(micros(d.Started)), FinishTime: when(micros(d.Finished)), Reason: d.Operation}
+		if d.Parent != "" {
+			record.ParentID = recordID("job/%d/detail/%s", id, d.Parent)
 		}
 		records = append(records, record)
 	}

@@ -181,6 +181,7 @@ func (s *Server) namedUser(r request) (identity.User, error) {
 
 // Member is a user's role in a project.
 type Member struct {
+	ID          string `json:"id"`
 	Name        string `json:"name"`
 	DisplayName string `json:"displayName"`
 	Role        string `json:"role"` // reader, contributor or administrator
@@ -194,7 +195,7 @@ func (s *Server) listMembers(w http.ResponseWriter, r request) error {
 	}
 	var out []Member
 	for _, m := range members {
-		out = append(out, Member{Name: m.Name, DisplayName: m.DisplayName, Role: string(m.Role), Disabled: m.Disabled})
+		out = append(out, Member{ID: string(m.ID), Name: m.Name, DisplayName: m.DisplayName, Role: string(m.Role), Disabled: m.Disabled})
 	}
 	return list(w, out)
 }

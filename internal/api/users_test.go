@@ -160,7 +160,11 @@ func TestMembers(t *testing.T) {
 	w.call(ada, "PUT", members+"/nobody", `{"role":"reader"}`, 404, nil)
 	var list struct{ Value []api.Member }
 	w.call(eve, "GET", members, "", 200, &list)
-	if len(list.Value) != 2 || list.Value[0] != (api.Member{Name: "ada", DisplayName: "ada", Role: "administrator"}) || list.Value[1].Role != "reader" {
+	first, err := w.identity.UserByName(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Value) != 2 || list.Value[0] != (api.Member{ID: string(first.ID), Name: "ada", DisplayName: "ada", Role: "administrator"}) || list.Value[1].Role != "reader" {
 		t.Errorf("members %+v", list.Value)
 	}
 	w.call(ada, "DELETE", members+"/ada", "", 409, nil)

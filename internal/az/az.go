@@ -1,5 +1,5 @@
 // Package az is the program `az` in a job's pod. There is no Azure behind a Slipway server: the commands that name something
-// that the server has (its registry, its pipelines, the job's own identity) work on that, and the others say in a sentence what
+// that the server has (its registry, pipelines and repositories, the job's own identity) work on that, and the others say in a sentence what
 // to use instead. Names, options and output formats are those of the Azure CLI, so that scripts written for it go on working.
 //
 // The program works for the job alone, by the job's token. Environment: SLIPWAY_URL is the server, SLIPWAY_JOB_TOKEN the
@@ -149,7 +149,7 @@ func (p Program) general(args []string) error {
 }
 
 func (p Program) versionText() error {
-	_, err := fmt.Fprintf(p.Stdout, "azure-cli                         %s\n\nExtensions:\nazure-devops                      %s\n\nThis is Slipway's az: it works on this server's registry and pipelines, and there is no Azure behind it.\n",
+	_, err := fmt.Fprintf(p.Stdout, "azure-cli                         %s\n\nExtensions:\nazure-devops                      %s\n\nThis is Slipway's az: it works on this server's registry, pipelines and repositories, and there is no Azure behind it.\n",
 		compatible, compatibleDevOps)
 	return err
 }

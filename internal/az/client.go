@@ -83,7 +83,11 @@ func (c *call) api(method, path string, query url.Values, body, out any) error {
 	if err != nil {
 		return err
 	}
-	return c.request(method, url.PathEscape(project)+"/_apis/"+path, query, body, out, func(r *http.Request) { r.SetBasicAuth("", token) })
+	return c.request(method, url.PathEscape(project)+"/_apis/"+path, query, body, out, basic(token))
+}
+
+func basic(token string) func(*http.Request) {
+	return func(r *http.Request) { r.SetBasicAuth("", token) }
 }
 
 // jobAPI calls the agents' door with the job's own token.
@@ -127,6 +131,9 @@ func (c *call) request(method, path string, query url.Values, body, out any, sig
 	}
 	if answer.StatusCode/100 != 2 {
 		return problem(answer, b)
+	}
+	if out == nil {
+		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber() // numbers of runs are compared as text

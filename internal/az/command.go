@@ -76,7 +76,7 @@ var global = []option{
 }
 
 // commands is the table of all commands. It is never changed.
-var commands = slices.Concat(accountCommands, registryCommands, clusterCommands, pipelineCommands)
+var commands = slices.Concat(accountCommands, registryCommands, clusterCommands, pipelineCommands, repositoryCommands, pullCommands)
 
 // find is the command that the words begin with.
 func find(words []string) *command {
@@ -197,7 +197,7 @@ func (c *call) check(of *command) error {
 // help lists the commands that begin with the words.
 func (p Program) help(words []string) error {
 	prefix := strings.Join(words, " ")
-	fmt.Fprintf(p.Stdout, "Slipway's az works on this server's registry and pipelines; there is no Azure behind it.\n\nCommands:\n")
+	fmt.Fprintf(p.Stdout, "Slipway's az works on this server's registry, pipelines and repositories; there is no Azure behind it.\n\nCommands:\n")
 	for _, c := range commands {
 		if strings.HasPrefix(c.name+" ", prefix) {
 			fmt.Fprintf(p.Stdout, "    az %-34s %s\n", c.name, c.doc)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Files is a Resumable store below one folder of a local file system, for one process at a time.
@@ -69,13 +70,22 @@ func (f *Files) put(path string, r io.Reader) (n int64, err error) {
 			_ = os.Remove(file.Name())
 		}
 	}()
-	if n, err = io.Copy(file, r); err != nil {
+	if n, err = copyTo(file, r); err != nil {
 		return 0, err
 	}
 	if err := file.Sync(); err != nil {
 		return 0, err
 	}
 	return n, moveFile(file.Name(), path)
+}
+
+// copyBuffers are large enough for what a connection holds, so that a layer takes few calls of the system.
+var copyBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+
+func copyTo(file *os.File, r io.Reader) (int64, error) {
+	buffer := copyBuffers.Get().(*[256 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	return io.CopyBuffer(struct{ io.Writer }{file}, r, buffer[:]) // the file itself would take a small buffer of its own
 }
 
 type fileObject struct {

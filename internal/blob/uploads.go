@@ -49,7 +49,7 @@ func appendAt(path string, offset int64, r io.Reader) (n int64, err error) {
 		return 0, err
 	}
 	source := &failing{r: r}
-	n, copying := io.Copy(file, source)
+	n, copying := copyTo(file, source)
 	if copying != nil && source.err == nil { // it is the disk's fault: what it took must not keep its last room
 		return 0, errors.Join(copying, file.Truncate(offset))
 	}

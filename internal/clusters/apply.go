@@ -45,6 +45,8 @@ type Options struct {
 	ClusterScope     bool          // allow objects without a namespace and in other namespaces
 	Force            bool          // take over fields that others manage
 	Mask             []string      // secret values of the run: never kept in the manifests that pages show
+	// Admit says whether the images that were chosen may be deployed; nil lets all. It is asked before anything is applied.
+	Admit func(ctx context.Context, images []Image) error
 }
 
 // Progress is one line about an apply that is under way.
@@ -102,6 +104,11 @@ func (s *Service) Apply(ctx context.Context, t Target, files []File, o Options, 
 	}
 	if err := replaceImages(ctx, objects, images); err != nil {
 		return Result{}, err
+	}
+	if o.Admit != nil {
+		if err := o.Admit(ctx, images.list()); err != nil {
+			return Result{Images: images.list(), Namespace: t.Namespace}, err
+		}
 	}
 	return s.deploy(ctx, t, objects, o, images.list(), progress)
 }

@@ -2,6 +2,7 @@ package clusters
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -112,5 +113,22 @@ spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: job, image: "l
 	}
 	if _, err := newImageSet(context.Background(), []string{"localhost:8080/sample/nope:1"}, resolve); slipway.CodeOf(err) != slipway.CodeNotFound {
 		t.Errorf("an image that is not there: %v, want not found", err)
+	}
+}
+
+// Images that are not admitted are chosen, and nothing is applied: no cluster is asked.
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	s := &Service{resolve: registryOf(map[string]slipway.Digest{"localhost:8080/sample/web:7": webDigest})}
+	refusal := slipway.Forbidden("not this one")
+	var asked []Image
+	manifest := File{Name: "web.yaml", Content: []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: web, image: sample/web}]}\n")}
+	result, err := s.Apply(t.Context(), Target{Namespace: "n", Environment: 1, Deployment: 1}, []File{manifest}, Options{Images: []string{"localhost:8080/sample/web:7"},
+		Admit: func(_ context.Context, images []Image) error { asked = images; return refusal }}, nil)
+	if !errors.Is(err, refusal) || len(result.Objects) != 0 {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if diff := cmp.Diff([]Image{{Repository: "sample/web", Reference: "localhost:8080/sample/web@" + string(webDigest), Digest: webDigest}}, asked); diff != "" {
+		t.Errorf("asked about (-want +got):\n%s", diff)
 	}
 }

@@ -68,12 +68,16 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("create the database's folder: %w", err)
 	}
+	// Each connection has a cache of its own, in kilobytes; the system's is below them all. A longer log of writes is written back
+	// less often, pages that change again and again once.
+	pragmas := func(cache string) []string {
+		return []string{"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(ON)", "temp_store(MEMORY)",
+			"wal_autocheckpoint(4000)", "cache_size(" + cache + ")"}
+	}
+	reading := url.Values{"_pragma": pragmas("-4000")}
 	// Writers wait for each other here, in BEGIN IMMEDIATE, and not in the middle of a transaction.
-	pragmas := url.Values{"_pragma": {
-		"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(ON)",
-		"temp_store(MEMORY)", "cache_size(-16000)",
-	}}
-	writing := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas["_pragma"]}
+	writing := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas("-16000")}
+	queueing := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas("-4000")}
 	open := func(v url.Values, connections int) (*sql.DB, error) {
 		connector, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode())
 		if err != nil {
@@ -89,10 +93,10 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if db.write, err = open(writing, 1); err != nil {
 		return nil, fmt.Errorf("open SQLite database %s: %w", path, err)
 	}
-	if db.read, err = open(pragmas, max(4, runtime.NumCPU())); err != nil {
+	if db.read, err = open(reading, max(4, runtime.NumCPU())); err != nil {
 		return nil, fmt.Errorf("open SQLite database %s: %w", path, err)
 	}
-	if db.queue, err = open(writing, 1); err != nil {
+	if db.queue, err = open(queueing, 1); err != nil {
 		return nil, fmt.Errorf("open SQLite database %s: %w", path, err)
 	}
 	return db, nil

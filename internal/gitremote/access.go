@@ -104,6 +104,32 @@ func (a *Access) Environment() []string {
 	if a.tunnel == nil {
 		return env
 	}
+	command := "ssh -F /dev/null"
+	for _, o := range a.sshOptions() {
+		command += " -o " + quoted(o)
+	}
+	return append(env, "GIT_SSH_COMMAND="+command, "GIT_SSH_VARIANT=ssh")
+}
+
+// quoted is a word of the shell's.
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// SSHCommand is the program, with its arguments, that runs a command on the host of a remote of SSH. The command gets the path of the
+// repository there, then more words.
+func (a *Access) SSHCommand(command string, more ...string) []string {
+	args := []string{"ssh", "-F", "/dev/null"}
+	for _, o := range a.sshOptions() {
+		args = append(args, "-o", o)
+	}
+	user, name, path := a.remote.place()
+	if user != "" {
+		name = user + "@" + name
+	}
+	return append(args, "-T", name, strings.Join(append([]string{command, quoted(path)}, more...), " "))
+}
+
+// sshOptions are those of ssh_config(5) that lead through the tunnel and let nothing of this machine's settings in.
+func (a *Access) sshOptions() []string {
 	name, port := a.remote.host()
 	alias := name
 	if port != "22" {
@@ -115,15 +141,10 @@ func (a *Access) Environment() []string {
 	}
 	_, tunnelPort, _ := net.SplitHostPort(a.tunnel.address())
 	// The first value of an option holds, so that what git adds of the address changes nothing.
-	options := []string{"HostName=127.0.0.1", "Port=" + tunnelPort, "HostKeyAlias=" + alias, "CheckHostIP=no", "StrictHostKeyChecking=" + checking,
+	return []string{"HostName=127.0.0.1", "Port=" + tunnelPort, "HostKeyAlias=" + alias, "CheckHostIP=no", "StrictHostKeyChecking=" + checking,
 		"UserKnownHostsFile=" + a.file("known_hosts"), "GlobalKnownHostsFile=/dev/null", "HashKnownHosts=no", "UpdateHostKeys=no", "IdentityFile=" + a.file("key"),
 		"IdentitiesOnly=yes", "IdentityAgent=none", "BatchMode=yes", "PreferredAuthentications=publickey", "ConnectTimeout=30", "ServerAliveInterval=15",
 		"ProxyCommand=none", "ForwardAgent=no", "PermitLocalCommand=no"}
-	command := "ssh -F /dev/null"
-	for _, o := range options {
-		command += " -o '" + strings.ReplaceAll(o, "'", `'\''`) + "'"
-	}
-	return append(env, "GIT_SSH_COMMAND="+command, "GIT_SSH_VARIANT=ssh")
 }
 
 // KnownHosts are the lines of known_hosts after a command, with the key of a host that was seen for the first time.

@@ -84,6 +84,22 @@ func CheckURL(address string) error {
 	return nil
 }
 
+// place is whom an address of SSH names, on which host, and the path of the repository there, as git gives it to the host.
+func (r Remote) place() (user, host, path string) {
+	if m := scpForm.FindStringSubmatch(r.URL); m != nil {
+		return m[1], strings.Trim(m[2], "[]"), m[3]
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil { // it has been checked
+		return "", "", ""
+	}
+	path = u.Path
+	if strings.HasPrefix(path, "/~") { // a home folder (git-clone(1), GIT URLS)
+		path = path[1:]
+	}
+	return u.User.Username(), u.Hostname(), path
+}
+
 // host is where an address of SSH leads, with its port.
 func (r Remote) host() (name, port string) {
 	if m := scpForm.FindStringSubmatch(r.URL); m != nil {

@@ -17,6 +17,9 @@ import (
 // maxCommands bounds the decompressed request of a fetch (wants and haves), in bytes. Git compresses nothing else.
 const maxCommands = 64 << 20
 
+// maxLeft bounds what is read of a body that nobody wanted, in bytes. Beyond it the connection ends.
+const maxLeft = 256 << 10
+
 // exchange is one request and answer while git works on it. It ends git when nothing moves for a while.
 type exchange struct {
 	w        http.ResponseWriter
@@ -66,6 +69,11 @@ func (x *exchange) close() {
 		x.reading.Lock()
 	}
 	x.reading.Unlock()
+	// The rest of a short body is read here, as net/http would do only after it has stopped watching the connection: coming to the end then, it
+	// watches again while it waits for the next request, and panics.
+	if x.r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, x.r.Body, maxLeft)
+	}
 }
 
 // decode sets the input for the body's encoding.

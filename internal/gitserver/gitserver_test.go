@@ -39,6 +39,7 @@ type world struct {
 	url        string // of the server
 	folder     string // of the repositories
 	git        *gitserver.Server
+	server     *httptest.Server
 	writer     string // tokens
 	reader     string
 	stranger   string
@@ -84,7 +85,8 @@ func setup(t testing.TB, d *db.DB, o gitserver.Options) *world {
 	w.job, err = w.identity.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenJob, Project: w.project.ID,
 		Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "7", Name: "job 7"}})
 	must(err)
-	server := httptest.NewUnstartedServer(nil)
+	w.server = httptest.NewUnstartedServer(nil)
+	server := w.server
 	o.URL = "http://" + server.Listener.Addr().String()
 	w.git = gitserver.New(w.repos, w.identity, logger, o)
 	server.Config.Handler = w.git

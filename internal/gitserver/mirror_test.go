@@ -462,7 +462,7 @@ func TestPushMirror(t *testing.T) {
 	})
 }
 
-// Another Slipway is a host as well: over SSH, with its host key kept from the first time, and with large files over HTTP.
+// Another Slipway is a host as well: over SSH, with its host key kept from the first time, and over HTTP, with large files by both.
 func TestMirrorOfAnotherSlipway(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -494,6 +494,14 @@ func TestMirrorOfAnotherSlipway(t *testing.T) {
 	if line := strings.TrimSpace(got.KnownHosts); line == "" || !strings.Contains(string(known), strings.Fields(line)[2]) {
 		t.Errorf("the host's key is %q, want one of\n%s", got.KnownHosts, known)
 	}
+	// Large files come over SSH's own way: git-lfs-authenticate says where they are.
+	first := other.largeFile(dir)
+	mustLFS(t, "", dir, "push", "-q", "origin", "main")
+	if _, err := m.repos.SyncMirror(ctx, m.repository.ID, one.ID); err != nil {
+		t.Fatal(err)
+	}
+	m.wait(one.ID, repos.MirrorSucceeded)
+	m.wantClone("", m.remote(m.reader), first)
 	// A host with another key is not spoken to.
 	stranger := strings.Fields(string(mustRead(t, key+".pub")))[1]
 	if _, err := m.repos.UpdateMirror(ctx, m.repository.ID, one.ID, repos.MirrorSettings{URL: overSSH, Enabled: true, PrivateKey: string(private),
@@ -506,8 +514,12 @@ func TestMirrorOfAnotherSlipway(t *testing.T) {
 	if got := m.wait(one.ID, repos.MirrorFailed); !strings.Contains(got.Problem, "has another key than before") {
 		t.Errorf("%q", got.Problem)
 	}
-	// Large files, there and back.
-	content := other.largeFile(dir)
+	// Large files over HTTP, and back over SSH.
+	content := append(first, '.')
+	if err := os.WriteFile(filepath.Join(dir, "big.bin"), content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustLFS(t, "", dir, "commit", "-q", "-am", "a larger file")
 	mustLFS(t, "", dir, "push", "-q", "origin", "main")
 	overHTTP := repos.MirrorSettings{URL: other.url + "/tools/_git/shop", User: "x", Password: other.reader, Enabled: true}
 	if _, err := m.repos.UpdateMirror(ctx, m.repository.ID, one.ID, overHTTP, slipway.System); err != nil {
@@ -518,9 +530,25 @@ func TestMirrorOfAnotherSlipway(t *testing.T) {
 	}
 	m.wait(one.ID, repos.MirrorSucceeded)
 	m.wantClone("", m.remote(m.reader), content)
-	third := setup(t, dbtest.SQLite(t), gitserver.Options{})
+	third := setupSSH(t, dbtest.SQLite(t), gitserver.Options{})
 	third.keepObjects()
-	back := m.add(m.repository.ID, repos.MirrorSettings{Kind: repos.MirrorPush, URL: third.url + "/tools/_git/shop", User: "x", Password: third.writer, Enabled: true})
+	writer, err := third.key("Ada", "-t", "ed25519")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := third.key("Ben", "-t", "ecdsa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushed := repos.MirrorSettings{Kind: repos.MirrorPush, URL: "ssh://git@127.0.0.1:" + third.port + "/Tools/_git/Shop", PrivateKey: string(mustRead(t, reader)), Enabled: true}
+	back := m.add(m.repository.ID, pushed)
+	if got := m.wait(back.ID, repos.MirrorFailed); !strings.Contains(got.Problem, "may not contribute") {
+		t.Errorf("a reader's key: %q", got.Problem)
+	}
+	pushed.PrivateKey = string(mustRead(t, writer))
+	if _, err := m.repos.UpdateMirror(ctx, m.repository.ID, back.ID, pushed, slipway.System); err != nil {
+		t.Fatal(err)
+	}
 	m.wait(back.ID, repos.MirrorSucceeded)
 	third.wantClone("", third.remote(third.reader), content)
 }

@@ -14,8 +14,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,10 +76,41 @@ type gitPeer struct {
 	address func(name string) string
 	// create makes an empty repository to push to.
 	create func(name string)
+	// process is the server's own, whose children are its: 0 where that is this one.
+	process int
+}
+
+// processor is the time that the peer's and its clients' processes have taken so far, of those that have ended or are this one.
+func (p gitPeer) processor(b *testing.B) time.Duration {
+	b.Helper()
+	total := time.Duration(0)
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			b.Fatal(err)
+		}
+		total += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	if p.process == 0 {
+		return total
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.process))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // proc(5): behind the name, utime, stime, cutime and cstime are the fields 12 to 15
+	for _, field := range strings.Fields(rest)[11:15] {
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		total += time.Duration(ticks) * time.Second / 100
+	}
+	return total
 }
 
 // lighttpd starts Debian's lighttpd in front of git http-backend, as git-http-backend(1) has it.
-func lighttpd(b *testing.B, root, backend string) string {
+func lighttpd(b *testing.B, root, backend string) (address string, process int) {
 	b.Helper()
 	program, err := exec.LookPath("lighttpd")
 	if err != nil {
@@ -113,23 +147,35 @@ $HTTP["url"] =~ "^/git" {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	address := fmt.Sprintf("http://127.0.0.1:%d/git", port)
+	address = fmt.Sprintf("http://127.0.0.1:%d/git", port)
 	for range 100 {
 		if c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/git")); err == nil {
 			c.Close()
-			return address
+			return address, cmd.Process.Pid
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	b.Fatal("lighttpd does not listen")
-	return ""
+	return "", 0
 }
 
-// peers are this server and the two others over a repository `large` of the same content, each with its own copy.
-func peers(b *testing.B) (all []gitPeer, large string) {
+// peers are this server and the two others over a repository `large` of the same content, each with its own copy. serves is how long the last
+// push took here from its arrival until its event was in the log.
+func peers(b *testing.B) (all []gitPeer, large string, serves func() time.Duration) {
 	b.Helper()
 	ctx := context.Background()
-	w := setup(b, dbtest.SQLite(b), gitserver.Options{})
+	var begun, announced atomic.Int64
+	w := setup(b, dbtest.SQLite(b), gitserver.Options{OnPushed: func(context.Context, gitserver.Push) []string {
+		announced.Store(time.Now().UnixNano())
+		return nil
+	}})
+	inner := w.server.Config.Handler
+	w.server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			begun.Store(time.Now().UnixNano())
+		}
+		inner.ServeHTTP(rw, r)
+	})
 	root := b.TempDir()
 	large = filepath.Join(root, "large")
 	mustGit(b, "", "init", "-q", "--bare", "-b", "main", large)
@@ -172,29 +218,33 @@ func peers(b *testing.B) (all []gitPeer, large string) {
 	b.Cleanup(goCGI.Close)
 	bare := func(name string) { mustGit(b, "", "init", "-q", "--bare", "-b", "main", filepath.Join(root, name)) }
 	at := func(base string) func(string) string { return func(name string) string { return base + "/" + name } }
-	return []gitPeer{{"slipway", address, ours}, {"lighttpd", at(lighttpd(b, root, backend)), bare}, {"cgi", at(goCGI.URL + "/git"), bare}}, large
+	server, process := lighttpd(b, root, backend)
+	return []gitPeer{{"slipway", address, ours, 0}, {"lighttpd", at(server), bare, process}, {"cgi", at(goCGI.URL + "/git"), bare, 0}}, large,
+		func() time.Duration { return time.Duration(announced.Load() - begun.Load()) }
 }
 
-// interleaved measures the work of each peer in turns and reports the median of each.
+// interleaved measures the work of each peer in turns and reports the median of each: how long it takes, and how much processor time, which says
+// more on a machine that is busy with other work.
 func interleaved(b *testing.B, all []gitPeer, work func(p gitPeer, round int)) {
 	b.Helper()
 	times := map[string][]float64{}
 	for round := 0; b.Loop(); round++ {
 		for i := range all {
 			p := all[(i+round)%len(all)]
-			start := time.Now()
+			start, used := time.Now(), p.processor(b)
 			work(p, round)
-			times[p.name] = append(times[p.name], time.Since(start).Seconds())
+			times[p.name+"-s"] = append(times[p.name+"-s"], time.Since(start).Seconds())
+			times[p.name+"-cpu-s"] = append(times[p.name+"-cpu-s"], (p.processor(b) - used).Seconds())
 		}
 	}
 	for name, list := range times {
 		slices.Sort(list)
-		b.ReportMetric(list[len(list)/2], name+"-s")
+		b.ReportMetric(list[len(list)/2], name)
 	}
 }
 
 func BenchmarkPeers(b *testing.B) {
-	all, large := peers(b)
+	all, large, serves := peers(b)
 	atOnce := func(n int, f func(i int)) {
 		var wait sync.WaitGroup
 		for i := range n {
@@ -238,6 +288,28 @@ func BenchmarkPeers(b *testing.B) {
 			})
 		})
 	}
+	b.Run("Commit", func(b *testing.B) { // of one file, on top of all
+		folder := b.TempDir()
+		for _, p := range all {
+			mustGit(b, "", "clone", "-q", "--shared", large, filepath.Join(folder, p.name))
+			p.create("small-" + p.name)
+			push(p, "small-"+p.name)
+		}
+		commits := 0
+		var took []float64
+		interleaved(b, all, func(p gitPeer, _ int) {
+			for range 10 {
+				commits++
+				commit(b, filepath.Join(folder, p.name), "small.txt", fmt.Sprint(commits), "small")
+				mustGit(b, filepath.Join(folder, p.name), "push", "-q", p.address("small-"+p.name), "HEAD:refs/heads/main")
+				if p.name == "slipway" {
+					took = append(took, serves().Seconds())
+				}
+			}
+		})
+		slices.Sort(took)
+		b.ReportMetric(1000*took[len(took)/2], "receive-to-event-ms")
+	})
 	b.Run("List", func(b *testing.B) {
 		interleaved(b, all, func(p gitPeer, _ int) {
 			for range 20 {

@@ -34,7 +34,7 @@ type Push struct {
 	Project    identity.Project
 	Repository repos.Repository
 	Actor      slipway.Actor
-	Updates    []repos.Pushed // one for each branch or tag
+	repos.Received
 }
 
 // Server serves git clients. It is an http.Handler for the paths that Match.
@@ -252,11 +252,11 @@ func (s *Server) run(ctx context.Context, c caller, service string, t repos.Tran
 	if service == uploadPack {
 		return s.repos.UploadPack(ctx, c.repository.ID, t)
 	}
-	return s.repos.ReceivePack(ctx, c.repository.ID, c.principal.Actor, t, func(ctx context.Context, list []repos.Pushed) []string {
+	return s.repos.ReceivePack(ctx, c.repository.ID, c.principal.Actor, t, func(ctx context.Context, received repos.Received) []string {
 		if s.options.OnPushed == nil {
 			return nil
 		}
-		return s.options.OnPushed(ctx, Push{Project: c.project, Repository: c.repository, Actor: c.principal.Actor, Updates: list})
+		return s.options.OnPushed(ctx, Push{Project: c.project, Repository: c.repository, Actor: c.principal.Actor, Received: received})
 	})
 }
 

@@ -19,7 +19,7 @@ func (s *Service) DisableUser(ctx context.Context, by slipway.Actor, user slipwa
 		if err := anotherAdministrator(ctx, tx, user); err != nil {
 			return err
 		}
-		if err := updateUser(ctx, tx, `UPDATE users SET disabled = TRUE WHERE id = $1`, string(user)); err != nil {
+		if err := s.updateUser(ctx, tx, `UPDATE users SET disabled = TRUE WHERE id = $1`, string(user)); err != nil {
 			return err
 		}
 		if err := endSessions(ctx, tx, user, ""); err != nil {
@@ -32,7 +32,7 @@ func (s *Service) DisableUser(ctx context.Context, by slipway.Actor, user slipwa
 // EnableUser lets a disabled user in again, with the password and the tokens that they had.
 func (s *Service) EnableUser(ctx context.Context, by slipway.Actor, user slipway.UserID) error {
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := updateUser(ctx, tx, `UPDATE users SET disabled = FALSE WHERE id = $1`, string(user)); err != nil {
+		if err := s.updateUser(ctx, tx, `UPDATE users SET disabled = FALSE WHERE id = $1`, string(user)); err != nil {
 			return err
 		}
 		return s.log.Append(ctx, tx, &events.Event{Kind: EventUserEnabled, Actor: by, Subject: slipway.Ref(slipway.RefUser, user)}, nil)
@@ -47,7 +47,7 @@ func (s *Service) SetAdministrator(ctx context.Context, by slipway.Actor, user s
 				return err
 			}
 		}
-		if err := updateUser(ctx, tx, `UPDATE users SET administrator = $1 WHERE id = $2`, administrator, string(user)); err != nil {
+		if err := s.updateUser(ctx, tx, `UPDATE users SET administrator = $1 WHERE id = $2`, administrator, string(user)); err != nil {
 			return err
 		}
 		return s.log.Append(ctx, tx, &events.Event{Kind: EventAdministratorChanged, Actor: by, Subject: slipway.Ref(slipway.RefUser, user)},
@@ -73,8 +73,8 @@ func anotherAdministrator(ctx context.Context, tx *db.Tx, user slipway.UserID) e
 	return nil
 }
 
-// updateUser runs an UPDATE of one user's row; NotFound when there is none.
-func updateUser(ctx context.Context, tx *db.Tx, query string, args ...any) error {
+// updateUser runs an UPDATE of one user's row, after which callers are looked up anew; NotFound when there is none.
+func (s *Service) updateUser(ctx context.Context, tx *db.Tx, query string, args ...any) error {
 	result, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("change user: %w", err)
@@ -82,5 +82,6 @@ func updateUser(ctx context.Context, tx *db.Tx, query string, args ...any) error
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return slipway.NotFound("there is no such user")
 	}
+	tx.AfterCommit(s.recent.forget)
 	return nil
 }

@@ -38,9 +38,10 @@ const (
 
 // Service answers questions of identity. It is safe for concurrent use.
 type Service struct {
-	db    *db.DB
-	log   *events.Log
-	clock clock.Clock
+	db     *db.DB
+	log    *events.Log
+	clock  clock.Clock
+	recent recent
 
 	mu    sync.Mutex
 	fails map[string]failures // by user name: sign-ins gone wrong of late
@@ -92,6 +93,7 @@ const (
 	TokenPersonal TokenKind = "personal" // a user's personal access token
 	TokenJob      TokenKind = "job"      // one attempt of one job, while it runs
 	TokenPod      TokenKind = "pod"      // an agent that waits for a job; it opens nothing else
+	TokenMachine  TokenKind = "machine"  // an agent on a machine, to take jobs of its pool or environment; it opens nothing else
 	TokenNode     TokenKind = "node"     // a cluster's nodes, to pull images
 	TokenWorkload TokenKind = "workload" // a deployment's applications, to send telemetry
 	TokenRegistry TokenKind = "registry" // short-lived, from the registry's token endpoint
@@ -102,7 +104,10 @@ type Binding struct {
 	Run         slipway.RunID         `json:"run,omitempty"`
 	Job         slipway.JobID         `json:"job,omitempty"`
 	Commit      slipway.CommitID      `json:"commit,omitempty"`
-	Pod         int64                 `json:"pod,omitempty"` // that waits for a job
+	Pipeline    slipway.PipelineID    `json:"pipeline,omitempty"` // of the run
+	Ref         string                `json:"ref,omitempty"`      // that the run is of
+	Pod         int64                 `json:"pod,omitempty"`      // that waits for a job
+	Machine     int64                 `json:"machine,omitempty"`  // on which an agent waits for jobs
 	Environment slipway.EnvironmentID `json:"environment,omitempty"`
 	Deployment  slipway.DeploymentID  `json:"deployment,omitempty"`
 	// Scopes limit a registry token: `repository:NAME:pull,push`.
@@ -111,6 +116,8 @@ type Binding struct {
 	Parent string `json:"parent,omitempty"`
 	// Scope limits a personal access token, and what is made from it.
 	Scope TokenScope `json:"scope,omitempty"`
+	// PullRequest is the one from a fork whose run a job's token is for that may read alone: it pushes images to a place of its own.
+	PullRequest slipway.PullRequestID `json:"pull_request,omitempty"`
 }
 
 // Principal is an authenticated caller.
@@ -179,6 +186,8 @@ func decide(p Principal, role Role, a Action, project slipway.ProjectID) error {
 			return nil
 		}
 		return slipway.Forbidden("a node's token may only read")
+	case slipway.ActorMachine:
+		return slipway.Forbidden("a machine's credentials may only take jobs")
 	case slipway.ActorWorkload:
 		return slipway.Forbidden("this token may only send telemetry")
 	}

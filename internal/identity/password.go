@@ -92,7 +92,7 @@ func (s *Service) setPassword(ctx context.Context, by slipway.Actor, user slipwa
 		return err
 	}
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := updateUser(ctx, tx, `UPDATE users SET password_hash = $1, must_change = $2 WHERE id = $3`, hash, mustChange, string(user)); err != nil {
+		if err := s.updateUser(ctx, tx, `UPDATE users SET password_hash = $1, must_change = $2 WHERE id = $3`, hash, mustChange, string(user)); err != nil {
 			return err
 		}
 		if err := endSessions(ctx, tx, user, keep); err != nil {

@@ -31,6 +31,8 @@ func (p Principal) withinScope(a Action) error {
 	switch {
 	case p.Token == TokenRegistry, p.Binding.Scope == ScopeRegistry, p.Binding.Scope == ScopeRegistryRead:
 		return slipway.Forbidden("this token opens the image registry alone: issue another in your profile")
+	case p.Binding.PullRequest != 0 && a != Read:
+		return slipway.Forbidden("this job runs a pull request from a fork: its token may only read")
 	case p.Binding.Scope == ScopeRead && a != Read:
 		return slipway.Forbidden("this token may only read: issue another in your profile")
 	}

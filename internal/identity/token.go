@@ -140,6 +140,7 @@ func (s *Service) RevokeToken(ctx context.Context, user slipway.UserID, id strin
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return slipway.NotFound("there is no such token")
 		}
+		tx.AfterCommit(s.recent.forget)
 		return s.log.Append(ctx, tx, &events.Event{Kind: EventTokenRevoked, Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(user)},
 			Subject: slipway.Ref(slipway.RefUser, user)}, nil)
 	})
@@ -147,6 +148,7 @@ func (s *Service) RevokeToken(ctx context.Context, user slipway.UserID, id strin
 
 // RevokeSecret ends the token itself: for a job that is over, or a deployment that was replaced.
 func (s *Service) RevokeSecret(ctx context.Context, secret string) error {
+	defer s.recent.forget()
 	_, err := s.db.ExecContext(ctx, `UPDATE tokens SET revoked = $1 WHERE hash = $2 AND revoked = 0`, db.Micros(s.clock.Now()), hashSecret(secret))
 	if err != nil {
 		return fmt.Errorf("revoke token: %w", err)
@@ -160,6 +162,7 @@ func (s *Service) RevokeBound(ctx context.Context, kind TokenKind, b Binding) er
 	if err != nil {
 		return fmt.Errorf("revoke tokens: %w", err)
 	}
+	defer s.recent.forget()
 	if _, err := s.db.ExecContext(ctx, `UPDATE tokens SET revoked = $1 WHERE kind = $2 AND binding = $3 AND revoked = 0`, db.Micros(s.clock.Now()), string(kind), string(binding)); err != nil {
 		return fmt.Errorf("revoke tokens: %w", err)
 	}
@@ -172,53 +175,74 @@ func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Princip
 	if len(secret) < 20 || len(secret) > 200 {
 		return Principal{}, bad
 	}
-	var p Principal
-	var actor, binding string
-	var expires, revoked int64
-	err := s.db.QueryRowContext(ctx, `SELECT id, kind, actor, project_id, binding, expires, revoked FROM tokens WHERE hash = $1`, hashSecret(secret)).
-		Scan(&p.TokenID, (*string)(&p.Token), &actor, (*string)(&p.Project), &binding, &expires, &revoked)
-	if db.IsNoRows(err) {
+	key := sha256.Sum256([]byte(secret))
+	now := s.clock.Now()
+	p, known, changes := s.recent.get(key, now)
+	if known {
+		return p, nil
+	}
+	p, expires, err := s.lookUp(ctx, secret)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
 		return Principal{}, bad
 	}
 	if err != nil {
-		return Principal{}, fmt.Errorf("look up token: %w", err)
+		return Principal{}, err
 	}
-	if revoked != 0 || s.expired(db.Time(expires)) {
-		return Principal{}, bad
+	until := now.Add(recentLife)
+	if !expires.IsZero() && expires.Before(until) {
+		until = expires
 	}
-	if err := json.Unmarshal([]byte(actor), &p.Actor); err != nil {
-		return Principal{}, fmt.Errorf("look up token: %w", err)
-	}
-	if err := json.Unmarshal([]byte(binding), &p.Binding); err != nil {
-		return Principal{}, fmt.Errorf("look up token: %w", err)
-	}
-	if p.Binding.Parent != "" {
-		if good, err := s.stillGood(ctx, p.Binding.Parent); err != nil || !good {
-			return Principal{}, errors.Join(bad, err)
-		}
-	}
-	if p.Kind != slipway.ActorUser {
-		return p, nil
-	}
-	u, err := s.User(ctx, slipway.UserID(p.ID))
-	if err != nil || u.Disabled {
-		return Principal{}, bad
-	}
-	p.Administrator, p.Name = u.Administrator, u.Name
+	s.recent.put(key, caller{p, until}, changes)
 	return p, nil
 }
 
-// stillGood reports whether the token of that id is neither revoked nor expired.
-func (s *Service) stillGood(ctx context.Context, id string) (bool, error) {
-	var expires, revoked int64
-	err := s.db.QueryRowContext(ctx, `SELECT expires, revoked FROM tokens WHERE id = $1`, id).Scan(&expires, &revoked)
-	if db.IsNoRows(err) {
-		return false, nil
-	}
+// lookUp reads whom the token belongs to and when it ends, the zero time for never; NotFound when it is not good.
+func (s *Service) lookUp(ctx context.Context, secret string) (p Principal, expires time.Time, err error) {
+	row, err := s.goodToken(ctx, `hash = $1`, hashSecret(secret))
 	if err != nil {
-		return false, fmt.Errorf("look up token: %w", err)
+		return p, expires, err
 	}
-	return revoked == 0 && !s.expired(db.Time(expires)), nil
+	p.TokenID, p.Token, p.Project, expires = row.id, TokenKind(row.kind), slipway.ProjectID(row.project), row.expires
+	if err := errors.Join(json.Unmarshal([]byte(row.actor), &p.Actor), json.Unmarshal([]byte(row.binding), &p.Binding)); err != nil {
+		return p, expires, fmt.Errorf("look up token: %w", err)
+	}
+	if p.Binding.Parent != "" {
+		parent, err := s.goodToken(ctx, `id = $1`, p.Binding.Parent)
+		if err != nil {
+			return p, expires, err
+		}
+		if expires.IsZero() || !parent.expires.IsZero() && parent.expires.Before(expires) {
+			expires = parent.expires
+		}
+	}
+	if p.Kind != slipway.ActorUser {
+		return p, expires, nil
+	}
+	u, err := s.User(ctx, slipway.UserID(p.ID))
+	if err == nil && u.Disabled {
+		err = slipway.NotFound("user %s is disabled", u.Name)
+	}
+	p.Administrator, p.Name = u.Administrator, u.Name
+	return p, expires, err
+}
+
+type tokenRow struct {
+	id, kind, actor, project, binding string
+	expires                           time.Time // zero: never
+}
+
+// goodToken reads the token that the condition finds; NotFound when there is none, or it was revoked, or has expired.
+func (s *Service) goodToken(ctx context.Context, where, arg string) (t tokenRow, err error) {
+	var expires, revoked int64
+	err = s.db.QueryRowContext(ctx, `SELECT id, kind, actor, project_id, binding, expires, revoked FROM tokens WHERE `+where, arg).
+		Scan(&t.id, &t.kind, &t.actor, &t.project, &t.binding, &expires, &revoked)
+	if err != nil && !db.IsNoRows(err) {
+		return t, fmt.Errorf("look up token: %w", err)
+	}
+	if t.expires = db.Time(expires); err != nil || revoked != 0 || s.expired(t.expires) {
+		return t, slipway.NotFound("there is no such token")
+	}
+	return t, nil
 }
 
 // purgeInterval is how often what has expired is removed.

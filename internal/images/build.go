@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -35,17 +36,27 @@ func Build(ctx context.Context, dial Dial, o Options, progress func(Event)) (Res
 	if err := o.check(); err != nil {
 		return Result{}, err
 	}
+	for name := range o.links() {
+		return Result{}, slipway.Invalid("the context %s=%s is another target, which is there in a bake or compose file alone", name, o.Contexts[name])
+	}
+	to := &connection{dial: dial}
+	defer to.close()
+	return o.build(ctx, to, progress, nil)
+}
+
+// build builds alone, or as part of several when with is not nil.
+func (o Options) build(ctx context.Context, to *connection, progress func(Event), with *sharing) (Result, error) {
 	var result Result
 	shown := newReporter(progress)
 	err := withSyntax(ctx, o, shown.warn, func(builtin string) (err error) {
-		result, err = o.run(ctx, dial, shown, builtin)
+		result, err = o.run(ctx, to, shown, builtin, with)
 		return err
 	})
 	return result, err
 }
 
 // run builds once, with the builder's own frontend in place of the one named builtin.
-func (o Options) run(ctx context.Context, dial Dial, shown *reporter, builtin string) (Result, error) {
+func (o Options) run(ctx context.Context, to *connection, shown *reporter, builtin string, with *sharing) (Result, error) {
 	solve, done, err := o.solve()
 	if err != nil {
 		return Result{}, err
@@ -55,18 +66,20 @@ func (o Options) run(ctx context.Context, dial Dial, shown *reporter, builtin st
 		solve.FrontendAttrs["cmdline"] = builtin // as if it had been called by that one
 		delete(solve.FrontendAttrs, "build-arg:BUILDKIT_SYNTAX")
 	}
-	c, err := connect(ctx, dial)
+	c, err := to.get(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	defer c.Close()
-
 	start := time.Now()
 	status := make(chan *client.SolveStatus)
 	var response *client.SolveResponse
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		response, err = c.Solve(groupCtx, nil, solve, status)
+		if with == nil {
+			response, err = c.Solve(groupCtx, nil, solve, status)
+		} else {
+			response, err = c.Build(groupCtx, solve, "", with.solve, status)
+		}
 		return err
 	})
 	group.Go(func() error {
@@ -89,6 +102,29 @@ func (o Options) run(ctx context.Context, dial Dial, shown *reporter, builtin st
 	result := newResult(response.ExporterResponse)
 	result.Summary = summary
 	return result, nil
+}
+
+// connection is the way to the builder, which is opened when it is needed.
+type connection struct {
+	dial Dial
+
+	mu     sync.Mutex
+	client *client.Client
+}
+
+func (c *connection) get(ctx context.Context) (_ *client.Client, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client == nil {
+		c.client, err = connect(ctx, c.dial)
+	}
+	return c.client, err
+}
+
+func (c *connection) close() {
+	if c.client != nil {
+		c.client.Close()
+	}
 }
 
 // connect dials once before BuildKit's client does, so that what is wrong with the way to the
@@ -182,7 +218,7 @@ func (o Options) mounts(attributes map[string]string) (_ map[string]fsutil.FS, r
 		folders["context"] = o.ContextDir
 	}
 	for name, place := range o.Contexts {
-		if strings.Contains(place, "://") || strings.HasPrefix(place, "git@") {
+		if strings.Contains(place, "://") || strings.HasPrefix(place, TargetContext) || strings.HasPrefix(place, "git@") {
 			attributes["context:"+name] = place
 			continue
 		}

@@ -23,7 +23,7 @@ type Options struct {
 	ContextURL     string
 	Dockerfile     string            // path of the Dockerfile, relative to ContextDir or absolute; "" is Dockerfile
 	DockerfileText string            // the Dockerfile itself, in place of a path
-	Contexts       map[string]string // more contexts by name: a folder, docker-image://NAME, or a URL as of ContextURL
+	Contexts       map[string]string // more contexts by name: a folder, docker-image://NAME, a URL as of ContextURL, or with BuildAll target:NAME
 	Target         string            // the stage to build; "" is the last
 	BuildArgs      map[string]string
 	Labels         map[string]string
@@ -33,6 +33,8 @@ type Options struct {
 	Tags           []string          // image names, as registry.example/team/app:1
 	Push           bool              // push the image under every tag
 	Outputs        []Output          // what else is made of the result; none and no Push keeps it in the builder's cache alone
+	RewriteTimes   bool              // files of layers have the time of the build argument SOURCE_DATE_EPOCH if they are younger
+	CacheOnly      bool              // nothing is made of the result, not even an image in the cache
 	Platforms      []string          // as linux/amd64; none is the builder's own
 	Pull           bool              // ask the registry again for base images that are cached
 	NoCache        bool

@@ -79,6 +79,9 @@ func parsePairs(what, s string) (map[string]string, error) {
 
 // exports are BuildKit's exporters for all that the options ask for.
 func (o Options) exports() ([]client.ExportEntry, error) {
+	if o.CacheOnly {
+		return nil, nil
+	}
 	var out []client.ExportEntry
 	outputs := o.Outputs
 	if o.Push || len(outputs) == 0 {
@@ -117,6 +120,9 @@ func (o Options) export(output Output) (client.ExportEntry, error) {
 		entry.Output = writerTo(output.Dest)
 	case "registry":
 		entry.Type, entry.Attrs["push"] = client.ExporterImage, "true"
+	}
+	if o.RewriteTimes && entry.Attrs["rewrite-timestamp"] == "" {
+		entry.Attrs["rewrite-timestamp"] = "true"
 	}
 	if output.Type != "docker" && entry.Attrs["oci-mediatypes"] == "" {
 		entry.Attrs["oci-mediatypes"] = "true"

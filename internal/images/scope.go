@@ -26,3 +26,9 @@ func ProjectScope(project slipway.ProjectID, accepted bool) Scope {
 	}
 	return Scope{Name: s.Name + "-reviews", Reads: s.Name}
 }
+
+// ForkScope is where the builds of pull requests from forks remember: neither accepted code nor other changes under review read it.
+func ForkScope(project slipway.ProjectID) Scope {
+	accepted := ProjectScope(project, true)
+	return Scope{Name: accepted.Name + "-forks", Reads: accepted.Name}
+}

@@ -1,7 +1,6 @@
 package images
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +11,8 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/internal/images/tunnel"
 )
-
-// protocol is what the tunnel's upgrade is called in the Upgrade header.
-const protocol = "buildkit"
 
 // Tunnel carries connections from HTTP requests to a builder. Make it with NewTunnel; Close it
 // when the server stops, since the HTTP server no longer knows of the connections it took over.
@@ -54,8 +51,8 @@ func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request, scope Scope) erro
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return slipway.Invalid("the builder's tunnel is opened with POST")
 	}
-	if !strings.EqualFold(r.Header.Get("Upgrade"), protocol) || !headerHas(r.Header, "Connection", "upgrade") {
-		return slipway.Invalid("the builder speaks BuildKit's protocol: send Connection: Upgrade and Upgrade: %s", protocol)
+	if !strings.EqualFold(r.Header.Get("Upgrade"), tunnel.Protocol) || !headerHas(r.Header, "Connection", "upgrade") {
+		return slipway.Invalid("the builder speaks BuildKit's protocol: send Connection: Upgrade and Upgrade: %s", tunnel.Protocol)
 	}
 	if r.ProtoMajor != 1 {
 		return slipway.Unsupported("the builder's tunnel needs HTTP/1.1")
@@ -77,7 +74,7 @@ func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request, scope Scope) erro
 	if err := down.SetDeadline(time.Now().Add(t.limits.Idle)); err != nil {
 		return nil
 	}
-	if _, err := fmt.Fprintf(down, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol); err != nil {
+	if _, err := fmt.Fprintf(down, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", tunnel.Protocol); err != nil {
 		return nil
 	}
 	t.carry(down, buffered.Reader, up)
@@ -173,33 +170,4 @@ func headerHas(h http.Header, key, token string) bool {
 		}
 	}
 	return false
-}
-
-// tunnelConn is the client's end; its first bytes may have been read with the answer's header.
-type tunnelConn struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-func (c tunnelConn) Read(b []byte) (int, error) { return c.r.Read(b) }
-
-// shortBody is the start of an answer that refuses the tunnel, for the error's message.
-func shortBody(r io.Reader) string {
-	b, _ := io.ReadAll(io.LimitReader(r, 512))
-	return strings.TrimSpace(string(b))
-}
-
-func refusal(resp *http.Response) error {
-	body := shortBody(resp.Body)
-	switch resp.StatusCode {
-	case http.StatusUnauthorized:
-		return slipway.Unauthenticated("the server does not accept the token for building images")
-	case http.StatusForbidden:
-		return slipway.Forbidden("the server does not let you build images: %s", body)
-	case http.StatusTooManyRequests:
-		return slipway.Limit("too many builds at once: %s", body)
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return slipway.Unavailable("the builder is not available: %s", body)
-	}
-	return fmt.Errorf("open tunnel to the builder: the server answered %s: %s", resp.Status, body)
 }

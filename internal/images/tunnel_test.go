@@ -15,6 +15,7 @@ import (
 	"slipway"
 	"slipway/internal/images"
 	"slipway/internal/images/imagestest"
+	"slipway/internal/images/tunnel"
 )
 
 // serve is a door of the shape that the server has: it authorises and answers problems.
@@ -85,7 +86,7 @@ func TestTunnel(t *testing.T) {
 
 	t.Run("carries bytes both ways and nothing of the client's header reaches the builder", func(t *testing.T) {
 		t.Parallel()
-		c, err := images.DialTunnel(t.Context(), serve(t, images.NewTunnel(echo(t), images.TunnelLimits{})), token)
+		c, err := tunnel.Dial(t.Context(), serve(t, images.NewTunnel(echo(t), images.TunnelLimits{})), token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +100,7 @@ func TestTunnel(t *testing.T) {
 
 	t.Run("a wrong token is refused without repeating it", func(t *testing.T) {
 		t.Parallel()
-		_, err := images.DialTunnel(t.Context(), serve(t, images.NewTunnel(echo(t), images.TunnelLimits{})), http.Header{"Authorization": {"Bearer stolen"}})
+		_, err := tunnel.Dial(t.Context(), serve(t, images.NewTunnel(echo(t), images.TunnelLimits{})), http.Header{"Authorization": {"Bearer stolen"}})
 		if slipway.CodeOf(err) != slipway.CodeUnauthenticated || strings.Contains(err.Error(), "stolen") {
 			t.Errorf("error is %v", err)
 		}
@@ -108,16 +109,16 @@ func TestTunnel(t *testing.T) {
 	t.Run("one connection too many is refused until one ends", func(t *testing.T) {
 		t.Parallel()
 		u := serve(t, images.NewTunnel(echo(t), images.TunnelLimits{Count: 1}))
-		first, err := images.DialTunnel(t.Context(), u, token)
+		first, err := tunnel.Dial(t.Context(), u, token)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := images.DialTunnel(t.Context(), u, token); slipway.CodeOf(err) != slipway.CodeLimit {
+		if _, err := tunnel.Dial(t.Context(), u, token); slipway.CodeOf(err) != slipway.CodeLimit {
 			t.Errorf("second connection: %v", err)
 		}
 		first.Close()
 		for {
-			c, err := images.DialTunnel(t.Context(), u, token)
+			c, err := tunnel.Dial(t.Context(), u, token)
 			if err == nil {
 				c.Close()
 				return
@@ -130,7 +131,7 @@ func TestTunnel(t *testing.T) {
 
 	t.Run("a silent connection is closed", func(t *testing.T) {
 		t.Parallel()
-		c, err := images.DialTunnel(t.Context(), serve(t, images.NewTunnel(echo(t), images.TunnelLimits{Idle: 50 * time.Millisecond})), token)
+		c, err := tunnel.Dial(t.Context(), serve(t, images.NewTunnel(echo(t), images.TunnelLimits{Idle: 50 * time.Millisecond})), token)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,18 +146,18 @@ func TestTunnel(t *testing.T) {
 
 	t.Run("Close ends open connections", func(t *testing.T) {
 		t.Parallel()
-		tunnel := images.NewTunnel(echo(t), images.TunnelLimits{})
-		u := serve(t, tunnel)
-		c, err := images.DialTunnel(t.Context(), u, token)
+		through := images.NewTunnel(echo(t), images.TunnelLimits{})
+		u := serve(t, through)
+		c, err := tunnel.Dial(t.Context(), u, token)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		tunnel.Close()
+		through.Close()
 		if _, err := say(t, c, "still there?\n"); err == nil {
 			t.Error("the connection outlived the tunnel")
 		}
-		if _, err := images.DialTunnel(t.Context(), u, token); slipway.CodeOf(err) != slipway.CodeUnavailable {
+		if _, err := tunnel.Dial(t.Context(), u, token); slipway.CodeOf(err) != slipway.CodeUnavailable {
 			t.Errorf("a new connection: %v", err)
 		}
 	})
@@ -164,7 +165,7 @@ func TestTunnel(t *testing.T) {
 	t.Run("no builder is told as such", func(t *testing.T) {
 		t.Parallel()
 		u := serve(t, images.NewTunnel(images.DialSocket("/nonexistent/builder.sock"), images.TunnelLimits{}))
-		if _, err := images.DialTunnel(t.Context(), u, token); slipway.CodeOf(err) != slipway.CodeUnavailable {
+		if _, err := tunnel.Dial(t.Context(), u, token); slipway.CodeOf(err) != slipway.CodeUnavailable {
 			t.Errorf("error is %v", err)
 		}
 	})

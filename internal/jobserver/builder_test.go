@@ -76,6 +76,16 @@ func TestBuilderScopes(t *testing.T) {
 	if scope.Name == accepted.Name || scope.Reads != accepted.Name {
 		t.Errorf("the pull request's scope is %+v, of %+v", scope, accepted)
 	}
+	review := scope
+	forked, err := w.Pipelines.PullRequested(ctx, pipelines.PullRequest{ID: 8, Repository: pipelinestest.RepositoryID, Title: "From a fork", Source: "refs/heads/hats", Target: "refs/heads/main",
+		SourceCommit: pipelinestest.Commit, MergeRef: "refs/pull/8/merge", MergeCommit: pipelinestest.Commit, PathsUnknown: true, Fork: &pipelines.ForkSource{ApprovedAll: true}})
+	if err != nil || len(forked) != 1 {
+		t.Fatalf("%d runs of the fork, %v", len(forked), err)
+	}
+	post(forked[0].ID, identity.TokenJob, "/_slipway/builder", "", http.StatusOK)
+	if scope.Name == accepted.Name || scope.Name == review.Name || scope.Reads != accepted.Name {
+		t.Errorf("the fork's scope is %+v, beside %+v and %+v", scope, review, accepted)
+	}
 	post(pushed[0].ID, identity.TokenWorkload, "/_slipway/builder", "", http.StatusForbidden)
 
 	run := pushed[0].ID

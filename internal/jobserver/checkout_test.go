@@ -76,6 +76,15 @@ jobs:
     clean: true
   - bash: cd shop && echo "README is $(cat README), new is $(ls new 2>/dev/null || echo gone), sources ${BUILD_SOURCESDIRECTORY#$PIPELINE_WORKSPACE}"
     displayName: look
+- job: workspace
+  steps:
+  - checkout: self
+    path: s/first
+  - checkout: self
+    path: s/second
+    workspaceRepo: true
+  - bash: echo "in ${PWD#$PIPELINE_WORKSPACE}, sources ${BUILD_SOURCESDIRECTORY#$PIPELINE_WORKSPACE}, default ${SYSTEM_DEFAULTWORKINGDIRECTORY#$PIPELINE_WORKSPACE}"
+    displayName: look
 - job: depth
   steps:
   - checkout: self
@@ -114,6 +123,7 @@ func TestCheckoutOptions(t *testing.T) {
 		"patterns":    "there ./src/a.txt .\n",
 		"submodules":  "lib has new, 1 commit\n",
 		"path":        "in /s/here/it is, sources /s/here/it is\n",
+		"workspace":   "in /s/second, sources /s, default /s/second\n",
 		"persist":     "refs/heads/main\n",
 		"twice":       "README is three, new is gone, sources /s\n",
 	} {

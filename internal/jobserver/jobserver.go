@@ -26,32 +26,34 @@
 //	GET  /_slipway/jobs/{job}/terminals/{id}     the shell's end of a terminal, a web socket
 //	POST /_slipway/jobs/{job}/complete           the end (job.Completion); the token is worth nothing afterwards
 //	POST /_slipway/pods/{pod}/job?seconds        waits for the job of a pod that has none (job.PodAssignment, empty for none yet)
+//	POST /_slipway/machines                      registers a machine (job.MachineRegistration, job.MachineCredentials)
+//	POST /_slipway/machines/{machine}/job?seconds an idle agent waits for a job (job.MachineAsk, job.MachineJob)
+//	POST /_slipway/machines/{machine}/heartbeat  an agent that does a job is there (job.MachineAsk)
 //	POST /_slipway/jobs/{job}/images             a finished image build (images.Report)
 //	     /_slipway/builder                       the tunnel to the image builder
 //
-// A job's token is good for that job's paths alone, and that of a pod without a job for waiting. The package decodes, asks who calls, and calls one method.
+// A job's token is good for that job's paths alone, that of a pod without a job for waiting, and a machine's for its own path. The package decodes, asks who
+// calls, and calls one method.
 package jobserver
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 
 	"slipway"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builds"
+	"slipway/internal/jobwire"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
-	"slipway/internal/pipelines/joblog"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
 )
@@ -103,6 +105,9 @@ const (
 	maxCoverage = 128 << 20
 )
 
+// maxWait is the longest that a request waits for news.
+const maxWait = 50 * time.Second
+
 type server struct{ Deps }
 
 // New makes the handler of all paths below /_slipway/.
@@ -141,6 +146,9 @@ func New(d Deps) http.Handler {
 		mux.Handle(pattern, httpx.JSON(d.Logger, s.forJob(h)))
 	}
 	mux.Handle("POST /_slipway/pods/{pod}/job", httpx.JSON(d.Logger, s.awaitJob))
+	mux.Handle("POST /_slipway/machines", httpx.JSON(d.Logger, s.registerMachine))
+	mux.Handle("POST /_slipway/machines/{machine}/job", httpx.JSON(d.Logger, s.awaitMachineJob))
+	mux.Handle("POST /_slipway/machines/{machine}/heartbeat", httpx.JSON(d.Logger, s.hearMachine))
 	mux.Handle("/_slipway/builder", httpx.JSON(d.Logger, s.builder))
 	mux.Handle("/_slipway/builder/", httpx.JSON(d.Logger, s.builder))
 	mux.Handle("/", httpx.JSON(d.Logger, func(http.ResponseWriter, *http.Request) error {
@@ -188,7 +196,11 @@ func (s *server) builder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.Builder(w, r, images.ProjectScope(run.Project, !underReview(run)))
+	scope := images.ProjectScope(run.Project, !underReview(run))
+	if run.Fork != nil {
+		scope = images.ForkScope(run.Project)
+	}
+	return s.Builder(w, r, scope)
 }
 
 // underReview reports whether a run builds what has not been accepted: the change of a pull request, whoever started it.
@@ -226,28 +238,12 @@ func (s *server) start(w http.ResponseWriter, r *http.Request, c call) error {
 }
 
 func (s *server) appendLog(w http.ResponseWriter, r *http.Request, c call) error {
-	step, err := strconv.Atoi(r.PathValue("step"))
+	p, err := jobwire.ReadLog(w, r)
 	if err != nil {
-		return slipway.Invalid("step %q is no number", r.PathValue("step"))
+		return err
 	}
-	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
-	if err != nil {
-		return slipway.Invalid("offset %q is no number", r.URL.Query().Get("offset"))
-	}
-	codec, err := joblog.CodecOf(r.Header.Get("Content-Encoding"))
-	if err != nil {
-		return slipway.Invalid("%v", err)
-	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, job.MaxLogChunk))
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return slipway.Limit("at most %d bytes of log at once", job.MaxLogChunk)
-		}
-		return slipway.Unavailable("the log did not arrive whole").Because(err)
-	}
-	size, err := s.Pipelines.AppendPacked(r.Context(), c.id, step, offset, data, codec)
-	if err != nil && !(slipway.CodeOf(err) == slipway.CodeConflict && size < offset) {
+	size, err := s.Pipelines.AppendPacked(r.Context(), c.id, p.Step, p.Offset, p.Data, p.Codec)
+	if err != nil && !(slipway.CodeOf(err) == slipway.CodeConflict && size < p.Offset) {
 		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, job.LogPosition{Size: size})
@@ -255,20 +251,12 @@ func (s *server) appendLog(w http.ResponseWriter, r *http.Request, c call) error
 }
 
 func (s *server) report(w http.ResponseWriter, r *http.Request, c call) error {
-	var report job.Report
-	if err := httpx.ReadJSON(w, r, maxReport, &report); err != nil {
-		return err
-	}
-	if err := s.Pipelines.Report(r.Context(), c.id, report); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return jobwire.Take(w, r, maxReport, func(m job.Report) error { return s.Pipelines.Report(r.Context(), c.id, m) })
 }
 
 // control answers at once when there is news, and else after some seconds.
 func (s *server) control(w http.ResponseWriter, r *http.Request, c call) error {
-	ctx, cancel := context.WithTimeout(r.Context(), waitTime(r))
+	ctx, cancel := context.WithTimeout(r.Context(), jobwire.WaitTime(r, maxWait))
 	defer cancel()
 	changes, end := s.Pipelines.Watch(c.principal.Binding.Run)
 	defer end()
@@ -286,39 +274,15 @@ func (s *server) control(w http.ResponseWriter, r *http.Request, c call) error {
 }
 
 func (s *server) tests(w http.ResponseWriter, r *http.Request, c call) error {
-	var run job.TestRun
-	if err := httpx.ReadJSON(w, r, maxTests, &run); err != nil {
-		return err
-	}
-	if err := s.Pipelines.PutTests(r.Context(), c.id, run); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return jobwire.Take(w, r, maxTests, func(m job.TestRun) error { return s.Pipelines.PutTests(r.Context(), c.id, m) })
 }
 
 func (s *server) summaries(w http.ResponseWriter, r *http.Request, c call) error {
-	var m job.Summary
-	if err := httpx.ReadJSON(w, r, maxSummary, &m); err != nil {
-		return err
-	}
-	if err := s.Pipelines.PutSummary(r.Context(), c.id, m); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return jobwire.Take(w, r, maxSummary, func(m job.Summary) error { return s.Pipelines.PutSummary(r.Context(), c.id, m) })
 }
 
 func (s *server) coverage(w http.ResponseWriter, r *http.Request, c call) error {
-	var found job.Coverage
-	if err := httpx.ReadJSON(w, r, maxCoverage, &found); err != nil {
-		return err
-	}
-	if err := s.Pipelines.PutCoverage(r.Context(), c.id, found); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return jobwire.Take(w, r, maxCoverage, func(m job.Coverage) error { return s.Pipelines.PutCoverage(r.Context(), c.id, m) })
 }
 
 func (s *server) putArtifact(w http.ResponseWriter, r *http.Request, c call) error {
@@ -391,20 +355,17 @@ func (s *server) secureFile(w http.ResponseWriter, r *http.Request, c call) erro
 }
 
 func (s *server) complete(w http.ResponseWriter, r *http.Request, c call) error {
-	var end job.Completion
-	if err := httpx.ReadJSON(w, r, maxReport, &end); err != nil {
-		return err
-	}
-	if err := s.Pipelines.Complete(r.Context(), c.id, end); err != nil {
-		return err
-	}
-	if token, ok := bearer(r); ok {
-		if err := s.Identity.RevokeSecret(r.Context(), token); err != nil {
-			return fmt.Errorf("revoke the token of job %d: %w", c.id, err)
+	return jobwire.Take(w, r, maxReport, func(end job.Completion) error {
+		if err := s.Pipelines.Complete(r.Context(), c.id, end); err != nil {
+			return err
 		}
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+		if token, ok := bearer(r); ok {
+			if err := s.Identity.RevokeSecret(r.Context(), token); err != nil {
+				return fmt.Errorf("revoke the token of job %d: %w", c.id, err)
+			}
+		}
+		return nil
+	})
 }
 
 func bearer(r *http.Request) (string, bool) {
@@ -458,37 +419,15 @@ func (s *server) deploy(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return err
 	}
-	out := newProgress(w)
-	err = s.Deployer.Deploy(r.Context(), asked, func(line string) { out.write(job.Progress{Line: line}) })
-	last := job.Progress{Done: true}
-	if err != nil {
-		if r.Context().Err() != nil {
-			return nil // the agent went away and asks again
-		}
-		httpx.LogError(s.Logger, r, err)
-		last.Error = httpx.Problem(r, err).Message
+	out := jobwire.NewProgress(w)
+	if err = s.Deployer.Deploy(r.Context(), asked, out.Line); err == nil {
+		out.End("")
+		return nil
 	}
-	out.write(last)
+	if r.Context().Err() != nil {
+		return nil // the agent went away and asks again
+	}
+	httpx.LogError(s.Logger, r, err)
+	out.End(httpx.Problem(r, err).Message)
 	return nil
-}
-
-// progress writes lines of JSON, each sent at once.
-type progress struct {
-	mu  sync.Mutex
-	w   http.ResponseWriter
-	out *json.Encoder
-}
-
-func newProgress(w http.ResponseWriter) *progress {
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.WriteHeader(http.StatusOK)
-	_ = http.NewResponseController(w).Flush()
-	return &progress{w: w, out: json.NewEncoder(w)}
-}
-
-func (p *progress) write(line job.Progress) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = p.out.Encode(line)
-	_ = http.NewResponseController(p.w).Flush()
 }

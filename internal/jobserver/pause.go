@@ -9,6 +9,7 @@ import (
 
 	"slipway"
 	"slipway/internal/httpx"
+	"slipway/internal/jobwire"
 	"slipway/internal/pipelines/job"
 )
 
@@ -43,7 +44,7 @@ func (s *server) getPause(w http.ResponseWriter, r *http.Request, c call) error 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), waitTime(r))
+	ctx, cancel := context.WithTimeout(r.Context(), jobwire.WaitTime(r, maxWait))
 	defer cancel()
 	changes, end := s.Pipelines.Watch(c.principal.Binding.Run)
 	defer end()

@@ -9,6 +9,7 @@ import (
 	"slipway"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
+	"slipway/internal/jobwire"
 )
 
 // awaitJob answers a waiting agent as soon as its pod is given a job, and without one after some seconds.
@@ -21,7 +22,7 @@ func (s *server) awaitJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || p.Token != identity.TokenPod || p.Binding.Pod != id || id == 0 {
 		return slipway.Forbidden("this token is not the pod's")
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), waitTime(r))
+	ctx, cancel := context.WithTimeout(r.Context(), jobwire.WaitTime(r, maxWait))
 	defer cancel()
 	changes, end := s.Pipelines.WatchWarm()
 	defer end()
@@ -37,12 +38,6 @@ func (s *server) awaitJob(w http.ResponseWriter, r *http.Request) error {
 		}
 		nextLook(ctx, changes)
 	}
-}
-
-// waitTime is how long a request wants to wait for news, at most 50 seconds.
-func waitTime(r *http.Request) time.Duration {
-	seconds, _ := strconv.Atoi(r.URL.Query().Get("seconds"))
-	return time.Duration(min(max(seconds, 0), 50)) * time.Second
 }
 
 // nextLook waits for changes; those of another server are found within two seconds.

@@ -39,7 +39,11 @@ import (
 // TestMain makes the test's own program the agent when the local executor starts it as one.
 func TestMain(m *testing.M) {
 	if os.Getenv("SLIPWAY_TEST_AGENT") == "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		for _, folder := range forgetAfterTests {
+			os.RemoveAll(folder)
+		}
+		os.Exit(code)
 	}
 	var id int64
 	fmt.Sscan(os.Getenv("SLIPWAY_JOB"), &id)
@@ -59,6 +63,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(0)
 }
+
+// forgetAfterTests are the folders of programs that are made once for all tests.
+var forgetAfterTests []string
 
 // localExecutor runs a job's agent as a process of this machine instead of a pod. It outlives the server, as a cluster does.
 type localExecutor struct {

@@ -1,7 +1,6 @@
 package localrun
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/internal/agent/engine"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
 )
@@ -21,7 +21,7 @@ import (
 // containers are what the jobs of a run in containers share. The zero value is ready: nothing is done before a job needs it.
 type containers struct {
 	once   sync.Once
-	engine *engine
+	engine *engine.Engine
 	server *http.Server
 	err    error
 }
@@ -32,12 +32,6 @@ func (c *containers) close() {
 	}
 }
 
-// Folders and files in a job's container.
-const (
-	programs  = "/slipway"
-	workspace = "/workspace"
-)
-
 // doorFolder holds the socket at which agents in containers find this process, and settings of git.
 func (e *execution) doorFolder() string {
 	return filepath.Join(e.options.Folder, fmt.Sprintf("door-%d", e.count))
@@ -45,13 +39,13 @@ func (e *execution) doorFolder() string {
 
 // engine is the one of this machine, looked for once. What killed runs have left at it is removed, and a door made for agents in
 // containers: a socket, since a container does not reach this machine's loopback interface.
-func (e *execution) engine(ctx context.Context) (*engine, error) {
+func (e *execution) engine(ctx context.Context) (*engine.Engine, error) {
 	c := &e.containers
 	c.once.Do(func() {
-		if c.engine, c.err = findEngine(ctx, e.options.Engine); c.err != nil {
+		if c.engine, c.err = engine.Find(ctx, e.options.Engine, "give --on-host to run the job on this machine itself"); c.err != nil {
 			return
 		}
-		if err := c.engine.sweep(ctx); err != nil {
+		if err := c.engine.Sweep(ctx); err != nil {
 			e.say("##[warning]What earlier runs have left cannot be removed: %v", err)
 		}
 		c.err = e.openSocket()
@@ -98,151 +92,46 @@ func (e *execution) containersOf(j *plan.Job, variables variable.Set) (*plan.Con
 	return own, services
 }
 
-// box is a job's container with its services and their network.
+// targetsOf are the containers beside the job's own in which steps of it run.
+func (e *execution) targetsOf(i plan.Instance, variables variable.Set) []plan.Container {
+	list := e.plan.Targets(i)
+	for n, c := range list {
+		if c.Image != "" {
+			list[n] = e.plan.ContainerOf(c, variables.Expand)
+		}
+	}
+	return list
+}
+
+// box is a job's container with its services.
 type box struct {
 	*execution
-	engine  *engine
-	work    *work
-	name    string
-	network bool
-	volume  bool
-	started []string          // containers
-	volumes map[string]string // of the engine, by their names in the file
-}
-
-// startServices makes the network, and starts the services in it under their names.
-func (b *box) startServices(ctx context.Context) error {
-	if len(b.work.services) == 0 {
-		return nil
-	}
-	b.network = true
-	if _, err := b.engine.do(ctx, "network", "create", "--label", label+"="+b.engine.process, b.name); err != nil {
-		return err
-	}
-	for i := range b.work.services {
-		s := &b.work.services[i]
-		if err := b.engine.pull(ctx, s.Image, b.say); err != nil {
-			return err
-		}
-		name := fmt.Sprintf("%s-service-%d", b.name, i+1)
-		b.started = append(b.started, name)
-		args := []string{"run", "--detach", "--name", name, "--label", label + "=" + b.engine.process, "--network", b.name, "--network-alias", s.Alias}
-		args = append(args, flags(s, b.volumes)...)
-		if s.Options.Entrypoint != "" {
-			args = append(args, "--entrypoint", s.Options.Entrypoint)
-		}
-		if s.Options.WorkingDirectory != "" {
-			args = append(args, "--workdir", s.Options.WorkingDirectory)
-		}
-		for _, p := range s.Ports {
-			args = append(args, "--publish", p)
-		}
-		cmd := b.engine.command(ctx)
-		args = append(append(args, environment(cmd, s.Env)...), s.Image)
-		cmd.Args = append(cmd.Args, args...)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		if err := cmd.Run(); err != nil {
-			return slipway.Unavailable("service %s (%s) does not start: %s", s.Alias, s.Image, lastLines(stderr.String()))
-		}
-		b.say("##[section]Service %s (%s) has started", s.Alias, s.Image)
-	}
-	for i := range b.work.services {
-		if err := b.waitHealthy(ctx, &b.work.services[i], fmt.Sprintf("%s-service-%d", b.name, i+1)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// waitHealthy waits until a service's own check succeeds.
-func (b *box) waitHealthy(ctx context.Context, s *plan.Container, name string) error {
-	h := s.Options.Health
-	if h == nil {
-		return nil
-	}
-	limited, cancel := context.WithTimeout(ctx, time.Duration(h.Patience())*time.Second)
-	defer cancel()
-	ticker := time.NewTicker(time.Duration(min(h.Interval, 2)) * time.Second)
-	defer ticker.Stop()
-	var last error
-	for {
-		one, end := context.WithTimeout(limited, time.Duration(h.Timeout)*time.Second)
-		_, err := b.engine.do(one, "exec", name, "/bin/sh", "-c", h.Command)
-		end()
-		if err == nil {
-			b.say("##[section]Service %s is healthy", s.Alias)
-			return nil
-		}
-		if limited.Err() == nil {
-			last = err
-		}
-		select {
-		case <-ticker.C:
-		case <-limited.Done():
-			return slipway.Unavailable("service %s (%s) is not healthy: its check %q did not succeed in %d seconds: %v", s.Alias, s.Image, h.Command, h.Patience(), last)
-		}
-	}
-}
-
-// makeVolumes makes the volumes that the job's containers share.
-func (b *box) makeVolumes(ctx context.Context) error {
-	b.volumes = map[string]string{}
-	list := slices.Clone(b.work.services)
-	if b.work.container != nil {
-		list = append(list, *b.work.container)
-	}
-	for i := range list {
-		for _, v := range list[i].Volumes {
-			if v.Name == "" || b.volumes[v.Name] != "" {
-				continue
-			}
-			name := fmt.Sprintf("%s-volume-%d", b.name, len(b.volumes)+1)
-			b.volumes[v.Name] = name
-			if _, err := b.engine.do(ctx, "volume", "create", "--label", label+"="+b.engine.process, name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	engine.Box
+	work *work
 }
 
 // runAgent runs the agent in the job's container until it ends.
 func (b *box) runAgent(ctx context.Context) error {
-	c := b.work.container
-	if _, err := os.Stat(b.options.Agent); b.options.Agent == "" || err != nil {
-		return slipway.Unavailable("the program slipway-agent, which runs in containers, is not beside slipway: install it there, or give --on-host")
-	}
-	if err := b.engine.pull(ctx, c.Image, b.say); err != nil {
+	if err := b.checkAgent(); err != nil {
 		return err
 	}
-	b.volume = true
-	if _, err := b.engine.do(ctx, "volume", "create", "--label", label+"="+b.engine.process, b.name); err != nil {
+	c := b.Container
+	if err := b.Engine.Pull(ctx, c.Image, b.say); err != nil {
 		return err
 	}
-	if err := b.shareVolume(ctx); err != nil {
+	workspace, err := b.MakeWorkspace(ctx, b.options.Agent)
+	if err != nil {
 		return err
 	}
-	b.started = append(b.started, b.name)
-	cmd := b.engine.command(b.options.Kill)
-	args := []string{"run", "--name", b.name, "--label", label + "=" + b.engine.process, "--workdir", workspace}
-	if b.network {
-		args = append(args, "--network", b.name)
+	if err := b.StartTargets(ctx, b.targetAgent(workspace), engine.Workspace); err != nil {
+		return err
 	}
-	args = append(append(args, flags(c, b.volumes)...), b.mounts()...)
-	for _, p := range c.Ports {
-		args = append(args, "--publish", p)
-	}
-	env := map[string]string{"SLIPWAY_URL": "unix://" + programs + "/door/door.sock", "SLIPWAY_JOB": b.work.assignment.Job.String(), "SLIPWAY_JOB_TOKEN": b.door.token,
-		"SLIPWAY_WORKSPACE": workspace, "SLIPWAY_REGISTRY": b.options.Registry, "GIT_CONFIG_SYSTEM": programs + "/door/gitconfig"}
+	env := map[string]string{"SLIPWAY_URL": "unix://" + engine.Programs + "/door/door.sock", "SLIPWAY_JOB": b.work.assignment.Job.String(), "SLIPWAY_JOB_TOKEN": b.door.token,
+		"SLIPWAY_WORKSPACE": engine.Workspace, "SLIPWAY_REGISTRY": b.options.Registry, "GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig"}
 	for name, value := range c.Env {
 		env[name] = value
 	}
-	args = append(append(args, environment(cmd, env)...), "--entrypoint", programs+"/slipway-agent", c.Image)
-	cmd.Args = append(cmd.Args, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	err := cmd.Run()
+	err = b.Command(b.options.Kill, engine.Agent{Program: b.options.Agent, Mounts: append(workspace, b.mounts()...), Env: env})()
 	b.work.mu.Lock()
 	begun := b.work.begun
 	b.work.mu.Unlock()
@@ -252,14 +141,27 @@ func (b *box) runAgent(ctx context.Context) error {
 	case b.options.Kill.Err() != nil:
 		return errors.New("the run was stopped")
 	case begun:
-		return fmt.Errorf("its container ended early: %s", lastLines(stderr.String()))
+		return fmt.Errorf("its container ended early: %w", err)
 	}
-	return slipway.Unavailable("container %s does not start: %s", c.Image, lastLines(stderr.String()))
+	return slipway.Unavailable("container %s does not start: %v", c.Image, err)
 }
 
-// mounts are the agent, the way to this process, the sources with the objects that they borrow, and the job's own folder.
+// checkAgent says that the agent for containers is missing.
+func (b *box) checkAgent() error {
+	if _, err := os.Stat(b.options.Agent); b.options.Agent == "" || err != nil {
+		return slipway.Unavailable("the program slipway-agent, which runs in containers, is not beside slipway: install it there, or give --on-host")
+	}
+	return nil
+}
+
+// targetAgent is the agent in containers in which steps run beside the job. folder mounts the job's folder.
+func (b *box) targetAgent(folder []string) engine.Agent {
+	return engine.Agent{Program: b.options.Agent, Mounts: append(slices.Clone(folder), b.mounts()...), Env: map[string]string{"GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig"}}
+}
+
+// mounts are the way to this process, and the sources with the objects that they borrow.
 func (b *box) mounts() []string {
-	args := []string{"--security-opt", "label=disable", "--volume", b.name + ":" + workspace, "--volume", b.options.Agent + ":" + programs + "/slipway-agent:ro", "--volume", b.doorFolder() + ":" + programs + "/door:ro"}
+	args := []string{"--volume", b.doorFolder() + ":" + engine.Programs + "/door:ro"}
 	sources := []*source{b.source}
 	for _, other := range b.others {
 		sources = append(sources, other)
@@ -270,49 +172,9 @@ func (b *box) mounts() []string {
 	return args
 }
 
-// shareVolume lets the image's user write to the job's folder, if it is not root.
-func (b *box) shareVolume(ctx context.Context) error {
-	user, err := b.engine.do(ctx, "image", "inspect", "--format", "{{.Config.User}}", b.work.container.Image)
-	if err != nil {
-		return err
-	}
-	if u := b.work.container.User; u != nil {
-		user = fmt.Sprint(*u)
-	}
-	if user == "" || user == "0" || user == "root" {
-		return nil
-	}
-	_, err = b.engine.do(ctx, "run", "--rm", "--user", "0", "--label", label+"="+b.engine.process, "--name", b.name+"-share", "--security-opt", "label=disable",
-		"--volume", b.name+":"+workspace, "--volume", b.options.Agent+":"+programs+"/slipway-agent:ro", "--entrypoint", programs+"/slipway-agent", b.work.container.Image, "share", workspace)
-	return err
-}
-
-// removeTimeout bounds the removal of what a job has at the engine, which goes on when the run is stopped.
-const removeTimeout = time.Minute
-
+// remove removes what the job has at the engine.
 func (b *box) remove() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.options.Kill), removeTimeout)
-	defer cancel()
-	var errs []error
-	do := func(args ...string) {
-		if _, err := b.engine.do(ctx, args...); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	for _, name := range b.started {
-		b.engine.kill(ctx, name)
-		do("rm", "--force", "--volumes", name)
-	}
-	if b.volume {
-		do("volume", "rm", "--force", b.name)
-	}
-	for _, name := range b.volumes {
-		do("volume", "rm", "--force", name)
-	}
-	if b.network {
-		do("network", "rm", b.name)
-	}
-	if err := errors.Join(errs...); err != nil {
-		b.say("##[warning]Not everything of job %s could be removed from %s: %v", title(b.work.instance), b.engine.program, err)
+	if err := b.Box.Remove(b.options.Kill); err != nil {
+		b.say("##[warning]Not everything of job %s could be removed from %s: %v", title(b.work.instance), b.Engine.Program, err)
 	}
 }

@@ -211,6 +211,89 @@ jobs:
 	}
 }
 
+// Steps run in other containers than the job, which share its files. Masks, the environment, exit codes and outputs are as anywhere.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	w := inPodman(t, `
+resources:
+  containers:
+  - container: tools
+    image: localhost/tools:1
+    env: {KIND: tools}
+  - container: page
+    image: localhost/web:1
+    env: {KIND: page}
+variables: {colour: red}
+jobs:
+- job: outside
+  steps:
+  - bash: echo "##vso[task.setvariable variable=hidden;issecret=true]sesame-street"
+  - script: |
+      echo "$KIND $COLOUR $MINE in $PWD, $(test -x /usr/bin/env || echo small)"
+      cat hello.txt
+      echo "$(hidden)"
+      mkdir -p made; echo inside >made/file.txt
+      echo "##vso[task.setvariable variable=word;isOutput=true]of-the-target"
+    name: set
+    target: tools
+    env: {MINE: "own $(hidden)"}
+  - bash: echo "here $(cat made/file.txt), $(set.word), ${KIND:-none}"
+  - script: echo refused "##vso[build.addbuildtag]x"; exit 3
+    target: {container: page, commands: restricted}
+    continueOnError: true
+  - bash: echo "after $AGENT_JOBSTATUS"
+- job: inside
+  container: page
+  steps:
+  - script: echo "$KIND"; echo x >mine.txt
+  - script: echo "$KIND $(cat mine.txt) as $(id -u)"
+    target: tools
+  - task: CmdLine@2
+    inputs: {script: echo "the task in $KIND"}
+    target: tools
+`)
+	w.write("hello.txt", "hello from the working tree\n")
+	r := w.run(t.Context())
+	if r.Result != schedule.SucceededWithIssues {
+		t.Fatalf("result %s\n%s", r.Result, w.out.String())
+	}
+	w.said("outside | here inside, of-the-target, none", "outside | hello from the working tree", "outside | after SucceededWithIssues", "outside | ***",
+		"outside | ##[warning]build.addbuildtag is not obeyed, since the step's target restricts its commands.",
+		"inside | page", "inside | tools x as 0", "inside | the task in tools")
+	for _, want := range []string{"outside | tools red own *** in ", ", small\n", "exited with code 3"} {
+		if !strings.Contains(w.out.String(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, w.out.String())
+		}
+	}
+	if left := w.podman("ps", "--all", "--filter", "ancestor=localhost/tools:1", "--filter", "name=target", "--format", "{{.Names}}"); left != "" {
+		t.Errorf("the engine still has %s", left)
+	}
+}
+
+func TestCancelInTarget(t *testing.T) {
+	t.Parallel()
+	w := inPodman(t, `
+resources: {containers: [{container: tools, image: "localhost/tools:1"}]}
+steps:
+- checkout: none
+- script: |
+    echo "it runs"
+    sleep 600
+  target: tools
+- script: echo "cleaned up in $PWD"
+  condition: always()
+  target: tools
+`)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.options.Out = &trigger{w.options.Out, "\nit runs\n", cancel, bytes.Buffer{}}
+	if r := w.run(ctx); r.Result != schedule.Canceled {
+		t.Errorf("result %s", r.Result)
+	}
+	if !strings.Contains(w.out.String(), "cleaned up in /") {
+		t.Errorf("the log:\n%s", w.out.String())
+	}
+}
+
 // freePort is a port that nobody listens at. It is below those that systems give away by themselves, so that no other test is given it
 // before the container has it.
 func freePort(t *testing.T) int {

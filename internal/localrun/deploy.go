@@ -2,11 +2,11 @@ package localrun
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"slipway"
 	"slipway/internal/httpx"
+	"slipway/internal/jobwire"
 	"slipway/internal/pipelines/job"
 )
 
@@ -39,16 +39,11 @@ func (d *door) deploy(w http.ResponseWriter, r *http.Request, j *work) error {
 	}
 	one := Deployment{Deployment: asked, Project: string(j.assignment.Project), Environment: j.environment, Instance: j.instance,
 		Commit: j.assignment.Repositories["self"].Commit, Number: j.deployment}
-	out, flush := json.NewEncoder(w), http.NewResponseController(w)
-	tell := func(p job.Progress) {
-		_ = out.Encode(p) // an agent that went away asks again
-		_ = flush.Flush()
+	out, failure := jobwire.NewProgress(w), ""
+	if err := d.deployer.Deploy(r.Context(), one, out.Line); err != nil {
+		failure = err.Error()
 	}
-	last := job.Progress{Done: true}
-	if err := d.deployer.Deploy(r.Context(), one, func(line string) { tell(job.Progress{Line: line}) }); err != nil {
-		last.Error = err.Error()
-	}
-	tell(last)
+	out.End(failure)
 	return nil
 }
 

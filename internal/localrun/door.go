@@ -18,6 +18,7 @@ import (
 
 	"slipway"
 	"slipway/internal/httpx"
+	"slipway/internal/jobwire"
 	"slipway/internal/pipelines/extension"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/joblog"
@@ -52,6 +53,7 @@ type work struct {
 
 	container *plan.Container // nil on this machine itself
 	services  []plan.Container
+	targets   []plan.Container    // in which steps of it run, without an image for this machine itself
 	lines     func(text []byte)   // takes whole lines of the logs, each with its time
 	canceled  chan struct{}       // closed when the job is to stop
 	end       chan job.Completion // has room for one
@@ -133,65 +135,54 @@ func (d *door) start(w http.ResponseWriter, _ *http.Request, j *work) error {
 
 // appendLog takes what is new of a log, however often it is sent.
 func (d *door) appendLog(w http.ResponseWriter, r *http.Request, j *work) error {
-	step, err := strconv.Atoi(r.PathValue("step"))
+	p, err := jobwire.ReadLog(w, r)
 	if err != nil {
-		return slipway.Invalid("step %q is no number", r.PathValue("step"))
+		return err
 	}
-	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
-	if err != nil || offset < 0 {
-		return slipway.Invalid("offset %q is no number", r.URL.Query().Get("offset"))
-	}
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), job.MaxLogChunk)) + bytes.MinRead)
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, job.MaxLogChunk)); err != nil {
-		return slipway.Unavailable("the log did not arrive whole").Because(err)
-	}
-	data := body.Bytes()
-	codec, err := joblog.CodecOf(r.Header.Get("Content-Encoding"))
-	if err == nil {
-		data, err = joblog.Unpack(data, codec)
-	}
+	data, err := joblog.Unpack(p.Data, p.Codec)
 	if err != nil {
 		return slipway.Invalid("%v", err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	size := j.sizes[step]
-	if offset <= size && offset+int64(len(data)) > size {
-		fresh := data[size-offset:]
-		if begun := j.partial[step]; len(begun) > 0 {
-			fresh = append(begun, fresh...)
-		}
-		size = offset + int64(len(data))
-		j.sizes[step] = size
-		end := bytes.LastIndexByte(fresh, '\n') + 1
-		j.partial[step] = slices.Clone(fresh[end:])
-		if end > 0 {
-			j.lines(fresh[:end])
-		}
-	}
-	httpx.WriteJSON(w, http.StatusOK, job.LogPosition{Size: size})
+	httpx.WriteJSON(w, http.StatusOK, job.LogPosition{Size: j.grow(p.Step, p.Offset, data)})
 	return nil
 }
 
-func (d *door) report(w http.ResponseWriter, r *http.Request, j *work) error {
-	var report job.Report
-	if err := httpx.ReadJSON(w, r, maxBody, &report); err != nil {
-		return err
-	}
+// grow passes on the whole lines of what is new of a log, and returns its size.
+func (j *work) grow(step int, offset int64, data []byte) int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, st := range report.Steps {
-		j.steps[st.ID] = st
+	size := j.sizes[step]
+	if offset > size || offset+int64(len(data)) <= size {
+		return size
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	fresh := data[size-offset:]
+	if begun := j.partial[step]; len(begun) > 0 {
+		fresh = append(begun, fresh...)
+	}
+	size = offset + int64(len(data))
+	j.sizes[step] = size
+	end := bytes.LastIndexByte(fresh, '\n') + 1
+	j.partial[step] = slices.Clone(fresh[end:])
+	if end > 0 {
+		j.lines(fresh[:end])
+	}
+	return size
+}
+
+func (d *door) report(w http.ResponseWriter, r *http.Request, j *work) error {
+	return jobwire.Take(w, r, maxBody, func(report job.Report) error {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		for _, st := range report.Steps {
+			j.steps[st.ID] = st
+		}
+		return nil
+	})
 }
 
 // control answers when the job is to stop, and else after some seconds.
 func (d *door) control(w http.ResponseWriter, r *http.Request, j *work) error {
-	seconds, _ := strconv.Atoi(r.URL.Query().Get("seconds"))
-	ctx, cancel := context.WithTimeout(r.Context(), min(time.Duration(max(seconds, 0))*time.Second, maxWait))
+	ctx, cancel := context.WithTimeout(r.Context(), jobwire.WaitTime(r, maxWait))
 	defer cancel()
 	var news job.Control
 	select {
@@ -204,26 +195,18 @@ func (d *door) control(w http.ResponseWriter, r *http.Request, j *work) error {
 }
 
 func (d *door) publishTests(w http.ResponseWriter, r *http.Request, j *work) error {
-	var tests job.TestRun
-	if err := httpx.ReadJSON(w, r, maxBody, &tests); err != nil {
-		return err
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.tests = slices.DeleteFunc(j.tests, func(old job.TestRun) bool { return old.Step == tests.Step && old.Title == tests.Title })
-	j.tests = append(j.tests, tests)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return jobwire.Take(w, r, maxBody, func(tests job.TestRun) error {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.tests = slices.DeleteFunc(j.tests, func(old job.TestRun) bool { return old.Step == tests.Step && old.Title == tests.Title })
+		j.tests = append(j.tests, tests)
+		return nil
+	})
 }
 
 // summary is taken and not shown: the log says what the step did.
 func (d *door) summary(w http.ResponseWriter, r *http.Request, _ *work) error {
-	var s job.Summary
-	if err := httpx.ReadJSON(w, r, maxBody, &s); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return jobwire.Take(w, r, maxBody, func(job.Summary) error { return nil })
 }
 
 // task gives the files of a task as a zip file.
@@ -238,18 +221,15 @@ func (d *door) task(w http.ResponseWriter, r *http.Request, _ *work) error {
 }
 
 func (d *door) complete(w http.ResponseWriter, r *http.Request, j *work) error {
-	var end job.Completion
-	if err := httpx.ReadJSON(w, r, maxBody, &end); err != nil {
-		return err
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if !j.over {
-		j.over = true
-		j.end <- end
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return jobwire.Take(w, r, maxBody, func(end job.Completion) error {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if !j.over {
+			j.over = true
+			j.end <- end
+		}
+		return nil
+	})
 }
 
 // file is where an artifact lies, as the tar file that the agent sends.

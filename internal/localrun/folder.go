@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"slipway/internal/agent/engine"
 )
 
 // NewFolder makes the folder of a run below parent, and removes those of runs that were killed. One that is kept has another name,
@@ -14,7 +16,7 @@ func NewFolder(parent string, kept bool) (string, error) {
 		return "", fmt.Errorf("make a folder for the run: %w", err)
 	}
 	for _, e := range entries {
-		if owner := ownerOf(e.Name()); owner != "" && e.IsDir() && !alive(owner) {
+		if owner := engine.OwnerOf(e.Name()); owner != "" && e.IsDir() && !engine.Alive(owner) {
 			_ = os.RemoveAll(filepath.Join(parent, e.Name())) // another user's stays
 		}
 	}
@@ -22,7 +24,7 @@ func NewFolder(parent string, kept bool) (string, error) {
 	if kept {
 		prefix = "slipway-kept-"
 	}
-	folder, err := os.MkdirTemp(parent, prefix+processName(os.Getpid())+"-")
+	folder, err := os.MkdirTemp(parent, prefix+engine.ProcessName(os.Getpid())+"-")
 	if err != nil {
 		return "", fmt.Errorf("make a folder for the run: %w", err)
 	}

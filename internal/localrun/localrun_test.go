@@ -416,3 +416,29 @@ func TestMistakesAreNamed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A deployment to virtual machines is shown and skipped, or runs on this machine if it is asked for.
+func TestDeploymentToMachines(t *testing.T) {
+	t.Parallel()
+	const file = `
+jobs:
+- deployment: web
+  environment: {name: prod, resourceType: virtualMachine, tags: web}
+  strategy:
+    rolling:
+      deploy: {steps: [{bash: echo "deploys to $(Environment.ResourceName)"}]}
+`
+	w := newWorld(t, file)
+	if r := w.run(t.Context()); r.Result != schedule.Skipped {
+		t.Errorf("result %s", r.Result)
+	}
+	w.said("##[section]Job web: Skipped, it deploys to the machines of environment prod: give --as-machine to run it on this one")
+	w = newWorld(t, file)
+	w.options.Machine = true
+	if r := w.run(t.Context()); r.Result != schedule.Succeeded {
+		t.Errorf("result %s\n%s", r.Result, w.out.String())
+	}
+	if !strings.Contains(w.out.String(), "deploys to localhost") {
+		t.Errorf("the log:\n%s", w.out.String())
+	}
+}

@@ -52,6 +52,9 @@ func (l *Loop) Deploy(ctx context.Context, d jobserver.Deployment, progress func
 	options.Mask = parameters.Secrets()
 	options.ImagePullSecrets = d.PullSecrets
 	options.Timeout = time.Duration(d.TimeoutInSeconds) * time.Second
+	options.Admit = func(ctx context.Context, images []clusters.Image) error {
+		return l.admit(ctx, target, images, progress)
+	}
 	for _, image := range d.Images {
 		options.Images = append(options.Images, l.ownImage(image))
 	}
@@ -100,7 +103,7 @@ func (l *Loop) revokeAccess(ctx context.Context, e events.Event) error {
 	}
 	d, err := l.deployment(ctx, j.JobID)
 	if err != nil {
-		return err
+		return unlessUntrusted(err)
 	}
 	target, err := l.target(ctx, d)
 	if err != nil {
@@ -180,6 +183,9 @@ func (l *Loop) deployment(ctx context.Context, id slipway.JobID) (environments.D
 	run, err := l.Pipelines.Get(ctx, job.Run)
 	if err != nil {
 		return environments.Deployment{}, err
+	}
+	if run.Untrusted() {
+		return environments.Deployment{}, errUntrusted
 	}
 	env, err := l.environment(ctx, run, job)
 	if err != nil {

@@ -7,6 +7,7 @@ package loop
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -42,6 +43,7 @@ type Loop struct {
 	Signing      *signing.Service
 	Scans        *scans.Service
 	Secrets      *secret.Box
+	Logger       *slog.Logger
 
 	ClusterURL   string // by which pods reach the server
 	RegistryHost string // of the registry in image names
@@ -58,6 +60,8 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("pipelines.run_push", l.runPush, repos.EventPushed)
 	// So does a pull request, by what it would make of its target.
 	log.Subscribe("pipelines.run_pull_request", l.runPullRequest, repos.EventPullRequestCreated, repos.EventPullRequestUpdated)
+	// One from a fork waits until somebody who may push has said /azp run.
+	log.Subscribe("pipelines.run_commanded", l.runCommanded, repos.EventPullRequestCommented)
 	// What its policies ask for is asked of people, builds and boards, until they let it through.
 	l.subscribeReview(log)
 	// Its run, or a stage of it, may start those of other pipelines.
@@ -95,7 +99,7 @@ func (l *Loop) Subscribe(log *events.Log) {
 
 func (l *Loop) runPush(ctx context.Context, e events.Event) error {
 	var push repos.Pushed
-	if err := e.Decode(&push); err != nil {
+	if err := e.Decode(&push); err != nil || push.Copied {
 		return err
 	}
 	p := pipelines.Push{Event: e.ID, Repository: push.Repository, Ref: push.Ref, Before: push.Before, After: push.After, Actor: e.Actor,
@@ -165,7 +169,7 @@ func (l *Loop) runImage(ctx context.Context, e events.Event) error {
 // linkCommits links the work items that the pushed commits' messages name.
 func (l *Loop) linkCommits(ctx context.Context, e events.Event) error {
 	var push repos.Pushed
-	if err := e.Decode(&push); err != nil {
+	if err := e.Decode(&push); err != nil || push.Copied { // of a fork they name work items of another project, and did before
 		return err
 	}
 	project, err := l.Identity.Project(ctx, e.Project)
@@ -223,6 +227,9 @@ func (l *Loop) requestChecks(ctx context.Context, e events.Event) error {
 	if err != nil {
 		return err
 	}
+	if run.Untrusted() {
+		return l.Pipelines.ChecksCompleted(ctx, run.ID, stage.Stage, stage.Attempt, schedule.ChecksRejected, errUntrusted.Error())
+	}
 	project, err := l.Identity.Project(ctx, run.Project)
 	if err != nil {
 		return err
@@ -260,7 +267,7 @@ func (l *Loop) startDeployment(ctx context.Context, e events.Event) error {
 		return err
 	}
 	_, err := l.deployment(ctx, job.JobID)
-	return err
+	return unlessUntrusted(err)
 }
 
 func (l *Loop) completeDeployment(ctx context.Context, e events.Event) error {
@@ -268,11 +275,16 @@ func (l *Loop) completeDeployment(ctx context.Context, e events.Event) error {
 	if err := e.Decode(&job); err != nil || job.Environment == nil {
 		return err
 	}
-	d, err := l.deployment(ctx, job.JobID)
-	if err != nil {
+	// Each hook is a job, on each machine; the deployment is over with the last of them.
+	state, result, err := l.Pipelines.JobOutcome(ctx, job.JobID)
+	if err != nil || state != schedule.Completed {
 		return err
 	}
-	_, err = l.Environments.CompleteDeployment(ctx, d.ID, deploymentResult(job.Result), job.Reason)
+	d, err := l.deployment(ctx, job.JobID)
+	if err != nil {
+		return unlessUntrusted(err)
+	}
+	_, err = l.Environments.CompleteDeployment(ctx, d.ID, deploymentResult(string(result)), job.Reason)
 	return err
 }
 

@@ -112,6 +112,9 @@ func (l *Loop) Validate(ctx context.Context, w repos.WantedBuild, by slipway.Act
 	if err != nil {
 		return 0, err
 	}
+	if ask.Fork != nil && by.Kind == slipway.ActorUser { // who has looked at it, and may push
+		ask.Fork.ApprovedAll = true
+	}
 	run, err := l.Pipelines.ValidatePullRequest(ctx, w.Pipeline, ask, w.Again)
 	if err != nil {
 		return 0, err
@@ -124,9 +127,16 @@ func (l *Loop) Validate(ctx context.Context, w repos.WantedBuild, by slipway.Act
 
 // pulled is a pull request as pipelines want it.
 func (l *Loop) pulled(ctx context.Context, p repos.PullRequest, by slipway.Actor) (pipelines.PullRequest, error) {
-	ask := pipelines.PullRequest{ID: p.ID, Repository: p.Repository, Title: p.Title, Source: p.Source, Target: p.Target, SourceCommit: p.SourceCommit,
+	source, err := l.forkSource(ctx, p)
+	if err != nil {
+		return pipelines.PullRequest{}, err
+	}
+	uri, err := l.sourceURI(ctx, p)
+	if err != nil {
+		return pipelines.PullRequest{}, err
+	}
+	ask := pipelines.PullRequest{ID: p.ID, Repository: p.Repository, Fork: source, SourceURI: uri, Title: p.Title, Source: p.Source, Target: p.Target, SourceCommit: p.SourceCommit,
 		MergeRef: p.MergeRef(), MergeCommit: p.MergeCommit, Draft: p.Draft, Actor: by}
-	var err error
 	ask.Paths, ask.PathsUnknown, err = l.Repos.ChangedPaths(ctx, p.Repository, p.TargetCommit, p.MergeCommit, maxPulledPaths)
 	return ask, err
 }

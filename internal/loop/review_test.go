@@ -48,7 +48,12 @@ type reviewWorld struct {
 
 func newReviewWorld(t *testing.T) *reviewWorld {
 	t.Helper()
-	ctx, d, logger, c := t.Context(), dbtest.SQLite(t), slog.New(slog.DiscardHandler), clock.System{}
+	return newReviewWorldAt(t, clock.System{})
+}
+
+func newReviewWorldAt(t *testing.T, c clock.Clock) *reviewWorld {
+	t.Helper()
+	ctx, d, logger := t.Context(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slipway"
 	"slipway/internal/events"
 	"slipway/internal/registry"
+	"slipway/internal/scans"
 	"slipway/internal/signing"
 )
 
@@ -20,6 +21,9 @@ func (l *Loop) attestImage(ctx context.Context, e events.Event) error {
 	run, ok, err := runOf(e)
 	if err != nil || !ok || e.Project == "" || push.Subject != "" {
 		return err
+	}
+	if r, err := l.Pipelines.Get(ctx, run); err != nil || r.Untrusted() { // it would be signed in the name of the pipeline
+		return unlessGone(err)
 	}
 	if due, err := l.Signing.Due(ctx, push.Repository, push.Digest, run); err != nil || !due {
 		return err
@@ -67,7 +71,7 @@ func (l *Loop) forgetImage(ctx context.Context, e events.Event) error {
 	if _, err := l.Registry.GetContent(ctx, repo, string(gone.Digest)); slipway.CodeOf(err) != slipway.CodeNotFound {
 		return err // it is there again
 	}
-	for _, kind := range []string{signing.BundleType, signing.StatementType, TypeSPDX} {
+	for _, kind := range []string{signing.BundleType, signing.StatementType, scans.TypeSPDX, scans.TypeCycloneDX} {
 		list, err := l.Registry.Referrers(ctx, repo, gone.Digest, kind)
 		if err != nil {
 			return err

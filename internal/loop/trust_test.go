@@ -267,11 +267,11 @@ func TestWantInventory(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := (ScannedImages{w.Registry}).KeepSBOM(t.Context(), w.image.Name, image, []byte(`{"spdxVersion":"SPDX-2.3"}`)); err != nil {
+		if err := (ScannedImages{w.Registry}).KeepSBOM(t.Context(), w.image.Name, image, scans.Document{Type: scans.TypeSPDX, Content: []byte(`{"spdxVersion":"SPDX-2.3"}`)}, slipway.System); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if list := w.about(image, TypeSPDX); len(list) != 1 || string(list[0].Content) != `{"spdxVersion":"SPDX-2.3"}` {
+	if list := w.about(image, scans.TypeSPDX); len(list) != 1 || string(list[0].Content) != `{"spdxVersion":"SPDX-2.3"}` {
 		t.Errorf("kept %+v, want one document", list)
 	}
 }

@@ -51,6 +51,8 @@ func TestWhoMayWhat(t *testing.T) {
 	w := sqlite(t)
 	other := w.newProject("other")
 	job := w.token(identity.TokenRequest{Kind: identity.TokenJob, Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "7"}, Project: w.project.ID, Binding: identity.Binding{Run: 3, Job: 7}})
+	fork := w.token(identity.TokenRequest{Kind: identity.TokenJob, Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "8"}, Project: w.project.ID,
+		Binding: identity.Binding{Run: 4, Job: 8, Scope: identity.ScopeRead, PullRequest: 12}})
 	node := w.token(identity.TokenRequest{Kind: identity.TokenNode, Actor: slipway.Actor{Kind: slipway.ActorNode, ID: "node"}})
 	workload := w.token(identity.TokenRequest{Kind: identity.TokenWorkload, Actor: slipway.Actor{Kind: slipway.ActorWorkload, ID: "1"}, Project: w.project.ID})
 	stranger, err := w.identity.CreateUser(context.Background(), slipway.System, identity.NewUser{Name: "stranger", Password: "battery staple"})
@@ -58,7 +60,7 @@ func TestWhoMayWhat(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := w.token(identity.TokenRequest{Kind: identity.TokenPersonal, Name: "x", Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(stranger.ID)}})
-	for _, name := range []string{"shop/web", "other/web", "library/base"} {
+	for _, name := range []string{"shop/web", "other/web", "library/base", "shop/forks/12/web", "shop/forks/123/web"} {
 		want(t, "administrator pushes "+name, w.pushImage(w.admin, name, "v1"), 201)
 	}
 	for _, c := range []struct {
@@ -69,6 +71,10 @@ func TestWhoMayWhat(t *testing.T) {
 		{"job, own project", job, "shop/web", 200, 201, 403, 200},
 		{"job, other project", job, "other/web", 403, 403, 403, 200},
 		{"job, library", job, "library/base", 200, 403, 403, 200},
+		{"job of a fork", fork, "shop/web", 200, 403, 403, 200},
+		{"job of a fork, its place", fork, "shop/forks/12/web", 200, 201, 403, 200},
+		{"job of a fork, another's place", fork, "shop/forks/123/web", 200, 403, 403, 200},
+		{"job of a fork, other project", fork, "other/forks/12/web", 403, 403, 403, 200},
 		{"node", node, "shop/web", 200, 403, 403, 200},
 		{"node, other project", node, "other/web", 200, 403, 403, 200},
 		{"workload", workload, "shop/web", 403, 403, 403, 200},

@@ -52,38 +52,60 @@ func installation(name string) bool {
 	return first == "library" || first == "slipway"
 }
 
-// allow returns the project that a repository's name belongs to when p may do action there, else why not.
-func (s *Server) allow(ctx context.Context, p identity.Principal, name, action string) (slipway.ProjectID, error) {
+// allow returns the repository of that name when p may do action there, else why not. One that is not there yet, or that holds
+// copies of an upstream's, has no ID; Project is then the one to which it would belong.
+func (s *Server) allow(ctx context.Context, p identity.Principal, name, action string) (registry.Repository, error) {
 	if err := registry.CheckName(name); err != nil {
-		return "", err
+		return registry.Repository{}, err
 	}
 	if p.Token == identity.TokenRegistry && !scoped(p.Binding.Scopes, name, action) {
-		return "", slipway.Unauthenticated("this token does not allow %s of %s", action, name)
+		return registry.Repository{}, slipway.Unauthenticated("this token does not allow %s of %s", action, name)
 	}
 	p = p.InRegistry()
 	if remote, ok := s.find(name); ok {
-		return "", s.allowUpstream(ctx, p, remote, action)
+		return registry.Repository{Name: name}, s.allowUpstream(ctx, p, remote, action)
 	}
-	if action == pull {
-		if repo, err := s.registry.Repository(ctx, name); err == nil && repo.Public {
-			return repo.Project, nil
-		}
+	repo, err := s.registry.Repository(ctx, name)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		repo, err = registry.Repository{Name: name}, nil
+	}
+	if err != nil {
+		return repo, err
+	}
+	return s.allowOurs(ctx, p, repo, action)
+}
+
+// allowOurs is allow for a repository that was looked up already and is no upstream's.
+func (s *Server) allowOurs(ctx context.Context, p identity.Principal, repo registry.Repository, action string) (registry.Repository, error) {
+	if action == pull && repo.Public {
+		return repo, nil
 	}
 	if p.Kind == slipway.ActorAnonymous || p.Kind == "" {
-		return "", slipway.Unauthenticated("sign in with a personal access token as the password")
+		return registry.Repository{}, slipway.Unauthenticated("sign in with a personal access token as the password")
 	}
-	if installation(name) {
-		return "", s.allowInstallation(ctx, p, action)
+	if installation(repo.Name) {
+		return repo, s.allowInstallation(ctx, p, action)
 	}
-	first, _, _ := strings.Cut(name, "/")
-	project, err := s.identity.ProjectByName(ctx, first)
-	if err != nil {
-		return "", err
+	if repo.Project == "" {
+		first, _, _ := strings.Cut(repo.Name, "/")
+		project, err := s.identity.ProjectByName(ctx, first)
+		if err != nil {
+			return registry.Repository{}, err
+		}
+		if project.Key() != first { // it was found by its id
+			return registry.Repository{}, slipway.NotFound("there is no project %q, or you are not a member of it", first)
+		}
+		repo.Project = project.ID
 	}
-	if project.Key() != first { // it was found by its id
-		return "", slipway.NotFound("there is no project %q, or you are not a member of it", first)
+	if id := p.Binding.PullRequest; id != 0 && action == push {
+		first, _, _ := strings.Cut(repo.Name, "/")
+		place := fmt.Sprintf("%s/forks/%d/", first, id)
+		if !strings.HasPrefix(repo.Name, place) {
+			return registry.Repository{}, slipway.Forbidden("this job runs a pull request from a fork: it pushes images below %s alone", strings.TrimSuffix(place, "/"))
+		}
+		action = pull // which it may everywhere in its project
 	}
-	return project.ID, s.identity.Authorize(ctx, p, needed(action), project.ID)
+	return repo, s.identity.Authorize(ctx, p, needed(action), repo.Project)
 }
 
 func (s *Server) allowInstallation(ctx context.Context, p identity.Principal, action string) error {
@@ -106,29 +128,27 @@ func needed(action string) identity.Action {
 	return identity.Administer
 }
 
-// pulled returns the repository when the caller may pull from it.
-func (s *Server) pulled(q *request) (registry.Repository, error) {
-	if _, err := s.allow(q.Context(), q.who, q.name, pull); err != nil {
-		return registry.Repository{}, err
+// allowed returns the repository of the request's path when the caller may do action there and it exists.
+func (s *Server) allowed(q *request, action string) (registry.Repository, error) {
+	return s.existing(q.Context(), q.who, q.name, action)
+}
+
+// existing is allow for a repository that must be there.
+func (s *Server) existing(ctx context.Context, p identity.Principal, name, action string) (registry.Repository, error) {
+	repo, err := s.allow(ctx, p, name, action)
+	if err == nil && repo.ID == 0 {
+		return s.registry.Repository(ctx, name)
 	}
-	return s.registry.Repository(q.Context(), q.name)
+	return repo, err
 }
 
 // pushed returns the repository, made when there is none, when the caller may push to it.
 func (s *Server) pushed(q *request) (registry.Repository, error) {
-	project, err := s.allow(q.Context(), q.who, q.name, push)
-	if err != nil {
-		return registry.Repository{}, err
+	repo, err := s.allow(q.Context(), q.who, q.name, push)
+	if err == nil && repo.ID == 0 {
+		return s.registry.Ensure(q.Context(), q.name, repo.Project)
 	}
-	return s.registry.Ensure(q.Context(), q.name, project)
-}
-
-// deleted returns the repository when the caller may delete from it.
-func (s *Server) deleted(q *request) (registry.Repository, error) {
-	if _, err := s.allow(q.Context(), q.who, q.name, remove); err != nil {
-		return registry.Repository{}, err
-	}
-	return s.registry.Repository(q.Context(), q.name)
+	return repo, err
 }
 
 // challenge is the WWW-Authenticate header: where to get a token, and for what

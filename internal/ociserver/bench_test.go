@@ -2,6 +2,7 @@ package ociserver_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -42,6 +43,37 @@ func BenchmarkBlob(b *testing.B) {
 			_ = a.Body.Close()
 			if err != nil || n != int64(len(content)) {
 				b.Fatalf("%d bytes, %v", n, err)
+			}
+		}
+	})
+}
+
+// BenchmarkSmall gets a manifest and a blob of 4 KiB, and pushes such blobs, through HTTP on one connection.
+func BenchmarkSmall(b *testing.B) {
+	d, err := db.Open(context.Background(), "sqlite:"+b.TempDir()+"/bench.db")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	w := setup(b, d, registry.Options{})
+	w.pushImage(w.admin, "shop/web", "v1")
+	content := strings.Repeat("0123456789abcdef", 256)
+	w.pushBlob(w.admin, "shop/web", content)
+	for name, path := range map[string]string{"manifest": "manifests/v1", "blob": "blobs/" + string(registry.DigestOf("sha256", []byte(content)))} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if a, _, err := w.send("GET", "/v2/shop/web/"+path, nil); err != nil || a.StatusCode != http.StatusOK {
+					b.Fatal(a, err)
+				}
+			}
+		})
+	}
+	pushed := 0
+	b.Run("push", func(b *testing.B) {
+		for b.Loop() {
+			pushed++
+			if a := w.pushBlob(w.admin, "shop/web", strings.Repeat(fmt.Sprintf("%016d", pushed), 256)); a.StatusCode != http.StatusCreated {
+				b.Fatal(a.Status)
 			}
 		}
 	})

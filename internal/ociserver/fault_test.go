@@ -2,6 +2,7 @@ package ociserver_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -14,7 +15,8 @@ import (
 	"slipway/internal/registry"
 )
 
-// TestKill kills a registry in the middle of random uploads, pushes, mounts, deletions and collections, again and again.
+// TestKill kills a registry in the middle of random uploads, pushes, mounts, deletions, collections and retention runs, again and
+// again, some of it in repositories that are nearly full.
 // After each start everything that was acknowledged is there with its very bytes, what was deleted is not, what was under way
 // is there whole or not at all, and uploads go on where the registry says that they stand. In the end nothing is kept that
 // nobody needs.
@@ -34,7 +36,7 @@ func TestKill(t *testing.T) {
 const pushers = 4
 
 func testKill(t *testing.T, place string, rounds, least int) {
-	folder, seed := t.TempDir(), rand.Uint64()
+	folder, seed, began := t.TempDir(), rand.Uint64(), time.Now()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a repeatable choice of faults
 	var all []*pusher
@@ -43,7 +45,7 @@ func testKill(t *testing.T, place string, rounds, least int) {
 	}
 	operations := 0
 	for round := range rounds {
-		w, kill := startKillServer(t, folder, place)
+		w, kill := startKillServer(t, folder, place, began)
 		var left atomic.Int64
 		left.Store(int64(least/rounds + random.IntN(8)))
 		var group sync.WaitGroup
@@ -68,7 +70,7 @@ func testKill(t *testing.T, place string, rounds, least int) {
 		group.Wait()
 		kill() // when the last body was that of another
 	}
-	w, kill := startKillServer(t, folder, place)
+	w, kill := startKillServer(t, folder, place, began)
 	for _, p := range all {
 		p.world, p.check = w, w.TB
 		p.afterStart()
@@ -81,19 +83,25 @@ func testKill(t *testing.T, place string, rounds, least int) {
 	wantTidy(t, folder, place)
 }
 
-// tomorrow is a clock by which everything is old enough to be collected.
-type tomorrow struct{}
+// later is a clock by which everything is old enough to be removed, by that of hurried too.
+type later struct{}
 
-func (tomorrow) Now() time.Time { return time.Now().Add(48 * time.Hour) }
+func (later) Now() time.Time { return time.Now().AddDate(100, 0, 0) }
 
-// wantTidy collects what is left and compares what is kept with what images need.
+// wantTidy applies the rules, collects what is left and compares what is kept with what images need.
 func wantTidy(t *testing.T, folder, place string) {
 	t.Helper()
 	ctx := context.Background()
-	r, _, d, blobs := killRegistry(t, folder, place, tomorrow{})
+	r, _, d, blobs := killRegistry(t, folder, place, later{}, registry.Options{})
 	defer d.Close()
-	if err := r.Collect(ctx); err != nil {
+	if err := errors.Join(r.RetainAll(ctx), r.Collect(ctx)); err != nil {
 		t.Fatal(err)
+	}
+	const faded = `
+		SELECT (SELECT count(*) FROM registry_tags WHERE name LIKE 'fade-%')
+		     + (SELECT count(*) FROM registry_manifests AS m JOIN registry_repositories AS r ON r.id = m.repository_id WHERE r.name LIKE 'shop/copy%')`
+	if n, err := db.One(ctx, d, db.Value[int], faded); err != nil || n > 0 {
+		t.Errorf("%d tags and images are left that the rules remove, %v", n, err)
 	}
 	found := func(f registry.Finding) error { t.Errorf("%s %s: %s", f.Flaw, f.Digest, f.Detail); return nil }
 	if err := r.Verify(ctx, registry.Repository{}, found, func(registry.Progress) error { return nil }); err != nil {

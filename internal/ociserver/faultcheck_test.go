@@ -25,6 +25,18 @@ func (p *pusher) afterStart() {
 		}
 		return slipway.Digest(answer.Header.Get("Docker-Content-Digest")), true
 	})
+	settle(p, p.fading, func(content string) (bool, bool) { return p.has(p.second()+"/manifests/", content) })
+	settle(p, p.full, func(content string) (bool, bool) { return p.has(p.small()+"/blobs/", content) })
+	p.fade()
+	held := 0
+	for content, is := range p.full {
+		if is[0] {
+			held += len(content)
+		}
+	}
+	if held > fullQuota {
+		p.check.Errorf("a repository with a quota of %d bytes holds %d", fullQuota, held)
+	}
 	for _, half := range p.halves {
 		if half == "" || p.blobs[half] != nil {
 			continue

@@ -1,5 +1,3 @@
-//go:build clients
-
 package ociserver_test
 
 import (
@@ -7,16 +5,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// helmTool takes minutes to build for the first time, so its test runs by `make clients` alone.
-const helmTool = "helm.sh/helm/v4/cmd/helm@v4.3.1"
+	"slipway/internal/programtest"
+)
 
 // helm pushes a chart, shows, pulls and renders it.
 func TestHelm(t *testing.T) {
 	t.Parallel()
+	helm, err := programtest.Client("helm")
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := sqlite(t)
-	c := w.client(t, goInstall(t, helmTool, "helm"))
+	c := w.client(t, helm)
 	c.run("registry", "login", "--plain-http", "-u", "any", "-p", w.admin, w.host)
 	c.run("create", "shopchart")
 	c.run("package", "shopchart")

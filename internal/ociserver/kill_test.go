@@ -3,6 +3,7 @@ package ociserver_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,9 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"slipway"
 	"slipway/internal/blob"
@@ -23,12 +26,30 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/ociserver"
 	"slipway/internal/registry"
+	"slipway/internal/registry/retention"
 )
 
 // What the registry that TestKill runs as a process of its own is told by its environment.
 const (
 	killFolder = "SLIPWAY_TEST_KILL_FOLDER" // of its data
 	killPlace  = "SLIPWAY_TEST_KILL_PLACE"  // of its objects in S3; empty for files in the folder
+	killBegan  = "SLIPWAY_TEST_KILL_BEGAN"  // when the test began, in nanoseconds since 1970
+)
+
+// hurried is a clock by which a day passes in a second, so that retention rules have something to do.
+type hurried struct{ began time.Time }
+
+func (h hurried) Now() time.Time { return h.began.Add(time.Since(h.began) * 24 * 3600) }
+
+// hurriedGrace is longer than a test takes by that clock: what pushers count on is not collected.
+const hurriedGrace = 30 * 365 * 24 * time.Hour
+
+// The names in the project that is under test, and how they are governed.
+const (
+	fadingTag    = "fade-" // prefix of tags that retention removes
+	fullQuota    = 400_000 // bytes of each repository that has a quota
+	fadingDays   = 1       // for which the second repositories keep what has no tag
+	quotaPattern = "shop/full%d"
 )
 
 // killStore opens the objects of that registry.
@@ -49,7 +70,7 @@ func killStore(t *testing.T, folder, place string) blob.Resumable {
 }
 
 // killRegistry opens that registry.
-func killRegistry(t *testing.T, folder, place string, c clock.Clock) (*registry.Service, *identity.Service, *db.DB, blob.Resumable) {
+func killRegistry(t *testing.T, folder, place string, c clock.Clock, o registry.Options) (*registry.Service, *identity.Service, *db.DB, blob.Resumable) {
 	t.Helper()
 	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
 	d, err := db.Open(ctx, "sqlite:"+filepath.Join(folder, "slipway.db"))
@@ -65,23 +86,54 @@ func killRegistry(t *testing.T, folder, place string, c clock.Clock) (*registry.
 		t.Fatal(err)
 	}
 	blobs := killStore(t, folder, place)
-	r, err := registry.Open(ctx, d, log, blobs, c, logger, registry.Options{})
+	r, err := registry.Open(ctx, d, log, blobs, c, logger, o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.InUse = func(context.Context) ([]retention.Use, error) { return nil, nil }
 	return r, ids, d, blobs
 }
 
-// TestKillServer is that process: it serves a registry, collects all the time, prints its address and an administrator's
-// token, and ends only by being killed.
+// govern sets the rules: tags and images that fade, and repositories with a quota.
+func govern(t testing.TB, r *registry.Service, project slipway.ProjectID) {
+	t.Helper()
+	rules := registry.Settings{Retention: &retention.Policy{Remove: []string{fadingTag + "*"}}}
+	if err := r.SetProjectSettings(t.Context(), project, rules, slipway.System); err != nil {
+		t.Fatal(err)
+	}
+	for n := range pushers {
+		for name, rules := range map[string]registry.Settings{
+			fmt.Sprintf(quotaPattern, n):  {Quota: registry.Quota{Bytes: fullQuota}},
+			fmt.Sprintf("shop/copy%d", n): {Retention: &retention.Policy{UntaggedDays: fadingDays}},
+		} {
+			repo, err := r.Ensure(t.Context(), name, project)
+			if err == nil {
+				err = r.SetRepositorySettings(t.Context(), repo, rules, slipway.System)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestKillServer is that process: it serves a registry, collects and applies retention rules all the time, prints its address and
+// an administrator's token, and ends only by being killed.
 func TestKillServer(t *testing.T) {
 	folder := os.Getenv(killFolder)
 	if folder == "" {
 		t.Skip("run by TestKill alone")
 	}
 	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
-	r, ids, _, _ := killRegistry(t, folder, os.Getenv(killPlace), clock.System{})
-	if _, err := ids.CreateProject(ctx, slipway.System, "shop", ""); err != nil && slipway.CodeOf(err) != slipway.CodeConflict {
+	nanos, err := strconv.ParseInt(os.Getenv(killBegan), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, ids, _, _ := killRegistry(t, folder, os.Getenv(killPlace), hurried{time.Unix(0, nanos)}, registry.Options{Grace: hurriedGrace})
+	project, err := ids.CreateProject(ctx, slipway.System, "shop", "")
+	if err == nil {
+		govern(t, r, project.ID)
+	} else if slipway.CodeOf(err) != slipway.CodeConflict {
 		t.Fatal(err)
 	}
 	user, err := ids.CreateUser(ctx, slipway.System, identity.NewUser{Name: "admin", Password: "correct horse", Administrator: true})
@@ -97,8 +149,8 @@ func TestKillServer(t *testing.T) {
 	}
 	go func() {
 		for {
-			if err := r.Collect(ctx); err != nil {
-				fmt.Fprintln(os.Stderr, "collect:", err)
+			if err := errors.Join(r.RetainAll(ctx), r.Collect(ctx)); err != nil {
+				fmt.Fprintln(os.Stderr, "upkeep:", err)
 			}
 		}
 	}()
@@ -111,10 +163,10 @@ func TestKillServer(t *testing.T) {
 }
 
 // startKillServer runs TestKillServer on the folder; kill ends it at once, as kill -9 does.
-func startKillServer(t *testing.T, folder, place string) (w *world, kill func()) {
+func startKillServer(t *testing.T, folder, place string, began time.Time) (w *world, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKillServer$", "-test.v")
-	cmd.Env = append(os.Environ(), killFolder+"="+folder, killPlace+"="+place)
+	cmd.Env = append(os.Environ(), killFolder+"="+folder, killPlace+"="+place, killBegan+"="+strconv.FormatInt(began.UnixNano(), 10))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

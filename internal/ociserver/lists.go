@@ -1,6 +1,7 @@
 package ociserver
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,7 +13,7 @@ import (
 	"slipway/internal/registry"
 )
 
-const maxPage = 1000
+const maxPage = 1000 // names in a list, of which a client gets the rest by the Link header
 
 // page reads `n` and `last`. Without n a page is as long as it may be.
 func page(r *http.Request) (n int, last string, err error) {
@@ -26,14 +27,13 @@ func page(r *http.Request) (n int, last string, err error) {
 	return min(n, maxPage), query.Get("last"), nil
 }
 
-// next sets the Link header to the page after the entry last (RFC 5988).
-func next(w http.ResponseWriter, path string, n int, last string) {
-	query := url.Values{"n": {strconv.Itoa(n)}, "last": {last}}
+// next sets the Link header to the next page (RFC 8288).
+func next(w http.ResponseWriter, path string, query url.Values) {
 	w.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, path, query.Encode()))
 }
 
 func (s *Server) tags(w http.ResponseWriter, q *request) error {
-	repo, err := s.pulled(q)
+	repo, err := s.allowed(q, pull)
 	if err != nil {
 		return err
 	}
@@ -43,25 +43,25 @@ func (s *Server) tags(w http.ResponseWriter, q *request) error {
 	}
 	names := []string{}
 	if n > 0 {
-		list, err := s.registry.Tags(q.Context(), repo, last, n)
-		if err != nil {
+		if names, err = s.registry.TagNames(q.Context(), repo, last, n+1); err != nil {
 			return err
-		}
-		for _, t := range list {
-			names = append(names, t.Name)
 		}
 	}
-	if n > 0 && len(names) == n {
-		more, err := s.registry.Tags(q.Context(), repo, names[n-1], 1)
-		if err != nil {
-			return err
-		}
-		if len(more) > 0 {
-			next(w, "/v2/"+q.name+"/tags/list", n, names[n-1])
-		}
+	if len(names) > n {
+		names = names[:n]
+		next(w, "/v2/"+q.name+"/tags/list", url.Values{"n": {strconv.Itoa(n)}, "last": {names[n-1]}})
 	}
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{"name": q.name, "tags": names})
 	return nil
+}
+
+// mayPull is allow to pull from a repository that was looked up already.
+func (s *Server) mayPull(ctx context.Context, p identity.Principal, repo registry.Repository) bool {
+	if remote, ok := s.find(repo.Name); ok {
+		return s.allowUpstream(ctx, p, remote, pull) == nil
+	}
+	_, err := s.allowOurs(ctx, p, repo, pull)
+	return err == nil
 }
 
 // catalog lists the repositories that the caller may pull from.
@@ -85,7 +85,7 @@ func (s *Server) catalog(w http.ResponseWriter, q *request) error {
 		}
 		for _, repo := range list {
 			last = repo.Name
-			if _, err := s.allow(q.Context(), who, repo.Name, pull); err == nil {
+			if s.mayPull(q.Context(), who, repo) {
 				names = append(names, repo.Name)
 			}
 		}
@@ -96,29 +96,38 @@ func (s *Server) catalog(w http.ResponseWriter, q *request) error {
 	if len(names) > n {
 		names = names[:n]
 		if n > 0 {
-			next(w, "/v2/_catalog", n, names[n-1])
+			next(w, "/v2/_catalog", url.Values{"n": {strconv.Itoa(n)}, "last": {names[n-1]}})
 		}
 	}
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{"repositories": names})
 	return nil
 }
 
-// referrers lists what is about a digest; nothing known of it, or of the repository, is an empty list.
+// referrers lists what is about a digest, in pages that are no larger than a manifest may be; nothing known of it, or of the
+// repository, is an empty list.
 func (s *Server) referrers(w http.ResponseWriter, q *request) error {
 	d, err := digest(q.reference)
 	if err != nil {
 		return err
 	}
-	filter := q.URL.Query().Get("artifactType")
-	list := []registry.Descriptor{}
-	repo, err := s.pulled(q)
+	query := q.URL.Query()
+	filter := query.Get("artifactType")
+	list, more := []registry.Descriptor{}, false
+	repo, err := s.allowed(q, pull)
 	if err == nil {
-		list, err = s.registry.Referrers(q.Context(), repo, d, filter)
+		list, more, err = s.registry.ReferrersPage(q.Context(), repo, d, filter, query.Get("last"))
 	} else if unknown(err) {
 		err = nil
 	}
 	if err != nil {
 		return err
+	}
+	if more {
+		page := url.Values{"last": {list[len(list)-1].Digest}}
+		if filter != "" {
+			page.Set("artifactType", filter)
+		}
+		next(w, "/v2/"+q.name+"/referrers/"+string(d), page)
 	}
 	if filter != "" {
 		w.Header().Set("OCI-Filters-Applied", "artifactType")

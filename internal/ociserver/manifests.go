@@ -12,7 +12,7 @@ import (
 )
 
 func (s *Server) getManifest(w http.ResponseWriter, q *request) error {
-	repo, err := s.pulled(q)
+	repo, err := s.allowed(q, pull)
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func (s *Server) getManifest(w http.ResponseWriter, q *request) error {
 	}
 	if q.Method == http.MethodGet {
 		s.registry.Pulled(repo, q.reference, c.Digest)
-	} else if err := s.registry.KeepManifest(q.Context(), repo, c.Digest); err != nil { // who looks may push what names it
+	} else if err := s.registry.KeepContent(q.Context(), repo, c); err != nil { // who looks may push what names it
 		return err
 	}
 	contentHeaders(w, c.MediaType, string(c.Digest))
@@ -76,7 +76,7 @@ func readManifest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // deleteManifest removes a manifest by digest with its tags, or a tag alone.
 func (s *Server) deleteManifest(w http.ResponseWriter, q *request) error {
-	repo, err := s.deleted(q)
+	repo, err := s.allowed(q, remove)
 	if err != nil {
 		return err
 	}

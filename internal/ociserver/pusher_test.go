@@ -35,17 +35,22 @@ type pusher struct {
 	copies    map[string]maybe[bool]           // contents: are they mounted in the second one?
 	manifests map[string]maybe[bool]           // contents, of which each has a tag or had one
 	tags      map[string]maybe[slipway.Digest] // empty for none
+	fading    map[string]maybe[bool]           // manifests in the second repository, which retention removes
+	full      map[string]maybe[bool]           // contents in a repository with a quota
 	halves    []string                         // first halves of blobs whose other half never came
 	open      map[string]maybe[string]         // uploads under way: what they hold
 }
 
 func newPusher(id int, random *rand.Rand) *pusher {
 	return &pusher{id: id, random: random, blobs: map[string]maybe[bool]{}, copies: map[string]maybe[bool]{},
-		manifests: map[string]maybe[bool]{}, tags: map[string]maybe[slipway.Digest]{}, open: map[string]maybe[string]{}}
+		manifests: map[string]maybe[bool]{}, tags: map[string]maybe[slipway.Digest]{}, open: map[string]maybe[string]{},
+		fading: map[string]maybe[bool]{}, full: map[string]maybe[bool]{}}
 }
 
 func (p *pusher) repo() string   { return fmt.Sprintf("/v2/shop/web%d", p.id) }
 func (p *pusher) second() string { return fmt.Sprintf("/v2/shop/copy%d", p.id) }
+
+func (p *pusher) small() string { return "/v2/" + fmt.Sprintf(quotaPattern, p.id) }
 
 // content is new, between a few bytes and 200 KB long.
 func (p *pusher) content() string {
@@ -83,7 +88,7 @@ func (p *pusher) call(method, path, content string, want int) (*http.Response, e
 
 // operate does one random thing. An error ends the round.
 func (p *pusher) operate() error {
-	operations := []func() error{p.pushWhole, p.pushWhole, p.pushInTwo, p.pushChunks, p.mountOne, p.pushImage, p.pushImage, p.pushImage, p.deleteTag,
+	operations := []func() error{p.pushWhole, p.pushWhole, p.pushInTwo, p.pushChunks, p.mountOne, p.pushImage, p.pushImage, p.pushImage, p.pushFading, p.pushFull, p.pushFull, p.deleteFull, p.deleteTag,
 		p.deleteManifest, p.deleteBlob, p.cancel, p.breakOff, p.leaveOpen}
 	return operations[p.random.IntN(len(operations))]()
 }
@@ -251,33 +256,46 @@ func (p *pusher) pushImage() error {
 			return err
 		}
 	}
+	manifest := p.image(p.blobs)
+	if manifest == "" {
+		return nil
+	}
+	tag := fmt.Sprintf("t%d", p.random.IntN(5))
+	if p.random.IntN(4) == 0 {
+		tag = fmt.Sprint(fadingTag, p.made)
+	}
+	if p.tags[tag] == nil {
+		p.tags[tag] = maybe[slipway.Digest]{""}
+	}
+	p.manifests[manifest] = maybe[bool]{false}
+	tagged, stored := expect(p.tags, tag, registry.DigestOf("sha256", []byte(manifest))), expect(p.manifests, manifest, true)
+	_, err := p.call("PUT", p.repo()+"/manifests/"+tag, manifest, http.StatusCreated)
+	if err == nil {
+		tagged()
+		stored()
+	}
+	p.fade()
+	return err
+}
+
+// image makes a new manifest of some of the contents that are surely there; empty when chance takes none.
+func (p *pusher) image(there map[string]maybe[bool]) string {
 	var named []registry.Descriptor
-	for _, content := range slices.Sorted(maps.Keys(p.blobs)) {
-		if p.blobs[content].sure() && p.blobs[content][0] && p.random.IntN(4) == 0 {
+	for _, content := range slices.Sorted(maps.Keys(there)) {
+		if there[content].sure() && there[content][0] && p.random.IntN(4) == 0 {
 			named = append(named, registry.Descriptor{MediaType: "application/octet-stream", Digest: string(registry.DigestOf("sha256", []byte(content))), Size: int64(len(content))})
 		}
 	}
 	if len(named) == 0 {
-		return nil
+		return ""
 	}
 	p.made++
 	manifest, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": registry.TypeOCIManifest, "config": named[0], "layers": named[1:],
 		"annotations": map[string]string{"made": fmt.Sprint(p.made)}})
 	if err != nil {
-		return err
+		p.check.Error(err)
 	}
-	tag := fmt.Sprintf("t%d", p.random.IntN(5))
-	if p.tags[tag] == nil {
-		p.tags[tag] = maybe[slipway.Digest]{""}
-	}
-	p.manifests[string(manifest)] = maybe[bool]{false}
-	tagged, stored := expect(p.tags, tag, registry.DigestOf("sha256", manifest)), expect(p.manifests, string(manifest), true)
-	_, err = p.call("PUT", p.repo()+"/manifests/"+tag, string(manifest), http.StatusCreated)
-	if err == nil {
-		tagged()
-		stored()
-	}
-	return err
+	return string(manifest)
 }
 
 func (p *pusher) deleteTag() error {

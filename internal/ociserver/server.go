@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"slipway"
@@ -109,6 +111,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, route route, err e
 	var outOfOrder *registry.RangeError
 	switch {
 	case errors.Is(err, errMethod):
+		methods := slices.Sorted(maps.Keys(handlers[route.kind]))
+		if route.kind == routeToken {
+			methods = []string{"GET", "POST"}
+		}
+		w.Header().Set("Allow", strings.Join(methods, ", "))
 		writeError(w, http.StatusMethodNotAllowed, registry.Unsupported, "the registry does not answer "+r.Method+" here")
 		return
 	case errors.As(err, &outOfOrder):

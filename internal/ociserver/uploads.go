@@ -78,21 +78,23 @@ func (s *Server) startUpload(w http.ResponseWriter, q *request) error {
 // token's scopes do not count for the source, since clients ask for them before they know what they will mount.
 // That it could not be mounted is no error; the client uploads then.
 func (s *Server) mount(q *request, repo registry.Repository, from string, d slipway.Digest) bool {
-	sources := []registry.Repository{}
-	if from != "" {
-		if source, err := s.registry.Repository(q.Context(), from); err == nil {
-			sources = append(sources, source)
+	names := []string{from}
+	if from == "" {
+		holders, err := s.registry.Holders(q.Context(), d)
+		if err != nil {
+			return false
 		}
-	} else if list, err := s.registry.Holders(q.Context(), d); err == nil {
-		sources = list
+		names = names[:0]
+		for _, holder := range holders {
+			names = append(names, holder.Name)
+		}
 	}
-	for _, source := range sources {
-		if source.ID != repo.ID {
-			if _, err := s.allow(q.Context(), q.who.InRegistry(), source.Name, pull); err != nil {
-				continue
-			}
+	for _, name := range names {
+		source, err := repo, error(nil)
+		if name != repo.Name {
+			source, err = s.existing(q.Context(), q.who.InRegistry(), name, pull)
 		}
-		if s.registry.Mount(q.Context(), repo, source, d) == nil {
+		if err == nil && s.registry.Mount(q.Context(), repo, source, d) == nil {
 			return true
 		}
 	}
@@ -101,10 +103,7 @@ func (s *Server) mount(q *request, repo registry.Repository, from string, d slip
 
 // upload returns the repository and the upload under way that the path names.
 func (s *Server) upload(q *request) (registry.Repository, registry.Upload, error) {
-	if _, err := s.allow(q.Context(), q.who, q.name, push); err != nil {
-		return registry.Repository{}, registry.Upload{}, err
-	}
-	repo, err := s.registry.Repository(q.Context(), q.name)
+	repo, err := s.allowed(q, push)
 	if err != nil {
 		return repo, registry.Upload{}, err
 	}

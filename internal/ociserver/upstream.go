@@ -216,7 +216,7 @@ func (s *Server) upstreamTags(w http.ResponseWriter, q *request, r registry.Remo
 		if ns := q.URL.Query().Get("ns"); ns != "" {
 			query.Set("ns", ns)
 		}
-		w.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, path, query.Encode()))
+		next(w, path, query)
 	}
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{"name": q.name, "tags": list.Names})
 	return nil

@@ -194,14 +194,26 @@ func (s *Service) recordJob(ctx context.Context, tx *db.Tx, sit *situation, a sc
 		if sit.plan.Agentless(instance) {
 			j.pod = podServer
 		}
+		wish, err := s.machineWish(ctx, tx, sit, j, &a)
+		if err != nil {
+			return err
+		}
+		if wish != nil {
+			j.pod = podMachineWanted
+		}
 		if err := s.putJob(ctx, tx, j, &a.Variables); err != nil {
 			return err
 		}
 		sit.jobChanged(j)
+		if wish != nil {
+			return wish.insert(ctx, tx, j.ID)
+		}
 		if j.pod != podServer {
 			return nil
 		}
 		return insertAgentless(ctx, tx, j.ID)
+	case schedule.ActionChooseMachines:
+		return s.recordMachines(ctx, tx, sit, j, a.Environment)
 	case schedule.ActionExpandJob:
 		j.Legs = a.Legs
 		sit.jobChanged(j)

@@ -97,7 +97,7 @@ func (s *Service) cacheScope(ctx context.Context, id slipway.JobID) (cacheScope,
 		if err != nil {
 			return cacheScope{}, err
 		}
-		if !strings.EqualFold(vars.Text(variable.SystemPullRequestIsFork), "true") {
+		if run.Fork == nil {
 			refs = append(refs, vars.Text(variable.SystemPullRequestSource))
 		}
 		refs = append(refs, vars.Text(variable.SystemPullRequestTarget))

@@ -96,7 +96,7 @@ func (s *Service) connectCall(e *stepEntry, w *serverWork, c *task.Call) error {
 	if c.Connection == "" {
 		return nil
 	}
-	if err := refuseFork(w.vars, "service connections"); err != nil {
+	if err := w.run.refuseFork("service connections"); err != nil {
 		return err
 	}
 	use := connectionUse{run: &w.run, job: w.job.ID, step: e.step.ID, actor: slipway.Actor{Kind: slipway.ActorJob, ID: w.job.ID.String(), Name: w.job.Instance}}

@@ -262,28 +262,6 @@ func TestConnectionsOfARun(t *testing.T) {
 	})
 }
 
-// Whoever sends a pull request from a fork chooses what its jobs do, so that these get no secrets.
-func TestForksGetNoConnections(t *testing.T) {
-	t.Parallel()
-	w, ctx := setup(t, dbtest.SQLite(t)), context.Background()
-	c := hub("hub")
-	c.AllPipelines = true
-	if _, err := w.CreateConnection(ctx, c, ada.Actor); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "vault", Variables: []pipelines.GroupVariable{{Name: "a", Value: "b"}}}); err != nil {
-		t.Fatal(err)
-	}
-	const text = "variables: {System.PullRequest.IsFork: True}\nsteps:\n- task: Docker@2\n  inputs: {command: login, containerRegistry: hub}\n- task: AzureKeyVault@2\n  inputs: {azureSubscription: x, KeyVaultName: vault}\n"
-	id := w.jobOf(w.push(text)[0].ID)
-	if _, err := w.FetchConnection(ctx, id, 2, "hub"); slipway.CodeOf(err) != slipway.CodeForbidden || !strings.Contains(err.Error(), "from a fork gets no service connections") {
-		t.Errorf("a connection: %v", err)
-	}
-	if _, err := w.FetchVault(ctx, id, 3); slipway.CodeOf(err) != slipway.CodeForbidden || !strings.Contains(err.Error(), "from a fork") {
-		t.Errorf("a vault: %v", err)
-	}
-}
-
 // The images of a job's containers are pulled with the credentials of their connections.
 func TestImagesOfAConnection(t *testing.T) {
 	t.Parallel()
@@ -307,6 +285,48 @@ func TestImagesOfAConnection(t *testing.T) {
 	}
 	if pod.Image != "registry.example:5000/tools/build:1" || pod.Services[0].Image != "registry.example:5000/db:2" || pod.Services[1].Image != "redis:8" {
 		t.Errorf("images %s, %+v", pod.Image, pod.Services)
+	}
+}
+
+// The pod of a job has a container for each target of its steps, which works as the job's user and is pulled with its own credentials.
+func TestTargetsOfAJob(t *testing.T) {
+	t.Parallel()
+	w, ctx := setup(t, dbtest.SQLite(t)), context.Background()
+	c := hub("hub")
+	c.AllPipelines = true
+	if _, err := w.CreateConnection(ctx, c, ada.Actor); err != nil {
+		t.Fatal(err)
+	}
+	w.reconcile()
+	run := w.push(`
+resources:
+  containers:
+  - {container: build, image: 'golang:1', options: --user 1000}
+  - {container: tools, image: '$(image):2', endpoint: hub, env: {A: $(image)}}
+  - {container: other, image: 'busybox:1', options: -u 7}
+variables: {image: tools/cli}
+container: build
+steps:
+- {bash: x, target: tools}
+- {bash: x, target: host}
+- {bash: x, target: OTHER}
+- {bash: x, target: {container: Tools, commands: restricted}}
+`)[0]
+	if len(run.Problems) > 0 {
+		t.Fatal(run.Problems)
+	}
+	name := <-w.cluster.began
+	w.cluster.mu.Lock()
+	pod := w.cluster.pods[name]
+	w.cluster.mu.Unlock()
+	job, other := int64(1000), int64(7)
+	want := []pipelines.PodService{{Name: "tools", Image: "registry.example:5000/tools/cli:2", Env: map[string]string{"A": "tools/cli"}, User: &job},
+		{Name: "host", Image: pod.Targets[1].Image, User: &job}, {Name: "other", Image: "busybox:1", Env: map[string]string{}, User: &other}}
+	if diff := cmp.Diff(want, pod.Targets); diff != "" {
+		t.Error(diff)
+	}
+	if pod.Image != "golang:1" || !strings.HasSuffix(pod.Targets[1].Image, "/slipway/job:latest") || len(pod.Registries) != 1 {
+		t.Errorf("images %s and %s, %+v", pod.Image, pod.Targets[1].Image, pod.Registries)
 	}
 }
 

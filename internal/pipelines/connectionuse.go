@@ -101,7 +101,7 @@ func (s *Service) FetchConnection(ctx context.Context, id slipway.JobID, step in
 	if err != nil {
 		return job.Connection{}, err
 	}
-	if err := refuseFork(vars, "service connections"); err != nil {
+	if err := run.refuseFork("service connections"); err != nil {
 		return job.Connection{}, err
 	}
 	var named *plan.Connection
@@ -126,12 +126,8 @@ func (s *Service) FetchConnection(ctx context.Context, id slipway.JobID, step in
 
 // permittedConnection is the service connection of that id or name, if the job's pipeline may use it. A pull request from a
 // fork may use none.
-func (s *Service) permittedConnection(ctx context.Context, run *Run, j *Job, idOrName string) (Connection, error) {
-	vars, err := s.jobVariables(ctx, run, j)
-	if err != nil {
-		return Connection{}, err
-	}
-	if err := refuseFork(vars, "service connections"); err != nil {
+func (s *Service) permittedConnection(ctx context.Context, run *Run, idOrName string) (Connection, error) {
+	if err := run.refuseFork("service connections"); err != nil {
 		return Connection{}, err
 	}
 	c, err := s.Connection(ctx, run.Project, idOrName)
@@ -164,14 +160,6 @@ func (s *Service) jobThatFetches(ctx context.Context, id slipway.JobID) (run Run
 	}
 	vars, err = s.jobVariables(ctx, &run, &j)
 	return run, j, i, vars, err
-}
-
-// refuseFork refuses what a pull request from a fork does not get.
-func refuseFork(vars variable.Set, what string) error {
-	if strings.EqualFold(vars.Text(variable.SystemPullRequestIsFork), "true") {
-		return slipway.Forbidden("a pull request from a fork gets no %s", what)
-	}
-	return nil
 }
 
 // openConnection gives a connection to who may have it, and records the use.

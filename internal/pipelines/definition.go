@@ -8,6 +8,7 @@ import (
 
 	"slipway"
 	"slipway/internal/db"
+	"slipway/internal/pipelines/variable"
 )
 
 // DefaultPath is the file that makes a pipeline by itself when it is pushed.
@@ -21,15 +22,20 @@ type Definition struct {
 	Repository slipway.RepositoryID
 	Path       string // of the file, from the repository's root
 	Disabled   bool   // nothing but a person's request starts a run
-	Created    time.Time
+	// RetryLost is how often a job whose pod is lost after its first step is started again; nil is as the job's pool says.
+	RetryLost *int
+	Created   time.Time
 }
 
-const definitionColumns = `id, project, name, repository, path, disabled, created`
+const definitionColumns = `id, project, name, repository, path, disabled, created, retry_lost`
 
 func scanDefinition(row interface{ Scan(...any) error }, d *Definition) error {
 	var created int64
-	err := row.Scan((*int64)(&d.ID), (*string)(&d.Project), &d.Name, (*string)(&d.Repository), &d.Path, &d.Disabled, &created)
-	d.Created = db.Time(created)
+	var retries int
+	err := row.Scan((*int64)(&d.ID), (*string)(&d.Project), &d.Name, (*string)(&d.Repository), &d.Path, &d.Disabled, &created, &retries)
+	if d.Created = db.Time(created); retries >= 0 {
+		d.RetryLost = &retries
+	}
 	return err
 }
 
@@ -108,6 +114,21 @@ func (s *Service) SetDisabled(ctx context.Context, id slipway.PipelineID, disabl
 		return fmt.Errorf("change pipeline %d: %w", id, err)
 	}
 	return nil
+}
+
+// ChangeDefinition sets Disabled and RetryLost of a pipeline.
+func (s *Service) ChangeDefinition(ctx context.Context, d Definition) error {
+	retries := -1
+	if d.RetryLost != nil {
+		retries = *d.RetryLost
+		if retries < 0 || retries > variable.MaxRetryLost {
+			return slipway.Invalid("retry lost jobs %d times: write 0 to %d, or nothing for what the pool says", retries, variable.MaxRetryLost)
+		}
+	}
+	if _, err := s.db.ExecContext(ctx, `UPDATE pipeline_definitions SET retry_lost = $1 WHERE id = $2`, retries, int64(d.ID)); err != nil {
+		return fmt.Errorf("change pipeline %d: %w", d.ID, err)
+	}
+	return s.SetDisabled(ctx, d.ID, d.Disabled)
 }
 
 // definitionsOf lists the pipelines of a repository.

@@ -8,7 +8,7 @@
 // was killed goes on where it was.
 //
 //	run:  queued -> running -> completed
-//	job:  queued (a pod is wanted) -> running (its agent asked for the work) -> completed (the agent said so, or is lost)
+//	job:  queued (a pod is wanted) -> running (its agent asked for the work) -> completed (the agent said so, or is lost: lost.go)
 //	pod:  wanted -> started -> to be removed -> removed
 //
 // What is decided is also kept as it was decided (journal), and replayed on request; which jobs get a pod next, schedule.Admit

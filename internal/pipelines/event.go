@@ -44,6 +44,9 @@ const (
 	EventConnectionUsed      events.Kind = "pipelines.connection_used"      // ConnectionPayload, by a job
 	EventPoolChanged         events.Kind = "pipelines.pool_changed"         // PoolPayload; the subject is the user
 	EventPoolDeleted         events.Kind = "pipelines.pool_deleted"         // PoolPayload; the subject is the user
+	EventMachineRegistered   events.Kind = "pipelines.machine_registered"   // MachinePayload; the subject is the user who made the token, or the project
+	EventMachineChanged      events.Kind = "pipelines.machine_changed"      // MachinePayload; the subject is the user, or the project
+	EventMachineRemoved      events.Kind = "pipelines.machine_removed"      // MachinePayload; the subject is the user, or the project
 	EventValidationRequested events.Kind = "pipelines.validation_requested" // ValidationPayload
 	EventValidationDecided   events.Kind = "pipelines.validation_decided"   // ValidationPayload; the actor decided
 )

@@ -32,7 +32,7 @@ func (s *Service) Explain(ctx context.Context, id slipway.RunID) ([]Explanation,
 		return nil, err
 	}
 	sit.facts.Canceled, sit.facts.Result = t.Run.Canceled, t.Run.Result
-	if sit.facts.Groups, err = s.groupSets(ctx, s.db, t.Run.Project, sit.groups); err != nil {
+	if sit.facts.Groups, err = s.groupsOf(ctx, s.db, &t.Run, sit.groups); err != nil {
 		return nil, err
 	}
 	jobs, stages := map[string]*TimelineJob{}, map[string]*TimelineStage{}
@@ -48,7 +48,9 @@ func (s *Service) Explain(ctx context.Context, id slipway.RunID) ([]Explanation,
 		case e.Job == "" && e.State == schedule.Checking:
 			e.Reason = cmp.Or(stages[e.Stage].Reason, e.Reason)
 		case j != nil && e.State == schedule.Queued:
-			e.Reason = cmp.Or(j.PodNote, e.Reason)
+			if e.Reason = cmp.Or(j.PodNote, e.Reason); j.PodNote != "" && j.Retried != "" {
+				e.Reason += "; " + j.Retried
+			}
 		}
 		list = append(list, Explanation{Explanation: e})
 		if j := jobs[e.Instance]; j != nil {
@@ -107,7 +109,7 @@ func (s *Service) Replay(ctx context.Context, id slipway.RunID) ([]Decision, err
 		return nil, err
 	}
 	start := schedule.Facts{Variables: sit.facts.Variables}
-	if start.Groups, err = s.groupSets(ctx, s.db, run.Project, sit.groups); err != nil {
+	if start.Groups, err = s.groupsOf(ctx, s.db, &run, sit.groups); err != nil {
 		return nil, err
 	}
 	var entries []schedule.Entry

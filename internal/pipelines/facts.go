@@ -112,7 +112,7 @@ func (s *Service) load(ctx context.Context, tx *db.Tx, id slipway.RunID) (*situa
 	sit.run = run
 	sit.facts.Canceled, sit.facts.Result = run.Canceled, run.Result
 	if len(sit.groups) > 0 {
-		sit.facts.Groups, err = s.groupSets(ctx, tx, run.Project, sit.groups)
+		sit.facts.Groups, err = s.groupsOf(ctx, tx, &run, sit.groups)
 	}
 	return sit, err
 }
@@ -195,7 +195,7 @@ func (st *Stage) facts() schedule.StageFacts {
 
 func (j *Job) facts() schedule.JobFacts {
 	return schedule.JobFacts{Attempt: j.Attempt, State: j.State, Result: j.Result, CancelRequested: !j.CancelRequested.IsZero(),
-		Outputs: j.Outputs, Legs: j.Legs, Reason: j.Reason}
+		Outputs: j.Outputs, Legs: j.Legs, Reason: j.Reason, Lost: j.losses, Retried: j.Retried}
 }
 
 // stage is the latest attempt of a stage, made when there is none.

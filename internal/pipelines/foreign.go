@@ -22,7 +22,7 @@ import (
 // so that no job gets the credentials.
 
 // remote is where a repository of another host is, with its credentials if the pipeline may use them.
-func (s *Service) remote(ctx context.Context, project slipway.ProjectID, pipeline slipway.PipelineID, r *plan.Repository, vars variable.Set) (mirror.Remote, error) {
+func (s *Service) remote(ctx context.Context, project slipway.ProjectID, pipeline slipway.PipelineID, r *plan.Repository, fork *ForkAccess) (mirror.Remote, error) {
 	out := mirror.Remote{Owner: string(project)}
 	if s.Mirrors == nil {
 		return out, slipway.Unsupported("this server mirrors no repositories of other hosts").At(r.At)
@@ -33,7 +33,7 @@ func (s *Service) remote(ctx context.Context, project slipway.ProjectID, pipelin
 		out.URL = address
 		return out, err
 	}
-	if err := refuseFork(vars, "service connections"); err != nil {
+	if err := (&Run{Fork: fork}).refuseFork("service connections"); err != nil {
 		return out, slipway.Forbidden("repository %s: %v", r.Alias, err).At(r.At)
 	}
 	known, err := listConnections(ctx, s.db, project)
@@ -97,8 +97,8 @@ func remoteURL(r *plan.Repository, c *job.Connection) (string, error) {
 }
 
 // foreignFiles are the files of a repository of another host, at what its ref names now; the commit is kept in the request.
-func (s *Service) foreignFiles(ctx context.Context, d *Definition, req *QueueRequest, r *plan.Repository, vars variable.Set) (compile.Files, error) {
-	remote, err := s.remote(ctx, d.Project, d.ID, r, vars)
+func (s *Service) foreignFiles(ctx context.Context, d *Definition, req *QueueRequest, r *plan.Repository) (compile.Files, error) {
+	remote, err := s.remote(ctx, d.Project, d.ID, r, req.fork)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (s *Service) pinForeign(ctx context.Context, d *Definition, req *QueueReque
 		if !r.Foreign() || req.foreign[strings.ToLower(r.Alias)] == "" && !p.ChecksOut(r.Alias) && !p.ReadsResources() {
 			continue
 		}
-		remote, err := s.remote(ctx, d.Project, d.ID, r, *vars)
+		remote, err := s.remote(ctx, d.Project, d.ID, r, req.fork)
 		if err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func (s *Service) recordForeign(ctx context.Context, tx *db.Tx, run *Run, p *pla
 
 // foreignRepository is where a job fetches a repository of another host: from here.
 func (s *Service) foreignRepository(ctx context.Context, a *job.Assignment, run *Run, r *plan.Repository) (job.Repository, error) {
-	remote, err := s.remote(ctx, run.Project, run.Pipeline, r, a.Variables)
+	remote, err := s.remote(ctx, run.Project, run.Pipeline, r, run.Fork)
 	if err != nil {
 		return job.Repository{}, err
 	}
@@ -218,7 +218,7 @@ func wantsHistory(steps []plan.Step, alias string) bool {
 // ServeForeign answers git of a running job that checks out a repository of another host.
 func (s *Service) ServeForeign(w http.ResponseWriter, r *http.Request, id slipway.JobID, alias, rest string) error {
 	ctx := r.Context()
-	run, _, i, vars, err := s.jobThatFetches(ctx, id)
+	run, _, i, _, err := s.jobThatFetches(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (s *Service) ServeForeign(w http.ResponseWriter, r *http.Request, id slipwa
 		if !repository.Foreign() || !strings.EqualFold(repository.Alias, alias) || !usesRepository(i.Steps(), alias) {
 			continue
 		}
-		remote, err := s.remote(ctx, run.Project, run.Pipeline, repository, vars)
+		remote, err := s.remote(ctx, run.Project, run.Pipeline, repository, run.Fork)
 		if err != nil {
 			return err
 		}

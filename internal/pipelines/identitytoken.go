@@ -63,6 +63,9 @@ func (s *Service) IdentityToken(ctx context.Context, id slipway.JobID, req Ident
 	if err != nil {
 		return "", err
 	}
+	if err := run.refuseFork("identity token"); err != nil {
+		return "", err
+	}
 	claims, err := s.identityClaims(ctx, &run, &j, req)
 	if err != nil {
 		return "", err
@@ -127,7 +130,7 @@ func (s *Service) identityClaims(ctx context.Context, run *Run, j *Job, req Iden
 		claims["pull_request"] = id.String()
 	}
 	if req.Connection != "" {
-		c, err := s.permittedConnection(ctx, run, j, req.Connection)
+		c, err := s.permittedConnection(ctx, run, req.Connection)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func (l imageLogins) image(c *plan.Container) (string, error) {
 	if !ok {
 		return c.Image, nil
 	}
-	if err := refuseFork(l.vars, "service connections"); err != nil {
+	if err := l.run.refuseFork("service connections"); err != nil {
 		return "", err
 	}
 	use := connectionUse{run: l.run, job: l.job, purpose: usedForImages, actor: slipway.System}

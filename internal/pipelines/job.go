@@ -27,6 +27,7 @@ type Job struct {
 	Result          schedule.Result
 	CancelRequested time.Time // zero: not
 	Reason          string    // why it was skipped, failed or canceled
+	Retried         string    // why there is another attempt, if the one before was lost
 	Outputs         map[string]string
 	Legs            []plan.Leg
 	Environment     *plan.EnvironmentReference // expanded; of a deployment
@@ -35,10 +36,12 @@ type Job struct {
 	Started         time.Time
 	Finished        time.Time
 	Heard           time.Time // last word of its agent, or before it when its pod was asked for
+	Machine         int64     // to which it was given, 0 for none
 
 	pod     podState
 	podName string // "" for the one that follows from the job
 	lost    int    // pods that were lost before the first step
+	losses  int    // attempts before this one, in a row, that were lost after it
 	pool    string // by which limits count it
 }
 
@@ -52,6 +55,9 @@ const (
 	podUnwanted podState = 3
 	podRemoved  podState = 4
 	podServer   podState = 5 // no pod: the server runs the job
+	// No pod either: the job waits for a machine, or was given to one.
+	podMachineWanted podState = 6
+	podMachineGiven  podState = 7
 )
 
 // PodName is the name of the job's pod.
@@ -63,13 +69,14 @@ func PodName(run slipway.RunID, job slipway.JobID) string {
 }
 
 const jobColumns = `id, run, instance, stage, name, attempt, stage_attempt, state, result, cancel_requested, reason, outputs, legs, environment,
-	pod, pod_note, queued, started, finished, heard, pod_name, lost, pool`
+	pod, pod_note, queued, started, finished, heard, pod_name, lost, pool, machine, lost_attempts, retried`
 
 func scanJob(row interface{ Scan(...any) error }, j *Job) error {
 	var outputs, legs, environment string
 	var canceled, queued, started, finished, heard int64
 	err := row.Scan((*int64)(&j.ID), (*int64)(&j.Run), &j.Instance, &j.Stage, &j.Name, &j.Attempt, &j.StageAttempt, (*string)(&j.State),
-		(*string)(&j.Result), &canceled, &j.Reason, &outputs, &legs, &environment, (*int)(&j.pod), &j.PodNote, &queued, &started, &finished, &heard, &j.podName, &j.lost, &j.pool)
+		(*string)(&j.Result), &canceled, &j.Reason, &outputs, &legs, &environment, (*int)(&j.pod), &j.PodNote, &queued, &started, &finished, &heard, &j.podName, &j.lost, &j.pool, &j.Machine,
+		&j.losses, &j.Retried)
 	if err != nil {
 		return err
 	}
@@ -116,14 +123,15 @@ func (s *Service) putJob(ctx context.Context, tx *db.Tx, j *Job, vars *variable.
 	}
 	const upsert = `
 		INSERT INTO pipeline_jobs (run, instance, stage, name, attempt, stage_attempt, state, result, cancel_requested, reason, outputs, legs,
-			environment, variables, pod, pod_note, queued, started, finished, heard, pool)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13, $14, '', $15, $16, $17, 0, $18)
+			environment, variables, pod, pod_note, queued, started, finished, heard, pool, lost_attempts, retried)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13, $14, '', $15, $16, $17, 0, $18, $19, $20)
 		ON CONFLICT (run, instance, attempt) DO UPDATE SET stage_attempt = excluded.stage_attempt, state = excluded.state, result = excluded.result,
 			reason = excluded.reason, outputs = excluded.outputs, legs = excluded.legs, environment = excluded.environment,
 			variables = excluded.variables, pod = excluded.pod, pool = excluded.pool, queued = excluded.queued, started = excluded.started, finished = excluded.finished
 		RETURNING id`
 	err = tx.QueryRowContext(ctx, upsert, int64(j.Run), j.Instance, j.Stage, j.Name, j.Attempt, j.StageAttempt, string(j.State), string(j.Result),
-		j.Reason, outputs, legs, environment, sealed, int(j.pod), db.Micros(j.Queued), db.Micros(j.Started), db.Micros(j.Finished), j.pool).Scan((*int64)(&j.ID))
+		j.Reason, outputs, legs, environment, sealed, int(j.pod), db.Micros(j.Queued), db.Micros(j.Started), db.Micros(j.Finished), j.pool,
+		j.losses, j.Retried).Scan((*int64)(&j.ID))
 	if err != nil {
 		return fmt.Errorf("record job %s of run %d: %w", j.Instance, j.Run, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"slipway"
 	"slipway/internal/db"
@@ -25,9 +26,14 @@ func (s *Service) AppendLog(ctx context.Context, id slipway.JobID, step int, off
 
 // AppendPacked is AppendLog for text that is packed already, which stays as it is in the database.
 func (s *Service) AppendPacked(ctx context.Context, id slipway.JobID, step int, offset int64, packed []byte, codec joblog.Codec) (size int64, err error) {
-	text, err := joblog.Unpack(packed, codec)
+	room, _ := unpacked.Get().(*[]byte)
+	defer unpacked.Put(room)
+	text, err := joblog.UnpackInto(*room, packed, codec)
 	if err != nil {
 		return 0, slipway.Invalid("the log is not packed as it says").Because(err)
+	}
+	if codec != joblog.Raw {
+		*room = text
 	}
 	if len(text) > job.MaxLogChunk {
 		return 0, slipway.Limit("at most %d bytes of log at once", job.MaxLogChunk)
@@ -64,6 +70,9 @@ func (s *Service) AppendPacked(ctx context.Context, id slipway.JobID, step int, 
 	})
 	return size, err
 }
+
+// unpacked is room for the text of pieces, which is looked at and not kept.
+var unpacked = sync.Pool{New: func() any { return new([]byte) }}
 
 // logPiece is text of a log as it is kept.
 type logPiece struct {

@@ -25,7 +25,7 @@ func (s *Service) WriteLogs(ctx context.Context, run slipway.RunID, w io.Writer,
 		for k := range st.Jobs {
 			tj := &st.Jobs[k]
 			folder := fmt.Sprintf("%d_%s/%d_%s", i+1, fileName(st.Title), k+1, fileName(tj.Title))
-			for _, j := range slices.Concat(tj.Earlier, []Job{tj.Job}) {
+			for _, j := range slices.Concat(tj.Earlier, []TimelineJob{*tj}) {
 				own := folder
 				if j.Attempt > 1 {
 					own += fmt.Sprintf(" (attempt %d)", j.Attempt)
@@ -42,15 +42,8 @@ func (s *Service) WriteLogs(ctx context.Context, run slipway.RunID, w io.Writer,
 	return nil
 }
 
-func (s *Service) archiveJob(ctx context.Context, archive *zip.Writer, folder string, j *Job, timestamps bool) error {
-	if j.ID == 0 {
-		return nil
-	}
-	steps, err := stepsOf(ctx, s.db, j.ID)
-	if err != nil {
-		return err
-	}
-	for _, step := range steps {
+func (s *Service) archiveJob(ctx context.Context, archive *zip.Writer, folder string, j *TimelineJob, timestamps bool) error {
+	for _, step := range j.Steps {
 		if step.LogSize == 0 {
 			continue
 		}

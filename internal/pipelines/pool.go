@@ -46,8 +46,15 @@ type PoolSettings struct {
 	MemoryLimit string `json:"memoryLimit,omitempty"`
 	// Warm is how many started pods wait for jobs; nil is the server's option.
 	Warm *int `json:"warm,omitempty"`
+	// RetryLost is how often a job whose pod is lost after its first step is started again, unless its pipeline or its variables say.
+	RetryLost int `json:"retryLost,omitempty"`
 	// Capabilities are what `demands` may ask for beside Agent.OS, Agent.OSArchitecture and Agent.Version.
 	Capabilities map[string]string `json:"capabilities,omitempty"`
+	// Machines says that the jobs run on machines whose agents have registered, and not in pods. Nothing of the above but
+	// Description and Capabilities is said of such a pool; its capabilities are those of each machine too.
+	Machines bool `json:"machines,omitempty"`
+	// Forks lets pull requests from forks run on the machines.
+	Forks bool `json:"forks,omitempty"`
 }
 
 // Toleration lets pods onto nodes with a taint, as Kubernetes has it. An empty Key with the operator Exists is every taint.
@@ -104,6 +111,9 @@ var (
 
 // check refuses what no cluster takes.
 func (p *PoolSettings) check() error {
+	if err := p.checkMachines(); err != nil {
+		return err
+	}
 	for what, text := range map[string]string{"cpu": p.CPU, "memory": p.Memory, "cpuLimit": p.CPULimit, "memoryLimit": p.MemoryLimit} {
 		if text != "" && !quantity.MatchString(text) {
 			return slipway.Invalid("%s %q: write a quantity of Kubernetes, as 500m or 2 for processors and 512Mi or 4Gi for memory", what, text)
@@ -114,6 +124,9 @@ func (p *PoolSettings) check() error {
 	}
 	if p.Warm != nil && (*p.Warm < 0 || *p.Warm > MaxWarm) {
 		return slipway.Invalid("warm %d: write how many started pods wait for jobs, 0 to %d", *p.Warm, MaxWarm)
+	}
+	if p.RetryLost < 0 || p.RetryLost > variable.MaxRetryLost {
+		return slipway.Invalid("retryLost %d: write how often a job whose pod is lost is started again, 0 to %d", p.RetryLost, variable.MaxRetryLost)
 	}
 	if max(len(p.NodeSelector), len(p.Tolerations), len(p.Capabilities)) > maxPoolItems {
 		return slipway.Limit("a pool has at most %d labels, tolerations and capabilities each", maxPoolItems)
@@ -132,6 +145,18 @@ func (p *PoolSettings) check() error {
 		if err := t.check(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkMachines refuses what of pods is said of a pool of machines, and the other way round.
+func (p *PoolSettings) checkMachines() error {
+	pods := p.Image+p.CPU+p.Memory+p.CPULimit+p.MemoryLimit != "" || p.Warm != nil || len(p.NodeSelector)+len(p.Tolerations) > 0
+	switch {
+	case p.Machines && pods:
+		return slipway.Invalid("a pool of machines has no pods: leave out its image, processors, memory, warm pods, labels and tolerations")
+	case p.Forks && !p.Machines:
+		return slipway.Invalid("forks says whether pull requests from forks run on the machines of a pool: this pool has pods")
 	}
 	return nil
 }
@@ -220,6 +245,9 @@ func (s *Service) PutPool(ctx context.Context, name string, settings PoolSetting
 		if created = slipway.CodeOf(err) == slipway.CodeNotFound; err != nil && !created {
 			return err
 		}
+		if err := s.noMachinesLost(ctx, tx, name, settings.Machines); err != nil {
+			return err
+		}
 		if created {
 			if list, err := listPools(ctx, tx); err != nil {
 				return err
@@ -246,12 +274,27 @@ func (s *Service) DeletePool(ctx context.Context, name string, by slipway.Actor)
 		if err != nil {
 			return err
 		}
+		if err := s.noMachinesLost(ctx, tx, name, false); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM pipeline_pools WHERE id = $1`, p.ID); err != nil {
 			return fmt.Errorf("delete pool %q: %w", name, err)
 		}
 		tx.AfterCommit(s.Wake)
 		return s.announcePool(ctx, tx, EventPoolDeleted, p.Name, by)
 	})
+}
+
+// noMachinesLost refuses to end a pool of machines while it has some.
+func (s *Service) noMachinesLost(ctx context.Context, tx *db.Tx, name string, stays bool) error {
+	if stays {
+		return nil
+	}
+	list, err := s.machines(ctx, tx, MachineTarget{Pool: name})
+	if err == nil && len(list) > 0 {
+		err = slipway.Conflict("the pool %s has %d machines: remove them first", name, len(list))
+	}
+	return err
 }
 
 // PoolPayload is the payload of pools' events.
@@ -300,7 +343,12 @@ func (set poolSet) of(names ...string) *Pool {
 }
 
 // capabilities are those that demands are compared with.
+//
+// The machines of a pool differ: there is nothing to compare with but each of them.
 func (p *Pool) capabilities() map[string]string {
+	if p.Machines {
+		return nil
+	}
 	all := map[string]string{"Agent.OS": "Linux", "Agent.OSArchitecture": "X64"}
 	maps.Copy(all, p.Capabilities)
 	return all
@@ -316,6 +364,9 @@ func (s *Service) poolOf(ctx context.Context, wanted plan.Pool, vars variable.Se
 	p := set.of(names...)
 	if set.named(names...) == nil {
 		return p, nil // demands of pools that nobody made are warned of where they stand
+	}
+	if p.Machines {
+		return p, nil // each machine has its own
 	}
 	var demands []string
 	for _, d := range wanted.Demands {

@@ -26,6 +26,8 @@ type PullRequest struct {
 	MergeCommit  slipway.CommitID // what MergeRef is at
 	Draft        bool
 	Actor        slipway.Actor
+	SourceURI    string      // of the repository with the source, for git in a job's pod
+	Fork         *ForkSource // of one from a fork
 	// Paths are the files that it changes; PathsUnknown says that there are too many to tell.
 	Paths        []string
 	PathsUnknown bool
@@ -78,8 +80,15 @@ func (s *Service) pullRequested(ctx context.Context, d Definition, p PullRequest
 	if starts, _ := trigger.MatchPullRequest(triggers.PullRequest, p.Target, p.Paths, p.PathsUnknown, p.Draft); !starts {
 		return Run{}, false, nil
 	}
+	fork, err := s.forkAccess(ctx, &d, &p)
+	if slipway.CodeOf(err) == slipway.CodeInvalid {
+		return Run{}, false, nil
+	}
+	if err != nil {
+		return Run{}, false, err
+	}
 	run, err := s.queue(ctx, d, QueueRequest{Pipeline: d.ID, Actor: p.Actor, Ref: p.MergeRef, Commit: p.MergeCommit, message: p.Title,
-		reason: variable.ReasonPullRequest, pullRequest: &p, cause: fmt.Sprintf("pullrequest/%d/%s/%d", p.ID, p.SourceCommit, d.ID)})
+		reason: variable.ReasonPullRequest, pullRequest: &p, fork: fork, cause: fmt.Sprintf("pullrequest/%d/%s/%d", p.ID, p.SourceCommit, d.ID)})
 	if err != nil {
 		return Run{}, false, err
 	}
@@ -104,8 +113,12 @@ func (s *Service) ValidatePullRequest(ctx context.Context, id slipway.PipelineID
 	if again != "" {
 		cause += "/" + again
 	}
+	fork, err := s.forkAccess(ctx, &d, &p)
+	if err != nil {
+		return Run{}, err
+	}
 	run, err := s.queue(ctx, d, QueueRequest{Pipeline: d.ID, Actor: p.Actor, Ref: p.MergeRef, Commit: p.MergeCommit, message: p.Title,
-		reason: variable.ReasonPullRequest, pullRequest: &p, cause: cause})
+		reason: variable.ReasonPullRequest, pullRequest: &p, fork: fork, cause: cause})
 	if err != nil {
 		return Run{}, err
 	}
@@ -134,9 +147,14 @@ func (s *Service) supersede(ctx context.Context, t plan.PullRequest, run Run, by
 
 // variables are what a run of a pull request knows of it.
 func (p *PullRequest) variables() map[string]string {
+	isFork := "False"
+	if p.Fork != nil {
+		isFork = "True"
+	}
 	return map[string]string{
-		variable.SystemPullRequestID: p.ID.String(), variable.SystemPullRequestNumber: p.ID.String(), variable.SystemPullRequestIsFork: "False",
-		variable.SystemPullRequestSource: p.Source, variable.SystemPullRequestTarget: p.Target,
+		variable.SystemPullRequestID: p.ID.String(), variable.SystemPullRequestNumber: p.ID.String(), variable.SystemPullRequestIsFork: isFork,
+		variable.SystemPullRequestSourceURI: p.SourceURI,
+		variable.SystemPullRequestSource:    p.Source, variable.SystemPullRequestTarget: p.Target,
 		variable.SystemPullRequestTargetName: strings.TrimPrefix(p.Target, "refs/heads/"), variable.SystemPullRequestSourceCommit: string(p.SourceCommit),
 	}
 }

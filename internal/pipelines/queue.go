@@ -50,6 +50,8 @@ type QueueRequest struct {
 	resource *resourceEvent
 	// pullRequest is the one that starts the run; nil for another reason.
 	pullRequest *PullRequest
+	// fork is what its run may; nil for a pull request from no fork.
+	fork *ForkAccess
 	// foreign are the commits of repositories of other hosts, by alias, as far as they are known.
 	foreign map[string]slipway.CommitID
 	// claim is asked in the transaction that creates a run; claimed is told of it, or of the run of the same cause that is
@@ -150,6 +152,12 @@ func (s *Service) prepare(ctx context.Context, d *Definition, repo *Repository, 
 	run := Run{Project: d.Project, Pipeline: d.ID, PipelineName: d.Name, Reason: req.reason, Repository: d.Repository, Ref: req.Ref,
 		Commit: req.Commit, Actor: req.Actor, Parameters: req.Parameters, State: RunQueued, Title: title(req.message), Queued: s.clock.Now(),
 		Schedule: req.schedule.ID, ScheduleName: req.schedule.DisplayName}
+	if req.pullRequest == nil {
+		if req.fork, err = s.forkOf(ctx, &run); err != nil {
+			return Run{}, variable.Set{}, err
+		}
+	}
+	run.Fork = req.fork
 	vars := predefined(&run, repo, commit)
 	if req.pullRequest != nil {
 		for name, text := range req.pullRequest.variables() {
@@ -164,9 +172,12 @@ func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Reposit
 		Path: d.Path, Files: commitFiles{ctx, s.Source, repo.ID, req.Commit}, Parameters: req.Parameters, Variables: map[string]string{}, Tasks: req.tasks,
 		Repository: func(r plan.Repository) (compile.Files, error) {
 			if r.Foreign() {
-				return s.foreignFiles(ctx, d, req, &r, vars)
+				return s.foreignFiles(ctx, d, req, &r)
 			}
 			other, err := s.Source.FindRepository(ctx, d.Project, r.Name)
+			if err == nil && other.Project != d.Project && req.fork != nil && !req.fork.Secrets {
+				err = slipway.Invalid("repository %s: a pull request from a fork gets no repositories of other projects", r.Name).At(r.At)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -331,13 +342,16 @@ func (s *Service) create(ctx context.Context, run *Run, p *plan.Plan, vars varia
 }
 
 func (s *Service) insertRun(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, req QueueRequest) error {
-	texts := [4]string{}
-	for i, v := range []any{run.Actor, run.Parameters, run.Problems, run.Tags} {
+	texts := [5]string{}
+	for i, v := range []any{run.Actor, run.Parameters, run.Problems, run.Tags, run.Fork} {
 		b, err := json.Marshal(v)
 		if err != nil {
 			return err
 		}
 		texts[i] = string(b)
+	}
+	if run.Fork == nil {
+		texts[4] = ""
 	}
 	var cause any
 	if req.cause != "" {
@@ -345,11 +359,11 @@ func (s *Service) insertRun(ctx context.Context, tx *db.Tx, run *Run, p *plan.Pl
 	}
 	const insert = `
 		INSERT INTO pipeline_runs (project, pipeline, number, title, reason, repository, ref, commit_id, actor, parameters, variables,
-			problems, tags, state, result, canceled, canceled_by, queued, started, finished, cause, schedule, schedule_name)
-		VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '', FALSE, '', $14, 0, 0, $15, $16, $17) RETURNING id`
+			problems, tags, state, result, canceled, canceled_by, queued, started, finished, cause, schedule, schedule_name, fork)
+		VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '', FALSE, '', $14, 0, 0, $15, $16, $17, $18) RETURNING id`
 	err := tx.QueryRowContext(ctx, insert, string(run.Project), int64(run.Pipeline), run.Title, run.Reason, string(run.Repository), run.Ref,
 		string(run.Commit), texts[0], texts[1], []byte{}, texts[2], texts[3], string(run.State), db.Micros(run.Queued), cause,
-		run.Schedule, run.ScheduleName).Scan((*int64)(&run.ID))
+		run.Schedule, run.ScheduleName, texts[4]).Scan((*int64)(&run.ID))
 	if err != nil || p == nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 			s.look(ctx, j, s.remove)
 		}
 	}
-	return errors.Join(s.admit(ctx), s.reconcileWarm(ctx))
+	return errors.Join(s.admit(ctx), s.reconcileMachines(ctx), s.reconcileWarm(ctx))
 }
 
 // look does something about one job's pod. What goes wrong is tried again with the next look.
@@ -123,6 +123,9 @@ func (s *Service) start(ctx context.Context, j *Job) error {
 		}
 	}
 	wanted, err := s.pod(ctx, j)
+	if err == nil && wanted.pool.Machines {
+		return s.finish(ctx, j, job.Completion{Result: schedule.Failed, Reason: "the pool " + wanted.pool.Name + " has become one of machines since the job was queued: run it again"})
+	}
 	if err == nil && wanted.mayBeWarm() {
 		if taken, takeErr := s.takeWarm(ctx, j, s.likeness(&wanted.common)); takeErr != nil || taken {
 			return errors.Join(takeErr, s.usedPool(ctx, wanted.pool, &wanted.common))
@@ -162,7 +165,7 @@ type wantedPod struct {
 
 // mayBeWarm reports a job that asks for nothing that a warm pod has not.
 func (w *wantedPod) mayBeWarm() bool {
-	return w.instance.Job.Container == nil && len(w.Services) == 0 && w.Deadline+warmAge <= warmLife
+	return !w.Fork && w.instance.Job.Container == nil && len(w.Services) == 0 && len(w.Targets) == 0 && w.Deadline+warmAge <= warmLife
 }
 
 // deadlineOf bounds the life of a job's pod.
@@ -198,6 +201,7 @@ func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
 	}
 	common := s.commonPod(run.Project, image, pool)
 	pod := common
+	pod.Fork = run.Fork != nil
 	pod.Env = maps.Clone(common.Env)
 	pod.Name, pod.Run, pod.Job, pod.Title, pod.Deadline = j.PodName(), run.ID, j.ID, i.Title(), deadlineOf(i.Job)
 	logins := imageLogins{s, ctx, &run, j.ID, vars, &pod}
@@ -218,6 +222,9 @@ func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
 		}
 		pod.Services = append(pod.Services, PodService{Name: c.Alias, Image: c.Image, Env: c.Env, User: c.User, Volumes: c.Volumes, Options: c.Options})
 	}
+	if err := s.addTargets(&pod, p, &i, pool, logins); err != nil {
+		return nil, err
+	}
 	stop, err := s.stops(ctx, j)
 	if err == nil {
 		err = s.untouched(ctx, j)
@@ -232,7 +239,12 @@ func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
 
 // jobBinding is to what a job's token is bound.
 func jobBinding(run *Run, id slipway.JobID) identity.Binding {
-	return identity.Binding{Run: run.ID, Job: id, Commit: run.Commit}
+	b := identity.Binding{Run: run.ID, Job: id, Commit: run.Commit, Pipeline: run.Pipeline, Ref: run.Ref}
+	if run.Fork != nil && !run.Fork.FullToken {
+		b.Scope = identity.ScopeRead
+		b.PullRequest, _ = run.PullRequest()
+	}
+	return b
 }
 
 // jobToken issues the token of one attempt of a job.
@@ -253,6 +265,11 @@ func (s *Service) image(p *plan.Plan, i *plan.Instance, own *Pool, vars variable
 	if c := i.Job.Container; c != nil {
 		return p.ContainerOf(*c, vars.Expand).Image, nil
 	}
+	return s.poolImage(i, own, vars)
+}
+
+// poolImage is what the pool of a job maps to.
+func (s *Service) poolImage(i *plan.Instance, own *Pool, vars variable.Set) (string, error) {
 	if own.Image != "" {
 		return own.Image, nil
 	}

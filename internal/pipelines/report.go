@@ -82,7 +82,7 @@ func (s *Service) assignment(ctx context.Context, j *Job) (job.Assignment, error
 		Version: job.Version, Project: run.Project, Run: run.ID, Job: j.ID, Pipeline: run.Pipeline, Instance: j.Instance, Title: i.Title(),
 		Attempt: j.Attempt, Steps: i.Steps(), Variables: vars, Repositories: map[string]job.Repository{}, Workspace: i.Job.Workspace,
 		TimeoutInMinutes: timeoutOf(i.Job), CancelTimeoutInMinutes: max(i.Job.CancelTimeoutInMinutes, 1),
-		Environment: j.Environment, Registry: s.Registry, ToolMirrors: s.ToolMirrors,
+		Environment: j.Environment, Server: s.URL, Registry: s.Registry, ToolMirrors: s.ToolMirrors,
 	}
 	if a.StopAtFailure, err = s.stops(ctx, j); err != nil {
 		return a, err
@@ -136,6 +136,9 @@ func (s *Service) jobVariables(ctx context.Context, run *Run, j *Job) (variable.
 	own, err := s.Environments.Variables(ctx, run.Project, j.Environment.Name)
 	if err != nil {
 		return variable.Set{}, fmt.Errorf("read variables of environment %q: %w", j.Environment.Name, err)
+	}
+	if run.Untrusted() {
+		own = withoutSecrets(own)
 	}
 	vars.PutText(variable.EnvironmentNameName, j.Environment.Name)
 	for _, name := range own.Names() {
@@ -317,6 +320,17 @@ func putStep(ctx context.Context, tx *db.Tx, id slipway.JobID, r *job.StepRecord
 	if len(r.Issues) > job.MaxIssues {
 		r.Issues = r.Issues[:job.MaxIssues]
 	}
+	if len(r.Details) > job.MaxDetails {
+		r.Details = r.Details[:job.MaxDetails]
+	}
+	for i := range r.Details {
+		d := &r.Details[i]
+		for _, text := range []*string{&d.ID, &d.Parent, &d.Type, &d.Name, &d.Operation} {
+			if len(*text) > job.MaxDetailText {
+				*text = strings.ToValidUTF8((*text)[:job.MaxDetailText], "")
+			}
+		}
+	}
 	for i := range r.Issues {
 		if m := &r.Issues[i].Message; len(*m) > job.MaxIssueLength {
 			*m = strings.ToValidUTF8((*m)[:job.MaxIssueLength], "")
@@ -373,36 +387,53 @@ func (s *Service) Complete(ctx context.Context, id slipway.JobID, c job.Completi
 // finish records the end of a job and lets the scheduler go on. A job that is over already stays as it is.
 func (s *Service) finish(ctx context.Context, j *Job, c job.Completion) error {
 	return s.change(ctx, j.Run, func(tx *db.Tx, sit *situation) error {
-		current, err := sit.job(ctx, tx, j.Instance)
-		if err != nil {
+		current, err := sit.running(ctx, tx, j)
+		if current == nil || err != nil {
 			return err
 		}
-		if current == nil || current.ID != j.ID || current.State == schedule.Completed {
-			return nil
-		}
-		current.State, current.Result, current.Finished = schedule.Completed, c.Result, s.clock.Now()
-		current.Heard = current.Finished
-		if c.Reason != "" {
-			current.Reason = c.Reason
-		}
-		if c.Outputs != nil {
-			current.Outputs = c.Outputs
-		}
-		if current.pod == podWanted || current.pod == podStarted {
-			current.pod = podUnwanted
-		}
-		if current.pod == podServer {
-			current.pod = podNone
-		}
-		sit.jobChanged(current)
-		if err := updateJob(ctx, tx, current); err != nil {
-			return err
-		}
-		if err := errors.Join(endSteps(ctx, tx, current), endPauses(ctx, tx, current)); err != nil {
-			return err
-		}
-		return s.announceJob(ctx, tx, &sit.run, current, EventJobCompleted)
+		return s.end(ctx, tx, sit, current, c)
 	})
+}
+
+// running is the row of an attempt as it is now, nil when it is over or there is a later one.
+func (sit *situation) running(ctx context.Context, tx *db.Tx, j *Job) (*Job, error) {
+	current, err := sit.job(ctx, tx, j.Instance)
+	if err != nil || current == nil || current.ID != j.ID || current.State == schedule.Completed {
+		return nil, err
+	}
+	return current, nil
+}
+
+// end records the end of an attempt that runs.
+func (s *Service) end(ctx context.Context, tx *db.Tx, sit *situation, j *Job, c job.Completion) error {
+	j.State, j.Result, j.Finished = schedule.Completed, c.Result, s.clock.Now()
+	j.Heard = j.Finished
+	if c.Reason != "" {
+		j.Reason = c.Reason
+	}
+	if c.Outputs != nil {
+		j.Outputs = c.Outputs
+	}
+	if j.pod == podWanted || j.pod == podStarted {
+		j.pod = podUnwanted
+	}
+	machines := j.pod == podMachineWanted || j.pod == podMachineGiven
+	if j.pod == podServer || machines {
+		j.pod = podNone
+	}
+	sit.jobChanged(j)
+	if err := updateJob(ctx, tx, j); err != nil {
+		return err
+	}
+	if machines {
+		if err := s.freeMachine(ctx, tx, j); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(endSteps(ctx, tx, j), endPauses(ctx, tx, j)); err != nil {
+		return err
+	}
+	return s.announceJob(ctx, tx, &sit.run, j, EventJobCompleted)
 }
 
 // endSteps closes the steps that a lost agent left open.

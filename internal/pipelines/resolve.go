@@ -14,7 +14,7 @@ import (
 // resolve makes the run's variables: those known before, the root's, and those given when it was queued, and settles what of
 // the plan depends on them. A mistake of the file is a slipway.Problem.
 func (s *Service) resolve(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, known variable.Set, given variable.Set) (variable.Set, error) {
-	groups, err := s.groupSets(ctx, tx, run.Project, p.Groups())
+	groups, err := s.groupsOf(ctx, tx, run, p.Groups())
 	if err != nil {
 		return known, err
 	}

@@ -136,6 +136,9 @@ func (s *Service) ImagePushed(ctx context.Context, p ImagePush) ([]Run, error) {
 			if err != nil {
 				return runs, err
 			}
+			if from.Untrusted() {
+				continue
+			}
 			if round, err := s.isRound(ctx, from.ID, from.Pipeline, l.pipeline); err != nil || round {
 				errs = append(errs, err)
 				continue

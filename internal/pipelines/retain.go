@@ -319,7 +319,7 @@ func (s *Service) finishDeletion(ctx context.Context, run slipway.RunID) error {
 		}
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
-		for _, table := range []string{"pipeline_steps", "pipeline_agentless"} {
+		for _, table := range []string{"pipeline_steps", "pipeline_agentless", "pipeline_machine_jobs"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job IN `+ofJobs, int64(run)); err != nil {
 				return fmt.Errorf("%s: %w", table, err)
 			}

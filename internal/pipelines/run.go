@@ -52,6 +52,8 @@ type Run struct {
 	Purged     time.Time // when its artifacts and attachments were deleted, zero while they are there
 	// RetainedUntil is the end of the lease that holds longest, zero without any; it may be over.
 	RetainedUntil time.Time
+	// Fork is what a run of a pull request from a fork may; nil for any other run.
+	Fork *ForkAccess
 }
 
 // FileProblem is something wrong in a file, with its place.
@@ -66,7 +68,7 @@ func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
 const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
 	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished,
 	r.schedule, r.schedule_name, r.purged,
-	COALESCE((SELECT MAX(l.expires) FROM pipeline_leases l WHERE l.run = r.id), 0)`
+	COALESCE((SELECT MAX(l.expires) FROM pipeline_leases l WHERE l.run = r.id), 0), r.fork`
 
 // runWaiting is Run.Waiting.
 const runWaiting = `, r.state = 'running' AND (EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
@@ -81,17 +83,17 @@ const notDeleted = ` AND NOT EXISTS (SELECT 1 FROM pipeline_run_deletions x WHER
 const runTables = ` FROM pipeline_runs r JOIN pipeline_definitions d ON d.id = r.pipeline `
 
 func scanRun(row interface{ Scan(...any) error }, r *Run) error {
-	var actor, parameters, problems, tags string
+	var actor, parameters, problems, tags, fork string
 	var queued, started, finished, purged, retained int64
 	err := row.Scan((*int64)(&r.ID), (*string)(&r.Project), (*int64)(&r.Pipeline), &r.PipelineName, &r.Number, &r.Title, &r.Reason,
 		(*string)(&r.Repository), &r.Ref, (*string)(&r.Commit), &actor, &parameters, &problems, &tags, (*string)(&r.State),
-		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName, &purged, &retained, &r.Waiting)
+		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName, &purged, &retained, &fork, &r.Waiting)
 	if err != nil {
 		return err
 	}
 	r.Queued, r.Started, r.Finished, r.Purged = db.Time(queued), db.Time(started), db.Time(finished), db.Time(purged)
 	r.RetainedUntil = db.Time(retained)
-	return decodeColumns(column{actor, &r.Actor}, column{parameters, &r.Parameters}, column{problems, &r.Problems}, column{tags, &r.Tags})
+	return decodeColumns(column{actor, &r.Actor}, column{parameters, &r.Parameters}, column{problems, &r.Problems}, column{tags, &r.Tags}, column{fork, &r.Fork})
 }
 
 // column is a column of JSON; "" leaves the value as it is.

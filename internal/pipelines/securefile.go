@@ -201,7 +201,7 @@ func (s *Service) mayFetch(ctx context.Context, run *Run, j *Job, names ...strin
 	if err != nil {
 		return err
 	}
-	if err := refuseFork(vars, "secure files"); err != nil {
+	if err := run.refuseFork("secure files"); err != nil {
 		return err
 	}
 	for _, st := range i.Steps() {

@@ -27,8 +27,8 @@ import (
 //go:embed migrations
 var Migrations embed.FS
 
-// Deps is what the service needs. All fields but Issuer, PublicURL, ToolMirrors, Images, Warm, Build, Limits, Caches, Networks and
-// Mirrors must be set.
+// Deps is what the service needs. All fields but Issuer, PublicURL, ToolMirrors, Images, Warm, Build, Limits, Caches, Networks,
+// FromFork and Mirrors must be set.
 type Deps struct {
 	DB           *db.DB
 	Log          *events.Log
@@ -66,6 +66,8 @@ type Deps struct {
 	Caches CacheLimits
 	// Networks are those that InvokeRESTAPI may call besides public addresses.
 	Networks []netip.Prefix
+	// FromFork says whether a pull request is from a fork; nil where there are none.
+	FromFork func(ctx context.Context, id slipway.PullRequestID) (bool, error)
 	// Mirrors are the copies of repositories of other hosts; nil refuses these.
 	Mirrors *mirror.Store
 }
@@ -89,6 +91,7 @@ type Service struct {
 	plans map[slipway.RunID]*plan.Plan // of late, at most maxPlans
 	gone  map[slipway.JobID]time.Time  // since when a job's pod was not there
 
+	began  time.Time            // when this server did
 	broken map[string]time.Time // when a warm pod of a kind broke
 	hooks  map[int64]hookCalls  // of webhooks, by their numbers
 
@@ -107,7 +110,7 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	}
 	return &Service{
 		Deps: d, db: d.DB, log: d.Log, clock: d.Clock,
-		wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), wakeAgentless: make(chan struct{}, 1), wakeTrim: make(chan struct{}, 1),
+		began: d.Clock.Now(), wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), wakeAgentless: make(chan struct{}, 1), wakeTrim: make(chan struct{}, 1),
 		calls: calls{client: httpx.Outbound(d.Networks), busy: map[slipway.JobID]context.CancelFunc{}}, plans: map[slipway.RunID]*plan.Plan{}, hooks: map[int64]hookCalls{}, situations: map[slipway.RunID]*situation{},
 	}, nil
 }

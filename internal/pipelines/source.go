@@ -68,6 +68,7 @@ type Pod struct {
 	Run     slipway.RunID // 0 for a warm pod, as is Job
 	Job     slipway.JobID
 	Warm    int64 // number of a warm pod, else 0
+	Fork    bool  // it runs what a fork brought: it shares no caches with pods that do not
 	Title   string
 	// Pool says where it may run and what it may use.
 	Pool PoolSettings
@@ -79,6 +80,8 @@ type Pod struct {
 	Volumes  []plan.Volume // that the job's container and services share
 	Options  plan.ContainerOptions
 	Services []PodService
+	// Targets are containers in which steps of the job run; their names are those of job.TargetSocket.
+	Targets []PodService
 	// Registries are those that its images are pulled from with credentials.
 	Registries []RegistryLogin
 	// Token is the job's token, which the agent gets as SLIPWAY_JOB_TOKEN.
@@ -94,7 +97,7 @@ type RegistryLogin struct {
 	Host, User, Password string
 }
 
-// PodService is a container beside the job; Name is its host name.
+// PodService is a container beside the job; Name is its host name, or that of a target.
 type PodService struct {
 	Name  string
 	Image string

@@ -62,8 +62,8 @@ type TimelineJob struct {
 	Job
 	Title string
 	Steps []Step
-	// Earlier are the attempts before, oldest first, without their steps.
-	Earlier []Job
+	// Earlier are the attempts before, oldest first.
+	Earlier []TimelineJob
 }
 
 // Timeline returns a run with all that has happened in it.
@@ -142,26 +142,40 @@ func (s *Service) timelineJobs(ctx context.Context, ps *plan.Stage, pj *plan.Job
 	if a := attempts[own]; len(a) > 0 {
 		legs = a[len(a)-1].Legs
 		if last := a[len(a)-1]; last.State == schedule.Completed && (pj.Strategy != nil || pj.Deployment != nil) {
-			return []TimelineJob{{Job: last, Title: pj.Title(), Earlier: a[:len(a)-1]}}, nil
+			earlier, err := s.earlier(ctx, pj.Title(), a[:len(a)-1])
+			return []TimelineJob{{Job: last, Title: pj.Title(), Earlier: earlier}}, err
 		}
 	}
 	var list []TimelineJob
 	for _, i := range plan.Instances(ps, pj, legs) {
 		tj := TimelineJob{Job: Job{Instance: i.ID, Stage: ps.Name, Name: pj.Name}, Title: i.Title()}
 		if a := attempts[i.ID]; len(a) > 0 {
-			tj.Job, tj.Earlier = a[len(a)-1], a[:len(a)-1]
-		}
-		if tj.ID != 0 {
-			steps, err := stepsOf(ctx, s.db, tj.ID)
-			if err != nil {
+			tj.Job = a[len(a)-1]
+			var err error
+			if tj.Steps, err = stepsOf(ctx, s.db, tj.ID); err != nil {
 				return nil, err
 			}
-			tj.Steps = steps
+			if tj.Earlier, err = s.earlier(ctx, tj.Title, a[:len(a)-1]); err != nil {
+				return nil, err
+			}
 		}
 		list = append(list, tj)
 	}
 	if len(list) == 0 { // a matrix that is not known yet
 		list = append(list, TimelineJob{Job: Job{Instance: own, Stage: ps.Name, Name: pj.Name}, Title: pj.Title()})
+	}
+	return list, nil
+}
+
+// earlier are attempts before the latest one, with their steps.
+func (s *Service) earlier(ctx context.Context, title string, attempts []Job) ([]TimelineJob, error) {
+	var list []TimelineJob
+	for _, j := range attempts {
+		steps, err := stepsOf(ctx, s.db, j.ID)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, TimelineJob{Job: j, Title: title, Steps: steps})
 	}
 	return list, nil
 }

@@ -79,7 +79,7 @@ func (s *Service) FetchVault(ctx context.Context, id slipway.JobID, step int) ([
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseFork(vars, "secrets of key vaults"); err != nil {
+	if err := run.refuseFork("secrets of key vaults"); err != nil {
 		return nil, err
 	}
 	for _, st := range i.Steps() {

@@ -90,21 +90,29 @@ func mismatch(want, got slipway.Digest) error {
 	return fault(DigestInvalid, slipway.Invalid("the content has digest %s, not %s", got, want))
 }
 
-// PutBlob stores the content of r in the repository; DIGEST_INVALID when it is not what the digest says.
+// PutBlob stores the content of r in the repository; DIGEST_INVALID when it is not what the digest says, DENIED when it is more
+// than the quotas leave.
 func (s *Service) PutBlob(ctx context.Context, repo Repository, d slipway.Digest, r io.Reader) error {
-	key, err := newKey(d)
+	key, size, err := s.store(ctx, d, r)
 	if err != nil {
 		return err
 	}
-	size, err := s.blobs.Put(ctx, key, s.verify(r, d))
-	if err != nil {
-		return err
-	}
-	return s.record(ctx, repo, d, key, size, nil)
+	return s.record(ctx, repo, d, key, size, s.withinQuotas, nil)
 }
 
+// store makes a durable, verified object, which no row names yet.
+func (s *Service) store(ctx context.Context, d slipway.Digest, r io.Reader) (key string, size int64, err error) {
+	if key, err = newKey(d); err == nil {
+		size, err = s.blobs.Put(ctx, key, s.verify(r, d))
+	}
+	return key, size, err
+}
+
+// linking is how a repository gets a content.
+type linking func(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, now int64) error
+
 // record makes a durable, verified object readable in the repository. also runs in the same transaction.
-func (s *Service) record(ctx context.Context, repo Repository, d slipway.Digest, key string, size int64, also func(tx *db.Tx) error) error {
+func (s *Service) record(ctx context.Context, repo Repository, d slipway.Digest, key string, size int64, link linking, also func(tx *db.Tx) error) error {
 	now := db.Micros(s.clock.Now())
 	var kept string
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
@@ -127,7 +135,12 @@ func (s *Service) record(ctx context.Context, repo Repository, d slipway.Digest,
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("record blob %s of %s: %w", d, repo.Name, err)
+		err = fmt.Errorf("record blob %s of %s: %w", d, repo.Name, err)
+		var refused *Error
+		if errors.As(err, &refused) { // so no row names the object, and none ever will
+			err = errors.Join(err, s.blobs.Delete(context.WithoutCancel(ctx), key))
+		}
+		return err
 	}
 	if kept != key { // the content was here already
 		return s.blobs.Delete(ctx, key)
@@ -135,6 +148,7 @@ func (s *Service) record(ctx context.Context, repo Repository, d slipway.Digest,
 	return nil
 }
 
+// link is the linking that asks nothing.
 func link(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, now int64) error {
 	const insert = `
 		INSERT INTO registry_blob_links (repository_id, digest, touched) VALUES ($1, $2, $3)
@@ -146,26 +160,22 @@ func link(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, now
 // StatBlob is the length of a blob in the repository, BLOB_UNKNOWN when it has none of that digest. Who asks may be about to push a
 // manifest that names it, so Collect leaves it alone for Options.Grace.
 func (s *Service) StatBlob(ctx context.Context, repo Repository, d slipway.Digest) (int64, error) {
-	_, size, err := s.findBlob(ctx, repo, d)
+	found, err := s.findBlob(ctx, repo, d)
 	if err != nil {
 		return 0, err
 	}
-	now := s.clock.Now()
 	const update = `UPDATE registry_blob_links SET touched = $1 WHERE repository_id = $2 AND digest = $3 AND touched < $4`
-	return size, s.stale(ctx, `SELECT touched FROM registry_blob_links WHERE repository_id = $1 AND digest = $2`, update, now, repo, d)
+	return found.size, s.keep(ctx, update, found.touched, repo, d)
 }
 
-// stale brings a touched column up to date when half of the grace is over: a write at each look would be too dear.
-func (s *Service) stale(ctx context.Context, query, update string, now time.Time, repo Repository, d slipway.Digest) error {
+// keep brings a touched column up to date when half of the grace is over: a write at each look would be too dear.
+func (s *Service) keep(ctx context.Context, update string, touched int64, repo Repository, d slipway.Digest) error {
+	now := s.clock.Now()
 	before := db.Micros(now.Add(-s.options.Grace / 2))
-	touched, err := db.One(ctx, s.db, db.Value[int64], query, repo.ID, string(d))
-	if db.IsNoRows(err) || err == nil && touched >= before {
+	if touched >= before {
 		return nil
 	}
-	if err == nil {
-		_, err = s.db.ExecContext(ctx, update, db.Micros(now), repo.ID, string(d), before)
-	}
-	if err != nil {
+	if _, err := s.db.ExecContext(ctx, update, db.Micros(now), repo.ID, string(d), before); err != nil {
 		return fmt.Errorf("keep %s of %s: %w", d, repo.Name, err)
 	}
 	return nil
@@ -173,13 +183,13 @@ func (s *Service) stale(ctx context.Context, query, update string, now time.Time
 
 // OpenBlob opens a blob of the repository for reading; the caller closes it.
 func (s *Service) OpenBlob(ctx context.Context, repo Repository, d slipway.Digest) (blob.Object, error) {
-	key, size, err := s.findBlob(ctx, repo, d)
+	found, err := s.findBlob(ctx, repo, d)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.blobs.Open(ctx, key)
+	o, err := s.blobs.Open(ctx, found.key)
 	switch {
-	case err == nil && o.Size() == size:
+	case err == nil && o.Size() == found.size:
 		return o, nil
 	case err == nil:
 		_ = o.Close()
@@ -187,10 +197,10 @@ func (s *Service) OpenBlob(ctx context.Context, repo Repository, d slipway.Diges
 		return nil, fmt.Errorf("open blob %s: %w", d, err)
 	}
 	// Collected in between, or lost: then the next push may bring it back.
-	if found, err := s.markRotten(ctx, d, key); err != nil {
+	if known, err := s.markRotten(ctx, d, found.key); err != nil {
 		return nil, err
-	} else if found {
-		s.logger.Error("the object of a registry blob is not there whole: push it again", "digest", d, "object", key, "size", size)
+	} else if known {
+		s.logger.Error("the object of a registry blob is not there whole: push it again", "digest", d, "object", found.key, "size", found.size)
 	}
 	return nil, rotten(repo, d)
 }
@@ -199,22 +209,28 @@ func rotten(repo Repository, d slipway.Digest) error {
 	return fault(BlobUnknown, slipway.NotFound("blob %s of %s is damaged in the object store: push it again", d, repo.Name))
 }
 
-func (s *Service) findBlob(ctx context.Context, repo Repository, d slipway.Digest) (key string, size int64, err error) {
+// linkedBlob is a blob as a repository has it.
+type linkedBlob struct {
+	key           string
+	size, touched int64
+}
+
+func (s *Service) findBlob(ctx context.Context, repo Repository, d slipway.Digest) (b linkedBlob, err error) {
 	const query = `
-		SELECT b.key, b.size, b.rotten FROM registry_blob_links AS l JOIN registry_blobs AS b ON b.digest = l.digest
+		SELECT b.key, b.size, b.rotten, l.touched FROM registry_blob_links AS l JOIN registry_blobs AS b ON b.digest = l.digest
 		WHERE l.repository_id = $1 AND l.digest = $2`
-	var found int64
-	err = s.db.QueryRowContext(ctx, query, repo.ID, string(d)).Scan(&key, &size, &found)
+	var foundRotten int64
+	err = s.db.QueryRowContext(ctx, query, repo.ID, string(d)).Scan(&b.key, &b.size, &foundRotten, &b.touched)
 	if db.IsNoRows(err) {
-		return "", 0, fault(BlobUnknown, slipway.NotFound("there is no blob %s in %s", d, repo.Name))
+		return b, fault(BlobUnknown, slipway.NotFound("there is no blob %s in %s", d, repo.Name))
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("find blob %s of %s: %w", d, repo.Name, err)
+		return b, fmt.Errorf("find blob %s of %s: %w", d, repo.Name, err)
 	}
-	if found != 0 {
-		return "", 0, rotten(repo, d)
+	if foundRotten != 0 {
+		return b, rotten(repo, d)
 	}
-	return key, size, nil
+	return b, nil
 }
 
 // DeleteBlob takes the blob out of the repository at once; its bytes go with the next Collect when no other has them.
@@ -240,7 +256,8 @@ func (s *Service) Holders(ctx context.Context, d slipway.Digest) ([]Repository, 
 	return list, nil
 }
 
-// Mount gives the repository a blob that another one has; BLOB_UNKNOWN when that does not have it.
+// Mount gives the repository a blob that another one has; BLOB_UNKNOWN when that does not have it, DENIED when the quotas have no
+// room for it.
 func (s *Service) Mount(ctx context.Context, repo, from Repository, d slipway.Digest) error {
 	now := db.Micros(s.clock.Now())
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
@@ -251,7 +268,7 @@ func (s *Service) Mount(ctx context.Context, repo, from Repository, d slipway.Di
 		if !found {
 			return fault(BlobUnknown, slipway.NotFound("there is no blob %s in %s", d, from.Name))
 		}
-		if err := link(ctx, tx, repo, d, now); err != nil {
+		if err := s.withinQuotas(ctx, tx, repo, d, now); err != nil {
 			return fmt.Errorf("mount blob %s from %s: %w", d, from.Name, err)
 		}
 		return nil

@@ -137,7 +137,11 @@ func (c *Cache) run(r Remote, d slipway.Digest, f *fetch) error {
 	if err != nil {
 		return err
 	}
-	if err := c.registry.PutBlob(ctx, repo, d, io.NewSectionReader(f.file, 0, f.length())); err != nil {
+	key, length, err := c.registry.store(ctx, d, io.NewSectionReader(f.file, 0, f.length()))
+	if err == nil {
+		err = c.registry.record(ctx, repo, d, key, length, link, nil)
+	}
+	if err != nil {
 		return fmt.Errorf("keep blob %s of %s: %w", d, r.Name(), err)
 	}
 	return nil

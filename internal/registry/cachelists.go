@@ -34,15 +34,11 @@ func (c *Cache) Tags(ctx context.Context, r Remote, last string, n int) (TagList
 	if !found || !errors.As(err, &e) || e.Kind == upstream.Missing {
 		return TagList{}, c.problem(r, NameUnknown, err)
 	}
-	tags, err := c.registry.Tags(ctx, repo, last, n+1)
+	names, err = c.registry.TagNames(ctx, repo, last, n+1)
 	if err != nil {
 		return TagList{}, err
 	}
-	list := TagList{Names: []string{}, More: len(tags) > n, Warning: r.Upstream.Name + " could not be asked, and these are the tags that are here"}
-	for _, t := range tags[:min(n, len(tags))] {
-		list.Names = append(list.Names, t.Name)
-	}
-	return list, nil
+	return TagList{Names: names[:min(n, len(names))], More: len(names) > n, Warning: r.Upstream.Name + " could not be asked, and these are the tags that are here"}, nil
 }
 
 // ReferrersIndex is what is about a digest.

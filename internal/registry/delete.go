@@ -48,10 +48,10 @@ func touchManifest(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Di
 	return nil
 }
 
-// KeepManifest leaves the manifest alone for a while: who looks whether it is there may be about to push what names it.
-func (s *Service) KeepManifest(ctx context.Context, repo Repository, d slipway.Digest) error {
+// KeepContent leaves a manifest alone for a while: who looks whether it is there may be about to push what names it.
+func (s *Service) KeepContent(ctx context.Context, repo Repository, c Content) error {
 	const update = `UPDATE registry_manifests SET touched = $1 WHERE repository_id = $2 AND digest = $3 AND touched < $4`
-	return s.stale(ctx, `SELECT touched FROM registry_manifests WHERE repository_id = $1 AND digest = $2`, update, s.clock.Now(), repo, d)
+	return s.keep(ctx, update, c.touched, repo, c.Digest)
 }
 
 // DeleteManifest removes the manifest and the tags that point to it; what only it named goes with Collect. One with an immutable

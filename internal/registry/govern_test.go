@@ -157,8 +157,8 @@ func TestRetentionLosesToPushes(t *testing.T) {
 		var whole, next registry.Manifest
 		w.InUse = func(context.Context) ([]retention.Use, error) { // asked first, so this is before the decision
 			w.Pulled(w.repo, string(pulled.Digest), pulled.Digest)
-			if err := w.KeepManifest(ctx, w.repo, looked.Digest); err != nil {
-				return nil, err
+			if c, err := w.GetContent(ctx, w.repo, string(looked.Digest)); err != nil || w.KeepContent(ctx, w.repo, c) != nil {
+				return nil, fmt.Errorf("look: %w", err)
 			}
 			whole = w.push(w.repo, "whole", index("", part))
 			w.pushUntagged(manifest(config, digestOf("again")))
@@ -357,46 +357,6 @@ func TestImmutableTags(t *testing.T) {
 		pushers.Wait()
 		if won != 1 {
 			t.Errorf("%d pushes won the tag, want 1", won)
-		}
-	})
-}
-
-func TestQuotas(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w, ctx := setup(t, d), t.Context()
-		config := w.putBlob(w.repo, "{}")
-		w.push(w.repo, "v1", manifest(config))
-		used, err := w.Usage(ctx, w.repo)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.set(registry.Settings{Quota: registry.Quota{Bytes: used.Bytes + 100, Tags: 2}})
-		if err := w.CheckRoom(ctx, w.repo, 100); err != nil {
-			t.Errorf("what fits exactly: %v", err)
-		}
-		wantFault(t, "upload of known size", w.CheckRoom(ctx, w.repo, 101), registry.Denied)
-		_, err = w.PutManifest(ctx, w.repo, registry.Push{Content: []byte(manifest(config, w.putBlob(w.repo, strings.Repeat("x", 90)))), By: identity.SystemPrincipal})
-		wantFault(t, "manifest", err, registry.Denied)
-		if want := fmt.Sprintf("of its quota of %d B", used.Bytes+100); err == nil || !strings.Contains(err.Error(), "repository shop/web takes") || !strings.Contains(err.Error(), want) {
-			t.Errorf("the sentence is %v, want %q", err, want)
-		}
-		w.push(w.repo, "v1", manifest(config)) // is there already
-		wantFault(t, "upload to a full repository", w.CheckRoom(ctx, w.repo, 20), registry.Denied)
-		w.push(w.repo, "v2", manifest(config))
-		_, err = w.PutManifest(ctx, w.repo, registry.Push{Content: []byte(manifest(config)), Tags: []string{"v3"}, By: identity.SystemPrincipal})
-		wantFault(t, "third tag", err, registry.Denied)
-		if err == nil || !strings.Contains(err.Error(), "has 2 of 2 tags") || !slices.Equal(w.tags(), []string{"v1", "v2"}) {
-			t.Errorf("tags %v, %v", w.tags(), err)
-		}
-		// A project's quota is over all its repositories.
-		if err := w.SetProjectSettings(ctx, w.repo.Project, registry.Settings{Quota: registry.Quota{Bytes: used.Bytes + 95, Tags: 2}}, slipway.System); err != nil {
-			t.Fatal(err)
-		}
-		other := w.repository("shop/other")
-		wantFault(t, "other repository", w.CheckRoom(ctx, other, 10), registry.Denied)
-		if err := w.CheckRoom(ctx, w.repository("elsewhere"), 10); err == nil {
-			t.Error("the project is that of the repository")
 		}
 	})
 }

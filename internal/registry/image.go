@@ -105,19 +105,20 @@ type Content struct {
 	Digest    slipway.Digest
 	MediaType string
 	Bytes     []byte
+	touched   int64
 }
 
 // GetContent returns the manifest that a tag or digest of the repository stands for.
 func (s *Service) GetContent(ctx context.Context, repo Repository, reference string) (Content, error) {
 	query := `
-		SELECT m.digest, m.media_type, m.content FROM registry_tags AS t
+		SELECT m.digest, m.media_type, m.content, m.touched FROM registry_tags AS t
 		JOIN registry_manifests AS m ON m.repository_id = t.repository_id AND m.digest = t.digest
 		WHERE t.repository_id = $1 AND t.name = $2`
 	if _, err := slipway.ParseDigest(reference); err == nil {
-		query = `SELECT digest, media_type, content FROM registry_manifests WHERE repository_id = $1 AND digest = $2`
+		query = `SELECT digest, media_type, content, touched FROM registry_manifests WHERE repository_id = $1 AND digest = $2`
 	}
 	c, err := db.One(ctx, s.db, func(row interface{ Scan(...any) error }, c *Content) error {
-		return row.Scan((*string)(&c.Digest), &c.MediaType, &c.Bytes)
+		return row.Scan((*string)(&c.Digest), &c.MediaType, &c.Bytes, &c.touched)
 	}, query, repo.ID, reference)
 	if db.IsNoRows(err) {
 		return c, unknownManifest(repo, reference)

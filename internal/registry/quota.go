@@ -18,6 +18,25 @@ func (s *Service) CheckRoom(ctx context.Context, repo Repository, bytes int64) e
 	return s.checkBytes(ctx, s.db, repo, g, max(bytes, 1))
 }
 
+// withinQuotas is the linking that refuses a content for which a repository has no room, unless it has it already.
+func (s *Service) withinQuotas(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, now int64) error {
+	g, err := readGoverning(ctx, tx, repo)
+	if err != nil {
+		return err
+	}
+	there := int64(1)
+	if g.repository.Quota.Bytes > 0 || g.project.Quota.Bytes > 0 {
+		const query = `SELECT count(*) FROM registry_blob_links WHERE repository_id = $1 AND digest = $2`
+		if there, err = db.One(ctx, tx, db.Value[int64], query, repo.ID, string(d)); err != nil {
+			return fmt.Errorf("check the quotas of %s: %w", repo.Name, err)
+		}
+	}
+	if err := link(ctx, tx, repo, d, now); err != nil || there > 0 {
+		return err
+	}
+	return s.checkBytes(ctx, tx, repo, g, 0)
+}
+
 // checkBytes refuses more bytes than the quotas of the repository and of its project leave.
 func (s *Service) checkBytes(ctx context.Context, q db.Querier, repo Repository, g governing, more int64) error {
 	check := func(what string, limit int64, where string, arg any) error {

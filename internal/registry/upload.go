@@ -173,10 +173,15 @@ func (s *Service) Finish(ctx context.Context, repo Repository, u Upload, d slipw
 			return errors.Join(err, s.blobs.Delete(ctx, key), s.Cancel(ctx, u))
 		}
 	}
-	return s.record(ctx, repo, d, key, u.Received, func(tx *db.Tx) error {
+	err = s.record(ctx, repo, d, key, u.Received, s.withinQuotas, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM registry_uploads WHERE id = $1`, u.ID)
 		return err
 	})
+	var refused *Error
+	if errors.As(err, &refused) { // its bytes are gone
+		return errors.Join(err, s.Cancel(ctx, u))
+	}
+	return err
 }
 
 // FinishWhole makes the bytes of r a blob of the repository and ends the upload, which has received nothing yet: most clients
@@ -199,7 +204,7 @@ func (s *Service) FinishWhole(ctx context.Context, repo Repository, u Upload, d 
 		return fmt.Errorf("finish upload %s: %w", u.ID, err)
 	}
 	// What an empty chunk before it may have left goes with Collect.
-	return s.record(ctx, repo, d, key, size, func(tx *db.Tx) error { return endUpload(ctx, tx, u) })
+	return s.record(ctx, repo, d, key, size, s.withinQuotas, func(tx *db.Tx) error { return endUpload(ctx, tx, u) })
 }
 
 // endUpload removes the upload's row, which another request may have done before: then it has had an end already.

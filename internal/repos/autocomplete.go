@@ -66,6 +66,11 @@ func (s *Service) checkAutoComplete(ctx context.Context, p PullRequest, a *AutoC
 	if err := req.checkForm(); err != nil {
 		return err
 	}
+	if a.DeleteSource && p.Fork != "" {
+		if err := s.checkSourceDeletion(ctx, p, a.By); err != nil {
+			return err
+		}
+	}
 	if a.Strategy == "" {
 		return nil
 	}
@@ -102,7 +107,7 @@ func (s *Service) TryAutoComplete(ctx context.Context, id slipway.PullRequestID)
 		return err
 	}
 	_, err = s.CompletePullRequest(ctx, id, CompleteRequest{Completion: a.Completion, Expect: p.SourceCommit, Committer: a.Committer, Actor: a.By})
-	if slipway.CodeOf(err) == slipway.CodeConflict { // somebody pushed, or it cannot be rebased: the next event tries again
+	if code := slipway.CodeOf(err); code == slipway.CodeConflict || code == slipway.CodeForbidden { // somebody pushed, it cannot be rebased, or a right is gone: the next event tries again
 		s.logger.Info("a pull request was not completed automatically", "pull request", id, "error", err)
 		return nil
 	}

@@ -130,7 +130,10 @@ func (s *Service) ResolveConflicts(ctx context.Context, req ResolveRequest) (sli
 	case p.SourceCommit != req.Source || p.TargetCommit != req.Target:
 		return "", slipway.Conflict("the branches of pull request %d have moved since: look at the conflicts again", p.ID)
 	}
-	if err := s.checkDirect(ctx, p.Repository, p.Source); err != nil {
+	if err := s.mayPush(ctx, p, req.Actor); err != nil {
+		return "", err
+	}
+	if err := s.checkDirect(ctx, p.source(), p.Source); err != nil {
 		return "", err
 	}
 	if err := req.Author.check("an author"); err != nil {
@@ -161,11 +164,14 @@ func (s *Service) ResolveConflicts(ctx context.Context, req ResolveRequest) (sli
 	if err != nil {
 		return "", err
 	}
-	if err := s.moveRefs(ctx, p.Repository, refMove{Ref: p.Source, Before: p.SourceCommit, After: commit}); err != nil {
+	if err := s.giveSource(ctx, p, commit, req.Actor); err != nil {
+		return "", err
+	}
+	if err := s.moveRefs(ctx, p.source(), refMove{Ref: p.Source, Before: p.SourceCommit, After: commit}); err != nil {
 		return "", err
 	}
 	lasting := context.WithoutCancel(ctx) // the ref is on disk
-	if _, err := s.Announce(lasting, p.Repository, req.Actor, p.Source); err != nil {
+	if _, err := s.Announce(lasting, p.source(), req.Actor, p.Source); err != nil {
 		return commit, err
 	}
 	return commit, s.follow(lasting, p.ID, req.Actor)
@@ -197,6 +203,9 @@ func (s *Service) resolvedTree(ctx context.Context, p PullRequest, conflicts Con
 			written = append(written, *change)
 			continue
 		}
+		if entry.Missing() { // mode 0 removes the file
+			entry = ConflictVersion{"0", formatOf(string(p.SourceCommit)).NoObject()}
+		}
 		fmt.Fprintf(&lines, "%s %s\t%s\x00", entry.Mode, entry.Object, f.Path)
 	}
 	if len(written) > 0 {
@@ -214,7 +223,7 @@ func (s *Service) resolvedTree(ctx context.Context, p PullRequest, conflicts Con
 	return w.git(ctx, nil, "write-tree")
 }
 
-// resolve is the entry that the file gets, or the text to write for it.
+// resolve is the entry that the file gets, missing when it is removed, or the text to write for it.
 func (f Conflict) resolve(r Resolution) (entry ConflictVersion, change *Change, err error) {
 	chosen := f.Source
 	switch r.Choose {
@@ -232,9 +241,6 @@ func (f Conflict) resolve(r Resolution) (entry ConflictVersion, change *Change, 
 		return entry, &Change{Path: f.Path, Content: r.Text, Executable: f.Source.Mode == "100755"}, nil
 	default:
 		return entry, nil, slipway.Invalid("take the left (target's) or the right (source's) version of %s, not %q", f.Path, shorten(string(r.Choose), 40))
-	}
-	if chosen.Missing() {
-		return ConflictVersion{"0", zeroObject}, nil, nil // which removes it
 	}
 	return chosen, nil, nil
 }

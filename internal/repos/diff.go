@@ -12,12 +12,8 @@ import (
 	"slipway"
 )
 
-const (
-	// emptyTree is the object name of a tree without entries (SHA-1), which git knows without storing it.
-	emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-	// maxDiff bounds a diff's text in bytes; what is beyond is left out by whole files.
-	maxDiff = 4 << 20
-)
+// maxDiff bounds a diff's text in bytes; what is beyond is left out by whole files.
+const maxDiff = 4 << 20
 
 // Diff is the difference between two commits.
 type Diff struct {
@@ -83,9 +79,13 @@ func (s *Service) Diff(ctx context.Context, id slipway.RepositoryID, from, to sl
 
 // treeArguments makes two tree-ish arguments of commits, either of which may be zero.
 func treeArguments(from, to slipway.CommitID) (a, b string, err error) {
+	format := formatOf(string(to))
+	if to.IsZero() {
+		format = formatOf(string(from))
+	}
 	side := func(c slipway.CommitID) string {
 		if c.IsZero() {
-			return emptyTree
+			return format.emptyTree()
 		}
 		err = errors.Join(err, checkCommitID(c))
 		return string(c)

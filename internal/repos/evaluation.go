@@ -189,7 +189,7 @@ func (s *Service) checkPolicies(ctx context.Context, p PullRequest, req Complete
 		stands = append(stands, strategyErr.Error())
 	}
 	if req.DeleteSource {
-		if err := s.checkDeletion(ctx, p.Repository, p.Source); err != nil {
+		if err := s.checkSourceDeletion(ctx, p, req.Actor); err != nil {
 			return nil, err
 		}
 	}

@@ -113,6 +113,7 @@ func (s *Service) Trash(ctx context.Context, id slipway.RepositoryID, by slipway
 	for _, m := range mirrors {
 		s.transfers.cancel(m.ID, errMirrorCanceled)
 	}
+	s.forking.cancelAll(id, errMirrorCanceled)
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		const update = `UPDATE repositories SET deleted = $2, deleted_by = $3, name_key = 'deleted/' || id WHERE id = $1` // no name has a slash
 		if _, err := tx.ExecContext(ctx, update, string(id), db.Micros(s.clock.Now()), by.Name); err != nil {

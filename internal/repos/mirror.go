@@ -381,13 +381,15 @@ func (s *Service) checkFilled(ctx context.Context, id slipway.RepositoryID) erro
 	m, err := db.One(ctx, s.db, scanMirror, query, string(id))
 	switch {
 	case db.IsNoRows(err):
-		return nil
 	case err != nil:
 		return fmt.Errorf("find the mirror of repository %s: %w", id, err)
 	case m.Fills():
 		return errFilled(m)
 	}
-	return nil
+	if copying, err := s.copying(ctx, id); err != nil || !copying {
+		return err
+	}
+	return slipway.Conflict("this fork is being made: wait until everything has been copied")
 }
 
 var (

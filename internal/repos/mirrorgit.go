@@ -85,21 +85,22 @@ func (l *lastBytes) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// remoteRefs are the branches and tags of the peer, and the branch that is its default one, if it says so.
-func (p *peer) remoteRefs(ctx context.Context) (names []string, head string, err error) {
+// remoteRefs are the branches and tags of the peer, the branch that is its default one, if it says so, and by what its objects are
+// named, empty when it has none.
+func (p *peer) remoteRefs(ctx context.Context) (names []string, head string, format ObjectFormat, err error) {
 	out, err := p.git(ctx, "ls-remote", "--symref", p.remote.URL, "HEAD", "refs/heads/*", "refs/tags/*")
 	if err != nil {
-		return nil, "", p.access.Failure(ctx, "fetched", err)
+		return nil, "", "", p.access.Failure(ctx, "fetched", err)
 	}
 	for line := range strings.Lines(out) {
 		id, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		if target, ok := strings.CutPrefix(id, "ref: "); ok {
 			head = target
 		} else if name != "HEAD" && !strings.HasSuffix(name, "^{}") {
-			names = append(names, name)
+			names, format = append(names, name), formatOf(id)
 		}
 	}
-	return names, strings.TrimPrefix(head, branchPrefix), nil
+	return names, strings.TrimPrefix(head, branchPrefix), format, nil
 }
 
 // pull makes the repository's branches and tags those of the peer. Objects come first, and the refs of an import all at once.
@@ -108,9 +109,14 @@ func (p *peer) pull(ctx context.Context) error {
 	if err := s.removeUnfinished(id); err != nil {
 		return err
 	}
-	names, head, err := p.remoteRefs(ctx)
+	names, head, format, err := p.remoteRefs(ctx)
 	if err != nil {
 		return err
+	}
+	if format != "" {
+		if err := s.adoptFormat(ctx, id, format, p.m.URL); err != nil {
+			return err
+		}
 	}
 	before, err := s.refsOnDisk(ctx, id)
 	if err != nil {
@@ -175,12 +181,25 @@ func (p *peer) push(ctx context.Context) error {
 	}
 	args := append([]string{"push", "--progress", "--porcelain", "--force", "--prune", p.remote.URL}, mirrorSpecs...)
 	if _, err := p.git(ctx, args...); err != nil {
+		if strings.Contains(err.Error(), "does not support this repository's hash algorithm") {
+			return p.otherFormat(ctx, err)
+		}
 		if refused := refusedRefs(err); refused != "" {
 			return slipway.Conflict("the host of %s refuses to move %s", p.m.URL, refused).Because(err)
 		}
 		return p.access.Failure(ctx, "pushed", err)
 	}
 	return nil
+}
+
+// otherFormat says that the peer names its objects by another hash than the repository: git translates none.
+func (p *peer) otherFormat(ctx context.Context, err error) error {
+	r, getting := p.s.Get(ctx, p.m.Repository)
+	if getting != nil {
+		return getting
+	}
+	return slipway.Conflict("repository %s names its objects by %s and %s by the other hash: mirror it to a repository that is made with git init --object-format=%s",
+		r.Name, r.ObjectFormat.people(), p.m.URL, r.ObjectFormat).Because(err)
 }
 
 // refusedRefs are the refs that a push did not move, with the other host's reasons (git-push(1), output of --porcelain).

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,17 +28,83 @@ const (
 	maxLFSAnswer = 4 << 20
 )
 
-// lfsPeer speaks the batch API of Git LFS (docs/api/batch.md of git-lfs) with the other host of a mirror, over HTTP alone.
+// lfsPeer speaks the batch API of Git LFS (docs/api/batch.md of git-lfs) with the other host of a mirror, over HTTP. With a host that is
+// reached by SSH, it is told there where that is and what opens it.
 type lfsPeer struct {
 	*peer
 	client *http.Client
 	base   string
-	left   int64 // bytes that may still come
+	header map[string]string // that opens it, of a host of SSH
+	until  time.Time         // when it opens nothing any more; zero for never
+	left   int64             // bytes that may still come
 }
 
 func (p *peer) lfs() *lfsPeer {
 	base := strings.TrimSuffix(strings.TrimSuffix(p.remote.URL, "/"), ".git") + ".git/info/lfs"
 	return &lfsPeer{peer: p, client: httpx.Outbound(p.networks()), base: base, left: p.limits.Bytes}
+}
+
+const (
+	// lfsSoon is how long before its end an access is asked for anew.
+	lfsSoon = time.Minute
+	// authenticateTime bounds a call of git-lfs-authenticate.
+	authenticateTime = time.Minute
+)
+
+// authenticate asks a host of SSH where its large files are (docs/api/server-discovery.md and authentication.md of git-lfs).
+func (l *lfsPeer) authenticate(ctx context.Context, operation string) error {
+	if !l.remote.SSH() || l.header != nil && (l.until.IsZero() || l.s.clock.Now().Before(l.until.Add(-lfsSoon))) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, authenticateTime)
+	defer cancel()
+	args := l.access.SSHCommand("git-lfs-authenticate", operation)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env, cmd.WaitDelay = append([]string{}, l.s.git.base...), stopGrace
+	out, stderr := &limitedBuffer{limit: 64 << 10}, &lastBytes{limit: maxStderr}
+	cmd.Stdout, cmd.Stderr = out, stderr
+	if err := cmd.Run(); err != nil {
+		return slipway.Unavailable("the host of %s does not say where its large files are: %s", l.m.URL, said(stderr.b, err)).Because(err)
+	}
+	var answer struct {
+		Href      string            `json:"href"`
+		Header    map[string]string `json:"header"`
+		ExpiresAt time.Time         `json:"expires_at"`
+		ExpiresIn int64             `json:"expires_in"` // seconds, which goes before ExpiresAt
+	}
+	if err := json.Unmarshal(out.buf.Bytes(), &answer); err != nil {
+		return slipway.Unavailable("the host of %s does not answer git-lfs-authenticate as Git LFS has it", l.m.URL).Because(err)
+	}
+	if u, err := url.Parse(answer.Href); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return slipway.Unavailable("the host of %s says that its large files are at %.200q, which is no address of HTTP", l.m.URL, answer.Href)
+	}
+	l.base, l.header, l.until = strings.TrimSuffix(answer.Href, "/"), answer.Header, answer.ExpiresAt
+	if l.header == nil {
+		l.header = map[string]string{}
+	}
+	if answer.ExpiresIn > 0 {
+		l.until = l.s.clock.Now().Add(time.Duration(min(answer.ExpiresIn, int64(24*time.Hour/time.Second))) * time.Second)
+	}
+	return nil
+}
+
+// said is the last line that a program wrote before it failed.
+func said(stderr []byte, err error) string {
+	lines := strings.Split(strings.TrimSpace(string(stderr)), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return shorten(strings.ToValidUTF8(last, "\uFFFD"), 200)
+	}
+	return err.Error()
+}
+
+// open adds what lets a request in at the peer's own address of large files.
+func (l *lfsPeer) open(req *http.Request) {
+	for name, value := range l.header {
+		req.Header.Set(name, value)
+	}
+	if l.header == nil && l.remote.Password != "" {
+		req.SetBasicAuth(l.remote.User, l.remote.Password)
+	}
 }
 
 // fetchLarge brings the large files that the branches and tags name and that are not here, besides those of commits that were here.
@@ -45,7 +113,7 @@ func (p *peer) fetchLarge(ctx context.Context, before map[string]Ref) error {
 	if s.Objects == nil {
 		return nil
 	}
-	wanted, err := s.pointers(ctx, id, before)
+	wanted, err := s.pointers(ctx, id, before, "--branches", "--tags")
 	if err != nil {
 		return err
 	}
@@ -55,9 +123,6 @@ func (p *peer) fetchLarge(ctx context.Context, before map[string]Ref) error {
 	})
 	if len(wanted) == 0 {
 		return nil
-	}
-	if p.remote.SSH() {
-		return slipway.Unsupported("the branches and tags are here, but %d large files are not: Git LFS is mirrored over HTTP alone", len(wanted))
 	}
 	l, done := p.lfs(), 0
 	for part := range slices.Chunk(wanted, lfsBatch) {
@@ -76,9 +141,9 @@ func (p *peer) fetchLarge(ctx context.Context, before map[string]Ref) error {
 	return nil
 }
 
-// pointers are the large files that branches and tags name by pointers, but for those that the excluded refs name.
-func (s *Service) pointers(ctx context.Context, id slipway.RepositoryID, exclude map[string]Ref) ([]LFSObject, error) {
-	args := []string{"rev-list", "--objects", "--no-object-names", "--filter=blob:limit=" + strconv.Itoa(lfsPointer), "--branches", "--tags", "--stdin"}
+// pointers are the large files that revisions, as git-rev-list(1) takes them, name by pointers, but for those that the excluded refs name.
+func (s *Service) pointers(ctx context.Context, id slipway.RepositoryID, exclude map[string]Ref, revisions ...string) ([]LFSObject, error) {
+	args := append([]string{"rev-list", "--objects", "--no-object-names", "--filter=blob:limit=" + strconv.Itoa(lfsPointer), "--stdin"}, revisions...)
 	var not strings.Builder
 	for _, r := range exclude {
 		not.WriteString("^" + r.Target + "\n")
@@ -156,6 +221,9 @@ type lfsAction struct {
 }
 
 func (l *lfsPeer) batch(ctx context.Context, operation string, list []LFSObject) ([]lfsAnswer, error) {
+	if err := l.authenticate(ctx, operation); err != nil {
+		return nil, err
+	}
 	type object struct {
 		OID  string `json:"oid"`
 		Size int64  `json:"size"`
@@ -179,9 +247,7 @@ func (l *lfsPeer) batch(ctx context.Context, operation string, list []LFSObject)
 	}
 	req.Header.Set("Accept", lfsMedia)
 	req.Header.Set("Content-Type", lfsMedia)
-	if l.remote.Password != "" {
-		req.SetBasicAuth(l.remote.User, l.remote.Password)
-	}
+	l.open(req)
 	res, err := l.client.Do(req)
 	if err != nil {
 		return nil, slipway.Unavailable("the host of %s does not answer for large files", l.m.URL).Because(err)
@@ -227,8 +293,8 @@ func (l *lfsPeer) do(ctx context.Context, method string, a lfsAction, body io.Re
 		req.Header.Set("Content-Type", lfsMedia)
 	}
 	// A batch that gives no way to sign in leaves that to its own credentials (docs/api/batch.md: authenticated).
-	if l.remote.Password != "" && req.Header.Get("Authorization") == "" && strings.HasPrefix(a.Href, l.base+"/") {
-		req.SetBasicAuth(l.remote.User, l.remote.Password)
+	if req.Header.Get("Authorization") == "" && strings.HasPrefix(a.Href, l.base+"/") {
+		l.open(req)
 	}
 	res, err := l.client.Do(req)
 	if err != nil {
@@ -272,9 +338,6 @@ func (p *peer) pushLarge(ctx context.Context) error {
 	}
 	if len(list) == 0 {
 		return nil
-	}
-	if p.remote.SSH() {
-		return slipway.Unsupported("the repository has large files: Git LFS is mirrored over HTTP alone")
 	}
 	l := p.lfs()
 	for part := range slices.Chunk(list, lfsBatch) {

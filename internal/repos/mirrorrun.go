@@ -30,12 +30,7 @@ type TransferLimits struct {
 var DefaultTransferLimits = TransferLimits{Bytes: 20 << 30, Time: 4 * time.Hour}
 
 // wakeMirrors has those looked for that are due.
-func (s *Service) wakeMirrors() {
-	select {
-	case s.mirrorsDue <- struct{}{}:
-	default:
-	}
-}
+func (s *Service) wakeMirrors() { wake(s.mirrorsDue) }
 
 // runMirrors transfers what is due until ctx ends. What a server was doing when it died begins again.
 func (s *Service) runMirrors(ctx context.Context) error {
@@ -43,11 +38,23 @@ func (s *Service) runMirrors(ctx context.Context) error {
 	if _, err := s.db.ExecContext(ctx, again, db.Micros(s.clock.Now())); err != nil {
 		return fmt.Errorf("take up transfers again: %w", err)
 	}
+	return s.runQueue(ctx, concurrentTransfers, s.mirrorsDue, func(ctx context.Context) (func(), error) {
+		m, err := s.claimMirror(ctx)
+		if err != nil || m.ID == 0 {
+			return nil, err
+		}
+		return func() { s.transfer(ctx, m) }, nil
+	})
+}
+
+// runQueue does the work that claim takes, nil for none, so much at once, until ctx ends. It looks for more when it is told that some is
+// due, and from time to time.
+func (s *Service) runQueue(ctx context.Context, atOnce int, due chan struct{}, claim func(ctx context.Context) (func(), error)) error {
 	tick := time.NewTicker(mirrorInterval)
 	defer tick.Stop()
 	var working sync.WaitGroup
 	defer working.Wait()
-	places := make(chan struct{}, concurrentTransfers)
+	places := make(chan struct{}, atOnce)
 	for {
 		for {
 			select {
@@ -55,8 +62,8 @@ func (s *Service) runMirrors(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			}
-			m, err := s.claimMirror(ctx)
-			if err != nil || m.ID == 0 {
+			work, err := claim(ctx)
+			if err != nil || work == nil {
 				<-places
 				if err != nil && ctx.Err() == nil {
 					s.logger.Error("looking for transfers failed", "error", err)
@@ -64,17 +71,25 @@ func (s *Service) runMirrors(ctx context.Context) error {
 				break
 			}
 			working.Go(func() {
+				defer func() { wake(due) }() // something may have waited for the place
 				defer func() { <-places }()
-				s.transfer(ctx, m)
-				s.wakeMirrors() // something may have waited for the place
+				work()
 			})
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-s.mirrorsDue:
+		case <-due:
 		}
+	}
+}
+
+// wake tells whoever waits at the channel, once.
+func wake(due chan struct{}) {
+	select {
+	case due <- struct{}{}:
+	default:
 	}
 }
 

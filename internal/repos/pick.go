@@ -239,7 +239,7 @@ func (s *Service) pickedPullRequest(ctx context.Context, p *Pick) ([]pickedChang
 func (s *Service) applyChange(ctx context.Context, req PickRequest, c pickedChange, onto slipway.CommitID) (slipway.CommitID, error) {
 	tree := func(commit slipway.CommitID) (string, error) {
 		if commit.IsZero() {
-			return emptyTree, nil
+			return formatOf(string(onto)).emptyTree(), nil
 		}
 		one, err := s.Commit(ctx, req.Repository, commit)
 		return one.Tree, err
@@ -322,21 +322,27 @@ func (s *Service) RestoreSource(ctx context.Context, by slipway.Actor, id slipwa
 	if err != nil {
 		return err
 	}
-	if _, err := s.Resolve(ctx, p.Repository, p.Source); err == nil {
+	if err := s.mayPush(ctx, p, by); err != nil {
+		return err
+	}
+	if _, err := s.Resolve(ctx, p.source(), p.Source); err == nil {
 		return slipway.Conflict("branch %s is there", p.SourceBranch())
 	} else if slipway.CodeOf(err) != slipway.CodeNotFound {
 		return err
 	}
-	if err := s.moveRefs(ctx, p.Repository, refMove{Ref: p.Source, After: p.SourceCommit}); err != nil {
+	if err := s.giveSource(ctx, p, p.SourceCommit, by); err != nil {
 		return err
 	}
-	_, err = s.Announce(context.WithoutCancel(ctx), p.Repository, by, p.Source)
+	if err := s.moveRefs(ctx, p.source(), refMove{Ref: p.Source, After: p.SourceCommit}); err != nil {
+		return err
+	}
+	_, err = s.Announce(context.WithoutCancel(ctx), p.source(), by, p.Source)
 	return err
 }
 
 // HasSource says whether the source branch of a pull request is there.
 func (s *Service) HasSource(ctx context.Context, p PullRequest) (bool, error) {
-	_, err := s.Resolve(ctx, p.Repository, p.Source)
+	_, err := s.Resolve(ctx, p.source(), p.Source)
 	if slipway.CodeOf(err) == slipway.CodeNotFound {
 		return false, nil
 	}

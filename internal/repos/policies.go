@@ -218,6 +218,14 @@ func (s *Service) checkPolicy(ctx context.Context, p *policy.Policy) error {
 			return err
 		}
 	}
+	if _, ok := p.Settings.AuthorPipeline(); p.Settings.AuthorID == "" || ok {
+		return nil
+	}
+	if _, err := s.reviewer(ctx, p.Project, p.Settings.AuthorID); err != nil {
+		bad := slipway.Invalid("authorId %q may not post statuses: name a user who may contribute by their id, or pipeline:12 for the runs of a pipeline", p.Settings.AuthorID)
+		bad.Field, bad.Err = "settings.authorId", err
+		return bad
+	}
 	return nil
 }
 

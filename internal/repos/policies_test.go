@@ -440,6 +440,51 @@ func TestStatuses(t *testing.T) {
 	})
 }
 
+// A status that a policy binds to a pipeline counts if the token that posted it was of a run of that pipeline for the same pull request.
+func TestStatusesBoundToTheirPoster(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newReviewWorld(t, d)
+		ctx := context.Background()
+		w.policy(policy.Status, policy.Settings{StatusName: "lint", AuthorID: w.users["Cleo"].ID})
+		w.policy(policy.Status, policy.Settings{StatusName: "scan", AuthorID: "pipeline:12"})
+		for _, author := range []string{"nobody", "pipeline:x", "pipeline:0"} {
+			_, err := w.CreatePolicy(ctx, ada, policy.Policy{Project: w.repo.Project, Kind: policy.Status, Scope: policy.Scope{Match: policy.DefaultBranch},
+				Settings: policy.Settings{StatusName: "x", AuthorID: author}})
+			wantCode(t, author, err, slipway.CodeInvalid)
+		}
+		p := w.pull(w.pr)
+		bot := slipway.Actor{Kind: slipway.ActorJob, ID: "31", Name: "shop 1, scan"}
+		run := func(pipeline slipway.PipelineID, ref string, commit slipway.CommitID) *StatusOrigin {
+			return &StatusOrigin{Run: 7, Pipeline: pipeline, Ref: ref, Commit: commit}
+		}
+		other := slipway.CommitID(strings.Repeat("1", 40))
+		for _, c := range []struct {
+			name   string
+			by     slipway.Actor
+			origin *StatusOrigin
+			want   string
+		}{
+			{"lint", w.users["Ben"], nil, "queued queued"},
+			{"lint", w.users["Cleo"], nil, "approved queued"},
+			{"scan", w.users["Cleo"], nil, "approved queued"},
+			{"scan", bot, run(13, p.MergeRef(), other), "approved queued"},
+			{"scan", bot, run(12, "refs/heads/main", other), "approved queued"},
+			{"scan", bot, run(12, p.MergeRef(), other), "approved approved"},
+		} {
+			_, err := w.PostStatus(ctx, Status{Repository: w.repo.ID, PullRequest: w.pr, State: StatusSucceeded, Name: c.name, CreatedBy: c.by, Origin: c.origin})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.wantStates(c.want)
+		}
+		if _, err := w.PostStatus(ctx, Status{Repository: w.repo.ID, Commit: p.SourceCommit, State: StatusFailed, Name: "scan", CreatedBy: bot, Origin: run(12, "refs/heads/topic", p.SourceCommit)}); err != nil {
+			t.Fatal(err)
+		}
+		w.wantStates("approved rejected")
+	})
+}
+
 func TestProtectedBranchTakesNoCommitFromPages(t *testing.T) {
 	t.Parallel()
 	w := newReviewWorld(t, dbtest.SQLite(t))

@@ -71,8 +71,10 @@ type PullRequest struct {
 	ID           slipway.PullRequestID
 	Repository   slipway.RepositoryID
 	Project      slipway.ProjectID
-	Source       string // `refs/heads/topic`
-	Target       string // `refs/heads/main`
+	Fork         slipway.RepositoryID // that has the source branch; empty when Repository has it
+	ForkName     string               // of that repository when the pull request was opened
+	Source       string               // `refs/heads/topic`
+	Target       string               // `refs/heads/main`
 	Title        string
 	Description  string // Markdown
 	Draft        bool
@@ -107,7 +109,8 @@ func (p PullRequest) TargetBranch() string { return strings.TrimPrefix(p.Target,
 // PullRequestPayload is the payload of the events of pull requests.
 type PullRequestPayload struct {
 	Repository    slipway.RepositoryID `json:"repository"`
-	Name          string               `json:"name"` // the repository's
+	Name          string               `json:"name"`           // the repository's
+	Fork          slipway.RepositoryID `json:"fork,omitempty"` // that has the source branch; empty when the repository has it
 	Source        string               `json:"source"`
 	Target        string               `json:"target"`
 	Title         string               `json:"title"`
@@ -124,9 +127,10 @@ type PullRequestPayload struct {
 // NewPullRequest asks for a pull request.
 type NewPullRequest struct {
 	Repository  slipway.RepositoryID
-	Source      string // a branch, with or without refs/heads/
-	Target      string // the default branch when empty
-	Title       string // the only commit's subject, or the source branch's name, when empty
+	Fork        slipway.RepositoryID // that has the source branch, to which the actor may push; empty when Repository has it
+	Source      string               // a branch, with or without refs/heads/
+	Target      string               // the default branch when empty
+	Title       string               // the only commit's subject, or the source branch's name, when empty
 	Description string
 	Draft       bool
 	Actor       slipway.Actor
@@ -143,14 +147,21 @@ func (s *Service) CreatePullRequest(ctx context.Context, req NewPullRequest) (Pu
 	}
 	p := PullRequest{Repository: r.ID, Project: r.Project, Title: strings.TrimSpace(req.Title), Description: req.Description, Draft: req.Draft,
 		Status: PullRequestActive, Created: s.clock.Now(), CreatedBy: req.Actor, MergeStatus: MergeQueued, Conflicts: []string{}}
-	if p.Source, p.SourceCommit, err = s.branch(ctx, r.ID, "sourceRefName", req.Source); err != nil {
+	from, err := s.openFork(ctx, r, req, &p)
+	if err != nil {
+		return PullRequest{}, err
+	}
+	if p.Source, p.SourceCommit, err = s.branch(ctx, from.ID, "sourceRefName", req.Source); err != nil {
 		return PullRequest{}, err
 	}
 	if p.Target, p.TargetCommit, err = s.branch(ctx, r.ID, "targetRefName", req.Target); err != nil {
 		return PullRequest{}, err
 	}
-	if p.Source == p.Target {
+	if p.Source == p.Target && p.Fork == "" {
 		return PullRequest{}, slipway.Invalid("a pull request needs two branches, and %s is both its source and its target", p.SourceBranch())
+	}
+	if err := s.takeSource(ctx, p, p.SourceCommit, req.Actor); err != nil {
+		return PullRequest{}, err
 	}
 	commits, _, err := s.Commits(ctx, r.ID, p.TargetCommit, p.SourceCommit, 2)
 	if err != nil {
@@ -221,7 +232,7 @@ func (s *Service) insertPullRequest(ctx context.Context, r Repository, p *PullRe
 	if err != nil {
 		return err
 	}
-	pusher, known, err := s.pusher(ctx, p.Repository, p.Source, p.SourceCommit)
+	pusher, known, err := s.pusher(ctx, p.source(), p.Source, p.SourceCommit)
 	if err != nil {
 		return err
 	}
@@ -231,10 +242,11 @@ func (s *Service) insertPullRequest(ctx context.Context, r Repository, p *PullRe
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		const insert = `
 			INSERT INTO pull_requests (revision, repository, project, source, target, title, description, draft, status, created, created_by, creator,
-				closed, closed_by, source_commit, target_commit, merge_status, merge_commit, merge_reason, conflicts, completion, completing)
-			VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '', $12, $13, $14, '', '', '[]', '', '') RETURNING id`
+				closed, closed_by, source_commit, target_commit, merge_status, merge_commit, merge_reason, conflicts, completion, completing, fork, fork_name)
+			VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '', $12, $13, $14, '', '', '[]', '', '', $15, $16) RETURNING id`
 		err := tx.QueryRowContext(ctx, insert, string(p.Repository), string(p.Project), p.Source, p.Target, p.Title, p.Description, p.Draft,
-			string(p.Status), db.Micros(p.Created), string(by), p.CreatedBy.ID, string(p.SourceCommit), string(p.TargetCommit), string(p.MergeStatus)).Scan((*int64)(&p.ID))
+			string(p.Status), db.Micros(p.Created), string(by), p.CreatedBy.ID, string(p.SourceCommit), string(p.TargetCommit), string(p.MergeStatus), string(p.Fork),
+			p.ForkName).Scan((*int64)(&p.ID))
 		if err != nil {
 			return err
 		}
@@ -265,20 +277,22 @@ func (s *Service) tellPullRequest(ctx context.Context, tx *db.Tx, kind events.Ki
 	for _, c := range commits {
 		e.References = append(e.References, slipway.Ref(slipway.RefCommit, c))
 	}
-	return s.log.Append(ctx, tx, &e, PullRequestPayload{Repository: p.Repository, Name: r.Name, Source: p.Source, Target: p.Target, Title: p.Title,
+	return s.log.Append(ctx, tx, &e, PullRequestPayload{Repository: p.Repository, Name: r.Name, Fork: p.Fork, Source: p.Source, Target: p.Target, Title: p.Title,
 		Description: shorten(p.Description, toldDescription), Draft: p.Draft, Status: p.Status, SourceCommit: p.SourceCommit, TargetCommit: p.TargetCommit,
 		MergeCommit: p.MergeCommit, MergeStatus: p.MergeStatus, DefaultTarget: p.Target == branchPrefix+r.DefaultBranch})
 }
 
 const pullRequestColumns = `id, revision, repository, project, source, target, title, description, draft, status, created, created_by, closed, closed_by,
-	source_commit, target_commit, merge_status, merge_commit, merge_reason, conflicts, completion, completing, auto_complete, work_items`
+	source_commit, target_commit, merge_status, merge_commit, merge_reason, conflicts, completion, completing, auto_complete, work_items,
+	fork, fork_name`
 
 func scanPullRequest(row interface{ Scan(...any) error }, p *PullRequest) error {
 	var created, closed int64
 	var createdBy, closedBy, conflicts, completion, autoComplete string
 	err := row.Scan((*int64)(&p.ID), &p.revision, (*string)(&p.Repository), (*string)(&p.Project), &p.Source, &p.Target, &p.Title, &p.Description, &p.Draft,
 		(*string)(&p.Status), &created, &createdBy, &closed, &closedBy, (*string)(&p.SourceCommit), (*string)(&p.TargetCommit),
-		(*string)(&p.MergeStatus), (*string)(&p.MergeCommit), &p.MergeReason, &conflicts, &completion, (*string)(&p.completing), &autoComplete, &p.workItems)
+		(*string)(&p.MergeStatus), (*string)(&p.MergeCommit), &p.MergeReason, &conflicts, &completion, (*string)(&p.completing), &autoComplete, &p.workItems,
+		(*string)(&p.Fork), &p.ForkName)
 	if err != nil {
 		return err
 	}

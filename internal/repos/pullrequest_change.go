@@ -73,10 +73,11 @@ func (s *Service) setStatus(ctx context.Context, p *PullRequest, status PullRequ
 		p.Status, p.Closed, p.ClosedBy = PullRequestAbandoned, s.clock.Now(), by
 		return EventPullRequestAbandoned, nil
 	case status == PullRequestActive:
-		for _, name := range []string{p.Source, p.Target} {
-			if _, err := s.Resolve(ctx, p.Repository, name); err != nil {
-				return "", err
-			}
+		if _, err := s.sourceTip(ctx, *p); err != nil {
+			return "", err
+		}
+		if _, err := s.Resolve(ctx, p.Repository, p.Target); err != nil {
+			return "", err
 		}
 		p.Status, p.Closed, p.ClosedBy = PullRequestActive, time.Time{}, slipway.Actor{}
 		p.MergeStatus = MergeQueued

@@ -79,7 +79,7 @@ func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullReques
 	}
 	p.revision++
 	moves := []refMove{{Ref: p.Target, Before: p.TargetCommit, After: commit}}
-	if req.DeleteSource {
+	if req.DeleteSource && p.Fork == "" { // finish deletes that of a fork
 		moves = append(moves, refMove{Ref: p.Source, Before: p.SourceCommit})
 	}
 	lasting := context.WithoutCancel(ctx) // the rest does not hang on whether the caller waits
@@ -90,7 +90,11 @@ func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullReques
 	if err := s.finish(lasting, p, commit); err != nil {
 		return p, err
 	}
-	if _, err := s.Announce(lasting, p.Repository, req.Actor, p.Target, p.Source); err != nil {
+	moved := []string{p.Target}
+	if p.Fork == "" {
+		moved = append(moved, p.Source)
+	}
+	if _, err := s.Announce(lasting, p.Repository, req.Actor, moved...); err != nil {
 		return p, err
 	}
 	return s.PullRequest(lasting, id)
@@ -186,6 +190,7 @@ func (s *Service) finish(ctx context.Context, p PullRequest, commit slipway.Comm
 	if err != nil {
 		return err
 	}
+	s.deleteForkBranch(ctx, p)
 	p.Status, p.Closed, p.completing = PullRequestCompleted, s.clock.Now(), ""
 	p.MergeStatus, p.MergeCommit, p.MergeReason, p.Conflicts = MergeSucceeded, commit, "", []string{}
 	bypass := func(tx *db.Tx) error {
@@ -201,7 +206,8 @@ func (s *Service) finish(ctx context.Context, p PullRequest, commit slipway.Comm
 // FollowPush brings the active pull requests of a branch that moved up to date: what is new on a source is an iteration, and what
 // merges is tried anew. A target that has got all of the source completes it.
 func (s *Service) FollowPush(ctx context.Context, by slipway.Actor, push Pushed) error {
-	const query = `SELECT id FROM pull_requests WHERE repository = $1 AND status = 'active' AND (source = $2 OR target = $2) ORDER BY id`
+	const query = `SELECT id FROM pull_requests WHERE repository = $1 AND status = 'active' AND (source = $2 AND fork = '' OR target = $2)
+		UNION SELECT id FROM pull_requests WHERE fork = $1 AND status = 'active' AND source = $2 ORDER BY 1`
 	ids, err := db.List(ctx, s.db, db.Value[int64], query, string(push.Repository), push.Ref)
 	if err != nil {
 		return fmt.Errorf("list pull requests of %s: %w", push.Ref, err)
@@ -225,7 +231,7 @@ func (s *Service) followLocked(ctx context.Context, id slipway.PullRequestID, by
 	if err != nil || p.Status != PullRequestActive {
 		return err
 	}
-	source, sourceErr := s.Resolve(ctx, p.Repository, p.Source)
+	source, sourceErr := s.sourceTip(ctx, p)
 	target, targetErr := s.Resolve(ctx, p.Repository, p.Target)
 	for _, err := range []error{sourceErr, targetErr} {
 		if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound {
@@ -246,7 +252,12 @@ func (s *Service) followLocked(ctx context.Context, id slipway.PullRequestID, by
 	case source == p.SourceCommit && target == p.TargetCommit && (p.MergeStatus == MergeSucceeded || p.MergeStatus == MergeConflicts):
 		return nil
 	default:
-		moved.SourceCommit, moved.TargetCommit = source, target
+		moved.TargetCommit = target
+		if refused, err := s.followSource(ctx, &moved, source, by); err != nil {
+			return err
+		} else if refused {
+			break
+		}
 		if err := s.tryMerge(ctx, &moved); err != nil {
 			return err
 		}
@@ -338,7 +349,7 @@ func (s *Service) saveMoved(ctx context.Context, was, p PullRequest, by slipway.
 	if p.SourceCommit == was.SourceCommit {
 		return s.savePullRequest(ctx, r, p, EventPullRequestUpdated, by, nil)
 	}
-	pusher, known, err := s.pusher(ctx, p.Repository, p.Source, p.SourceCommit)
+	pusher, known, err := s.pusher(ctx, p.source(), p.Source, p.SourceCommit)
 	if err != nil {
 		return err
 	}

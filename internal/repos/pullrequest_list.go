@@ -15,7 +15,8 @@ type PullRequestFilter struct {
 	Project    slipway.ProjectID
 	Repository slipway.RepositoryID
 	Status     PullRequestStatus
-	Source     string // `refs/heads/topic`
+	From       slipway.RepositoryID // that has the source branch: a fork, or Repository itself
+	Source     string               // `refs/heads/topic`
 	Target     string
 	Creator    slipway.UserID
 	Reviewer   slipway.UserID // who voted or is asked to
@@ -70,6 +71,9 @@ func (f PullRequestFilter) addConditions(add func(condition, value string)) {
 			condition += ` AND v.vote = 0`
 		}
 		add(condition+`)`, string(f.Reviewer))
+	}
+	if f.From != "" {
+		add(`(fork = ? OR fork = '' AND repository = ?)`, string(f.From))
 	}
 	if f.Label != "" {
 		add(`EXISTS (SELECT 1 FROM pull_request_labels l WHERE l.pull_request = pull_requests.id AND l.name_key = ?)`, strings.ToLower(f.Label))

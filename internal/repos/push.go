@@ -34,17 +34,18 @@ const (
 type Pushed struct {
 	EventID     int64                `json:"-"`
 	Repository  slipway.RepositoryID `json:"repository"`
-	Name        string               `json:"name"`           // the repository's
-	Ref         string               `json:"ref"`            // refs/heads/main, refs/tags/v1
-	Before      slipway.CommitID     `json:"before"`         // empty when the ref is new
-	After       slipway.CommitID     `json:"after"`          // empty when it was deleted; the tagged commit of a tag
-	Forced      bool                 `json:"forced"`         // After does not descend from Before
-	Commits     []PushedCommit       `json:"commits"`        // new on this ref, newest first; of a tag the one it names
-	MoreCommits bool                 `json:"more_commits"`   // there are more than Commits holds
-	Paths       []string             `json:"paths"`          // files that differ between Before and After, or since the default branch for a new branch
-	MorePaths   bool                 `json:"more_paths"`     // there are more than Paths holds
-	FirstPush   bool                 `json:"first_push"`     // the repository had no branch before
-	DefaultRef  bool                 `json:"default_branch"` // Ref is the repository's default branch
+	Name        string               `json:"name"`             // the repository's
+	Ref         string               `json:"ref"`              // refs/heads/main, refs/tags/v1
+	Before      slipway.CommitID     `json:"before"`           // empty when the ref is new
+	After       slipway.CommitID     `json:"after"`            // empty when it was deleted; the tagged commit of a tag
+	Forced      bool                 `json:"forced"`           // After does not descend from Before
+	Commits     []PushedCommit       `json:"commits"`          // new on this ref, newest first; of a tag the one it names
+	MoreCommits bool                 `json:"more_commits"`     // there are more than Commits holds
+	Paths       []string             `json:"paths"`            // files that differ between Before and After, or since the default branch for a new branch
+	MorePaths   bool                 `json:"more_paths"`       // there are more than Paths holds
+	FirstPush   bool                 `json:"first_push"`       // the repository had no branch before
+	DefaultRef  bool                 `json:"default_branch"`   // Ref is the repository's default branch
+	Copied      bool                 `json:"copied,omitempty"` // it came with the making of a fork: nobody has changed anything
 }
 
 // PushedCommit is one commit in a Pushed.
@@ -177,6 +178,10 @@ func (s *Service) chooseDefaultBranch(ctx context.Context, r Repository, rows, d
 // publish describes the changes, then moves their rows and appends their events in one transaction. rows is brought
 // up to date as it goes.
 func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor, rows map[string]Ref, changes []change) ([]Pushed, error) {
+	copied, err := s.copying(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
 	first := true
 	for n := range rows {
 		first = first && !strings.HasPrefix(n, branchPrefix)
@@ -191,7 +196,7 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 		if err != nil {
 			return nil, fmt.Errorf("describe push to %s of repository %s: %w", c.name(), r.Name, err)
 		}
-		p.FirstPush = first
+		p.FirstPush, p.Copied = first, copied
 		list, all = append(list, p), append(all, r.pushEvent(p, ids, actor))
 		if c.after.Target != "" {
 			rows[p.Ref] = c.after
@@ -283,21 +288,26 @@ func (s *Service) describe(ctx context.Context, r Repository, rows map[string]Re
 	}
 	if !strings.HasPrefix(p.Ref, branchPrefix) {
 		ids := []slipway.CommitID{p.After}
-		return p, ids, s.addCommits(ctx, &p, ids)
+		_, err := s.addCommits(ctx, &p, ids)
+		return p, ids, err
 	}
 	not := []slipway.CommitID{p.Before}
 	if p.Before.IsZero() {
 		not = announcedBranches(rows)
-	} else if err := s.checkForced(ctx, &p); err != nil {
-		return p, nil, err
 	}
 	ids, more, err := s.newCommits(ctx, r.ID, p.After, not, maxPushedCommits)
 	if err != nil {
 		return p, nil, err
 	}
 	p.MoreCommits = more
-	if err := s.addCommits(ctx, &p, ids); err != nil {
+	descends, err := s.addCommits(ctx, &p, ids)
+	if err != nil {
 		return p, nil, err
+	}
+	if !p.Before.IsZero() && !descends {
+		if err := s.checkForced(ctx, &p); err != nil {
+			return p, nil, err
+		}
 	}
 	if err := s.addPaths(ctx, &p, rows[branchPrefix+r.DefaultBranch].Commit); err != nil {
 		return p, nil, err
@@ -332,29 +342,31 @@ func (s *Service) checkForced(ctx context.Context, p *Pushed) error {
 	return err
 }
 
-// addCommits fills in the commits as far as they fit.
-func (s *Service) addCommits(ctx context.Context, p *Pushed, ids []slipway.CommitID) error {
+// addCommits fills in the commits as far as they fit. descends says that one of them is made on top of Before, as it mostly is: then
+// nobody needs to look whether After descends from it.
+func (s *Service) addCommits(ctx context.Context, p *Pushed, ids []slipway.CommitID) (descends bool, err error) {
 	room := commitBytes
 	for part := range slices.Chunk(ids, 50) {
 		commits, err := s.commits(ctx, p.Repository, part)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, c := range commits {
+			descends = descends || !p.Before.IsZero() && slices.Contains(c.Parents, p.Before)
 			one := PushedCommit{ID: c.ID, Message: shorten(strings.TrimSpace(c.Message), maxMessage), Author: c.Author}
 			one.Author.Name, one.Author.Email = shorten(one.Author.Name, 200), shorten(one.Author.Email, 200)
 			b, err := json.Marshal(one)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if room -= len(b) + 1; room < 0 {
 				p.MoreCommits = true
-				return nil
+				return descends, nil
 			}
 			p.Commits = append(p.Commits, one)
 		}
 	}
-	return nil
+	return descends, nil
 }
 
 // addPaths fills in the changed paths as far as they fit. A new branch is compared with the place where it left the

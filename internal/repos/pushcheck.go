@@ -47,8 +47,11 @@ func (s *Service) refusals(ctx context.Context, id slipway.RepositoryID, actor s
 	}
 	for _, o := range ask.options {
 		if !knownOption(o) {
-			return []string{fmt.Sprintf("Push option %q is not known here: use %sREASON or %sFINDING:REASON, or leave it out.", shorten(o, 80), bypassOption, secretOption)}, nil
+			return []string{fmt.Sprintf("Push option %q is not known here: use %screate, %sREASON or %sFINDING:REASON, or leave it out.", shorten(o, 80), pullOption, bypassOption, secretOption)}, nil
 		}
+	}
+	if err := s.checkPushedRequest(ctx, r, actor, ask); err != nil {
+		return nil, err
 	}
 	lines, err := s.limitRefusals(ctx, r, ask)
 	if err != nil || len(lines) > 0 {
@@ -62,7 +65,7 @@ func (s *Service) refusals(ctx context.Context, id slipway.RepositoryID, actor s
 }
 
 func knownOption(o string) bool {
-	return strings.HasPrefix(o, bypassOption) || strings.HasPrefix(o, secretOption)
+	return strings.HasPrefix(o, bypassOption) || strings.HasPrefix(o, secretOption) || strings.HasPrefix(o, pullOption)
 }
 
 // policyRefusals says which policies a push would go round, unless it bypasses them.

@@ -36,8 +36,10 @@ type Repository struct {
 	DefaultBranch string // as `main`, without refs/heads/; the branch need not exist
 	Size          int64  // bytes on disk, brought up to date some time after a push
 	Created       time.Time
-	Disabled      bool      // neither cloned nor pushed to, nor shown
-	Deleted       time.Time // zero unless it was deleted and can be restored
+	ObjectFormat  ObjectFormat
+	Disabled      bool                 // neither cloned nor pushed to, nor shown
+	Deleted       time.Time            // zero unless it was deleted and can be restored
+	Parent        slipway.RepositoryID // that it was forked from, which may be gone; empty for none
 }
 
 // nameForm follows Azure Repos' rules as far as they make sense: it begins and ends with a letter, digit or
@@ -59,8 +61,12 @@ func checkName(name string) error {
 type CreateRequest struct {
 	Project       slipway.ProjectID
 	Name          string
-	DefaultBranch string // DefaultBranch when empty
+	DefaultBranch string       // DefaultBranch when empty
+	ObjectFormat  ObjectFormat // SHA1 when empty; it never changes once there are objects
 	Actor         slipway.Actor
+
+	parent slipway.RepositoryID                // of a fork
+	also   func(tx *db.Tx, r Repository) error // in the transaction that makes it; may be nil
 }
 
 // Create makes an empty repository. A name that the project has already is a Conflict.
@@ -74,18 +80,25 @@ func (s *Service) Create(ctx context.Context, req CreateRequest) (Repository, er
 	if err := checkBranch(req.DefaultBranch); err != nil {
 		return Repository{}, err
 	}
+	format, err := ParseObjectFormat(string(req.ObjectFormat))
+	if err != nil {
+		return Repository{}, err
+	}
 	r := Repository{
 		ID: slipway.RepositoryID(uuid.NewString()), Project: req.Project, Name: req.Name,
-		DefaultBranch: req.DefaultBranch, Created: s.clock.Now(),
+		DefaultBranch: req.DefaultBranch, Created: s.clock.Now(), ObjectFormat: format, Parent: req.parent,
 	}
 	if err := s.initialize(ctx, r); err != nil {
 		return Repository{}, fmt.Errorf("create repository %s: %w", req.Name, err)
 	}
-	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		const insert = `
-			INSERT INTO repositories (id, project, name, name_key, default_branch, size, created)
-			VALUES ($1, $2, $3, $4, $5, 0, $6)`
-		_, err := tx.ExecContext(ctx, insert, string(r.ID), string(r.Project), r.Name, strings.ToLower(r.Name), r.DefaultBranch, db.Micros(r.Created))
+			INSERT INTO repositories (id, project, name, name_key, default_branch, size, created, parent, object_format)
+			VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8)`
+		_, err := tx.ExecContext(ctx, insert, string(r.ID), string(r.Project), r.Name, strings.ToLower(r.Name), r.DefaultBranch, db.Micros(r.Created), string(r.Parent), string(r.ObjectFormat))
+		if err == nil && req.also != nil {
+			err = req.also(tx, r)
+		}
 		if err != nil {
 			return err
 		}
@@ -115,7 +128,7 @@ func (s *Service) initialize(ctx context.Context, r Repository) error {
 		return err
 	}
 	making := dir + ".making"
-	args := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=" + r.DefaultBranch, making}
+	args := []string{"init", "--quiet", "--bare", "--template=", "--object-format=" + string(r.ObjectFormat), "--initial-branch=" + r.DefaultBranch, making}
 	if _, err := s.git.run(ctx, command{args: args}); err != nil {
 		return joinCleanup(err, os.RemoveAll(making))
 	}
@@ -126,11 +139,11 @@ func (r Repository) event(kind events.Kind, actor slipway.Actor) *events.Event {
 	return &events.Event{Kind: kind, Project: r.Project, Subject: slipway.Ref(slipway.RefRepository, r.ID), Actor: actor}
 }
 
-const repositoryColumns = `id, project, name, default_branch, size, created, disabled, deleted`
+const repositoryColumns = `id, project, name, default_branch, size, created, object_format, disabled, deleted, parent`
 
 func scanRepository(row interface{ Scan(...any) error }, r *Repository) error {
 	var created, deleted int64
-	err := row.Scan((*string)(&r.ID), (*string)(&r.Project), &r.Name, &r.DefaultBranch, &r.Size, &created, &r.Disabled, &deleted)
+	err := row.Scan((*string)(&r.ID), (*string)(&r.Project), &r.Name, &r.DefaultBranch, &r.Size, &created, (*string)(&r.ObjectFormat), &r.Disabled, &deleted, (*string)(&r.Parent))
 	r.Created, r.Deleted = db.Time(created), db.Time(deleted)
 	return err
 }
@@ -194,6 +207,7 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 	for _, m := range mirrors {
 		s.transfers.cancel(m.ID, errMirrorDeleted)
 	}
+	s.forking.cancelAll(id, errMirrorDeleted)
 	defer s.working.lock(id)()
 	defer s.announce.lock(id)()
 	r, err := s.get(ctx, id)
@@ -206,6 +220,7 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, statement := range []string{
+			`DELETE FROM pull_request_expiries WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_request_likes WHERE thread IN (SELECT t.id FROM pull_request_threads t JOIN pull_requests p ON t.pull_request = p.id WHERE p.repository = $1)`,
 			`DELETE FROM pull_request_drafts WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_request_viewed WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
@@ -227,6 +242,7 @@ func (s *Service) Delete(ctx context.Context, id slipway.RepositoryID, actor sli
 			`DELETE FROM pull_request_iterations WHERE pull_request IN (SELECT id FROM pull_requests WHERE repository = $1)`,
 			`DELETE FROM pull_requests WHERE repository = $1`,
 			`DELETE FROM repository_mirrors WHERE repository = $1`,
+			`DELETE FROM repository_fork_syncs WHERE repository = $1`,
 			`DELETE FROM repository_redirects WHERE repository = $1`,
 			`DELETE FROM repository_upkeep WHERE repository = $1`,
 			`DELETE FROM repository_limits WHERE scope = 'repository/' || $1`,

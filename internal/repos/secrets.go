@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -88,34 +87,37 @@ func (s *Service) secretRefusals(ctx context.Context, r Repository, actor slipwa
 		fmt.Sprintf("If one is no secret: git push -o %q", secretOption+list[0].ID+":REASON")), nil
 }
 
-// scanPush looks at the lines that the commits of a push add to what the repository has.
+// scanPush looks at the lines that the commits of a push add to what the repository has, unless no file that it brings is suspect.
 func (s *Service) scanPush(ctx context.Context, id slipway.RepositoryID, ask pushCheck) ([]found, error) {
-	dir := s.dir(id)
-	args := []string{"log", "--format=%x00%H", "-p", "-c", "-U0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--stdin", "--not", "--all"}
-	var revisions strings.Builder
-	for _, m := range ask.moves {
-		if !m.After.IsZero() {
-			fmt.Fprintln(&revisions, m.After)
-		}
-	}
-	if revisions.Len() == 0 { // it only deletes, and there is no quarantine
+	if revisions(ask) == "" { // it only deletes, and there is no quarantine
 		return nil, nil
-	}
-	name := filepath.Base(ask.quarantine) // the rest of git's path may lead over symbolic links
-	if !strings.HasPrefix(name, "tmp_objdir-") {
-		return nil, fmt.Errorf("git's quarantine is at %q, which is no folder of its", ask.quarantine)
 	}
 	limited, cancel := context.WithTimeout(ctx, scanTime)
 	defer cancel()
-	cmd := s.git.prepare(limited, dir, args...)
-	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "GIT_OBJECT_DIRECTORY="+filepath.Join(dir, "objects", name), "GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(dir, "objects"))
-	cmd.Stdin = strings.NewReader(revisions.String())
+	inPart := func() bool {
+		if limited.Err() == nil || ctx.Err() != nil {
+			return false
+		}
+		s.logger.Warn("a push was scanned for secrets in part: it brings too much", "repository", id) // as with a long history that is imported
+		return true
+	}
+	if suspect, err := s.suspect(limited, id, ask); err != nil || !suspect {
+		if inPart() {
+			return nil, nil
+		}
+		return nil, err
+	}
+	args := []string{"log", "--format=%x00%H", "-p", "-c", "-U0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--stdin", "--not", "--all"}
+	cmd, err := s.quarantined(limited, id, ask, false, args...)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdin = strings.NewReader(revisions(ask))
 	scan, stderr := &patchScanner{text: secretscan.Text{Own: s.own(ctx)}}, &limitedBuffer{limit: maxStderr}
 	cmd.Stdout, cmd.Stderr = scan, stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	killGroup(cmd)
-	if limited.Err() != nil && ctx.Err() == nil { // as with a long history that is imported
-		s.logger.Warn("a push was scanned for secrets in part: it brings too much", "repository", id)
+	if inPart() {
 		return scan.found, nil
 	}
 	if err != nil && !errors.Is(err, errFindings) && !scan.full() {

@@ -39,6 +39,8 @@ type Service struct {
 	working    locks[slipway.RepositoryID]
 	transfers  transfers
 	mirrorsDue chan struct{}
+	forking    forking
+	forksDue   chan struct{}
 	tending    atomic.Value // the id of the repository that upkeep is at, a string
 	caches     *caches
 	archives   chan struct{} // slots
@@ -76,7 +78,7 @@ func Open(ctx context.Context, d *db.DB, log *events.Log, c clock.Clock, folder 
 	}
 	return &Service{
 		db: d, log: log, clock: c, logger: logger, folder: folder, git: git,
-		readers: newReaders(git), upkeep: make(chan struct{}, 1), mirrorsDue: make(chan struct{}, 1),
+		readers: newReaders(git), upkeep: make(chan struct{}, 1), mirrorsDue: make(chan struct{}, 1), forksDue: make(chan struct{}, 1),
 		caches: newCaches(), archives: make(chan struct{}, concurrentArchives),
 	}, nil
 }

@@ -45,6 +45,16 @@ type Status struct {
 	URL         string                `json:"url,omitempty"` // of a page about it
 	Created     time.Time             `json:"created"`
 	CreatedBy   slipway.Actor         `json:"created_by"`
+	// Origin is the run whose job posted it, nil for a person or another service.
+	Origin *StatusOrigin `json:"origin,omitempty"`
+}
+
+// StatusOrigin is the run whose job's token posted a status.
+type StatusOrigin struct {
+	Run      slipway.RunID      `json:"run"`
+	Pipeline slipway.PipelineID `json:"pipeline"`
+	Ref      string             `json:"ref"`
+	Commit   slipway.CommitID   `json:"commit"`
 }
 
 // maxStatuses bounds the statuses that are kept of a commit or a pull request.
@@ -95,6 +105,12 @@ func (s *Service) PostStatus(ctx context.Context, st Status) (Status, error) {
 	if err != nil {
 		return st, fmt.Errorf("encode actor: %w", err)
 	}
+	origin := []byte{}
+	if st.Origin != nil {
+		if origin, err = json.Marshal(st.Origin); err != nil {
+			return st, fmt.Errorf("encode origin of status: %w", err)
+		}
+	}
 	st.Created = s.clock.Now()
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		const count = `SELECT count(*) FROM git_statuses WHERE repository = $1 AND pull_request = $2 AND commit_id = $3`
@@ -106,10 +122,10 @@ func (s *Service) PostStatus(ctx context.Context, st Status) (Status, error) {
 			return slipway.Limit("%s has %d statuses already", subject, n)
 		}
 		const insert = `
-			INSERT INTO git_statuses (repository, pull_request, iteration, commit_id, state, genre, name, description, target_url, created, created_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id`
+			INSERT INTO git_statuses (repository, pull_request, iteration, commit_id, state, genre, name, description, target_url, created, created_by, origin)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id`
 		err = tx.QueryRowContext(ctx, insert, string(st.Repository), int64(st.PullRequest), st.Iteration, string(st.Commit), string(st.State), st.Genre, st.Name,
-			st.Description, st.URL, db.Micros(st.Created), string(actor)).Scan(&st.ID)
+			st.Description, st.URL, db.Micros(st.Created), string(actor), string(origin)).Scan(&st.ID)
 		if err != nil {
 			return err
 		}
@@ -143,17 +159,22 @@ func (s *Service) placeStatus(ctx context.Context, st *Status) error {
 
 func scanStatus(row interface{ Scan(...any) error }, st *Status) error {
 	var created int64
-	var by string
+	var by, origin string
 	err := row.Scan(&st.ID, (*string)(&st.Repository), (*int64)(&st.PullRequest), &st.Iteration, (*string)(&st.Commit), (*string)(&st.State), &st.Genre, &st.Name,
-		&st.Description, &st.URL, &created, &by)
+		&st.Description, &st.URL, &created, &by, &origin)
 	if err != nil {
 		return err
 	}
 	st.Created = db.Time(created)
+	if origin != "" {
+		if err := json.Unmarshal([]byte(origin), &st.Origin); err != nil {
+			return fmt.Errorf("read origin of status %d: %w", st.ID, err)
+		}
+	}
 	return json.Unmarshal([]byte(by), &st.CreatedBy)
 }
 
-const statusColumns = `id, repository, pull_request, iteration, commit_id, state, genre, name, description, target_url, created, created_by`
+const statusColumns = `id, repository, pull_request, iteration, commit_id, state, genre, name, description, target_url, created, created_by, origin`
 
 // CommitStatuses lists the statuses of a commit, newest first.
 func (s *Service) CommitStatuses(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID) ([]Status, error) {
@@ -202,8 +223,12 @@ func (s *Service) posted(ctx context.Context, p PullRequest) ([]policy.Posted, e
 	slices.SortFunc(all, func(a, b Status) int { return int(b.ID - a.ID) })
 	var list []policy.Posted
 	for _, st := range all {
-		list = append(list, policy.Posted{Name: st.Name, Genre: st.Genre, State: string(st.State), Description: st.Description, Author: st.CreatedBy.ID,
-			Iteration: st.Iteration, Created: st.Created})
+		one := policy.Posted{Name: st.Name, Genre: st.Genre, State: string(st.State), Description: st.Description, Author: st.CreatedBy.ID, AuthorName: st.CreatedBy.Name,
+			Iteration: st.Iteration, Created: st.Created}
+		if o := st.Origin; o != nil {
+			one.Pipeline, one.OwnRun = int64(o.Pipeline), o.Ref == p.MergeRef() || o.Commit == p.SourceCommit
+		}
+		list = append(list, one)
 	}
 	return list, nil
 }

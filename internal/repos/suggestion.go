@@ -87,6 +87,9 @@ func (s *Service) ApplySuggestions(ctx context.Context, req ApplyRequest) (slipw
 	if p.Status != PullRequestActive {
 		return "", slipway.Conflict("pull request %d is %s: nothing is applied to it any more", p.ID, p.Status)
 	}
+	if err := s.mayPush(ctx, p, req.Actor); err != nil {
+		return "", err
+	}
 	if n := len(req.Suggestions); n == 0 || n > maxSuggestions {
 		return "", slipway.Invalid("choose 1 to %d suggestions", maxSuggestions)
 	}
@@ -110,7 +113,7 @@ func (s *Service) ApplySuggestions(ctx context.Context, req ApplyRequest) (slipw
 	if err != nil {
 		return "", err
 	}
-	commit, err := s.CommitFiles(ctx, CommitRequest{Repository: p.Repository, Branch: p.SourceBranch(), Expect: p.SourceCommit, Changes: changes,
+	commit, err := s.CommitFiles(ctx, CommitRequest{Repository: p.source(), Branch: p.SourceBranch(), Expect: p.SourceCommit, Changes: changes,
 		Message: s.suggestionMessage(ctx, req, authors), Author: req.Author, Actor: req.Actor})
 	if err != nil {
 		return "", err

@@ -118,10 +118,10 @@ const (
 )
 
 // ReceivePack serves one step of a push by actor. While the objects are in git's quarantine it asks whether the refs may move
-// (checkPush); refused, nothing of the push stays. Once the refs are safe on disk it publishes their events, then
-// calls onPushed, which may be nil, and shows the pusher the lines that it returns. Refs that moved are announced even
+// (checkPush); refused, nothing of the push stays. Once the refs are safe on disk it publishes their events, opens the
+// pull request that its options ask for, then calls onPushed, which may be nil, and shows the pusher the lines that it returns. Refs that moved are announced even
 // when ctx ends in the middle.
-func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor, t Transport, onPushed func(context.Context, []Pushed) []string) error {
+func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor, t Transport, onPushed func(context.Context, Received) []string) error {
 	if err := s.limitPack(ctx, id, &t); err != nil {
 		return err
 	}
@@ -142,8 +142,10 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 		hook.close()
 		return fmt.Errorf("start git receive-pack: %w", err)
 	}
+	var options []string // known from the check on
 	said := hook.serve(pushDoor{
 		check: func(ask pushCheck) ([]string, bool) {
+			options = ask.options
 			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 			defer cancel()
 			return s.checkPush(ctx, id, actor, ask)
@@ -155,10 +157,14 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 				return nil, nil
 			}
 			list, err := s.Announce(ctx, id, actor, names...)
-			if err != nil || onPushed == nil || len(list) == 0 {
+			if err != nil || len(list) == 0 {
 				return nil, err
 			}
-			return onPushed(ctx, list), nil
+			received := s.receivePullRequests(ctx, id, actor, list, options)
+			if onPushed == nil {
+				return nil, nil
+			}
+			return onPushed(ctx, received), nil
 		},
 	})
 	err = cmd.Wait()

@@ -29,13 +29,14 @@ const (
 )
 
 // Run publishes what a crash left unpublished, then tidies repositories after pushes (garbage, sizes, stale locks),
-// transfers what mirrors have to, and looks for unpublished changes every ten minutes, until ctx ends.
+// transfers what mirrors and forks have to, and looks for unpublished changes every ten minutes, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	if err := s.Recover(ctx); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.runMirrors(ctx) })
+	group.Go(func() error { return s.runForks(ctx) })
 	group.Go(func() error { return s.runUpkeep(ctx) })
 	return group.Wait()
 }

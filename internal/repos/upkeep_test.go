@@ -69,6 +69,22 @@ func TestUpkeepPacks(t *testing.T) {
 	})
 }
 
+// The pack of a first push gets a bitmap at once, and is not packed anew.
+func TestUpkeepOfAFirstPush(t *testing.T) {
+	t.Parallel()
+	w := setup(t, dbtest.SQLite(t))
+	w.commit("begin", "a", "1")
+	w.git("", "repack", "-q", "-d")
+	before := w.packs(".pack")
+	if err := w.upkeepDue(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.packs(".pack"); !slices.Equal(before, after) || len(w.packs(".bitmap")) != 1 {
+		t.Errorf("packs %v, before %v; files %v", after, before, w.packs("*"))
+	}
+	w.git("", "fsck", "--full", "--strict")
+}
+
 // What nothing names goes after two weeks; what a pull request or a run names stays, though its branch is gone.
 func TestUpkeepKeepsWhatIsNamed(t *testing.T) {
 	t.Parallel()

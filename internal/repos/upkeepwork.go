@@ -3,6 +3,7 @@ package repos
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -155,7 +156,7 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 			return u, err
 		}
 		u.Cleaned = s.clock.Now()
-	case u.Loose >= fewLoose || u.Packs >= fewPacks:
+	case u.Loose >= fewLoose || u.Packs >= fewPacks || u.Packs > 0 && !s.hasBitmap(id): // the first large push is cloned soon
 		if err := s.quiet(ctx, id, "repack", "--quiet", "--geometric=2", "-d", "-l", "--write-midx", "--write-bitmap-index"); err != nil {
 			return u, err
 		}
@@ -170,6 +171,12 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 	}
 	u.Packs, u.Loose, err = s.countObjects(ctx, id)
 	return u, err
+}
+
+// hasBitmap says that there is a reachability bitmap, by which clones find what they need (gitformat-bitmap(5)).
+func (s *Service) hasBitmap(id slipway.RepositoryID) bool {
+	list, err := filepath.Glob(filepath.Join(s.dir(id), "objects", "pack", "*.bitmap"))
+	return err == nil && len(list) > 0
 }
 
 // countObjects counts packs and loose objects (git-count-objects(1)).

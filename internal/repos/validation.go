@@ -54,13 +54,16 @@ func (s *Service) builds(ctx context.Context, pull slipway.PullRequestID, policy
 }
 
 // WantedBuilds lists the runs that policies ask for by themselves: of a published pull request that merges, those that nobody has
-// queued yet and those that are no more valid.
+// queued yet and those that are no more valid. When those that hold now expire is kept for Expired.
 func (s *Service) WantedBuilds(ctx context.Context, p PullRequest) ([]WantedBuild, error) {
 	if p.Status != PullRequestActive || p.Draft || p.MergeStatus != MergeSucceeded {
 		return nil, nil
 	}
 	evaluations, err := s.Evaluations(ctx, p)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.noteExpiry(ctx, p.ID, evaluations); err != nil {
 		return nil, err
 	}
 	var wanted []WantedBuild

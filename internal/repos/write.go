@@ -15,7 +15,6 @@ const (
 	maxChanges     = 1000     // files in one commit made by the server
 	maxChangeBytes = 32 << 20 // their content in all
 	maxNewMessage  = 64 << 10 // bytes of the message
-	zeroObject     = "0000000000000000000000000000000000000000"
 )
 
 // Change is one file of a commit that the server makes.
@@ -42,53 +41,89 @@ type CommitRequest struct {
 // CommitFiles makes a commit of the changes on top of the branch, and announces it. When the branch moved meanwhile it
 // is a Conflict.
 func (s *Service) CommitFiles(ctx context.Context, req CommitRequest) (slipway.CommitID, error) {
-	if err := req.check(); err != nil {
+	commits, err := s.CommitSeries(ctx, []CommitRequest{req})
+	if err != nil {
 		return "", err
 	}
+	return commits[0], nil
+}
+
+// maxSeries bounds the commits that are made at once.
+const maxSeries = 100
+
+// CommitSeries makes several commits of one branch, each on the one before, and moves the branch once: all come or none. Repository, Branch,
+// Start, Expect and Actor are those of the first.
+func (s *Service) CommitSeries(ctx context.Context, series []CommitRequest) ([]slipway.CommitID, error) {
+	if len(series) == 0 || len(series) > maxSeries {
+		return nil, slipway.Invalid("a push has 1 to %d commits", maxSeries)
+	}
+	size := 0
+	for i := range series {
+		req := &series[i]
+		req.Repository, req.Branch, req.Actor = series[0].Repository, series[0].Branch, series[0].Actor
+		if err := req.check(); err != nil {
+			return nil, err
+		}
+		for _, c := range req.Changes {
+			size += len(c.Content)
+		}
+	}
+	if size > maxChangeBytes {
+		return nil, slipway.Limit("the changed files have %d bytes in all, more than the %d allowed", size, maxChangeBytes)
+	}
+	was, parent, err := s.seriesStart(ctx, series[0])
+	if err != nil {
+		return nil, err
+	}
+	var commits []slipway.CommitID
+	for _, req := range series {
+		if err := s.checkSecrets(ctx, req, parent); err != nil {
+			return nil, err
+		}
+		if parent, err = s.makeCommit(ctx, req, parent); err != nil {
+			return nil, err
+		}
+		commits = append(commits, parent)
+	}
+	req := series[0]
+	args := []string{"update-ref", branchPrefix + req.Branch, string(parent), string(was)} // an empty name says that there must be no such branch
+	if _, err := s.git.run(ctx, command{dir: s.dir(req.Repository), args: args}); err != nil {
+		return nil, slipway.Conflict("branch %s was changed by somebody else in the meantime", req.Branch).Because(err)
+	}
+	// The ref is on disk: whether the caller still waits does not matter to its event.
+	if _, err := s.Announce(context.WithoutCancel(ctx), req.Repository, req.Actor, branchPrefix+req.Branch); err != nil {
+		return nil, err
+	}
+	return commits, nil
+}
+
+// seriesStart is what a branch is at, and what the first of new commits is made on.
+func (s *Service) seriesStart(ctx context.Context, req CommitRequest) (was, parent slipway.CommitID, err error) {
 	if err := s.checkFilled(ctx, req.Repository); err != nil {
-		return "", err
+		return "", "", err
 	}
-	parent, err := s.Resolve(ctx, req.Repository, branchPrefix+req.Branch)
+	parent, err = s.Resolve(ctx, req.Repository, branchPrefix+req.Branch)
 	if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound {
-		return "", err
+		return "", "", err
 	}
 	if !req.Expect.IsZero() && parent != req.Expect {
-		return "", slipway.Conflict("branch %s is not at %s any more", req.Branch, req.Expect.Short())
+		return "", "", slipway.Conflict("branch %s is not at %s any more", req.Branch, req.Expect.Short())
 	}
-	was := parent
+	was = parent
 	if !req.Start.IsZero() {
 		if err := s.checkFree(ctx, req.Repository, branchPrefix+req.Branch); err != nil {
-			return "", err
+			return "", "", err
 		}
 		if parent, err = s.Resolve(ctx, req.Repository, string(req.Start)); err != nil {
-			return "", err
+			return "", "", err
 		}
 	}
 	if !was.IsZero() {
 		if err := s.checkDirect(ctx, req.Repository, branchPrefix+req.Branch); err != nil {
-			return "", err
+			return "", "", err
 		}
 	}
-	if err := s.checkSecrets(ctx, req, parent); err != nil {
-		return "", err
-	}
-	commit, err := s.makeCommit(ctx, req, parent)
-	if err != nil {
-		return "", err
-	}
-	old := string(was)
-	if was.IsZero() {
-		old = zeroObject
-	}
-	args := []string{"update-ref", branchPrefix + req.Branch, string(commit), old}
-	if _, err := s.git.run(ctx, command{dir: s.dir(req.Repository), args: args}); err != nil {
-		return "", slipway.Conflict("branch %s was changed by somebody else in the meantime", req.Branch).Because(err)
-	}
-	// The ref is on disk: whether the caller still waits does not matter to its event.
-	if _, err := s.Announce(context.WithoutCancel(ctx), req.Repository, req.Actor, branchPrefix+req.Branch); err != nil {
-		return "", err
-	}
-	return commit, nil
+	return was, parent, nil
 }
 
 func (r CommitRequest) check() error {
@@ -144,10 +179,8 @@ func (s *Service) makeCommit(ctx context.Context, req CommitRequest, parent slip
 	defer os.RemoveAll(work)
 	w := writer{s: s, dir: s.dir(req.Repository), work: work}
 	w.env = append(w.env, "GIT_INDEX_FILE="+filepath.Join(work, "index"))
-	base := emptyTree
 	if !parent.IsZero() {
-		base = string(parent)
-		if _, err := w.git(ctx, nil, "read-tree", base); err != nil {
+		if _, err := w.git(ctx, nil, "read-tree", string(parent)); err != nil {
 			return "", err
 		}
 	}
@@ -159,7 +192,7 @@ func (s *Service) makeCommit(ctx context.Context, req CommitRequest, parent slip
 		return "", err
 	}
 	if !parent.IsZero() {
-		was, err := w.git(ctx, nil, "rev-parse", "--verify", base+"^{tree}")
+		was, err := w.git(ctx, nil, "rev-parse", "--verify", string(parent)+"^{tree}")
 		if err != nil {
 			return "", err
 		}
@@ -247,7 +280,7 @@ func (w *writer) remove(ctx context.Context, c Change, lines *bytes.Buffer) erro
 		return slipway.NotFound("there is no file %q to delete", c.Path)
 	}
 	for _, e := range entries {
-		fmt.Fprintf(lines, "0 %s\t%s\n", zeroObject, e.name)
+		fmt.Fprintf(lines, "0 %s\t%s\n", formatOf(e.object).NoObject(), e.name)
 	}
 	return nil
 }

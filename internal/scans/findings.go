@@ -24,6 +24,8 @@ type Finding struct {
 	Fixed    string   `json:"fixed,omitempty"` // the first version without it
 	PURL     string   `json:"purl"`
 	Path     string   `json:"path"`
+	// Accepted is the project's exception for it, if there is one; not kept with the finding.
+	Accepted *Exception `json:"accepted,omitempty"`
 }
 
 // Ecosystem is what there is of one ecosystem's records.
@@ -52,10 +54,20 @@ func AtLeast(list []Finding, severity string) []Finding {
 	return slices.DeleteFunc(slices.Clone(list), func(f Finding) bool { return slices.Index(severities, f.Severity) < least })
 }
 
-// match looks for the vulnerabilities of an image's packages.
-func (s *Service) match(ctx context.Context, repository string, d slipway.Digest, packages []Package) error {
+// Unaccepted are the findings for which the project has no exception.
+func Unaccepted(list []Finding) []Finding {
+	return slices.DeleteFunc(slices.Clone(list), func(f Finding) bool { return f.Accepted != nil })
+}
+
+// match looks for the vulnerabilities of an image's packages, those that a document names among them. They are read with the lock held, so
+// that what comes last is what counts.
+func (s *Service) match(ctx context.Context, repository string, d slipway.Digest) error {
 	s.matching.Lock()
 	defer s.matching.Unlock()
+	packages, err := s.listed(ctx, repository, d)
+	if err != nil {
+		return err
+	}
 	var answer struct {
 		Findings   []Finding   `json:"findings"`
 		Ecosystems []Ecosystem `json:"ecosystems"`
@@ -87,8 +99,8 @@ func (s *Service) match(ctx context.Context, repository string, d slipway.Digest
 	return nil
 }
 
-// Findings lists an image's vulnerabilities, the worst first. Conflict when its inventory is still to come, Unavailable when no records were imported.
-func (s *Service) Findings(ctx context.Context, repository string, d slipway.Digest) ([]Finding, Summary, error) {
+// Findings lists an image's vulnerabilities, the worst first, with the project's exceptions. Conflict when its inventory is still to come, Unavailable when no records were imported.
+func (s *Service) Findings(ctx context.Context, project slipway.ProjectID, repository string, d slipway.Digest) ([]Finding, Summary, error) {
 	if _, err := s.Packages(ctx, repository, d); err != nil {
 		return nil, Summary{}, err
 	}
@@ -100,7 +112,10 @@ func (s *Service) Findings(ctx context.Context, repository string, d slipway.Dig
 		return nil, m, slipway.Unavailable("there are no records of vulnerabilities: import some with `slipway vulnerabilities import FILE`")
 	}
 	list := []Finding{}
-	return list, m, s.column(ctx, "findings", repository, d, &list)
+	if err := s.column(ctx, "findings", repository, d, &list); err != nil {
+		return nil, m, err
+	}
+	return list, m, s.mark(ctx, project, list)
 }
 
 // Import replaces the records of the ecosystems in a zip of OSV records, and looks for vulnerabilities in all images anew.
@@ -131,20 +146,16 @@ func (s *Service) importRecords(ctx context.Context, export io.Reader) ([]Ecosys
 // maxRematched is how many images, the newest, are looked at again after an import.
 const maxRematched = 10_000
 
-// Rematch looks for vulnerabilities in all images that are known.
+// Rematch looks for vulnerabilities in all images whose packages are known, those on their way through the scanner among them.
 func (s *Service) Rematch(ctx context.Context) error {
 	list, err := db.List(ctx, s.DB, func(row interface{ Scan(...any) error }, i *image) error {
 		return row.Scan(&i.repository, (*string)(&i.digest))
-	}, `SELECT repository, digest FROM scan_images WHERE state = 'done' ORDER BY wanted DESC LIMIT $1`, maxRematched)
+	}, `SELECT repository, digest FROM scan_images WHERE length(packages) > 0 ORDER BY wanted DESC LIMIT $1`, maxRematched)
 	if err != nil {
 		return fmt.Errorf("list images with an inventory: %w", err)
 	}
 	for _, i := range list {
-		var packages []Package
-		if err := s.column(ctx, "packages", i.repository, i.digest, &packages); err != nil {
-			return err
-		}
-		if err := s.match(ctx, i.repository, i.digest, packages); err != nil {
+		if err := s.match(ctx, i.repository, i.digest); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ type Package struct {
 	Name      string   `json:"name"`
 	Version   string   `json:"version"`
 	PURL      string   `json:"purl"`
-	Type      string   `json:"type"` // deb, apk, golang, npm, pypi, maven, ...
+	Type      string   `json:"type"` // deb, apk, rpm, golang, npm, pypi, maven, ...
 	Ecosystem string   `json:"ecosystem,omitempty"`
 	Source    string   `json:"source,omitempty"` // the package that vulnerabilities name, when it is another
 	SourceAt  string   `json:"sourceVersion,omitempty"`
@@ -28,9 +28,10 @@ type Package struct {
 
 // Inventory is the scanner's answer about an image.
 type Inventory struct {
-	Packages []Package       `json:"packages"`
-	SPDX     json.RawMessage `json:"spdx,omitempty"`
-	Warnings []string        `json:"warnings,omitempty"`
+	Packages  []Package       `json:"packages"`
+	SPDX      json.RawMessage `json:"spdx,omitempty"`
+	CycloneDX json.RawMessage `json:"cyclonedx,omitempty"`
+	Warnings  []string        `json:"warnings,omitempty"`
 }
 
 // Summary says how far an image is known.
@@ -87,8 +88,16 @@ func (s *Service) Packages(ctx context.Context, repository string, d slipway.Dig
 	case stateFailed:
 		return nil, slipway.Unavailable("the inventory of %s@%s could not be taken: %s", repository, d, m.Problem)
 	}
+	return s.listed(ctx, repository, d)
+}
+
+// listed are the packages that are kept of an image: those that were found, if they were looked for yet, and those that a document names.
+func (s *Service) listed(ctx context.Context, repository string, d slipway.Digest) ([]Package, error) {
 	var list []Package
-	return list, s.column(ctx, "packages", repository, d, &list)
+	if err := s.column(ctx, "packages", repository, d, &list); err != nil {
+		return nil, err
+	}
+	return s.join(ctx, repository, d, list)
 }
 
 func (s *Service) column(ctx context.Context, name, repository string, d slipway.Digest, into any) error {

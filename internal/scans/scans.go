@@ -1,7 +1,7 @@
 // Package scans knows what is in images: their packages, and which known vulnerabilities these have. The reading is done by a program
 // beside the server, slipway-scanner (folder scanner/), since images are made by users; this package keeps what it answers, gives each image to
-// it once, and finds vulnerabilities anew when other records are imported. It owns the rows and the folder of the records. Images, and who may see
-// them, are for others to know.
+// it once, and finds vulnerabilities anew when other records are imported. It knows what a project does not accept, and its exceptions; whom that
+// stops, and what images are and who may see them, is for others. It owns the rows and the folder of the records.
 package scans
 
 import (
@@ -20,7 +20,7 @@ import (
 	"slipway/internal/db"
 )
 
-// Migrations holds the table of this package.
+// Migrations holds the tables of this package.
 //
 //go:embed migrations
 var Migrations embed.FS
@@ -29,8 +29,10 @@ var Migrations embed.FS
 type Images interface {
 	// Write writes an image as a tar with an OCI layout.
 	Write(ctx context.Context, repository string, d slipway.Digest, w io.Writer) error
-	// KeepSBOM keeps an SPDX document with the image.
-	KeepSBOM(ctx context.Context, repository string, d slipway.Digest, spdx []byte) error
+	// KeepSBOM keeps a bill of materials with the image: one of each type that the system makes, and those that others give.
+	KeepSBOM(ctx context.Context, repository string, d slipway.Digest, sbom Document, by slipway.Actor) error
+	// SBOM is the document of the type that the system made; NotFound when there is none.
+	SBOM(ctx context.Context, repository string, d slipway.Digest, kind string) ([]byte, error)
 }
 
 // Options say what the service works with.
@@ -50,7 +52,7 @@ type Service struct {
 	matching sync.Mutex // one program reads the records, or writes them
 }
 
-// Open migrates the table.
+// Open migrates the tables.
 func Open(ctx context.Context, o Options) (*Service, error) {
 	if err := o.DB.Migrate(ctx, "scans", Migrations); err != nil {
 		return nil, err
@@ -161,30 +163,42 @@ func (s *Service) claim(ctx context.Context) (image, bool, error) {
 	return i, true, nil
 }
 
-// take reads the image, keeps its packages, attaches the document to it and looks for vulnerabilities.
+// take reads the image, keeps its packages, attaches the documents to it and looks for vulnerabilities.
 func (s *Service) take(ctx context.Context, i image) error {
 	inventory, err := s.read(ctx, i)
 	if err != nil {
 		return err
 	}
-	if err := s.Images.KeepSBOM(ctx, i.repository, i.digest, inventory.SPDX); err != nil {
-		return err
+	for _, sbom := range []Document{{TypeSPDX, inventory.SPDX}, {TypeCycloneDX, inventory.CycloneDX}} {
+		if err := s.Images.KeepSBOM(ctx, i.repository, i.digest, sbom, slipway.System); err != nil {
+			return err
+		}
 	}
 	packed, err := pack(inventory.Packages)
 	if err != nil {
 		return err
 	}
-	const update = `UPDATE scan_images SET state = 'done', problem = '', packages = $1, count = $2 WHERE repository = $3 AND digest = $4`
-	if _, err := s.DB.ExecContext(ctx, update, packed, len(inventory.Packages), i.repository, string(i.digest)); err != nil {
+	const keep = `UPDATE scan_images SET packages = $1, count = $2 WHERE repository = $3 AND digest = $4`
+	if _, err := s.DB.ExecContext(ctx, keep, packed, len(inventory.Packages), i.repository, string(i.digest)); err != nil {
 		return fmt.Errorf("keep the inventory of %s@%s: %w", i.repository, i.digest, err)
 	}
-	return s.match(ctx, i.repository, i.digest, inventory.Packages)
+	if err := s.match(ctx, i.repository, i.digest); err != nil {
+		return err
+	}
+	// Only now, so that nobody takes an image whose vulnerabilities are still to be looked for as one without.
+	const done = `UPDATE scan_images SET state = 'done', problem = '' WHERE repository = $1 AND digest = $2`
+	if _, err := s.DB.ExecContext(ctx, done, i.repository, string(i.digest)); err != nil {
+		return fmt.Errorf("keep the inventory of %s@%s: %w", i.repository, i.digest, err)
+	}
+	return nil
 }
 
 // Forget drops what is known of an image that is gone.
 func (s *Service) Forget(ctx context.Context, repository string, d slipway.Digest) error {
-	if _, err := s.DB.ExecContext(ctx, `DELETE FROM scan_images WHERE repository = $1 AND digest = $2`, repository, string(d)); err != nil {
-		return fmt.Errorf("forget %s@%s: %w", repository, d, err)
+	for _, table := range []string{"scan_images", "scan_documents"} {
+		if _, err := s.DB.ExecContext(ctx, `DELETE FROM `+table+` WHERE repository = $1 AND digest = $2`, repository, string(d)); err != nil {
+			return fmt.Errorf("forget %s@%s: %w", repository, d, err)
+		}
 	}
 	return nil
 }

@@ -17,11 +17,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"slipway"
-	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
 	"slipway/internal/registry"
@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 // fakeRegistry has images as tars.
 type fakeRegistry struct {
 	images map[slipway.Digest][]byte
-	sboms  map[slipway.Digest][]byte
+	sboms  map[string][]byte // by digest and type
 }
 
 func (f *fakeRegistry) Write(_ context.Context, _ string, d slipway.Digest, w io.Writer) error {
@@ -60,16 +60,30 @@ func (f *fakeRegistry) Write(_ context.Context, _ string, d slipway.Digest, w io
 	return err
 }
 
-func (f *fakeRegistry) KeepSBOM(_ context.Context, _ string, d slipway.Digest, spdx []byte) error {
-	f.sboms[d] = spdx
+func (f *fakeRegistry) KeepSBOM(_ context.Context, _ string, d slipway.Digest, sbom scans.Document, by slipway.Actor) error {
+	f.sboms[string(d)+" "+sbom.Type+" "+by.Name] = sbom.Content
 	return nil
+}
+
+func (f *fakeRegistry) SBOM(_ context.Context, _ string, d slipway.Digest, kind string) ([]byte, error) {
+	b, ok := f.sboms[string(d)+" "+kind+" "+slipway.System.Name]
+	if !ok {
+		return nil, slipway.NotFound("no document")
+	}
+	return b, nil
 }
 
 type world struct {
 	*testing.T
 	*scans.Service
 	*fakeRegistry
+	clock *movable
 }
+
+// movable is a clock that a test sets.
+type movable struct{ now time.Time }
+
+func (m *movable) Now() time.Time { return m.now }
 
 func newWorld(t *testing.T, d *db.DB) *world {
 	t.Helper()
@@ -77,13 +91,13 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeRegistry{map[slipway.Digest][]byte{}, map[slipway.Digest][]byte{}}
-	s, err := scans.Open(context.Background(), scans.Options{DB: d, Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler), Images: f, Program: program,
+	f, c := &fakeRegistry{map[slipway.Digest][]byte{}, map[string][]byte{}}, &movable{now: time.Now().UTC()}
+	s, err := scans.Open(context.Background(), scans.Options{DB: d, Clock: c, Logger: slog.New(slog.DiscardHandler), Images: f, Program: program,
 		Folder: filepath.Join(t.TempDir(), "records")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t, s, f}
+	return &world{t, s, f, c}
 }
 
 // add makes an image of files in one layer, and asks for its inventory.
@@ -127,12 +141,15 @@ func (w *world) add(files map[string]string) slipway.Digest {
 	return d
 }
 
-const repository = "shop/web"
+const (
+	project    = slipway.ProjectID("p")
+	repository = "shop/web"
+)
 
 func (w *world) want(d slipway.Digest) {
 	w.Helper()
 	for range 2 {
-		if err := w.Want(context.Background(), "p", repository, d); err != nil {
+		if err := w.Want(context.Background(), project, repository, d); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -215,7 +232,11 @@ func TestInventory(t *testing.T) {
 				} `json:"externalRefs"`
 			} `json:"packages"`
 		}
-		if err := json.Unmarshal(w.sboms[d], &spdx); err != nil {
+		document, err := w.Service.SBOM(ctx, repository, d, scans.TypeSPDX)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(document, &spdx); err != nil {
 			t.Fatal(err)
 		}
 		found := false
@@ -223,12 +244,12 @@ func TestInventory(t *testing.T) {
 			found = found || p.Name == "libssl3" && p.Refs[0].Type == "purl" && strings.HasPrefix(p.Refs[0].Locator, "pkg:deb/debian/libssl3@3.0.11-1~deb12u2?")
 		}
 		if spdx.Version != "SPDX-2.3" || !found {
-			t.Errorf("the SPDX document: %.2000s", w.sboms[d])
+			t.Errorf("the SPDX document: %.2000s", document)
 		}
 		if m, err := w.Get(ctx, repository, d); err != nil || m.Packages != len(list) || !m.Matched.IsZero() {
 			t.Errorf("summary %+v, %v", m, err)
 		}
-		if _, _, err := w.Findings(ctx, repository, d); slipway.CodeOf(err) != slipway.CodeUnavailable {
+		if _, _, err := w.Findings(ctx, project, repository, d); slipway.CodeOf(err) != slipway.CodeUnavailable {
 			t.Errorf("without records: %v, want unavailable", err)
 		}
 	})
@@ -301,7 +322,7 @@ func TestFindings(t *testing.T) {
 		w.scan()
 		short := func(d slipway.Digest) []string {
 			t.Helper()
-			list, m, err := w.Findings(ctx, repository, d)
+			list, m, err := w.Findings(ctx, project, repository, d)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -325,7 +346,7 @@ func TestFindings(t *testing.T) {
 		if _, err := w.Import(ctx, export(t, map[string]string{"a.json": `{"id":"NEW","affected":[{"package":{"ecosystem":"npm","name":"minimist"},"versions":["1.2.5"]}]}`})); err != nil {
 			t.Fatal(err)
 		}
-		list, _, err := w.Findings(ctx, repository, after)
+		list, _, err := w.Findings(ctx, project, repository, after)
 		if err != nil || len(list) != 2 || list[1].ID != "NEW" {
 			t.Errorf("after another import: %+v, %v", list, err)
 		}

@@ -46,11 +46,12 @@ func (s *Server) AddRepos(r *repos.Service, b *boards.Service, runs runLister) {
 	s.Project("GET", "/_git/{repo}/commits", identity.Read, p.commits)
 	s.Project("GET", "/_git/{repo}/commit/{commit}", identity.Read, p.commit)
 	p.addRefs()
+	p.addForks()
 	s.Project("GET", "/_git/{repo}/pullrequests", identity.Read, p.pulls)
-	s.Project("GET", "/_git/{repo}/pullrequestcreate", identity.Contribute, p.newPull)
-	s.Project("POST", "/_git/{repo}/pullrequestcreate", identity.Contribute, p.createPull)
+	s.Project("GET", "/_git/{repo}/pullrequestcreate", identity.Read, p.newPull)
+	s.Project("POST", "/_git/{repo}/pullrequestcreate", identity.Read, p.createPull)
 	s.Project("GET", "/_git/{repo}/pullrequest/{pull}", identity.Read, p.pull)
-	s.Project("POST", "/_git/{repo}/pullrequest/{pull}", identity.Contribute, p.changePull)
+	s.Project("POST", "/_git/{repo}/pullrequest/{pull}", identity.Read, p.changePull)
 	s.Project("GET", "/_git/{repo}/pick", identity.Contribute, p.pickForm)
 	s.Project("POST", "/_git/{repo}/pick", identity.Contribute, p.pick)
 }
@@ -89,20 +90,21 @@ func (p codePages) addRefs() {
 // codeView is what all pages of one repository know.
 type codeView struct {
 	View
-	Repo     string
-	CloneURL string
-	Default  string // branch
-	Version  string // as in the address; the default branch's when it has none
-	Branch   string // the branch shown, empty when it is a tag or commit
-	Shown    string // the branch, tag or commit in people's words
-	Commit   slipway.CommitID
-	Path     string
-	Tab      string // files, commits, branches, tags, pullrequests
-	MayEdit  bool
-	Empty    bool // nothing has been pushed yet
-	Pulls    int  // active pull requests
-	id       slipway.RepositoryID
-	repo     repos.Repository
+	Repo       string
+	CloneURL   string
+	Default    string // branch
+	Version    string // as in the address; the default branch's when it has none
+	Branch     string // the branch shown, empty when it is a tag or commit
+	Shown      string // the branch, tag or commit in people's words
+	Commit     slipway.CommitID
+	Path       string
+	Tab        string // files, commits, branches, tags, pullrequests
+	MayEdit    bool
+	Empty      bool  // nothing has been pushed yet
+	Pulls      int   // active pull requests
+	ForkedFrom crumb // of a fork, for who may read it
+	id         slipway.RepositoryID
+	repo       repos.Repository
 }
 
 // At is the address of a page of the repository: a folder or file when page is empty.
@@ -188,6 +190,11 @@ func (p codePages) open(r *http.Request, v View, tab string) (codeView, error) {
 	if c.Pulls, err = p.repos.CountPullRequests(r.Context(), repo.ID); err != nil {
 		return c, err
 	}
+	if repo.Parent != "" {
+		if c.ForkedFrom, err = p.place(r.Context(), v, repo.Parent); err != nil {
+			return c, err
+		}
+	}
 	if c.Version == "" {
 		c.Version = r.FormValue("itemVersion") // what Azure Repos calls it on the page of commits
 	}
@@ -243,7 +250,8 @@ func (p codePages) list(w http.ResponseWriter, r *http.Request, v View) error {
 }
 
 func (p codePages) create(w http.ResponseWriter, r *http.Request, v View) error {
-	repo, err := p.repos.Create(r.Context(), repos.CreateRequest{Project: v.Project.ID, Name: r.FormValue("name"), Actor: v.Caller.Actor})
+	repo, err := p.repos.Create(r.Context(), repos.CreateRequest{Project: v.Project.ID, Name: r.FormValue("name"),
+		ObjectFormat: repos.ObjectFormat(r.FormValue("objectFormat")), Actor: v.Caller.Actor})
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,11 @@ type codeWorld struct {
 
 func newCodeWorld(t *testing.T) *codeWorld {
 	t.Helper()
+	return newCodeWorldOf(t, repos.SHA1)
+}
+
+func newCodeWorldOf(t *testing.T, format repos.ObjectFormat) *codeWorld {
+	t.Helper()
 	ctx, d, logger := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler)
 	must := func(err error) {
 		t.Helper()
@@ -55,7 +60,7 @@ func newCodeWorld(t *testing.T) *codeWorld {
 	t.Cleanup(func() { _ = w.repos.Close() })
 	project, err := ident.CreateProject(ctx, slipway.System, "tools", "")
 	must(err)
-	repo, err := w.repos.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "My Shop", Actor: slipway.System})
+	repo, err := w.repos.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "My Shop", ObjectFormat: format, Actor: slipway.System})
 	must(err)
 	w.id, w.project = repo.ID, project.ID
 	token := func(name string, role identity.Role) string {

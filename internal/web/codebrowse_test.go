@@ -145,7 +145,9 @@ func TestHistoryPages(t *testing.T) {
 	}
 	w.shows(shopPages+"/branchCompare?baseVersion=GC"+string(first)+"&targetVersion=GBmain", "1 commit ahead", "0 commits behind", "was a.txt")
 	w.shows(shopPages+"/branchCompare?baseVersion="+string(first[:8])+"&targetVersion=main&mode=direct", "1 commit ahead", "was a.txt")
-	w.shows(shopPages+"/branchCompare", "Nothing is changed here")
+	page = w.shows(shopPages+"/branchCompare?targetVersion=main&baseVersion="+string(first), first.Short()+"...main", `value="main"`, "branchCompare?baseVersion=main&amp;targetVersion="+string(first))
+	w.lacks(page, "GBmain\"")
+	w.shows(shopPages+"/branchCompare", "Nothing is changed here", "<title>main...main")
 	if status, _, _ := w.do(w.reader, "GET", shopPages+"/branchCompare?baseVersion=nothing", nil); status != http.StatusNotFound {
 		t.Errorf("compared with nothing: %d", status)
 	}
@@ -284,5 +286,39 @@ func (w *codeWorld) uploads(files map[string]string) {
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		w.t.Errorf("upload: %s", res.Status)
+	}
+}
+
+// Every page of code takes names of 64 digits, whole and their beginnings.
+func TestPagesOfSHA256(t *testing.T) {
+	t.Parallel()
+	w := newCodeWorldOf(t, repos.SHA256)
+	w.shows(shopPages, "git init --object-format=sha256 -b main")
+	first := w.put("sell hats", "src/hats.go", "package hats\n")
+	second := w.put("sell caps", "caps.md", "# Caps\n")
+	if len(first) != 64 {
+		t.Fatalf("the commit is %s", first)
+	}
+	w.shows(shopPages, "caps.md", "sell caps")
+	w.shows(shopPages+"/commit/"+string(second), string(second), "caps.md")
+	w.shows(shopPages+"?path=/src/hats.go&version=GC"+string(first[:10]), `<span class="hk">package</span>`)
+	w.shows(shopPages+"/blame?path=/src/hats.go", first.Short(), "sell hats", `<span class="hk">package</span>`)
+	w.shows(shopPages+"/commits", "sell hats", "sell caps")
+	w.shows(shopPages+"/branchCompare?baseVersion="+string(first)+"&targetVersion=main", "1 commit ahead", "Caps")
+	w.shows(shopPages+"/search?text=hats", "<mark>hats</mark>", "version=GC"+string(second))
+	status, _, _ := w.do(w.writer, "POST", shopPages+"/branches", url.Values{"do": {"create"}, "name": {"topic"}, "version": {"GC" + string(first)}})
+	if status != 200 {
+		t.Errorf("a branch: %d", status)
+	}
+	status, body, _ := w.do(w.writer, "POST", shopPages+"/rename?path=/caps.md", url.Values{"to": {"hats.md"}, "base": {string(second)}, "where": {"here"}})
+	if status != 200 || !strings.Contains(body, "was caps.md") {
+		t.Errorf("rename: %d\n%s", status, body)
+	}
+	if status, body, _ := w.do(w.administrator, "GET", shopPages+"/settings", nil); status != 200 || !strings.Contains(body, "SHA-256") {
+		t.Errorf("the settings: %d\n%s", status, body)
+	}
+	status, body, _ = w.do(w.administrator, "POST", "/tools/_git", url.Values{"name": {"wide"}, "objectFormat": {"sha256"}})
+	if r, err := w.repos.Find(t.Context(), w.project, "wide"); status != 200 || err != nil || r.ObjectFormat != repos.SHA256 {
+		t.Errorf("a repository made on the page: %d, %+v, %v\n%s", status, r, err, body)
 	}
 }

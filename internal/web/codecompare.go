@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,24 @@ import (
 
 // compareURL is the page that compares two versions, as GBmain and GBtopic.
 func (c codeView) compareURL(base, target string) string {
-	return c.pageURL("branchCompare") + "?" + url.Values{"baseVersion": {base}, "targetVersion": {target}}.Encode()
+	return c.pageURL("branchCompare") + "?" + url.Values{"baseVersion": {plainVersion(base)}, "targetVersion": {plainVersion(target)}}.Encode()
+}
+
+// plainVersion is a version as people write it, which versionOf reads: main for GBmain. A tag is written in full, since a branch may have its name.
+func plainVersion(version string) string {
+	kind, name := version[:min(2, len(version))], version[min(2, len(version)):]
+	switch {
+	case kind == "GT":
+		return "refs/tags/" + name
+	case kind == "GB" && hasKind(name):
+		return "refs/heads/" + name
+	}
+	return name
+}
+
+// hasKind says that a version is written as Azure Repos does, with what it is before its name.
+func hasKind(version string) bool {
+	return strings.HasPrefix(version, "GB") || strings.HasPrefix(version, "GT") || strings.HasPrefix(version, "GC")
 }
 
 type compareView struct {
@@ -43,11 +61,19 @@ func (p codePages) compareVersions(w http.ResponseWriter, r *http.Request, v Vie
 		return p.Render(w, r, v.Titled(c.Repo, "repos"), codeEmptyPage(c))
 	}
 	view := compareView{codeView: c, Base: c, Target: c, Direct: r.FormValue("mode") == "direct"}
+	branches, err := p.repos.Branches(r.Context(), c.id)
+	if err != nil {
+		return err
+	}
+	tags, err := p.repos.Tags(r.Context(), c.id)
+	if err != nil {
+		return err
+	}
 	for _, side := range []struct {
 		at   *codeView
 		name string
 	}{{&view.Base, "baseVersion"}, {&view.Target, "targetVersion"}} {
-		side.at.Version, side.at.Branch = versionOf(r.FormValue(side.name), c.Default), ""
+		side.at.Version, side.at.Branch = versionOf(r.FormValue(side.name), c.Default, branches, tags), ""
 		if err := p.resolve(r.Context(), side.at); err != nil {
 			return err
 		}
@@ -59,7 +85,7 @@ func (p codePages) compareVersions(w http.ResponseWriter, r *http.Request, v Vie
 	if err != nil {
 		return err
 	}
-	query := url.Values{"baseVersion": {view.Base.Version}, "targetVersion": {view.Target.Version}}
+	query := url.Values{"baseVersion": {plainVersion(view.Base.Version)}, "targetVersion": {plainVersion(view.Target.Version)}}
 	if view.Direct {
 		query.Set("mode", "direct")
 	}
@@ -70,17 +96,24 @@ func (p codePages) compareVersions(w http.ResponseWriter, r *http.Request, v Vie
 	if part != nil {
 		return p.Fragment(w, r, part)
 	}
-	return p.Render(w, r, v.Titled("Compare", "repos"), codeComparePage(view))
+	return p.Render(w, r, v.Titled(view.Base.Shown+"..."+view.Target.Shown, "repos"), codeComparePage(view))
 }
 
-// versionOf takes what people type for a version: GBmain, or a branch, tag or commit as it is.
-func versionOf(text, branch string) string {
+// versionOf takes what people type for a version: a branch, tag or commit as it is, in this order, or GBmain. Nothing is the branch.
+func versionOf(text, branch string, branches, tags []repos.Ref) string {
 	text = strings.TrimSpace(text)
+	named := func(r repos.Ref) bool { return r.Name == text || r.Full == text }
 	switch {
 	case text == "":
 		return "GB" + branch
-	case strings.HasPrefix(text, "GB"), strings.HasPrefix(text, "GT"), strings.HasPrefix(text, "GC"):
+	case hasKind(text):
 		return text
+	}
+	if i := slices.IndexFunc(branches, named); i >= 0 {
+		return "GB" + branches[i].Name
+	}
+	if i := slices.IndexFunc(tags, named); i >= 0 {
+		return "GT" + tags[i].Name
 	}
 	return "GC" + text // resolved as anything that names a commit
 }

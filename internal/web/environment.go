@@ -16,6 +16,7 @@ import (
 	"slipway/internal/clusters"
 	"slipway/internal/environments"
 	"slipway/internal/identity"
+	"slipway/internal/pipelines"
 )
 
 type approvalRow struct {
@@ -63,6 +64,7 @@ type environmentView struct {
 	Locks                                      []lockRow
 	MayAdminister                              bool
 	Insights                                   string
+	Machines                                   machinesView
 }
 
 const (
@@ -92,6 +94,13 @@ func (p environmentPages) show(w http.ResponseWriter, r *http.Request, v View) e
 		return err
 	}
 	view.MayAdminister = p.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil
+	view.Machines = machinesView{URL: v.URL("_environments", e.Name, "machines"), OfEnvironment: true, MayAdminister: view.MayAdminister}
+	view.Machines.Rows, err = machinesOf(r.Context(), p.things.Pipelines, p.target(v, e.Name), view.Machines.URL, func(work pipelines.MachineWork) string {
+		return v.URL("_build", "results") + "?buildId=" + work.Job.Run.String()
+	})
+	if err != nil {
+		return err
+	}
 	return p.Render(w, r, v.Titled(e.Name, "environments"), environmentPage(view))
 }
 

@@ -42,6 +42,8 @@ func (s *Server) AddEnvironments(e *environments.Service, c *clusters.Service, r
 	s.Project("POST", "/_environments/{name}/variables", identity.Administer, p.changeVariable)
 	s.Project("POST", "/_environments/{name}/approval", identity.Administer, p.changeApproval)
 	s.Project("POST", "/_environments/{name}/lock", identity.Administer, p.changeLock)
+	s.Project("POST", "/_environments/{name}/machines", identity.Administer, p.registerMachine)
+	s.Project("POST", "/_environments/{name}/machines/{machine}", identity.Administer, p.changeMachine)
 	s.Project("GET", "/_environments/{name}/deployments/{id}", identity.Read, p.deployment)
 	s.Project("GET", "/_live/deployments/{id}", identity.Read, p.deploymentLive)
 	s.Project("POST", "/_environments/{name}/deployments/{id}/rollback", identity.Contribute, p.rollBack)

@@ -13,6 +13,7 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builds"
+	"slipway/internal/pipelines/schedule"
 )
 
 type buildPages struct {
@@ -37,13 +38,13 @@ type imageBuildRow struct {
 }
 
 func newImageBuildRow(v View, b builds.Build) imageBuildRow {
-	row := imageBuildRow{URL: v.URL("_imagebuilds") + "?build=" + strconv.FormatInt(b.ID, 10), Name: strings.Join(b.Tags, ", "), State: "Succeeded",
+	row := imageBuildRow{URL: v.URL("_imagebuilds") + "?build=" + strconv.FormatInt(b.ID, 10), Name: strings.Join(b.Tags, ", "), State: stateWord("", string(schedule.Succeeded)),
 		Steps: fmt.Sprintf("%d of %d cached", b.Cached, b.Total), Took: seconds(b.Summary.Seconds), Finished: b.Finished}
 	if row.Name == "" {
 		row.Name = "an image without a name"
 	}
 	if b.Error != "" {
-		row.State = "Failed"
+		row.State = stateWord("", string(schedule.Failed))
 	}
 	if b.Saved >= 0.1 {
 		row.Saved = seconds(b.Saved)
@@ -54,12 +55,7 @@ func newImageBuildRow(v View, b builds.Build) imageBuildRow {
 	return row
 }
 
-func seconds(s float64) string {
-	if s >= 60 {
-		return time.Duration(s * float64(time.Second)).Round(time.Second).String()
-	}
-	return fmt.Sprintf("%.1fs", s)
-}
+func seconds(s float64) string { return Duration(time.Duration(s * float64(time.Second))) }
 
 type imageBuildView struct {
 	imageBuildRow
@@ -211,6 +207,7 @@ func scopeNames(projects []identity.Project) map[string]string {
 	for _, project := range projects {
 		names[images.ProjectScope(project.ID, true).Name] = project.Name
 		names[images.ProjectScope(project.ID, false).Name] = project.Name + ", reviews"
+		names[images.ForkScope(project.ID).Name] = project.Name + ", forks"
 	}
 	return names
 }

@@ -89,7 +89,7 @@ func TestImageBuildPages(t *testing.T) {
 	if _, err := kept.Record(ctx, w.Project.ID, 1, 1, report); err != nil {
 		t.Fatal(err)
 	}
-	get("/Shop/_imagebuilds", "host/shop/app:1", "0 of 2 cached", "1 of 1 cached", "1m15s", "1m0s", "2.0 MiB in 3 layers", "Failed")
+	get("/Shop/_imagebuilds", "host/shop/app:1", "0 of 2 cached", "1 of 1 cached", "1 m 15 s", "1 m 0 s", "2.0 MiB in 3 layers", ">succeeded<", ">failed<")
 	get(fmt.Sprintf("/Shop/_imagebuilds?build=%d", built.ID), "RUN go build &lt;all&gt;", "stage final", `value="100"`, `value="10"`, "sha256:abc")
-	get("/_builder", "3.0 MiB", "cached &lt;mount&gt; /root/.cache", "Shop, reviews", "1 of 3 steps", "1m0s")
+	get("/_builder", "3.0 MiB", "cached &lt;mount&gt; /root/.cache", "Shop, reviews", "1 of 3 steps", "1 m 0 s")
 }

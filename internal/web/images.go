@@ -29,6 +29,8 @@ func (s *Server) AddImages(r *registry.Service, t Things) {
 	s.Project("GET", "/_images/*", identity.Read, p.repository)
 	s.Project("POST", "/_images/*", identity.Administer, p.change)
 	s.Project("POST", "/_images", identity.Administer, p.changeProject)
+	s.Project("GET", "/_vulnerabilities", identity.Read, p.scanPolicy)
+	s.Project("POST", "/_vulnerabilities", identity.Administer, p.changeScanPolicy)
 	s.Project("GET", "/_packages", identity.Read, p.packages)
 }
 
@@ -41,16 +43,17 @@ func imageURL(v View, repository string, d slipway.Digest) string {
 func repositoryURL(v View, name string) string { return v.URL("_images") + "/" + name }
 
 type repositoriesView struct {
-	Project      []repositoryRow
-	Installation []repositoryRow
-	Usage        registry.Usage
-	Quota        registry.Quota
-	Search       string
-	URL          string
-	MayChange    bool
-	Host         string // of image names, as this browser reached the server
-	Builds       string // the page of image builds
-	Key          string // the project's part of image names
+	Project         []repositoryRow
+	Installation    []repositoryRow
+	Usage           registry.Usage
+	Quota           registry.Quota
+	Search          string
+	URL             string
+	MayChange       bool
+	Host            string // of image names, as this browser reached the server
+	Builds          string // the page of image builds
+	Vulnerabilities string // the page of what is not accepted
+	Key             string // the project's part of image names
 }
 
 type repositoryRow struct {
@@ -65,7 +68,7 @@ func (p imagesPages) repositories(w http.ResponseWriter, r *http.Request, v View
 	if r.URL.Query().Has("settings") {
 		return p.settings(w, r, v, registry.Repository{Project: v.Project.ID})
 	}
-	view := repositoriesView{Host: r.Host, Key: v.Project.Key(), Builds: v.URL("_imagebuilds"), Search: r.URL.Query().Get("search"), URL: v.URL("_images"),
+	view := repositoriesView{Host: r.Host, Key: v.Project.Key(), Builds: v.URL("_imagebuilds"), Vulnerabilities: v.URL("_vulnerabilities"), Search: r.URL.Query().Get("search"), URL: v.URL("_images"),
 		MayChange: p.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil}
 	settings, err := p.registry.ProjectSettings(r.Context(), v.Project.ID)
 	if err != nil {

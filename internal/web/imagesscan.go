@@ -52,6 +52,8 @@ type packagesView struct {
 	Matched         time.Time
 	NoRecords       bool
 	Tags            []string // of the repository, to compare with
+	SPDX, CycloneDX string   // where the bill of materials is
+	Policy          string   // the page on which findings are accepted
 }
 
 // maxShownPackages bounds the rows of a page.
@@ -67,7 +69,8 @@ func (p imagesPages) packages(w http.ResponseWriter, r *http.Request, v View) er
 	if err != nil {
 		return err
 	}
-	view := packagesView{Image: repo.Name + "@" + d.Short(), ImageURL: imageURL(v, repo.Name, d), Name: repo.Name + "@" + string(d), Other: q.Get("other")}
+	view := packagesView{Image: repo.Name + "@" + d.Short(), ImageURL: imageURL(v, repo.Name, d), Name: repo.Name + "@" + string(d), Other: q.Get("other"), Policy: v.URL("_vulnerabilities")}
+	view.SPDX, view.CycloneDX = sbomURL(v, view.Name, "spdx"), sbomURL(v, view.Name, "cyclonedx")
 	tags, err := p.registry.RecentTags(ctx, repo, 50)
 	if err != nil {
 		return err
@@ -87,7 +90,7 @@ func (p imagesPages) packages(w http.ResponseWriter, r *http.Request, v View) er
 		view.Changes = scans.Diff(before, packages)
 		return p.Render(w, r, v.Titled(repo.Name+" packages", "images"), packagesPage(view))
 	}
-	findings, m, err := p.things.Scans.Findings(ctx, repo.Name, d)
+	findings, m, err := p.things.Scans.Findings(ctx, v.Project.ID, repo.Name, d)
 	if slipway.CodeOf(err) == slipway.CodeUnavailable {
 		view.NoRecords, err = true, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"slipway"
 	"slipway/internal/identity"
 	"slipway/internal/registry"
+	"slipway/internal/scans"
 )
 
 // fakeImages gives the scanner the name of an image instead of its content.
@@ -22,7 +23,13 @@ func (fakeImages) Write(_ context.Context, _ string, d slipway.Digest, w io.Writ
 	return err
 }
 
-func (fakeImages) KeepSBOM(context.Context, string, slipway.Digest, []byte) error { return nil }
+func (fakeImages) KeepSBOM(context.Context, string, slipway.Digest, scans.Document, slipway.Actor) error {
+	return nil
+}
+
+func (fakeImages) SBOM(_ context.Context, _ string, d slipway.Digest, kind string) ([]byte, error) {
+	return []byte(kind + " of " + string(d)), nil
+}
 
 // fakeScanner answers what a scanner does: each image has another version of openssl, all of which have one vulnerability.
 func fakeScanner(t *testing.T) string {

@@ -48,6 +48,7 @@ type pages struct {
 
 	environments *environments.Service
 	rolledBack   chan slipway.DeploymentID
+	pipelines    *pipelines.Service
 }
 
 func openPages(t *testing.T) *pages {
@@ -84,8 +85,9 @@ func openPages(t *testing.T) *pages {
 	must(err)
 	things.Environments, err = environments.Open(ctx, d, log, box, clock.System{}, logger)
 	must(err)
-	things.Pipelines, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: files, Clock: clock.System{}, Logger: logger})
+	things.Pipelines, err = pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: files, Clock: clock.System{}, Logger: logger, Tokens: ids})
 	must(err)
+	p.pipelines = things.Pipelines
 	telemetry, err := store.Open(ctx, store.Options{Folder: t.TempDir(), Clock: clock.System{}, Logger: logger})
 	must(err)
 	t.Cleanup(func() { _ = telemetry.Close() })

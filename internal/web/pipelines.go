@@ -32,6 +32,7 @@ type pipelinesPages struct {
 func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
 	p := pipelinesPages{s, svc, t.Repos, newMarkdown(), t.Builds}
 	s.Project("GET", "/_build", identity.Read, p.list)
+	s.Project("POST", "/_build", identity.Administer, p.changePipeline)
 	s.Project("GET", "/_build/queue", identity.Contribute, p.askQueue)
 	s.Project("POST", "/_build/queue", identity.Contribute, p.queue)
 	s.Project("GET", "/_build/results", identity.Read, p.run)
@@ -95,7 +96,9 @@ type pipelinesView struct {
 	Older     string     // URL of older runs, if there are any
 	Library   string
 	QueueURL  string
+	Settings  string // form of the chosen one
 	MayQueue  bool
+	MayChange bool
 }
 
 type pipelineRow struct {
@@ -103,6 +106,7 @@ type pipelineRow struct {
 	Name, URL     string
 	Path          string
 	Disabled      bool
+	RetryLost     string
 	Latest        *runRow
 	DefaultBranch string
 	Next          time.Time // of its schedules
@@ -131,6 +135,7 @@ const runsOnPage = 50
 
 func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) error {
 	view := pipelinesView{Library: v.URL("_library"), QueueURL: v.URL("_build", "queue")}
+	view.Settings, view.MayChange = v.URL("_build"), p.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil
 	view.MayQueue = p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
 	filter := pipelines.RunFilter{Project: v.Project.ID, Limit: runsOnPage + 1}
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
@@ -181,6 +186,9 @@ func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) err
 
 func (p pipelinesPages) pipelineRow(ctx context.Context, v View, d pipelines.Definition) (pipelineRow, error) {
 	row := pipelineRow{ID: d.ID, Name: d.Name, Path: d.Path, Disabled: d.Disabled, URL: fmt.Sprintf("%s?definitionId=%d", v.URL("_build"), d.ID)}
+	if d.RetryLost != nil {
+		row.RetryLost = strconv.Itoa(*d.RetryLost)
+	}
 	runs, err := p.pipelines.List(ctx, pipelines.RunFilter{Pipeline: d.ID, Limit: 1})
 	if err != nil {
 		return row, err
@@ -197,6 +205,30 @@ func (p pipelinesPages) pipelineRow(ctx context.Context, v View, d pipelines.Def
 		row.Next = schedules[0].Next
 	}
 	return row, nil
+}
+
+// changePipeline changes the settings of a pipeline.
+func (p pipelinesPages) changePipeline(w http.ResponseWriter, r *http.Request, v View) error {
+	id, _ := strconv.ParseInt(r.FormValue("definitionId"), 10, 64)
+	d, err := p.pipelines.Definition(r.Context(), slipway.PipelineID(id))
+	if err == nil && d.Project != v.Project.ID {
+		err = slipway.NotFound("there is no pipeline %d in this project", id)
+	}
+	if err != nil {
+		return err
+	}
+	d.Disabled, d.RetryLost = r.FormValue("disabled") != "", nil
+	if text := strings.TrimSpace(r.FormValue("retryLost")); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return slipway.Invalid("retry jobs whose pod is lost: %q is not a number", text)
+		}
+		d.RetryLost = &n
+	}
+	if err := p.pipelines.ChangeDefinition(r.Context(), d); err != nil {
+		return err
+	}
+	return p.Redirect(w, r, fmt.Sprintf("%s?definitionId=%d", v.URL("_build"), d.ID))
 }
 
 // addTriggers shows what will start runs of the chosen pipeline: its schedules, and pushes that wait.

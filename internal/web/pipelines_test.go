@@ -182,6 +182,9 @@ func TestRunPages(t *testing.T) {
 	}
 	s.post("/_build/results", url.Values{"buildId": {run.String()}, "do": {"retry"}})
 	s.get(page, "attempt 2", "Cancel")
+	// The first attempt is below it, with its log.
+	s.get(page, "Attempt 1", "it broke", fmt.Sprintf("j=%d&amp;s=1#log", id))
+	s.get(fmt.Sprintf("%s&j=%d&s=1", page, id), `class="earlier" open`)
 	if err := s.Complete(ctx, s.job(run, "Build.make"), job.Completion{Result: schedule.Failed}); err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +233,22 @@ func TestLiveLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	until("event: done")
+}
+
+func TestPipelineSettings(t *testing.T) {
+	t.Parallel()
+	s := newPipelineSite(t)
+	s.push("steps:\n- bash: talk\n")
+	s.get("/_build?definitionId=1", "Retry jobs whose pod is lost", `name="retryLost" type="number" min="0" max="10" value=""`)
+	s.post("/_build", url.Values{"definitionId": {"1"}, "disabled": {"on"}, "retryLost": {"4"}})
+	s.get("/_build?definitionId=1", `max="10" value="4"`, `name="disabled" checked`)
+	if d, err := s.Definition(context.Background(), 1); err != nil || !d.Disabled || d.RetryLost == nil || *d.RetryLost != 4 {
+		t.Errorf("pipeline %+v, %v", d, err)
+	}
+	s.post("/_build", url.Values{"definitionId": {"1"}})
+	if d, err := s.Definition(context.Background(), 1); err != nil || d.Disabled || d.RetryLost != nil {
+		t.Errorf("pipeline %+v, %v", d, err)
+	}
 }
 
 func TestBrokenPipelinePage(t *testing.T) {

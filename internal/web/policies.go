@@ -78,6 +78,16 @@ func (v policiesView) Reviewers(chosen []string) []choice {
 	return all
 }
 
+// Posters are those whose statuses a policy may go by alone: people, and runs of pipelines.
+func (v policiesView) Posters(chosen string) []choice {
+	all := v.Reviewers([]string{chosen})
+	for _, d := range v.Pipelines {
+		id := "pipeline:" + d.ID.String()
+		all = append(all, choice{id, "runs of the pipeline " + d.Name + " for the pull request", id == chosen})
+	}
+	return all
+}
+
 func (p policyPages) show(w http.ResponseWriter, r *http.Request, v View) error {
 	c, err := p.open(r, v, "policies")
 	if err != nil {
@@ -140,6 +150,9 @@ func (p policyPages) change(w http.ResponseWriter, r *http.Request, v View) erro
 	switch do := r.FormValue("do"); do {
 	case "save":
 		one := formPolicy(r, v, c)
+		if err = p.nameBuild(r.Context(), v, &one); err != nil {
+			return err
+		}
 		if one.ID = id; id == 0 {
 			_, err = p.repos.CreatePolicy(ctx, by, one)
 		} else {
@@ -156,6 +169,20 @@ func (p policyPages) change(w http.ResponseWriter, r *http.Request, v View) erro
 		return err
 	}
 	return p.Redirect(w, r, c.URL("_git", c.Repo)+"/policies")
+}
+
+// nameBuild gives a build policy its pipeline's name when the form has none.
+func (p policyPages) nameBuild(ctx context.Context, v View, one *policy.Policy) error {
+	if one.Kind != policy.Build || one.Settings.DisplayName != "" {
+		return nil
+	}
+	list, err := p.pipelines.Definitions(ctx, v.Project.ID)
+	for _, d := range list {
+		if int64(d.ID) == one.Settings.BuildDefinitionID {
+			one.Settings.DisplayName = d.Name
+		}
+	}
+	return err
 }
 
 // formPolicy is what a form of the page says.
@@ -184,7 +211,7 @@ func formPolicy(r *http.Request, v View, c codeView) policy.Policy {
 		ResetRejectionsOnSourcePush: text("reset") == "all", RequireVoteOnLastIteration: on("last"), BlockLastPusherVote: on("pusher"),
 		BuildDefinitionID: int64(number("pipeline")), DisplayName: text("display"), ManualQueueOnly: on("manual"), QueueOnSourceUpdateOnly: p.Kind == policy.Build && text("valid") != "now",
 		FilenamePatterns: patterns(r.FormValue("paths")), StatusName: text("status"), StatusGenre: text("genre"), InvalidateOnSourceUpdate: on("invalidate"),
-		DefaultDisplayName: text("statusDisplay"), AllowNoFastForward: on("noFastForward"), AllowSquash: on("squash"), AllowRebase: on("rebase"),
+		AuthorID: text("author"), DefaultDisplayName: text("statusDisplay"), AllowNoFastForward: on("noFastForward"), AllowSquash: on("squash"), AllowRebase: on("rebase"),
 		AllowRebaseMerge: on("rebaseMerge"), RequiredReviewerIDs: r.Form["reviewer"], Message: text("message"),
 	}
 	if on("posted") {

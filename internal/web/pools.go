@@ -12,23 +12,30 @@ import (
 	"slipway"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/variable"
 )
 
 func (p pipelinesPages) addPools(s *Server) {
 	s.Installation("GET", "/_pools", identity.Administer, p.pools)
 	s.Installation("POST", "/_pools", identity.Administer, p.changePool)
+	p.addMachines(s)
 }
 
 const maxWarm = pipelines.MaxWarm
+
+const maxRetryLost = variable.MaxRetryLost
 
 type poolsView struct{ Pools []poolRow }
 
 // poolRow is a pool as its form has it.
 type poolRow struct {
 	Name, Description, Image, CPU, CPULimit, Memory, MemoryLimit, Warm string
+	RetryLost                                                          string
 	NodeSelector, Tolerations, Capabilities                            string // lines
 	Summary                                                            string
 	Made                                                               bool // it can be deleted
+	OfMachines, Forks                                                  bool
+	Machines                                                           machinesView
 }
 
 func (p pipelinesPages) pools(w http.ResponseWriter, r *http.Request, v View) error {
@@ -42,7 +49,16 @@ func (p pipelinesPages) pools(w http.ResponseWriter, r *http.Request, v View) er
 	}
 	var view poolsView
 	for i := range pools {
-		view.Pools = append(view.Pools, newPoolRow(&pools[i], counts[strings.ToLower(pools[i].Name)]))
+		row := newPoolRow(&pools[i], counts[strings.ToLower(pools[i].Name)])
+		if pools[i].Machines {
+			base := poolURL(pools[i].Name)
+			rows, err := machinesOf(r.Context(), p.pipelines, pipelines.MachineTarget{Pool: pools[i].Name}, base, p.machineRun(r.Context()))
+			if err != nil {
+				return err
+			}
+			row.Machines, row.Summary = machinesView{URL: base, Rows: rows, MayAdminister: true}, plural(len(rows), "machine")
+		}
+		view.Pools = append(view.Pools, row)
 	}
 	return p.Render(w, r, v.Titled("Pools", ""), poolsPage(view))
 }
@@ -51,6 +67,10 @@ func newPoolRow(p *pipelines.Pool, warm pipelines.WarmCount) poolRow {
 	row := poolRow{Name: p.Name, Made: p.ID != 0, Description: p.Description, Image: p.Image, CPU: p.CPU, CPULimit: p.CPULimit, Memory: p.Memory, MemoryLimit: p.MemoryLimit,
 		NodeSelector: pairLines(p.NodeSelector), Capabilities: pairLines(p.Capabilities),
 		Summary: plural(warm.Waiting, "warm pod") + " waiting, " + fmt.Sprint(warm.Starting) + " being started"}
+	row.OfMachines, row.Forks = p.Machines, p.Forks
+	if p.RetryLost > 0 {
+		row.RetryLost = strconv.Itoa(p.RetryLost)
+	}
 	if p.Warm != nil {
 		row.Warm = strconv.Itoa(*p.Warm)
 	}
@@ -95,7 +115,7 @@ func (p pipelinesPages) changePool(w http.ResponseWriter, r *http.Request, v Vie
 		return p.Redirect(w, r, "/_pools")
 	}
 	text := func(field string) string { return strings.TrimSpace(r.FormValue(field)) }
-	settings := pipelines.PoolSettings{Description: text("description"), Image: text("image"), CPU: text("cpu"), CPULimit: text("cpuLimit"), Memory: text("memory"),
+	settings := pipelines.PoolSettings{Machines: r.FormValue("machines") != "", Forks: r.FormValue("forks") != "", Description: text("description"), Image: text("image"), CPU: text("cpu"), CPULimit: text("cpuLimit"), Memory: text("memory"),
 		MemoryLimit: text("memoryLimit"), NodeSelector: readPairs(r.FormValue("nodeSelector")), Capabilities: readPairs(r.FormValue("capabilities"))}
 	for line := range strings.Lines(r.FormValue("tolerations")) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -108,6 +128,13 @@ func (p pipelinesPages) changePool(w http.ResponseWriter, r *http.Request, v Vie
 			return slipway.Invalid("warm pods: %q is not a number", warm)
 		}
 		settings.Warm = &n
+	}
+	if retries := text("retryLost"); retries != "" {
+		n, err := strconv.Atoi(retries)
+		if err != nil {
+			return slipway.Invalid("retry jobs whose pod is lost: %q is not a number", retries)
+		}
+		settings.RetryLost = n
 	}
 	pool, _, err := p.pipelines.PutPool(r.Context(), name, settings, v.Caller.Actor)
 	if err != nil {

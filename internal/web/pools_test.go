@@ -31,7 +31,7 @@ func TestPoolsPage(t *testing.T) {
 		}
 		return string(b)
 	}
-	body := post(http.StatusOK, url.Values{"name": {"Big"}, "description": {"for <builds>"}, "cpu": {"2"}, "memoryLimit": {"16Gi"}, "warm": {"0"},
+	body := post(http.StatusOK, url.Values{"name": {"Big"}, "description": {"for <builds>"}, "cpu": {"2"}, "memoryLimit": {"16Gi"}, "warm": {"0"}, "retryLost": {"2"},
 		"nodeSelector": {"disk=ssd\r\n\r\n"}, "tolerations": {"gpu=yes:NoSchedule\nspot:NoExecute"}, "capabilities": {"gpu=a100\ndocker"}})
 	for _, text := range []string{`id="pool-Big"`, "for &lt;builds&gt;", "disk=ssd", "gpu=yes:NoSchedule", "spot:NoExecute", "gpu=a100", "0 warm pods waiting"} {
 		if !strings.Contains(body, text) {
@@ -40,7 +40,7 @@ func TestPoolsPage(t *testing.T) {
 	}
 	got, err := s.Pool(ctx, "big")
 	zero := 0
-	want := pipelines.PoolSettings{Description: "for <builds>", CPU: "2", MemoryLimit: "16Gi", Warm: &zero, NodeSelector: map[string]string{"disk": "ssd"},
+	want := pipelines.PoolSettings{Description: "for <builds>", CPU: "2", MemoryLimit: "16Gi", Warm: &zero, RetryLost: 2, NodeSelector: map[string]string{"disk": "ssd"},
 		Tolerations: []pipelines.Toleration{{Key: "gpu", Value: "yes", Effect: "NoSchedule"}, {Key: "spot", Operator: "Exists", Effect: "NoExecute"}}, Capabilities: map[string]string{"gpu": "a100", "docker": ""}}
 	if diff := cmp.Diff(want, got.PoolSettings); err != nil || diff != "" {
 		t.Errorf("%v, -want +got\n%s", err, diff)

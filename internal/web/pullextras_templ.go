@@ -445,7 +445,7 @@ func pullAfter(view pullView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			if view.Gone {
+			if view.Gone && view.MayDelete {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 39, "<form method=\"post\" action=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

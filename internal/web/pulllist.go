@@ -110,7 +110,7 @@ func (p codePages) pulls(w http.ResponseWriter, r *http.Request, v View) error {
 	if view.People, err = p.contributors(r, v); err != nil {
 		return err
 	}
-	if c.MayEdit && !c.Empty {
+	if v.SignedIn() && !c.Empty {
 		view.NewURL = c.URL("_git", c.Repo, "pullrequestcreate")
 	}
 	return p.Render(w, r, v.Titled("Pull requests", "repos"), pullsPage(view))
@@ -126,7 +126,7 @@ func (p codePages) addPullRows(r *http.Request, view *pullsView, list []repos.Pu
 		return err
 	}
 	for _, one := range list {
-		row := pullRow{ID: one.ID, Title: one.Title, URL: view.pullURL(one.ID), Source: one.SourceBranch(), Target: one.TargetBranch(), Author: one.CreatedBy.Name,
+		row := pullRow{ID: one.ID, Title: one.Title, URL: view.pullURL(one.ID), Source: forkedName(one), Target: one.TargetBranch(), Author: one.CreatedBy.Name,
 			State: pullState(one), When: one.Created}
 		for _, l := range labels[one.ID] {
 			row.Labels = append(row.Labels, l.Name)
@@ -134,6 +134,14 @@ func (p codePages) addPullRows(r *http.Request, view *pullsView, list []repos.Pu
 		view.Rows = append(view.Rows, row)
 	}
 	return nil
+}
+
+// forkedName is the source branch of a pull request, with the name of its fork before it as in git's hosts: Shop:topic.
+func forkedName(p repos.PullRequest) string {
+	if p.FromFork() {
+		return p.ForkName + ":" + p.SourceBranch()
+	}
+	return p.SourceBranch()
 }
 
 // pullState is a pull request's state in one word for a badge.

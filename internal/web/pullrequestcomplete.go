@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"slipway"
 	"slipway/internal/repos"
@@ -24,6 +25,11 @@ func (p codePages) addPolicies(r *http.Request, view *pullView) error {
 		view.MayBypass = view.MayBypass || b.Completion && string(b.User) == view.Caller.ID
 	}
 	return err
+}
+
+// Holds says that no policy keeps the pull request from being completed now.
+func (v pullView) Holds() bool {
+	return !slices.ContainsFunc(v.Policies, func(e repos.Evaluation) bool { return !e.State.Holds() && e.Policy.Blocking })
 }
 
 // formCompletion is how the form wants a pull request completed.

@@ -77,6 +77,9 @@ type pullView struct {
 	TraceURL    string
 	MergedURL   string // the page of the commit that the target got
 	MayVote     bool
+	MayWrite    bool  // comments, title and description
+	MayDelete   bool  // the source branch
+	ForkAt      crumb // of one from a fork, for who may read that
 	Policies    []repos.Evaluation
 	People      []identity.Member // who can be asked to review
 	MayBypass   bool
@@ -117,6 +120,15 @@ func (p codePages) pull(w http.ResponseWriter, r *http.Request, v View) error {
 	}
 	view := pullView{codeView: c, PullRequest: pull, State: pullState(pull), Shows: r.FormValue("_a"), MayVote: c.MayEdit && v.SignedIn(),
 		TraceURL: v.URL("_trace") + "?thing=" + url.QueryEscape(slipway.Ref(slipway.RefPullRequest, pull.ID).String())}
+	view.MayWrite = mayTakePart(c, pull) && v.SignedIn()
+	if pull.FromFork() {
+		if view.ForkAt, err = p.place(r.Context(), v, pull.Fork); err != nil {
+			return err
+		}
+	}
+	if view.MayDelete, err = p.repos.MayPushSource(r.Context(), pull, v.Caller.Actor); err != nil {
+		return err
+	}
 	if pull.Status == repos.PullRequestCompleted {
 		view.MergedURL = c.CommitURL(pull.MergeCommit)
 	}
@@ -269,6 +281,9 @@ func (p codePages) changePull(w http.ResponseWriter, r *http.Request, v View) er
 	c, pull, err := p.openPull(r, v)
 	if err != nil {
 		return err
+	}
+	if !c.MayEdit && !(ownFork(c, pull) && ofAuthors[r.FormValue("do")]) {
+		return p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID)
 	}
 	ctx, by := r.Context(), v.Caller.Actor
 	update := func(change repos.PullRequestChange) error {

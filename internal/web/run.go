@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"slipway"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 )
@@ -73,7 +75,9 @@ type jobRow struct {
 	InStage, Name                           string // of the rerun
 	MayRerun                                bool
 	Attempt                                 int
+	Retried                                 string // why there is this attempt, if the one before was lost
 	Steps                                   []stepRow
+	Earlier                                 []jobRow // attempts, newest first
 }
 
 type stepRow struct {
@@ -81,7 +85,10 @@ type stepRow struct {
 	Percent                         int
 	Chosen                          bool
 	Issues                          []issueRow
+	Details                         []stepRow // parts that the step told of
 }
+
+func (s stepRow) isChosen() bool { return s.Chosen }
 
 type issueRow struct{ Kind, Message, At string }
 
@@ -234,7 +241,10 @@ func stageColumns(stages []pipelines.TimelineStage, mayChange, mayRerun bool) []
 
 func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines.TimelineJob, query url.Values) jobRow {
 	row := jobRow{Title: j.Title, Stage: stageTitle(st), State: stateWord(string(j.State), string(j.Result)), Reason: j.Reason, Took: span(j.Started, j.Finished),
-		Note: j.PodNote, Attempt: j.Attempt, InStage: st.Name, Name: j.Name}
+		Note: j.PodNote, Attempt: j.Attempt, Retried: j.Retried, InStage: st.Name, Name: j.Name}
+	for i := range slices.Backward(j.Earlier) {
+		row.Earlier = append(row.Earlier, p.jobRow(v, st, &j.Earlier[i], query))
+	}
 	for _, s := range j.Steps {
 		step := stepRow{Title: s.DisplayName, State: stateWord(string(s.State), string(s.Result)), Reason: s.Reason, Percent: s.Percent,
 			Took: span(time.UnixMicro(s.Started), time.UnixMicro(s.Finished))}
@@ -252,9 +262,29 @@ func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines
 			}
 			step.Issues = append(step.Issues, one)
 		}
+		step.Details = detailRows(s.Details, "", 0)
 		row.Steps = append(row.Steps, step)
 	}
 	return row
+}
+
+// maxDetailDepth bounds how deep details lie in one another.
+const maxDetailDepth = 5
+
+// detailRows are the details below one, or below the step.
+func detailRows(all []job.Detail, parent string, depth int) []stepRow {
+	var rows []stepRow
+	for _, d := range slices.SortedStableFunc(slices.Values(all), func(a, b job.Detail) int { return a.Order - b.Order }) {
+		if d.Parent != parent || depth >= maxDetailDepth {
+			continue
+		}
+		row := stepRow{Title: d.Name, State: stateWord(string(d.State), string(d.Result)), Reason: d.Operation, Percent: d.Percent, Details: detailRows(all, d.ID, depth+1)}
+		if d.Started > 0 && d.Finished > 0 {
+			row.Took = span(time.UnixMicro(d.Started), time.UnixMicro(d.Finished))
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 const filesOnPage = 50

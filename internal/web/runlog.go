@@ -25,6 +25,11 @@ func logStep(r *http.Request, t *pipelines.Timeline) (*pipelines.TimelineJob, in
 	for i := range t.Stages {
 		for k := range t.Stages[i].Jobs {
 			j := &t.Stages[i].Jobs[k]
+			for e := range j.Earlier {
+				if err == nil && j.Earlier[e].ID.String() == r.URL.Query().Get("j") {
+					return &j.Earlier[e], step, nil
+				}
+			}
 			if err == nil && j.ID != 0 && j.ID.String() == r.URL.Query().Get("j") {
 				return j, step, nil
 			}

@@ -29,13 +29,14 @@ type Server struct {
 	events   *events.Log
 	logger   *slog.Logger
 	router   chi.Router
-	secure   bool // the server is reached by https
+	url      string // by which browsers reach the server, without a slash at its end
+	secure   bool   // the server is reached by https
 }
 
 // New makes the server with the pages that belong to no domain: sign-in, projects, the profile. externalURL is the
 // address by which browsers reach it.
 func New(ident *identity.Service, log *events.Log, logger *slog.Logger, externalURL string) *Server {
-	s := &Server{identity: ident, events: log, logger: logger, router: chi.NewRouter(), secure: strings.HasPrefix(externalURL, "https://")}
+	s := &Server{identity: ident, events: log, logger: logger, router: chi.NewRouter(), url: strings.TrimRight(externalURL, "/"), secure: strings.HasPrefix(externalURL, "https://")}
 	s.router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, s.anonymousView(r), slipway.NotFound("there is no page %s", r.URL.Path))
 	})
@@ -183,7 +184,16 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, v View, err error)
 		http.Redirect(w, r, "/signin?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
-	s.write(w, r, httpx.Status(p.Code), v.Titled(errorTitle(p.Code), ""), problemPage(*p))
+	s.write(w, r, httpx.Status(p.Code), v.Titled(errorTitle(p.Code), ""), problemPage(*p, backFrom(r)))
+}
+
+// backFrom is the page that sent a form which was refused, "" when that is not known.
+func backFrom(r *http.Request) string {
+	from, err := url.Parse(r.Referer())
+	if err != nil || r.Method != http.MethodPost || from.Host != r.Host || !strings.HasPrefix(from.Path, "/") {
+		return ""
+	}
+	return (&url.URL{Path: from.Path, RawQuery: from.RawQuery}).String()
 }
 
 func errorTitle(code slipway.Code) string {

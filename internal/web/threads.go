@@ -60,7 +60,7 @@ func (p codePages) threadsIn(ctx context.Context, view *pullView, span repos.Spa
 	latest := span.From.Number == 0 && span.To.SourceCommit == view.SourceCommit
 	var out []threadView
 	for _, t := range list {
-		one := threadView{ID: t.ID, Outdated: t.Outdated, State: threadWords[t.Status], Tone: "good", Open: t.Status.Open(), MayWrite: view.MayVote,
+		one := threadView{ID: t.ID, Outdated: t.Outdated, State: threadWords[t.Status], Tone: "good", Open: t.Status.Open(), MayWrite: view.MayWrite,
 			Action: view.pullURL(view.ID), Attach: view.attachURL(), now: t.Now}
 		if one.Open {
 			one.Tone = "waiting"
@@ -76,7 +76,7 @@ func (p codePages) threadsIn(ctx context.Context, view *pullView, span repos.Spa
 		if t.Outdated {
 			one.Was, one.URL = lines, ""
 		}
-		applies := latest && t.Place.Side == repos.Right && t.Place.Line > 0 && !t.Outdated && one.Open && view.MayVote && view.Status == repos.PullRequestActive
+		applies := latest && t.Place.Side == repos.Right && t.Place.Line > 0 && !t.Outdated && one.Open && view.MayWrite && view.MayDelete && view.Status == repos.PullRequestActive
 		p.addCommentViews(view, &one, t, lines, likes, applies)
 		out = append(out, one)
 	}
@@ -93,7 +93,7 @@ func (p codePages) addCommentViews(view *pullView, to *threadView, t repos.Threa
 	}
 	for _, c := range t.Comments {
 		row := commentView{Number: c.Number, Author: c.Author.Name, When: c.Created, Edited: !c.Edited.IsZero() && !c.Deleted, Deleted: c.Deleted, Source: c.Text,
-			Mine: view.MayVote && !c.Deleted && c.Author.ID == view.Caller.ID}
+			Mine: view.MayWrite && !c.Deleted && c.Author.ID == view.Caller.ID}
 		for _, who := range likes[repos.CommentKey{Thread: t.ID, Number: c.Number}] {
 			row.Likes = append(row.Likes, who.Name)
 			row.Liked = row.Liked || who.ID == view.Caller.ID

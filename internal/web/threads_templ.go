@@ -53,7 +53,7 @@ func pullThreads(view pullView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if view.MayVote {
+		if view.MayWrite {
 			templ_7745c5c3_Err = askForm(view.Ask).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

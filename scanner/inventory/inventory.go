@@ -9,9 +9,9 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	configpb "github.com/google/osv-scalibr/binary/proto/config_go_proto"
-	"github.com/google/osv-scalibr/converter/spdx"
 	"github.com/google/osv-scalibr/extractor"
 	"github.com/google/osv-scalibr/extractor/filesystem"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/dotnet/depsjson"
@@ -26,11 +26,10 @@ import (
 	apkmeta "github.com/google/osv-scalibr/extractor/filesystem/os/apk/metadata"
 	"github.com/google/osv-scalibr/extractor/filesystem/os/dpkg"
 	dpkgmeta "github.com/google/osv-scalibr/extractor/filesystem/os/dpkg/metadata"
+	"github.com/google/osv-scalibr/extractor/filesystem/os/rpm"
+	rpmmeta "github.com/google/osv-scalibr/extractor/filesystem/os/rpm/metadata"
 	scalibrfs "github.com/google/osv-scalibr/fs"
-	found "github.com/google/osv-scalibr/inventory"
 	"github.com/google/osv-scalibr/stats"
-	"github.com/google/uuid"
-	"github.com/spdx/tools-golang/spdx/v2/common"
 )
 
 // Package is a package that is in an image.
@@ -38,7 +37,7 @@ type Package struct {
 	Name      string   `json:"name"`
 	Version   string   `json:"version"`
 	PURL      string   `json:"purl"`
-	Type      string   `json:"type"` // deb, apk, golang, npm, pypi, maven, ...
+	Type      string   `json:"type"` // deb, apk, rpm, golang, npm, pypi, maven, ...
 	Ecosystem string   `json:"ecosystem,omitempty"`
 	Source    string   `json:"source,omitempty"` // the package that vulnerabilities name, when it is another
 	SourceAt  string   `json:"sourceVersion,omitempty"`
@@ -48,9 +47,10 @@ type Package struct {
 
 // Inventory is what is in an image.
 type Inventory struct {
-	Packages []Package       `json:"packages"`
-	SPDX     json.RawMessage `json:"spdx,omitempty"` // version 2.3
-	Warnings []string        `json:"warnings,omitempty"`
+	Packages  []Package       `json:"packages"`
+	SPDX      json.RawMessage `json:"spdx,omitempty"`      // version 2.3
+	CycloneDX json.RawMessage `json:"cyclonedx,omitempty"` // version 1.6
+	Warnings  []string        `json:"warnings,omitempty"`
 }
 
 // MaxPackages bounds the packages of one image.
@@ -60,7 +60,7 @@ const MaxPackages = 50_000
 func extractors() ([]filesystem.Extractor, error) {
 	var list []filesystem.Extractor
 	for _, make := range []func(*configpb.PluginConfig) (filesystem.Extractor, error){
-		dpkg.New, apk.New, gobinary.New, wheelegg.New, packagejson.New, archive.New, gemspec.New, cargoauditable.New, depsjson.New, composerlock.New,
+		dpkg.New, apk.New, rpm.New, gobinary.New, wheelegg.New, packagejson.New, archive.New, gemspec.New, cargoauditable.New, depsjson.New, composerlock.New,
 	} {
 		e, err := make(&configpb.PluginConfig{})
 		if err != nil {
@@ -104,7 +104,10 @@ func Read(ctx context.Context, image io.Reader) (Inventory, error) {
 	for _, p := range result.Packages {
 		inv.Packages = append(inv.Packages, describe(p))
 	}
-	inv.SPDX, err = document(result)
+	if inv.SPDX, err = toSPDX(result); err != nil {
+		return inv, err
+	}
+	inv.CycloneDX, err = toCycloneDX(result)
 	return inv, err
 }
 
@@ -127,6 +130,8 @@ func describe(p *extractor.Package) Package {
 		out.Source, out.SourceAt = m.SourceName, cmp.Or(m.SourceVersion, p.Version)
 	case *apkmeta.Metadata:
 		out.Source = m.OriginName
+	case *rpmmeta.Metadata:
+		out.Ecosystem, out.Source, out.SourceAt = rpmEcosystem(m, out.Ecosystem), rpmSource(m.SourceRPM), fmt.Sprintf("%d:%s", m.Epoch, p.Version)
 	}
 	if out.Source == p.Name {
 		out.Source = ""
@@ -134,12 +139,26 @@ func describe(p *extractor.Package) Package {
 	return out
 }
 
-// document is the inventory in SPDX.
-func document(result found.Inventory) (json.RawMessage, error) {
-	b, err := json.Marshal(spdx.ToSPDX23(result, spdx.Config{DocumentName: "image", DocumentNamespace: "https://spdx.org/spdxdocs/image-" + uuid.NewString(),
-		Creators: []common.Creator{{CreatorType: "Tool", Creator: "slipway-scanner"}}}))
-	if err != nil {
-		return nil, fmt.Errorf("write the SPDX document: %w", err)
+// rpmEcosystem names the release, by which OSV's records of these distributions are kept.
+func rpmEcosystem(m *rpmmeta.Metadata, otherwise string) string {
+	major, _, _ := strings.Cut(m.OSVersionID, ".")
+	switch m.OSID {
+	case "rhel":
+		return "Red Hat:enterprise_linux:" + major
+	case "rocky":
+		return "Rocky Linux:" + major
 	}
-	return b, nil
+	return otherwise
+}
+
+// rpmSource is the name in NAME-VERSION-RELEASE.src.rpm.
+func rpmSource(file string) string {
+	for range 2 {
+		i := strings.LastIndexByte(file, '-')
+		if i < 0 {
+			return ""
+		}
+		file = file[:i]
+	}
+	return file
 }

@@ -136,20 +136,33 @@ func (d *database) entries(p inventory.Package) (list []entry, known bool, err e
 	if err != nil || db == nil {
 		return nil, false, err
 	}
-	var all []entry
-	err = db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(packages).Get([]byte(key(p.Ecosystem, cmp.Or(p.Source, p.Name))))
-		if b == nil {
-			return nil
-		}
-		return json.Unmarshal(b, &all)
-	})
-	for _, e := range all {
-		if e.Ecosystem == p.Ecosystem || e.Ecosystem == base(p.Ecosystem) {
-			list = append(list, e)
-		}
+	names := []string{cmp.Or(p.Source, p.Name)}
+	if p.Type == "rpm" && p.Source != "" { // some of these distributions name the built package, others its source
+		names = append(names, p.Name)
 	}
+	err = db.View(func(tx *bolt.Tx) error {
+		for _, name := range names {
+			var all []entry
+			if b := tx.Bucket(packages).Get([]byte(key(p.Ecosystem, name))); b != nil {
+				if err := json.Unmarshal(b, &all); err != nil {
+					return err
+				}
+			}
+			for _, e := range all {
+				if covers(e.Ecosystem, p.Ecosystem) && !slices.ContainsFunc(list, func(other entry) bool { return other.ID == e.ID && p.Type == "rpm" }) {
+					list = append(list, e)
+				}
+			}
+		}
+		return nil
+	})
 	return list, true, err
+}
+
+// covers says whether records of an ecosystem are about packages of another: the same release, or all of them. Red Hat's releases have
+// parts, such as Red Hat:enterprise_linux:9::baseos.
+func covers(record, of string) bool {
+	return record == of || record == base(of) || base(of) == "Red Hat" && strings.HasPrefix(record, of+":")
 }
 
 // affects says whether the package's version is affected, and from which version it is not (OSV schema, "Evaluation").

@@ -27,6 +27,9 @@ func TestRuns(t *testing.T) {
 		{"failed jobs are retried", failedJobsAreRetried},
 		{"mistakes are named", mistakesAreNamed},
 		{"tasks work in a pod", tasksWork},
+		{"a pull request is reviewed in a browser", reviewedInBrowser},
+		{"a pull request is reviewed by git alone", reviewedByGit},
+		{"images of elsewhere are copied, run and looked at", imagesOfElsewhere},
 	})
 }
 

@@ -40,7 +40,7 @@ func (i *Installer) there(ctx context.Context, t *Tool) []Candidate {
 	for _, root := range i.Image {
 		list = append(list, cached(t, root, FromImage)...)
 	}
-	if t.places != nil {
+	if t.places != nil && !i.Elsewhere {
 		for _, folder := range t.places(i) {
 			list = append(list, i.placed(ctx, t, folder)...)
 		}

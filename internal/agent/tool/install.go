@@ -28,6 +28,9 @@ type Installer struct {
 	Mirror func(name string) string
 	// Getenv reads a variable of the step's environment.
 	Getenv func(name string) string
+	// Elsewhere says that the step runs in another container, of whose files Look, Output and IsFile alone know.
+	Elsewhere bool
+	IsFile    func(path string) bool // nil for files here
 	// Tries bounds how often a download is tried, 0 for three times, with a pause between, 0 for a second.
 	Tries int
 	Pause time.Duration
@@ -47,6 +50,15 @@ type Options struct {
 
 // keepTemporary is how long a temporary folder may be there: older ones are from jobs that were killed.
 const keepTemporary = 24 * time.Hour
+
+// musl reports that programs of the step's container use the C library of Alpine Linux.
+func (i *Installer) musl() bool {
+	const mark = "/etc/alpine-release"
+	if i.IsFile != nil {
+		return i.IsFile(mark)
+	}
+	return isProgram(mark)
+}
 
 func (i *Installer) client() *http.Client {
 	if i.Client == nil {

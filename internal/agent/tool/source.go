@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"runtime"
 	"slices"
@@ -341,7 +340,7 @@ func dotnetChannel(ctx context.Context, i *Installer, base, channel, kind string
 	}
 	best := release{}
 	rid, name := "linux-"+arch(), "dotnet-"+kind
-	if _, err := os.Stat("/etc/alpine-release"); err == nil {
+	if i.musl() {
 		rid = "linux-musl-" + arch()
 	}
 	for _, one := range list.Releases {

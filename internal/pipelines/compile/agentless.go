@@ -56,6 +56,9 @@ func (c *compiler) place(item *yaml.Node, s *plan.Step, j *plan.Job, pool plan.P
 	if n := item.Get("retryCountOnTaskFailure"); n != nil && !n.IsNull() {
 		c.problems.Add(n.At, "tasks of agentless jobs are not tried again: leave out retryCountOnTaskFailure")
 	}
+	if s.Target != nil && s.Target.Container != "" {
+		c.problems.Add(item.Get("target").At, "an agentless job (pool: server) runs in no container: leave out target")
+	}
 	if j.TimeoutInMinutes > 0 && s.TimeoutInMinutes > j.TimeoutInMinutes {
 		c.warn(item.Get("timeoutInMinutes").At, fmt.Sprintf("the job ends after %d minutes, before the step's time is over: give the job timeoutInMinutes", j.TimeoutInMinutes))
 	}

@@ -47,7 +47,7 @@ type Input struct {
 	Images func(vmImage string) bool
 	// Tasks are those that were uploaded, besides the built-in ones.
 	Tasks task.Catalog
-	// Pools gives the capabilities of a pool that the installation has, by the name or vmImage that a file writes; false
+	// Pools gives the capabilities of a pool that the installation has, nil for one of machines, which differ, by the name or vmImage that a file writes; false
 	// for others. Nil is for none.
 	Pools func(name string) (capabilities map[string]string, ok bool)
 	// Pipeline says that the file is a pipeline's and no template, which Check cannot always tell.
@@ -192,6 +192,7 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 		job := c.soleJob(o, pool)
 		p.Stages = []plan.Stage{{Name: plan.DefaultStage, Jobs: []plan.Job{job}, At: n.At}}
 	}
+	p.Resources.Pipelines = c.resources.Pipelines // with those that download tasks name
 	c.checkUnits(p)
 }
 

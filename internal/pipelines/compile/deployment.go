@@ -24,6 +24,12 @@ func (c *compiler) deployment(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, d
 	} else {
 		j.Deployment.Environment = c.environment(e)
 	}
+	if j.Deployment.Machines() {
+		if o.get("pool") != nil {
+			c.warnOf(o.at("pool"), "pool of a deployment to virtual machines has no effect: its steps run on these")
+		}
+		j.Pool = plan.Pool{}
+	}
 	c.hooks(o, &j)
 	return j, c.dependsOn(o, "deployment", j.Name)
 }
@@ -43,16 +49,26 @@ func (c *compiler) environment(n *yaml.Node) plan.EnvironmentReference {
 		e.Name, e.Resource = splitEnvironment(e.Name)
 	}
 	e.ResourceType = o.option("resourceType", "")
-	if e.ResourceType == "VirtualMachine" {
-		c.problems.Unsupported(o.get("resourceType").At, "environments have no virtual machines: deploy to Kubernetes")
-	}
-	if len(e.Tags) > 0 {
-		c.problems.Unsupported(o.at("tags"), "tags of an environment choose virtual machines, which are not there: leave them out")
+	e.Tags = splitTags(e.Tags)
+	if len(e.Tags) > 0 && e.ResourceType != plan.ResourceMachine {
+		c.problems.Add(o.at("tags"), "tags of an environment choose virtual machines: write resourceType: virtualMachine beside them, or leave them out")
 	}
 	if o.get("resourceId") != nil {
-		c.problems.Unsupported(o.at("resourceId"), "resourceId of an environment is not there yet: write resourceName")
+		c.problems.Unsupported(o.at("resourceId"), "resourceId of an environment is a number of Azure: write resourceName")
 	}
 	return e
+}
+
+// splitTags parts tags at commas.
+func splitTags(texts []string) (tags []string) {
+	for _, text := range texts {
+		for tag := range strings.SplitSeq(text, ",") {
+			if tag = strings.TrimSpace(tag); tag != "" {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
 }
 
 // splitEnvironment parts NAME.RESOURCE at the first point outside macros.
@@ -81,10 +97,16 @@ func (c *compiler) hooks(o object, j *plan.Job) {
 	if !ok {
 		return
 	}
-	once, canary := s.get("runOnce"), s.get("canary")
+	once, canary, rolling := s.get("runOnce"), s.get("canary"), s.get("rolling")
 	switch {
-	case once != nil && canary != nil:
-		c.problems.Add(s.at("canary"), "a deployment job has one strategy, runOnce or canary")
+	case once != nil && canary != nil, canary != nil && rolling != nil, once != nil && rolling != nil:
+		c.problems.Add(n.At, "a deployment job has one strategy: runOnce, rolling or canary")
+	case canary != nil && j.Deployment.Machines():
+		c.problems.Add(s.at("canary"), "canary deploys growing shares of a workload of Kubernetes: write rolling or runOnce to deploy to virtual machines")
+	case rolling != nil && !rolling.IsNull():
+		if r, ok := s.object("rolling"); ok {
+			c.rolling(r, s, j)
+		}
 	case canary != nil && !canary.IsNull():
 		if r, ok := s.object("canary"); ok {
 			j.Deployment.Strategy = "canary"
@@ -95,7 +117,22 @@ func (c *compiler) hooks(o object, j *plan.Job) {
 			j.Deployment.Hooks = c.strategyHooks(r, j)
 		}
 	case c.whole():
-		c.problems.Add(n.At, "strategy of a deployment job is runOnce or canary")
+		c.problems.Add(n.At, "strategy of a deployment job is runOnce, rolling or canary")
+	}
+}
+
+// rolling reads a rolling deployment, which is for virtual machines.
+func (c *compiler) rolling(r, around object, j *plan.Job) {
+	j.Deployment.Strategy, j.Deployment.MaxParallel = "rolling", strings.ReplaceAll(r.text("maxParallel"), " ", "")
+	j.Deployment.Hooks = c.strategyHooks(r, j)
+	if !j.Deployment.Machines() {
+		c.problems.Add(around.at("rolling"), "rolling goes over the virtual machines of an environment: write environment: {name: …, resourceType: virtualMachine}; "+
+			"to deploy to Kubernetes write runOnce, since a Deployment rolls by itself, as its strategy.rollingUpdate says")
+	}
+	text, share := strings.CutSuffix(j.Deployment.MaxParallel, "%")
+	n, err := strconv.Atoi(text)
+	if j.Deployment.MaxParallel != "" && (err != nil || n < 1 || share && n > 100) {
+		c.problems.Add(r.at("maxParallel"), "maxParallel of rolling is a number of machines from 1, or a share of them from 1%% to 100%%, not %q", r.text("maxParallel"))
 	}
 }
 
@@ -178,6 +215,10 @@ func (c *compiler) hook(around object, name plan.HookName, j *plan.Job) (h plan.
 	h = plan.Hook{Name: name, Pool: j.Pool, At: o.n.At}
 	if own := c.pool(o.get("pool")); own != nil {
 		h.Pool = *own
+		if j.Deployment.Machines() {
+			c.problems.Add(o.at("pool"), "the hooks of a deployment to virtual machines run on these: leave pool out of %s", name)
+			h.Pool = plan.Pool{}
+		}
 	}
 	h.Steps = c.steps(o.get("steps"), j, h.Pool, name)
 	if len(c.items(o.get("steps"), "steps of "+string(name))) == 0 && c.whole() {

@@ -6,10 +6,9 @@
 // allowed and most likely a mistake (plan.Warning).
 //
 // What the language has and Slipway does not do yet is refused where it is written, with what to write instead, and never
-// ignored: rolling deployments, virtual machines in environments, targets of steps outside of
-// the job's container, getPackage and reviewApp steps, types of containers, and of their volumes and options those that a pod does not have,
-// `$[ ]` in booleans of steps and in parallel, counters that read dependencies, other values of resources
-// and pipeline in run-time expressions than repositories and startTime, and tasks that are neither built in nor uploaded.
+// ignored: numbers of resources of environments, getPackage and reviewApp steps, pipelines of other projects, types of containers
+// but ACR, and of their volumes and options those that a pod does not have, counters that read dependencies, and tasks that are
+// neither built in nor uploaded.
 //
 // What can only have no effect here is checked and warned of: builds and packages under resources, triggers of containers whose
 // images are of other registries, demands of pools that nobody made, and keys of pools that others manage.

@@ -149,9 +149,8 @@ func (c *compiler) strategy(j *plan.Job, n *yaml.Node) {
 	case o.get("matrix") != nil:
 		c.matrix(s, o.get("matrix"))
 	case o.get("parallel") != nil:
-		s.Sliced = true
-		for i := range o.integer("parallel", 1) {
-			s.Legs = append(s.Legs, plan.Leg{Name: "Job" + itoa(i+1)})
+		if s.Sliced = true; !o.later("parallel", &j.Open) {
+			s.Legs = plan.Slices(o.integer("parallel", 1))
 		}
 	case o.get("maxParallel") != nil:
 		c.problems.Add(o.at("maxParallel"), "maxParallel stands beside matrix")

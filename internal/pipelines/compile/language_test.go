@@ -61,7 +61,7 @@ p.yml:1:73: timeoutInMinutes of a pool has no effect: write it in the job
 func TestCountersAndValuesOfTheRun(t *testing.T) {
 	t.Parallel()
 	p := compiled(t, `
-resources: {repositories: [{repository: lib, type: git, name: lib}]}
+resources: {repositories: [{repository: lib, type: git, name: lib}], pipelines: [{pipeline: Up, source: up}]}
 variables:
   day: $[ format('{0:yyyyMMdd}', pipeline.startTime) ]
 stages:
@@ -69,6 +69,7 @@ stages:
   variables:
     n: $[counter(variables.day, 1)]
     ref: $[ resources.repositories['lib'].ref ]
+    run: $[ coalesce(resources.pipeline['up'].runID, resources.triggeringAlias) ]
   jobs:
   - job: J
     condition: eq(resources.repositories.self.ref, 'x')
@@ -83,7 +84,8 @@ stages:
 		refused(t, expression, "jobs:\n- job: A\n  variables:\n    v: $["+expression+"]\n  steps: [{script: x}]\n", want)
 	}
 	f("pipeline.endTime", "p.yml:4:10: pipeline in expressions has startTime alone: other values are variables, such as variables['Build.BuildId']")
-	f("resources.pipelines.a.runID", "p.yml:4:10: resources in expressions has repositories alone: write variables['resources.pipeline.ALIAS.runID']")
+	f("resources.pipelines.a.runID", `p.yml:4:10: resources in expressions has repositories, pipeline, container, triggeringAlias, triggeringCategory, not "pipelines"`)
+	f("resources.pipeline.a.runID", `p.yml:4:10: no pipeline "a" is declared under resources.pipelines`)
 	f("resources.repositories.slf.ref", `p.yml:4:10: no repository "slf" is declared under resources.repositories, did you mean "self"?`)
 	f("resources.repositories.self.owner", `p.yml:4:10: a repository in expressions has name, ref, type, id, url, version, not "owner"`)
 	f("counter(dependencies.B.outputs['s.x'])",
@@ -103,6 +105,11 @@ jobs:
   - script: x
     timeoutInMinutes: $(limit)
     retryCountOnTaskFailure: $[ variables.tries ]
+    continueOnError: $(lax)
+    enabled: $[ ne(variables.on, 'no') ]
+- job: B
+  strategy: {parallel: "$[ variables.slices ]"}
+  steps: [{script: x}]
 `)
 	j := p.Stages[0].Jobs[0]
 	want := map[string]string{"timeoutInMinutes": "variables.limit", "cancelTimeoutInMinutes": "variables['stop']",
@@ -110,29 +117,33 @@ jobs:
 	if diff := cmp.Diff(want, j.Open); diff != "" || j.TimeoutInMinutes != 60 || j.CancelTimeoutInMinutes != 5 {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	want = map[string]string{"timeoutInMinutes": "variables['limit']", "retryCountOnTaskFailure": "variables.tries"}
+	want = map[string]string{"timeoutInMinutes": "variables['limit']", "retryCountOnTaskFailure": "variables.tries",
+		"continueOnError": "variables['lax']", "enabled": "ne(variables.on, 'no')"}
 	if diff := cmp.Diff(want, j.Steps[1].Open); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if b := p.Stages[0].Jobs[1]; b.Open["parallel"] != "variables.slices" || len(b.Strategy.Legs) > 0 || !b.Strategy.Sliced {
+		t.Errorf("%+v", b)
 	}
 	refused(t, "not before", `
 jobs:
 - job: A
   timeoutInMinutes: $[ dependencies.B.outputs['s.x'] ]
-  strategy: {parallel: $(n)}
+  strategy: {parallel: $(n)-1}
   steps:
   - script: x
-    enabled: $[ variables.on ]
+    enabled: $(on)!
 `, `
 p.yml:3:24: unknown value "dependencies": here are variables, resources, pipeline; text stands in single quotes
-p.yml:4:24: parallel of strategy of a job must be known when the run is made: write a number or ${{ }}, not "$(n)"
-p.yml:7:14: enabled of a script step must be known when the run is made: write true, false or ${{ }}, not "$[ variables.on ]"
+p.yml:4:24: parallel of strategy of a job must be known when the run is made: write a number or ${{ }}, not "$(n)-1"
+p.yml:7:14: enabled of a script step must be known when the run is made: write true, false or ${{ }}, not "$(on)!"
 `)
 }
 
 func TestTargetsOfSteps(t *testing.T) {
 	t.Parallel()
 	p := compiled(t, `
-resources: {containers: [{container: build, image: golang}]}
+resources: {containers: [{container: build, image: golang}, {container: Other, image: node}, {container: "off", image: x}]}
 jobs:
 - job: A
   container: build
@@ -145,6 +156,15 @@ jobs:
     target: {settableVariables: none}
 - job: B
   steps: [{script: x, target: host}]
+- job: C
+  container: build
+  steps:
+  - {script: x, target: host}
+  - {script: x, target: OTHER}
+  - {script: x, target: {container: other, commands: restricted}}
+  - {script: x, target: off, enabled: false}
+- job: D
+  steps: [{script: x, target: build}]
 `)
 	steps := p.Stages[0].Jobs[0].Steps
 	want := []*plan.Target{nil, {Restricted: true, LimitsVariables: true, Settable: []string{"sauce"}}, nil, {LimitsVariables: true}}
@@ -153,21 +173,34 @@ jobs:
 			t.Errorf("%d (-want +got)\n%s", i, diff)
 		}
 	}
+	elsewhere := []*plan.Target{nil, {Container: "host"}, {Container: "Other"}, {Container: "Other", Restricted: true}, {Container: "off"}}
+	for i, w := range elsewhere {
+		if diff := cmp.Diff(w, p.Stages[0].Jobs[2].Steps[i].Target); diff != "" {
+			t.Errorf("elsewhere, %d (-want +got)\n%s", i, diff)
+		}
+	}
+	for job, want := range map[int]string{0: "", 1: "", 2: "host= Other=node ", 3: "build=golang "} {
+		got := ""
+		for _, target := range p.Targets(plan.Instances(&p.Stages[0], &p.Stages[0].Jobs[job], nil)[0]) {
+			got += target.Alias + "=" + target.Image + " "
+		}
+		if got != want {
+			t.Errorf("job %d has the targets %q, want %q", job, got, want)
+		}
+	}
 	refused(t, "elsewhere", `
-resources: {containers: [{container: build, image: golang}, {container: other, image: node}]}
+resources: {containers: [{container: build, image: golang}, {container: 'o t', image: node}]}
 jobs:
 - job: A
   container: build
   steps:
-  - {script: x, target: host}
-  - {script: x, target: other}
+  - {script: x, target: o t}
   - {script: x, target: biuld}
   - {script: x, target: {commands: all}}
 `, `
-p.yml:6:25: target: host: a job is a pod, and all of its steps run in the job's container; put the step into a job without container
-p.yml:7:25: target: other: a job is a pod, and all of its steps run in one container; write container: other in the job, or put the step into a job of its own
-p.yml:8:25: target is host or a container declared under resources.containers, not "biuld", did you mean "build"?
-p.yml:9:36: commands of target of a step is any or restricted, not "all", did you mean "any"?
+p.yml:6:25: the container o t cannot be a target: its name must be letters, digits, dashes and underscores, at most 40
+p.yml:7:25: target is host or a container declared under resources.containers, not "biuld", did you mean "build"?
+p.yml:8:36: commands of target of a step is any or restricted, not "all", did you mean "any"?
 `)
 }
 
@@ -368,7 +401,7 @@ p.yml:6:33: an increment of canary is a whole number from 1 to 100, not "x"
 	if n := len(compiled(t, canary("increments: [50, 100]")).Stages[0].Jobs[0].Deployment.Hooks); n != 2 {
 		t.Errorf("%d hooks", n)
 	}
-	refused(t, "two strategies", canary("increments: [1]")+"    runOnce: {deploy: {steps: [{script: x}]}}\n", "p.yml:5:5: a deployment job has one strategy, runOnce or canary")
+	refused(t, "two strategies", canary("increments: [1]")+"    runOnce: {deploy: {steps: [{script: x}]}}\n", "p.yml:5:5: a deployment job has one strategy: runOnce, rolling or canary")
 }
 
 func TestWarnsOfMacrosThatAreSlips(t *testing.T) {

@@ -160,8 +160,9 @@ func (o object) flag(key string) string {
 	}
 	b, ok := yaml.Bool(s)
 	if !ok {
-		o.c.problems.Add(o.get(key).At, "%s of %s is true or false, not %q", key, o.what, s)
-		return ""
+		// Azure's schema has text here, and its agent takes what is no boolean for false.
+		o.c.warnOf(o.get(key).At, "%s of %s is %q, which counts as false: write true or false", key, o.what, s)
+		return "false"
 	}
 	return strconv.FormatBool(b)
 }

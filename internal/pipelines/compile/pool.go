@@ -22,6 +22,7 @@ func (c *compiler) pool(n *yaml.Node) *plan.Pool {
 			return p
 		}
 		c.checkHosted(n, n.Text)
+		c.checkDemands(p)
 		return p
 	}
 	o, ok := c.object(n, schema.Pool.Maps[0])
@@ -60,7 +61,7 @@ func (c *compiler) checkDemands(p *plan.Pool) {
 		}
 		p.Managed = true
 		known := slices.DeleteFunc(slices.Clone(p.Demands), func(d string) bool { return strings.Contains(d, "$(") })
-		if unmet := plan.Unmet(known, capabilities); unmet != "" {
+		if unmet := plan.Unmet(known, capabilities); unmet != "" && capabilities != nil { // machines differ: a job waits for one that has it
 			c.problems.Add(p.At, "the pool %s does not meet the demand %q: name another pool, or ask an administrator to give this one the capability", name, unmet)
 		}
 		return

@@ -104,30 +104,42 @@ func TestRefusedLanguage(t *testing.T) {
 		"p.yml:4:74: input successCriteria: it is about the answer, and with waitForCompletion: true the answer does not count: leave one of them out")
 	f("another task of the server", "pool: server\nsteps: [{task: AzureFunction@1}]\n",
 		"p.yml:2:16: task AzureFunction@1 is not there yet: call its REST API with InvokeRESTAPI@1 in a job with pool: server, or with curl in a script step")
-	f("getPackage", "steps:\n- getPackage: x\n", "p.yml:2:3: getPackage steps are not there yet: fetch the package in a script step")
+	f("getPackage", "steps:\n- getPackage: x\n", "p.yml:2:3: getPackage steps are not taken: fetch the package in a script step")
+	f("reviewApp", "steps:\n- reviewApp: x\n", "p.yml:2:3: reviewApp steps are not taken: deploy each branch to an environment of its own, environment: review-$(Build.SourceBranchName)")
 	f("two steps in one", "steps:\n- script: x\n  bash: y\n", "p.yml:3:3: a step is one thing, this is both script and bash")
 	f("retries", "steps:\n- script: x\n  retryCountOnTaskFailure: 11\n", "p.yml:3:28: retryCountOnTaskFailure of a script step is a whole number from 0 to 10, not \"11\"")
 	f("canary", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    canary: {}\n", "p.yml:5:13: canary needs deploy with its steps")
-	f("rolling", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    rolling: {}\n",
-		"p.yml:5:5: rolling of strategy of a deployment job is not there yet: it deploys to one virtual machine after the other, and environments have none: write runOnce or canary")
+	const machines, once = "jobs:\n- deployment: D\n  environment: {name: e, resourceType: virtualMachine}\n", "{deploy: {steps: [{script: x}]}}"
+	f("rolling", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    rolling: "+once+"\n",
+		"p.yml:5:5: rolling goes over the virtual machines of an environment: write environment: {name: …, resourceType: virtualMachine}; to deploy to Kubernetes write runOnce, since a Deployment rolls by itself, as its strategy.rollingUpdate says")
+	f("maxParallel", machines+"  strategy:\n    rolling: {maxParallel: 0, deploy: {steps: [{script: x}]}}\n",
+		"p.yml:5:15: maxParallel of rolling is a number of machines from 1, or a share of them from 1% to 100%, not \"0\"")
+	f("share of machines", machines+"  strategy:\n    rolling: {maxParallel: 101%, deploy: {steps: [{script: x}]}}\n",
+		"p.yml:5:15: maxParallel of rolling is a number of machines from 1, or a share of them from 1% to 100%, not \"101%\"")
+	f("canary of machines", machines+"  strategy:\n    canary: "+once+"\n",
+		"p.yml:5:5: canary deploys growing shares of a workload of Kubernetes: write rolling or runOnce to deploy to virtual machines")
+	f("two strategies", machines+"  strategy:\n    runOnce: "+once+"\n    rolling: "+once+"\n",
+		"p.yml:5:5: a deployment job has one strategy: runOnce, rolling or canary")
+	f("hook's pool", machines+"  strategy:\n    runOnce: {deploy: {pool: server, steps: [{script: x}]}}\n",
+		"p.yml:5:24: the hooks of a deployment to virtual machines run on these: leave pool out of deploy")
+	f("tags of no machines", "jobs:\n- deployment: D\n  environment: {name: e, tags: web}\n  strategy: {runOnce: "+once+"}\n",
+		"p.yml:3:26: tags of an environment choose virtual machines: write resourceType: virtualMachine beside them, or leave them out")
 	f("no environment", "jobs:\n- deployment: D\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n", "p.yml:2:3: deployment job D needs an environment")
-	f("machines", "jobs:\n- deployment: D\n  environment: {name: e, resourceType: VirtualMachine}\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n",
-		"p.yml:3:40: environments have no virtual machines: deploy to Kubernetes")
 	f("github enterprise", "resources:\n  repositories:\n  - repository: a\n    type: githubenterprise\n    name: x/y\nsteps: [{script: x}]\n",
 		"p.yml:4:11: repository a needs endpoint: the service connection says where the GitHub Enterprise Server is")
 	f("another host", "resources:\n  repositories:\n  - repository: a\n    type: gitlab\n    name: x/y\nsteps: [{script: x}]\n",
 		"p.yml:4:11: type of a repository is git, github, githubenterprise or bitbucket, not \"gitlab\"")
-	f("pipeline of another project", "resources:\n  pipelines:\n  - pipeline: p\n    source: q\n    project: o\nsteps: [{script: x}]\n",
-		"p.yml:5:5: project of a pipeline resource is not there yet: it is a pipeline of the same project, leave it out")
-	f("pipeline that is not declared", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: q\n",
-		"p.yml:5:5: pipeline \"q\" is not declared under resources.pipelines: declare it there, which also says which run is taken")
+	f("number of a pipeline", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: 12\n",
+		"p.yml:5:5: pipeline 12 is a number of Azure: write the pipeline's name")
+	f("pipeline by a macro", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: $(up)\n",
+		"p.yml:5:5: pipeline and branch of a download must be known when the run is queued: write them out, or declare the pipeline under resources.pipelines")
 	f("run of a pipeline", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: $(x)\n    runVersion: specific\n",
 		"p.yml:4:5: buildType must be known when the run is made: write current or specific, not \"$(x)\"")
 	pipeline := "resources:\n  pipelines:\n  - {pipeline: p, source: q}\nsteps:\n"
 	f("no number of a run", pipeline+"- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: q\n    runVersion: specific\n",
 		"p.yml:9:5: the number of the run is missing: give runId")
-	f("another branch", pipeline+"- task: DownloadBuildArtifacts@0\n  inputs:\n    buildType: specific\n    pipeline: q\n    buildVersionToDownload: latestFromBranch\n    downloadType: specific\n",
-		"p.yml:9:5: which run of the pipeline is taken is not chosen here: write branch under resources.pipelines, and $(resources.pipeline.ALIAS.sourceBranch) here")
+	f("no branch", pipeline+"- task: DownloadBuildArtifacts@0\n  inputs:\n    buildType: specific\n    pipeline: q\n    buildVersionToDownload: latestFromBranch\n    downloadType: specific\n    branchName: ''\n",
+		"p.yml:9:5: the branch is missing: give runBranch")
 	f("container volumes", job("  container: {image: x, volumes: [a]}\n"), "p.yml:4:34: volume a of a container: the path in the container must be an absolute one")
 	f("other checkout", "steps:\n- checkout: git://a/b\n", "p.yml:2:13: checkout of \"git://a/b\": declare the repository under resources.repositories and give its alias")
 	f("checkout of nothing known", "steps:\n- checkout: slef\n", "p.yml:2:13: checkout is self, none or a repository declared under resources.repositories, not \"slef\", did you mean \"self\"?")
@@ -139,7 +151,7 @@ func TestRefusedLanguage(t *testing.T) {
 	f("missing input", "steps:\n- task: KubernetesManifest@1\n", "p.yml:2:9: task KubernetesManifest@1 needs the input \"manifests\" when action is deploy")
 	f("lockBehavior", "lockBehavior: first\nsteps: [{script: x}]\n", "p.yml:1:15: lockBehavior of a pipeline is sequential or runLatest, not \"first\"")
 	f("artifact name", "steps:\n- publish: x\n  artifact: a/b\n", `p.yml:3:13: artifact name "a/b" holds one of \ / " : < > | * ?`)
-	f("runtime boolean", "steps:\n- script: x\n  continueOnError: $(c)\n", `p.yml:3:20: continueOnError of a script step must be known when the run is made: write true, false or ${{ }}, not "$(c)"`)
+	f("runtime boolean", "steps:\n- script: x\n  continueOnError: $(c)x\n", `p.yml:3:20: continueOnError of a script step must be known when the run is made: write true, false or ${{ }}, not "$(c)x"`)
 }
 
 func TestRule4RuntimeExpressionsHaveTheirPlaces(t *testing.T) {

@@ -3,6 +3,7 @@ package compile
 import (
 	"strings"
 
+	"slipway"
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
@@ -124,16 +125,50 @@ func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {
 	if _, triggers := c.containerTrigger(o); triggers {
 		c.checkTriggeringImage(o)
 	}
-	if kind := o.text("type"); kind != "" {
-		c.problems.Unsupported(o.at("type"), "type %s of a container is not there yet: give the whole image name", kind)
+	switch kind := o.text("type"); {
+	case kind == "":
+		for _, key := range azureRegistryKeys {
+			if o.get(key) != nil {
+				c.problems.Add(o.at(key), "%s of a container goes with type: ACR", key)
+			}
+		}
+		r = c.containerOf(o, o.needed("image"))
+	case strings.EqualFold(kind, "ACR"):
+		r = c.containerOf(o, c.azureImage(o))
+	default:
+		c.problems.Unsupported(o.at("type"), "type %s of a container: write ACR, which is this server's registry, or leave it out and give the whole image name", kind)
+		return r, false
 	}
-	r = c.containerOf(o)
 	r.Alias = o.needed("container")
 	return r, r.Alias != ""
 }
 
-func (c *compiler) containerOf(o object) plan.Container {
-	r := plan.Container{Image: o.needed("image"), Endpoint: o.text("endpoint"), Env: o.textMap("env"), Ports: o.texts("ports"), At: o.n.At}
+// azureRegistryKeys name an image in a registry of Azure.
+var azureRegistryKeys = []string{"azureSubscription", "resourceGroup", "registry", "repository"}
+
+// azureImage is the image of a container of type ACR, whose registry is this server's, as everywhere that a file names one of Azure.
+func (c *compiler) azureImage(o object) string {
+	if o.get("image") != nil {
+		c.problems.Add(o.at("image"), "a container of type ACR has repository, not image")
+	}
+	for _, key := range azureRegistryKeys[:3] {
+		o.text(key)
+	}
+	repository := o.needed("repository")
+	if repository == "" {
+		return ""
+	}
+	if !strings.Contains(repository, "/") && !strings.Contains(repository, "$(") {
+		c.problems.Add(o.at("repository"), "type ACR means this server's registry, where an image is PROJECT/NAME: write repository: PROJECT/%s", repository)
+	}
+	if c.in.Registry != "" {
+		return c.in.Registry + "/" + repository
+	}
+	return repository
+}
+
+func (c *compiler) containerOf(o object, image string) plan.Container {
+	r := plan.Container{Image: image, Endpoint: o.text("endpoint"), Env: o.textMap("env"), Ports: o.texts("ports"), At: o.n.At}
 	for _, port := range r.Ports {
 		if host, inner, ok := strings.Cut(port, ":"); ok && host != inner {
 			c.warnOf(o.at("ports"), "port %s: a job and its services share one network, so the port is %s", port, inner)
@@ -188,7 +223,7 @@ func (c *compiler) container(n *yaml.Node, keys *schema.Object) *plan.Container 
 		c.problems.Add(o.get("alias").At, "no container %q is declared under resources.containers", alias)
 		return nil
 	}
-	r := c.containerOf(o)
+	r := c.containerOf(o, o.needed("image"))
 	return &r
 }
 
@@ -233,9 +268,27 @@ func (c *compiler) pipelineResource(n *yaml.Node) (r plan.Pipeline, ok bool) {
 	r = plan.Pipeline{Alias: o.needed("pipeline"), Source: o.needed("source"), Project: o.text("project"), Branch: o.text("branch"),
 		Version: o.text("version"), Tags: o.texts("tags"), Trigger: c.pipelineTrigger(o), At: n.At}
 	if r.Project != "" {
-		c.problems.Unsupported(o.at("project"), "project of a pipeline resource is not there yet: it is a pipeline of the same project, leave it out")
+		c.checkProject(o.at("project"), r.Project)
 	}
 	return r, r.Alias != "" && r.Source != ""
+}
+
+// checkProject refuses another project than the pipeline's own, by its name or id, where that is known.
+func (c *compiler) checkProject(at slipway.Position, project string) {
+	known := false
+	for _, name := range []string{"System.TeamProject", "System.TeamProjectId"} {
+		own := c.in.Variables[name]
+		if strings.EqualFold(own, project) {
+			return
+		}
+		known = known || own != ""
+	}
+	const why = "the token of a job opens its own project alone, so another project's artifacts are not read: keep both pipelines in one project, or publish what is shared as an image or a package"
+	if known {
+		c.problems.Unsupported(at, "project %s is another one, and %s", project, why)
+		return
+	}
+	c.warnOf(at, "project %s has to be this pipeline's own: %s", project, why)
 }
 
 func (c *compiler) pipelineTrigger(o object) *plan.PipelineTrigger {

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,5 +149,113 @@ func TestWebhookPayload(t *testing.T) {
 	}
 	if r := Check(input(text)); len(r.Problems) > 0 {
 		t.Errorf("a check says %v", r.Problems)
+	}
+}
+
+// The keys are those of "resources.containers.container" in Microsoft's YAML schema reference.
+func TestContainersOfAzuresRegistry(t *testing.T) {
+	t.Parallel()
+	const file = `
+resources:
+  containers:
+  - container: app
+    type: ACR
+    azureSubscription: sub
+    resourceGroup: group
+    registry: shop
+    repository: shop/app
+    trigger: {tags: [v1]}
+jobs:
+- job: A
+  container: app
+  steps: [{script: x}]
+`
+	p, err := Compile(Input{Path: "p.yml", Files: archive{"p.yml": file}, Registry: "registry.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image := p.Stages[0].Jobs[0].Container.Image; image != "registry.test/shop/app" || len(p.Warnings) > 0 {
+		t.Errorf("image %s, warnings %v", image, p.Warnings)
+	}
+	triggers, err := Triggers("p.yml", []byte(file))
+	if err != nil || len(triggers.Resources) != 1 || triggers.Resources[0].Source != "shop/app" {
+		t.Errorf("triggers %+v, %v", triggers.Resources, err)
+	}
+	container := func(keys string) string {
+		return "resources: {containers: [{container: a, " + keys + "}]}\nsteps: [{script: x}]\n"
+	}
+	refused(t, "no project", container("type: ACR, repository: app"), "p.yml:1:52: type ACR means this server's registry, where an image is PROJECT/NAME: write repository: PROJECT/app")
+	refused(t, "another type", container("type: GCR, image: b"), "p.yml:1:41: type GCR of a container: write ACR, which is this server's registry, or leave it out and give the whole image name")
+	refused(t, "no type", container("image: b, registry: c"), "p.yml:1:51: registry of a container goes with type: ACR")
+	refused(t, "both", container("type: ACR, repository: b/c, image: d"), "p.yml:1:69: a container of type ACR has repository, not image")
+}
+
+// A project may be named where it is the pipeline's own, and no other: a job's token opens one project.
+func TestProjects(t *testing.T) {
+	t.Parallel()
+	file := func(resource, input string) string {
+		return "resources: {pipelines: [{pipeline: p, source: q, project: " + resource + "}]}\nsteps:\n- task: DownloadPipelineArtifact@2\n  inputs: {source: specific, project: " +
+			input + ", pipeline: q}\n"
+	}
+	compileIn := func(variables map[string]string, text string) (*plan.Plan, error) {
+		return Compile(Input{Path: "p.yml", Files: archive{"p.yml": text}, Variables: variables})
+	}
+	own := map[string]string{"System.TeamProject": "Shop", "System.TeamProjectId": "6f1c"}
+	for _, names := range [][2]string{{"shop", "6F1C"}, {"6f1c", "$(System.TeamProject)"}} {
+		if p, err := compileIn(own, file(names[0], names[1])); err != nil || len(p.Warnings) > 0 {
+			t.Errorf("%v: %v", names, err)
+		}
+	}
+	const why = ": keep both pipelines in one project, or publish what is shared as an image or a package"
+	_, err := compileIn(own, file("bank", "bank"))
+	for _, want := range []string{"p.yml:1:50: project bank is another one, and ", "p.yml:4:30: project bank is another one, and ", why} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	p, err := compileIn(nil, file("bank", "$(System.TeamProject)")) // a check without a server
+	if err != nil || len(p.Warnings) != 1 || !strings.HasPrefix(p.Warnings[0].Message, "project bank has to be this pipeline's own") {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// A download task may name a pipeline, and a branch of it, that no resource declares.
+func TestLatestRunOfAPipeline(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, `
+resources: {pipelines: [{pipeline: lib, source: Library, branch: main}]}
+jobs:
+- job: A
+  steps:
+  - task: DownloadPipelineArtifact@2
+    inputs: {source: specific, pipeline: Up, runVersion: latestFromBranch, runBranch: refs/heads/stable, path: a}
+  - task: DownloadPipelineArtifact@2
+    inputs: {source: specific, pipeline: up, path: b}
+  - task: DownloadPipelineArtifact@2
+    inputs: {source: specific, pipeline: Library, runVersion: latestFromBranch, runBranch: refs/heads/next, path: c}
+  - task: DownloadPipelineArtifact@2
+    inputs: {source: specific, pipeline: Library, path: d}
+- deployment: D
+  environment: e
+  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}
+`)
+	var got []string
+	for _, r := range p.Resources.Pipelines {
+		got = append(got, r.Alias+" | "+r.Source+" | "+r.Branch)
+	}
+	want := []string{"lib | Library | main", "latest of Up of refs/heads/stable | Up | refs/heads/stable", "latest of up | up | ",
+		"latest of Library of refs/heads/next | Library | refs/heads/next"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	got = nil
+	for _, s := range p.Stages[0].Jobs[0].Steps[1:] {
+		got = append(got, s.Download.Source)
+	}
+	if diff := cmp.Diff([]string{"latest of Up of refs/heads/stable", "latest of up", "latest of Library of refs/heads/next", "lib"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if steps := p.Stages[0].Jobs[1].Deployment.Hooks[0].Steps; len(steps) != 3 { // those of the run, of lib, and the script
+		t.Errorf("the deployment downloads more than what is declared: %+v", steps)
 	}
 }

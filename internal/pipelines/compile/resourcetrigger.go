@@ -33,6 +33,9 @@ func (c *compiler) containerTrigger(o object) (tags plan.Filter, triggers bool) 
 // checkTriggeringImage warns of an image whose pushes this server does not see.
 func (c *compiler) checkTriggeringImage(o object) {
 	image := o.text("image")
+	if o.text("type") != "" {
+		return // ACR, which is this server's
+	}
 	if _, own := trigger.ImageRepository(image, c.in.Registry); own || image == "" {
 		return
 	}

@@ -81,6 +81,9 @@ func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download b
 	case hook == plan.HookDeploy && !download:
 		list := []plan.Step{{DisplayName: "Download artifacts", Kind: plan.StepDownload, At: j.At, Download: &plan.Download{Source: "current", Implicit: true}}}
 		for _, p := range c.resources.Pipelines {
+			if p.Implied {
+				continue
+			}
 			list = append(list, plan.Step{DisplayName: "Download artifacts of " + p.Alias, Kind: plan.StepDownload, At: j.At,
 				Download: &plan.Download{Source: p.Alias, Implicit: true}})
 		}
@@ -93,7 +96,7 @@ func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
 	var kind *schema.Object
 	for _, p := range n.Pairs {
 		if instead, ok := schema.RefusedStep(p.Key.Text); ok {
-			c.problems.Unsupported(p.Key.At, "%s steps are not there yet: %s", p.Key.Text, instead)
+			c.problems.Unsupported(p.Key.At, "%s steps are not taken: %s", p.Key.Text, instead)
 			return s, false
 		}
 		own := schema.StepObject(p.Key.Text)
@@ -163,8 +166,13 @@ func (c *compiler) unknownStep(n *yaml.Node) {
 // stepOf reads what all steps share.
 func (c *compiler) stepOf(o object) plan.Step {
 	s := plan.Step{
-		DisplayName: strings.TrimSpace(o.text("displayName")), Condition: o.condition(stepScope), ContinueOnError: o.boolean("continueOnError", false),
-		Disabled: !o.boolean("enabled", true), Env: o.textMap("env"), At: o.n.At,
+		DisplayName: strings.TrimSpace(o.text("displayName")), Condition: o.condition(stepScope), Env: o.textMap("env"), At: o.n.At,
+	}
+	if !o.later("continueOnError", &s.Open) {
+		s.ContinueOnError = o.boolean("continueOnError", false)
+	}
+	if !o.later("enabled", &s.Open) {
+		s.Disabled = !o.boolean("enabled", true)
 	}
 	if !o.later("timeoutInMinutes", &s.Open) {
 		s.TimeoutInMinutes = o.integer("timeoutInMinutes", 0)
@@ -176,56 +184,67 @@ func (c *compiler) stepOf(o object) plan.Step {
 	return s
 }
 
-// target reads where a step runs, and what it may do. All steps of a job run in one place, its pod's container.
+// target reads where a step runs, and what it may do.
 func (c *compiler) target(o object, j *plan.Job) *plan.Target {
 	n := o.get("target")
 	if n == nil || n.IsNull() {
 		return nil
 	}
+	t := &plan.Target{}
 	if n.Kind == yaml.Scalar {
-		c.checkTarget(n, j)
-		return nil
-	}
-	inner, ok := o.object("target")
-	if !ok {
-		return nil
-	}
-	if at := inner.get("container"); at != nil && inner.text("container") != "" {
-		c.checkTarget(at, j)
-	}
-	t := &plan.Target{Restricted: inner.option("commands", "any") == "restricted"}
-	if settable := inner.get("settableVariables"); settable != nil && !settable.IsNull() {
-		t.LimitsVariables = true
-		if !isNone(settable) {
-			t.Settable = c.texts(settable, "settableVariables of a target")
+		t.Container = c.targetContainer(n, j)
+	} else {
+		inner, ok := o.object("target")
+		if !ok {
+			return nil
+		}
+		if at := inner.get("container"); at != nil && inner.text("container") != "" {
+			t.Container = c.targetContainer(at, j)
+		}
+		t.Restricted = inner.option("commands", "any") == "restricted"
+		if settable := inner.get("settableVariables"); settable != nil && !settable.IsNull() {
+			t.LimitsVariables = true
+			if !isNone(settable) {
+				t.Settable = c.texts(settable, "settableVariables of a target")
+			}
 		}
 	}
-	if !t.Restricted && !t.LimitsVariables {
+	if t.Container == "" && !t.Restricted && !t.LimitsVariables {
 		return nil
 	}
 	return t
 }
 
-func (c *compiler) checkTarget(n *yaml.Node, j *plan.Job) {
+// targetContainer is the container that a target names, "" for the one in which the job runs anyway.
+func (c *compiler) targetContainer(n *yaml.Node, j *plan.Job) string {
 	name := n.Text
-	inside := j.Container != nil
+	known, declared := c.containers[strings.ToLower(name)]
 	switch {
-	case strings.EqualFold(name, "host"):
-		if inside {
-			c.problems.Unsupported(n.At, "target: host: a job is a pod, and all of its steps run in the job's container; put the step into a job without container")
+	case strings.EqualFold(name, plan.TargetHost):
+		if j.Container == nil {
+			return ""
 		}
-	case inside && (strings.EqualFold(j.Container.Alias, name) || j.Container.Image == name):
-	case c.template: // the file that includes this one declares the container and has the job
-	case c.containers[strings.ToLower(name)].Alias == "":
-		aliases := []string{"host"}
+		return plan.TargetHost
+	case j.Container != nil && (strings.EqualFold(j.Container.Alias, name) || j.Container.Image == name):
+		return ""
+	case !declared && c.template: // the file that includes this one declares the container and has the job
+		return name
+	case !declared:
+		aliases := []string{plan.TargetHost}
 		for _, r := range c.resources.Containers {
 			aliases = append(aliases, r.Alias)
 		}
 		c.problems.Add(n.At, "target is host or a container declared under resources.containers, not %q%s", name, nearest.Suggest(name, aliases))
+	case !targetName.MatchString(name):
+		c.problems.Add(n.At, "the container %s cannot be a target: its name must be letters, digits, dashes and underscores, at most 40", name)
 	default:
-		c.problems.Unsupported(n.At, "target: %s: a job is a pod, and all of its steps run in one container; write container: %s in the job, or put the step into a job of its own", name, name)
+		return known.Alias
 	}
+	return ""
 }
+
+// targetName bounds a name that becomes that of a socket, whose path may have no more than about a hundred characters.
+var targetName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
 
 var stepIdentifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
@@ -321,18 +340,15 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 			return false
 		}
 		if c.in.Repository == nil && !c.draft {
-			c.problems.Unsupported(o.get("checkout").At, "checkout of other repositories is not there yet: only self")
+			c.problems.Unsupported(o.get("checkout").At, "checkout of %s: other repositories are not at hand here, give its folder with --repository %s=FOLDER", repository, repository)
 			return false
 		}
 		repository = r.Alias
 	}
-	if o.get("workspaceRepo") != nil {
-		c.problems.Unsupported(o.at("workspaceRepo"), "workspaceRepo of checkout is not there yet: use path")
-	}
 	s.Kind = plan.StepCheckout
 	s.Checkout = &plan.Checkout{
 		Repository: repository, FetchDepth: c.depth(o), FetchFilter: o.text("fetchFilter"), FetchTags: o.flag("fetchTags"), Clean: o.flag("clean"),
-		LFS: o.flag("lfs"), PersistCredentials: o.flag("persistCredentials"), Path: c.checkoutPath(o), Submodules: c.submodules(o),
+		WorkspaceRepo: o.flag("workspaceRepo"), LFS: o.flag("lfs"), PersistCredentials: o.flag("persistCredentials"), Path: c.checkoutPath(o), Submodules: c.submodules(o),
 		SparseDirectories: o.text("sparseCheckoutDirectories"), SparsePatterns: o.text("sparseCheckoutPatterns"),
 	}
 	if repository == "self" {

@@ -3,6 +3,7 @@ package compile
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"slipway"
@@ -158,7 +159,7 @@ func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Down
 		return current
 	}
 	if project := inputs["project"]; project != "" && !strings.HasPrefix(strings.ToLower(project), "$(system.teamproject") && ofResource(project, "projectID", "projectName") == "" {
-		c.problems.Unsupported(place("project"), "project %s is not there yet: the pipeline is one of the same project, write $(System.TeamProject)", project)
+		c.checkProject(place("project"), project)
 	}
 	name := inputs["definition"]
 	if alias := ofResource(name, "pipelineName", "pipelineID"); alias != "" {
@@ -175,18 +176,45 @@ func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Down
 		}
 		name = alias
 	case strings.EqualFold(version, "latestFromBranch") && ofResource(inputs["branchName"], "sourceBranch") == "":
-		c.problems.Unsupported(place("branchName", "runBranch", "buildVersionToDownload", "runVersion"),
-			"which run of the pipeline is taken is not chosen here: write branch under resources.pipelines, and $(resources.pipeline.ALIAS.sourceBranch) here")
+		if inputs["branchName"] == "" {
+			c.problems.Add(place("buildVersionToDownload", "runVersion"), "the branch is missing: give runBranch")
+		}
+		return c.latestRun(place("branchName", "runBranch", "definition", "pipeline"), name, inputs)
 	}
 	for _, p := range c.resources.Pipelines {
-		if strings.EqualFold(p.Source, name) || strings.EqualFold(p.Alias, name) {
+		if !p.Implied && (strings.EqualFold(p.Source, name) || strings.EqualFold(p.Alias, name)) {
 			return &plan.Download{Source: p.Alias}
 		}
 	}
 	if name != "" && !c.template {
-		c.problems.Unsupported(place("definition", "pipeline", "pipelineId"), "pipeline %q is not declared under resources.pipelines: declare it there, which also says which run is taken", name)
+		return c.latestRun(place("definition", "pipeline", "pipelineId"), name, inputs)
 	}
 	return &plan.Download{Source: name}
+}
+
+// latestRun is a download of the last run of a pipeline that the task itself names, of a branch or of any. As for one that is declared
+// under resources, the run is chosen when this one is queued, so that all of its jobs take the same.
+func (c *compiler) latestRun(at slipway.Position, name string, inputs map[string]string) *plan.Download {
+	branch := inputs["branchName"]
+	if !strings.EqualFold(inputs["buildVersionToDownload"], "latestFromBranch") {
+		branch = ""
+	}
+	if strings.Contains(name+branch, "$(") {
+		c.problems.Unsupported(at, "pipeline and branch of a download must be known when the run is queued: write them out, or declare the pipeline under resources.pipelines")
+		return &plan.Download{Source: "current"}
+	}
+	if _, err := strconv.Atoi(name); err == nil {
+		c.problems.Unsupported(at, "pipeline %s is a number of Azure: write the pipeline's name", name)
+		return &plan.Download{Source: "current"}
+	}
+	p := plan.Pipeline{Alias: "latest of " + name, Source: name, Branch: branch, Implied: true, At: at}
+	if branch != "" {
+		p.Alias += " of " + branch
+	}
+	if !slices.ContainsFunc(c.resources.Pipelines, func(known plan.Pipeline) bool { return strings.EqualFold(known.Alias, p.Alias) }) {
+		c.resources.Pipelines = append(c.resources.Pipelines, p)
+	}
+	return &plan.Download{Source: p.Alias}
 }
 
 // lower writes a boolean as plans do; a macro stays as it is.

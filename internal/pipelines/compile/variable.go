@@ -10,6 +10,7 @@ import (
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schema"
+	"slipway/internal/pipelines/variable"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -95,6 +96,11 @@ func (c *compiler) variable(name string, value *yaml.Node, scope expression.Scop
 		c.checkCounter(v, value)
 	default:
 		v.Value = value.Text
+		if strings.EqualFold(name, variable.SlipwayRetryLostJob) && !strings.Contains(v.Value, "$(") {
+			if _, err := variable.ParseRetries(v.Value); err != nil {
+				c.problems.Add(value.At, "%v", err)
+			}
+		}
 	}
 	return v
 }
@@ -132,11 +138,12 @@ func (c *compiler) checkPath(parts []string, at slipway.Position) {
 	switch {
 	case part(0) == "pipeline" && part(1) != "starttime":
 		c.problems.Unsupported(at, "pipeline in expressions has startTime alone: other values are variables, such as variables['Build.BuildId']")
-	case part(0) != "resources":
-	case part(1) == "pipelines" || part(1) == "pipeline":
-		c.problems.Unsupported(at, "resources in expressions has repositories alone: write variables['resources.pipeline.ALIAS.runID']")
+	case part(0) != "resources" || len(parts) == 1:
+	case part(1) == "pipeline" && len(parts) > 2:
+		c.checkPipelinePath(parts[2:], at)
+	case oneOf(resourceNames, part(1)):
 	case part(1) != "repositories":
-		c.problems.Unsupported(at, "resources in expressions has repositories alone: resources.repositories['self'].ref")
+		c.problems.Add(at, "resources in expressions has repositories, %s, not %q", strings.Join(resourceNames, ", "), parts[1])
 	case len(parts) > 2 && part(2) != "self" && c.alias(parts[2]) == nil && !c.open():
 		aliases := []string{"self"}
 		for _, r := range c.resources.Repositories {
@@ -145,6 +152,28 @@ func (c *compiler) checkPath(parts []string, at slipway.Position) {
 		c.problems.Add(at, "no repository %q is declared under resources.repositories%s", parts[2], nearest.Suggest(parts[2], aliases))
 	case len(parts) > 3 && !slices.Contains(repositoryKeys, part(3)):
 		c.problems.Add(at, "a repository in expressions has %s, not %q", strings.Join(repositoryKeys, ", "), parts[3])
+	}
+}
+
+// resourceNames are what resources of expressions has besides repositories: what variables of the same names tell.
+var resourceNames = []string{"pipeline", "container", "triggeringAlias", "triggeringCategory"}
+
+// oneOf reports whether a name is in the list, in any case.
+func oneOf(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
+// checkPipelinePath refuses paths below resources.pipeline that are always null.
+func (c *compiler) checkPipelinePath(parts []string, at slipway.Position) {
+	var aliases []string
+	for _, p := range c.resources.Pipelines {
+		aliases = append(aliases, p.Alias)
+	}
+	switch {
+	case !oneOf(aliases, parts[0]) && !c.open():
+		c.problems.Add(at, "no pipeline %q is declared under resources.pipelines%s", parts[0], nearest.Suggest(parts[0], aliases))
+	case len(parts) > 1 && !oneOf(plan.PipelineKeys, parts[1]):
+		c.problems.Add(at, "a pipeline in expressions has %s, not %q", strings.Join(plan.PipelineKeys, ", "), parts[1])
 	}
 }
 

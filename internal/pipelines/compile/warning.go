@@ -175,7 +175,7 @@ func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Posit
 		if !strings.EqualFold(j.Name, job) {
 			continue
 		}
-		prefixes := []string{""}
+		prefixes, also := []string{""}, []string(nil)
 		switch {
 		case j.Deployment != nil && j.Deployment.Strategy == "canary":
 			prefixes = nil
@@ -184,6 +184,9 @@ func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Posit
 			}
 		case j.Deployment != nil:
 			prefixes = []string{j.Name + ".", j.Name + "_" + j.Deployment.Environment.Resource + ".", "Deploy_" + j.Deployment.Environment.Resource + "."}
+			for k := range j.Deployment.Hooks {
+				also = append(also, j.Deployment.Hooks[k].Part()+".")
+			}
 		case j.Strategy != nil && j.Strategy.MatrixExpression != "":
 			return // the legs are not known yet
 		case j.Strategy != nil:
@@ -194,11 +197,13 @@ func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Posit
 		}
 		var known []string
 		for _, name := range stepNames(j) {
-			for _, prefix := range prefixes {
+			for i, prefix := range slices.Concat(prefixes, also) {
 				if strings.HasPrefix(strings.ToLower(output), strings.ToLower(prefix+name+".")) {
 					return
 				}
-				known = append(known, prefix+name+".VARIABLE")
+				if i < len(prefixes) {
+					known = append(known, prefix+name+".VARIABLE")
+				}
 			}
 		}
 		hint := "none of its steps has a name"

@@ -74,31 +74,35 @@ func notes(t *testing.T, out importer.Output, texts ...string) {
 func TestConditionsOfGitHub(t *testing.T) {
 	t.Parallel()
 	for condition, want := range map[string]string{
-		"success()":                                              "",
-		"always()":                                               "always()",
-		"failure()":                                              "failed()",
-		"!cancelled()":                                           "not(canceled())",
-		"${{ always() && true }}":                                "always()",
-		"github.ref == 'refs/heads/main'":                        "and(succeeded(), eq(variables['Build.SourceBranch'], 'refs/heads/main'))",
-		"'refs/heads/main' != github.ref":                        "and(succeeded(), ne(variables['Build.SourceBranch'], 'refs/heads/main'))",
-		"startsWith(github.ref, 'refs/tags/v')":                  "and(succeeded(), startsWith(variables['Build.SourceBranch'], 'refs/tags/v'))",
-		"github.event_name == 'push'":                            "and(succeeded(), in(variables['Build.Reason'], 'IndividualCI', 'BatchedCI'))",
-		"github.event_name != 'pull_request'":                    "and(succeeded(), ne(variables['Build.Reason'], 'PullRequest'))",
-		"github.event_name == 'issues'":                          "false",
-		"failure() && github.actor == 'it''s'":                   "and(failed(), eq(variables['Build.RequestedFor'], 'it''s'))",
-		"runner.os == 'Linux'":                                   "",
-		"runner.os == 'Windows'":                                 "false",
-		"env.DEPLOY":                                             "and(succeeded(), ne(variables['DEPLOY'], ''))",
-		"env.DEPLOY == 'true' || vars.X != ''":                   "and(succeeded(), or(eq(variables['DEPLOY'], 'true'), ne(variables['X'], '')))",
-		"steps.first.outputs.my-value > 3":                       "and(succeeded(), lt(3, variables['first.my_value']))",
-		"contains(fromJSON('[\"a\", \"b\"]'), env.A)":            "and(succeeded(), or(eq(variables['A'], 'a'), eq(variables['A'], 'b')))",
-		"inputs.dry && inputs.level == 'a'":                      "and(succeeded(), eq('${{ parameters.dry }}', 'True'), eq('${{ parameters.level }}', 'a'))",
-		"github.event.inputs.dry == 'true'":                      "and(succeeded(), eq('${{ parameters.dry }}', 'True'))",
-		"job.status == 'failure' && always()":                    "and(eq(variables['Agent.JobStatus'], 'Failed'), always())",
-		"github.repository == 'acme/shop'":                       "",
-		"steps.gone.outputs.x == 'a'":                            "false",
-		"steps.first.outcome == 'failure'":                       "false",
-		"contains(github.event.pull_request.labels.*.name, 'x')": "false",
+		"success()":                                   "",
+		"always()":                                    "always()",
+		"failure()":                                   "failed()",
+		"!cancelled()":                                "not(canceled())",
+		"${{ always() && true }}":                     "always()",
+		"github.ref == 'refs/heads/main'":             "and(succeeded(), eq(variables['Build.SourceBranch'], 'refs/heads/main'))",
+		"'refs/heads/main' != github.ref":             "and(succeeded(), ne(variables['Build.SourceBranch'], 'refs/heads/main'))",
+		"startsWith(github.ref, 'refs/tags/v')":       "and(succeeded(), startsWith(variables['Build.SourceBranch'], 'refs/tags/v'))",
+		"github.event_name == 'push'":                 "and(succeeded(), in(variables['Build.Reason'], 'IndividualCI', 'BatchedCI'))",
+		"github.event_name != 'pull_request'":         "and(succeeded(), ne(variables['Build.Reason'], 'PullRequest'))",
+		"github.event_name == 'issues'":               "false",
+		"failure() && github.actor == 'it''s'":        "and(failed(), eq(variables['Build.RequestedFor'], 'it''s'))",
+		"runner.os == 'Linux'":                        "",
+		"runner.os == 'Windows'":                      "false",
+		"env.DEPLOY":                                  "and(succeeded(), ne(variables['DEPLOY'], ''))",
+		"env.DEPLOY == 'true' || vars.X != ''":        "and(succeeded(), or(eq(variables['DEPLOY'], 'true'), ne(variables['X'], '')))",
+		"steps.first.outputs.my-value > 3":            "and(succeeded(), lt(3, variables['first.my_value']))",
+		"contains(fromJSON('[\"a\", \"b\"]'), env.A)": "and(succeeded(), or(eq(variables['A'], 'a'), eq(variables['A'], 'b')))",
+		"inputs.dry && inputs.level == 'a'":           "and(succeeded(), eq('${{ parameters.dry }}', 'True'), eq('${{ parameters.level }}', 'a'))",
+		"github.event.inputs.dry == 'true'":           "and(succeeded(), eq('${{ parameters.dry }}', 'True'))",
+		"job.status == 'failure' && always()":         "and(eq(variables['Agent.JobStatus'], 'Failed'), always())",
+		"github.repository == 'acme/shop'":            "",
+		"github.event.pull_request.head.repo.fork":    "and(succeeded(), eq(variables['System.PullRequest.IsFork'], 'True'))",
+		"!github.event.pull_request.head.repo.fork":   "and(succeeded(), ne(variables['System.PullRequest.IsFork'], 'True'))",
+		"github.event.pull_request.head.repo.full_name == github.repository": "and(succeeded(), ne(variables['System.PullRequest.IsFork'], 'True'))",
+		"github.repository != github.event.pull_request.head.repo.full_name": "and(succeeded(), eq(variables['System.PullRequest.IsFork'], 'True'))",
+		"steps.gone.outputs.x == 'a'":                                        "false",
+		"steps.first.outcome == 'failure'":                                   "false",
+		"contains(github.event.pull_request.labels.*.name, 'x')":             "false",
 	} {
 		t.Run(condition, func(t *testing.T) {
 			t.Parallel()
@@ -243,6 +247,76 @@ runs:
 }
 
 // Rules of GitLab, by the reference of its syntax: the first that matches decides.
+// Runs that wait for the one under way are batch; those of pull requests are superseded by themselves.
+func TestConcurrencyOfGitHub(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		on, concurrency string
+		batch           bool
+		note            string // "" for none
+	}{
+		"none":                        {"push", "", false, ""},
+		"pushes wait":                 {"push", "concurrency: 'ci-${{ github.ref }}'", true, ""},
+		"pushes wait, in full":        {"push", "concurrency: {group: '${{ github.workflow }}-${{ github.ref }}', cancel-in-progress: false}", true, ""},
+		"pushes cancel":               {"push", "concurrency: {group: '${{ github.ref }}', cancel-in-progress: true}", false, "a push does not cancel"},
+		"pull requests cancel":        {"pull_request", "concurrency: {group: '${{ github.head_ref || github.run_id }}', cancel-in-progress: true}", false, ""},
+		"pull requests wait":          {"pull_request", "concurrency: {group: '${{ github.ref }}'}", false, "autoCancel: false"},
+		"only pull requests cancel":   {"[push, pull_request]", "concurrency: {group: '${{ github.ref }}', cancel-in-progress: \"${{ github.event_name == 'pull_request' }}\"}", true, ""},
+		"one group of the repository": {"push", "concurrency: production", false, "not one for each branch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, p := imported(t, importer.GitHub, "on: "+c.on+"\n"+c.concurrency+"\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: [{run: make}]\n", nil)
+			if p.Triggers.Push.Batch != c.batch {
+				t.Errorf("batch is %v:\n%s", p.Triggers.Push.Batch, out.Pipeline)
+			}
+			var all []string
+			for _, n := range out.Notes {
+				all = append(all, n.String())
+			}
+			if text := strings.Join(all, "\n"); c.note == "" && text != "" || !strings.Contains(text, c.note) {
+				t.Errorf("notes %q, want %q", text, c.note)
+			}
+		})
+	}
+}
+
+// Actions that fetch a program and run it are scripts that do the same; their inputs are those of the actions' action.yml.
+func TestToolsOfGitHub(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		step  string
+		lines []string
+		notes []string
+	}{
+		"goreleaser":       {"uses: goreleaser/goreleaser-action@v6\n      with: {version: '~> v2', args: release --clean}", []string{"bash: go run github.com/goreleaser/goreleaser/v2@latest release --clean"}, nil},
+		"goreleaser 1":     {"uses: goreleaser/goreleaser-action@v4\n      with: {version: v1.26.2, args: check, workdir: app}", []string{"bash: go run github.com/goreleaser/goreleaser@v1.26.2 check", "workingDirectory: app"}, nil},
+		"govulncheck":      {"uses: golang/govulncheck-action@v1\n      with: {go-version-input: '1.24', go-package: ./cmd/...}", []string{"version: '1.24'", "bash: go run golang.org/x/vuln/cmd/govulncheck@latest ./cmd/..."}, nil},
+		"pre-commit":       {"uses: pre-commit/action@v3.0.1", []string{"python3 -m pre_commit run --show-diff-on-failure --color=always --all-files"}, nil},
+		"bun":              {"uses: oven-sh/setup-bun@v2\n      with: {bun-version: 1.2.3}", []string{"script: npm install -g bun@1.2.3"}, nil},
+		"cargo tools":      {"uses: taiki-e/install-action@v2\n      with: {tool: 'nextest,cargo-hack@0.6.1'}", []string{"cargo install --locked cargo-nextest", "cargo install --locked cargo-hack --version 0.6.1"}, nil},
+		"a tool's version": {"uses: taiki-e/install-action@nextest", []string{"cargo install --locked cargo-nextest"}, nil},
+		"cargo install":    {"uses: baptiste0928/cargo-install@v3\n      with: {crate: cargo-hack, version: ^0.6}", []string{"bash: cargo install cargo-hack --version '^0.6' --locked"}, nil},
+		"pypi":             {"uses: pypa/gh-action-pypi-publish@release/v1\n      with: {password: '${{ secrets.PYPI }}', skip-existing: true}", []string{"python3 -m twine upload --skip-existing dist/*", "TWINE_PASSWORD: $(PYPI)"}, nil},
+		"pypi, trusted":    {"uses: pypa/gh-action-pypi-publish@release/v1", []string{"python3 -m twine upload dist/*", "TWINE_PASSWORD: $(PYPI_TOKEN)"}, []string{"PyPI trusts no identity of this server"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, _ := imported(t, importer.GitHub, "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n    - "+c.step+"\n", nil)
+			has(t, out, c.lines...)
+			var all []string
+			for _, n := range out.Notes {
+				all = append(all, n.String())
+			}
+			for _, want := range c.notes {
+				if !strings.Contains(strings.Join(all, "\n"), want) {
+					t.Errorf("no note %q in %q", want, all)
+				}
+			}
+		})
+	}
+}
+
 func TestRulesOfGitLab(t *testing.T) {
 	t.Parallel()
 	for rules, want := range map[string]string{

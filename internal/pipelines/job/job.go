@@ -6,6 +6,7 @@
 package job
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -50,6 +51,8 @@ type Assignment struct {
 
 	// Environment is set for a deployment job, whose artifacts are downloaded without asking.
 	Environment *plan.EnvironmentReference `json:"environment,omitempty"`
+	// Server is the server's URL as it stands in the repositories and variables: an agent that reaches it by another puts that in its place.
+	Server string `json:"server,omitempty"`
 	// Registry is the host name under which images are pushed and pulled.
 	Registry string `json:"registry"`
 	// ToolMirrors are the URLs from which tools are downloaded, by their names (MirroredTools); others come from their vendors.
@@ -60,6 +63,11 @@ type Assignment struct {
 type PodAssignment struct {
 	Job   slipway.JobID `json:"job"`
 	Token string        `json:"token"`
+}
+
+// TargetSocket is where the agent of a container in which steps run waits for the job's own agent: a file in the folder that they share.
+func TargetSocket(folder, name string) string {
+	return path.Join(folder, "_targets", strings.ToLower(name)+".sock")
 }
 
 // MirroredTools are the names of tools that can have a mirror. goproxy is a proxy of Go's modules, which has Go too.
@@ -104,6 +112,8 @@ type Issue struct {
 const (
 	MaxIssues       = 100       // for each step; further ones are counted only
 	MaxIssueLength  = 4 << 10   // bytes of a message
+	MaxDetails      = 100       // parts of a step that it tells of
+	MaxDetailText   = 500       // bytes of each text of one
 	MaxOutputs      = 500       // variables of a job
 	MaxOutputLength = 32 << 10  // bytes of a variable's value
 	MaxLogChunk     = 2 << 20   // bytes of one append, also when they are packed
@@ -136,8 +146,25 @@ type StepRecord struct {
 	Warnings int     `json:"warnings,omitempty"`
 	// Percent is the progress that the step told, 0 to 100.
 	Percent int `json:"percent,omitempty"`
+	// Details are parts of the step that it told of (task.logdetail), in the order in which it first did.
+	Details []Detail `json:"details,omitempty"`
 	// PreJob marks a part of a task that runs before the job's first step, whatever its number.
 	PreJob bool `json:"preJob,omitempty"`
+}
+
+// Detail is a part of a step, as the step itself tells of it.
+type Detail struct {
+	ID        string          `json:"id"`
+	Parent    string          `json:"parent,omitempty"` // another detail's; "" for one of the step itself
+	Type      string          `json:"type"`
+	Name      string          `json:"name"`
+	Order     int             `json:"order,omitempty"`
+	Operation string          `json:"operation,omitempty"` // what it does now
+	State     schedule.State  `json:"state,omitempty"`
+	Result    schedule.Result `json:"result,omitempty"`
+	Percent   int             `json:"percent,omitempty"`
+	Started   int64           `json:"started,omitempty"` // as those of a step
+	Finished  int64           `json:"finished,omitempty"`
 }
 
 // Place orders steps by when they run, before their numbers do: the start of the job, the pre-job parts of tasks, all others.

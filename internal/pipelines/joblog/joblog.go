@@ -77,12 +77,15 @@ var decoder = sync.OnceValue(func() *zstd.Decoder {
 })
 
 // Unpack is the text of a packed piece. What does not come from Pack, or is too long, is an error.
-func Unpack(data []byte, c Codec) ([]byte, error) {
+func Unpack(data []byte, c Codec) ([]byte, error) { return UnpackInto(nil, data, c) }
+
+// UnpackInto is Unpack that puts the text into room, if it fits there. A plain piece is returned as it is.
+func UnpackInto(room, data []byte, c Codec) ([]byte, error) {
 	switch c {
 	case Raw:
 		return data, nil
 	case Zstd:
-		text, err := decoder().DecodeAll(data, nil)
+		text, err := decoder().DecodeAll(data, room[:0])
 		if err != nil {
 			return nil, fmt.Errorf("unpack a piece of a log: %w", err)
 		}

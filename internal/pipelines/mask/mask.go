@@ -20,6 +20,7 @@ type Masker struct {
 	list     []string // of what is known, longest first
 	replacer *strings.Replacer
 	longest  int
+	finder   finder
 }
 
 // Add makes the masker know a secret: its value, each line of it, and each of these in base64, as JSON text and in a URL.
@@ -56,6 +57,7 @@ func (m *Masker) Add(secret string) {
 		pairs = append(pairs, text, "***")
 	}
 	m.replacer = strings.NewReplacer(pairs...)
+	m.finder = newFinder(list)
 }
 
 func (m *Masker) add(text string) {
@@ -80,23 +82,12 @@ func (m *Masker) Mask(text string) string {
 	return m.replacer.Replace(text)
 }
 
-// Found reports a text that Mask would change. For few secrets it is many times faster.
-func (m *Masker) Found(text string) bool {
+// Found reports a text that Mask would change, and is many times faster.
+func (m *Masker) Found(text []byte) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if len(m.list) > manySecrets {
-		return m.replacer.Replace(text) != text
-	}
-	for _, secret := range m.list {
-		if strings.Contains(text, secret) {
-			return true
-		}
-	}
-	return false
+	return m.finder.found(text)
 }
-
-// manySecrets is the number from which looking for one after the other is slower than for all at once.
-const manySecrets = 100
 
 // Longest is the length of the longest text that is masked.
 func (m *Masker) Longest() int {

@@ -198,8 +198,8 @@ func (s *Store) fetch(ctx context.Context, folder string, r Remote, spec string,
 	fresh := false
 	if _, err := os.Stat(filepath.Join(folder, "HEAD")); errors.Is(err, fs.ErrNotExist) {
 		fresh = true
-		if _, err := s.run(ctx, s.options.Folder, nil, "init", "--bare", "--quiet", "--template=", folder); err != nil {
-			return fmt.Errorf("make a mirror: %w", err)
+		if err := s.initialize(ctx, folder, "sha1"); err != nil {
+			return err
 		}
 	}
 	if err := s.sweep(folder); err != nil {
@@ -218,10 +218,23 @@ func (s *Store) fetch(ctx context.Context, folder string, r Remote, spec string,
 		args = append(args, "--depth=1")
 	}
 	_, err = s.run(ctx, folder, access.Settings(), append(args, r.URL, spec)...)
+	if err != nil && strings.Contains(err.Error(), "mismatched algorithms") && s.empty(ctx, folder) { // it names its objects by SHA-256
+		if err := errors.Join(os.RemoveAll(folder), s.initialize(ctx, folder, "sha256")); err != nil {
+			return err
+		}
+		_, err = s.run(ctx, folder, access.Settings(), append(args, r.URL, spec)...)
+	}
 	if err == nil {
 		return nil
 	}
 	return access.Failure(ctx, "fetched", err)
+}
+
+func (s *Store) initialize(ctx context.Context, folder, format string) error {
+	if _, err := s.run(ctx, s.options.Folder, nil, "init", "--bare", "--quiet", "--template=", "--object-format="+format, folder); err != nil {
+		return fmt.Errorf("make a mirror: %w", err)
+	}
+	return nil
 }
 
 // sweep removes the lock files that git left behind when a server was killed, once.

@@ -167,6 +167,34 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// A repository that names its objects by SHA-256 is fetched as it is.
+func TestFetchSHA256(t *testing.T) {
+	t.Parallel()
+	h, ctx := newHost(t), context.Background()
+	for _, folder := range []string{h.work, filepath.Join(h.folder, "public", "tools.git"), filepath.Join(h.folder, "private", "tools.git")} {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"init", "--quiet", "-b", "main", "--object-format=sha256", folder}
+		if folder != h.work {
+			args = append(args, "--bare")
+		}
+		h.git(args...)
+	}
+	s := open(t, mirror.Options{Networks: loopback})
+	public := mirror.Remote{Owner: "p", URL: h.URL + "/public/tools.git"}
+	for _, text := range []string{"one", "two"} {
+		want := h.commit("main", "a.yml", []byte(text))
+		got, err := s.Fetch(ctx, public, "main", false)
+		if err != nil || got != want || len(got) != 64 {
+			t.Fatalf("%s: fetched %q, %v, want %s", text, got, err, want)
+		}
+		if b, err := s.ReadFile(ctx, public, got, "a.yml", 10); err != nil || string(b) != text {
+			t.Errorf("read %q, %v, want %q", b, err, text)
+		}
+	}
+}
+
 func TestNetworks(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

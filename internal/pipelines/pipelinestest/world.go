@@ -12,6 +12,7 @@ import (
 	"slipway"
 	"slipway/internal/blob"
 	"slipway/internal/clock"
+	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
 	"slipway/internal/events"
 	"slipway/internal/identity"
@@ -25,6 +26,7 @@ type World struct {
 	Pipelines     *pipelines.Service
 	Identity      *identity.Service
 	Log           *events.Log
+	DB            *db.DB
 	Logger        *slog.Logger
 	Project       identity.Project
 	Administrator identity.User // ada, with Password
@@ -38,7 +40,7 @@ const Password = "correct horse"
 func Open(t *testing.T, project, text string) *World {
 	t.Helper()
 	ctx, d := context.Background(), dbtest.SQLite(t)
-	w := &World{Logger: slog.New(slog.DiscardHandler)}
+	w := &World{Logger: slog.New(slog.DiscardHandler), DB: d}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

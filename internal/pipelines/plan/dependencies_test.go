@@ -22,7 +22,7 @@ var pure = map[string][]string{
 	"schema":     {"variable"},
 	"template":   {"expression", "nearest", "plan", "schema", "yaml"},
 	"trigger":    {"plan"},
-	"compile":    {"expression", "nearest", "plan", "schema", "task", "template", "trigger", "yaml"},
+	"compile":    {"expression", "nearest", "plan", "schema", "task", "template", "trigger", "variable", "yaml"},
 	"schedule":   {"expression", "plan", "variable"},
 	"coverage":   nil,
 	"agentless":  {"expression", "plan", "schedule", "variable"},

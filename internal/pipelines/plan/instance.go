@@ -1,17 +1,17 @@
 package plan
 
 import (
-	"cmp"
+	"strconv"
 	"strings"
 )
 
 // Instance is one unit that runs on one agent: a job, a leg of a job, or a hook of a deployment.
 type Instance struct {
-	// ID is unique in the plan and stable: STAGE.JOB, STAGE.JOB.LEG or STAGE.JOB.HOOK.
+	// ID is unique in the plan and stable: STAGE.JOB, STAGE.JOB.LEG, STAGE.JOB.HOOK, or STAGE.JOB.HOOK.MACHINE.
 	ID    string
 	Stage *Stage
 	Job   *Job
-	Leg   *Leg  // of a job with a strategy
+	Leg   *Leg  // of a job with a strategy, or the machine of a deployment to machines
 	Hook  *Hook // of a deployment
 	// Position and Total are System.JobPositionInPhase (from 1) and System.TotalJobsInPhase.
 	Position, Total int
@@ -48,6 +48,7 @@ func (p *Plan) PoolOf(id string) Pool {
 		return Pool{}
 	}
 	if j.Deployment != nil {
+		part, _, _ = strings.Cut(part, ".")
 		for i := range j.Deployment.Hooks {
 			if h := &j.Deployment.Hooks[i]; h.Part() == part {
 				return h.Pool
@@ -75,18 +76,50 @@ func (i Instance) Pool() Pool {
 
 // Title is the name for people: the job's, with its leg or hook.
 func (i Instance) Title() string {
-	switch {
-	case i.Leg != nil:
-		return i.Job.Title() + " " + cmp.Or(i.Leg.Title, i.Leg.Name)
-	case i.Hook != nil && len(i.Job.Deployment.Hooks) > 1:
-		return i.Job.Title() + " " + i.Hook.Title()
+	title := i.Job.Title()
+	if i.Leg != nil {
+		title += " " + i.Leg.Label()
 	}
-	return i.Job.Title()
+	if i.Hook != nil && len(i.Job.Deployment.Hooks) > 1 {
+		title += " " + i.Hook.Title()
+	}
+	return title
+}
+
+// Machine is the number of the machine that a hook of a deployment to machines runs on, 0 for all else.
+func (i Instance) Machine() int64 {
+	if i.Hook == nil || i.Leg == nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(i.Leg.Variables[MachineVariable], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// MachineVariable is the variable of a machine's leg that holds its number.
+const MachineVariable = "Environment.ResourceId"
+
+// machineInstances are the hooks on each machine, machine by machine.
+func machineInstances(s *Stage, j *Job, machines []Leg) []Instance {
+	var list []Instance
+	for k := range machines {
+		for n := range j.Deployment.Hooks {
+			h := &j.Deployment.Hooks[n]
+			list = append(list, Instance{ID: InstanceID(s.Name, j.Name, h.Part()+"."+machines[k].Name), Stage: s, Job: j, Leg: &machines[k], Hook: h,
+				Position: k + 1, Total: len(machines)})
+		}
+	}
+	return list
 }
 
 // Instances are the units of job j of stage s, in order. legs are used instead of the strategy's own when its matrix is
-// an expression (see schedule.JobFacts.Legs).
+// an expression, and are the machines of a deployment to machines (see schedule.JobFacts.Legs).
 func Instances(s *Stage, j *Job, legs []Leg) []Instance {
+	if j.Deployment != nil && j.Deployment.Machines() {
+		return machineInstances(s, j, legs)
+	}
 	if j.Deployment != nil {
 		list := make([]Instance, 0, len(j.Deployment.Hooks))
 		for k := range j.Deployment.Hooks {

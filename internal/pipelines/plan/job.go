@@ -2,6 +2,7 @@ package plan
 
 import (
 	"strconv"
+	"strings"
 
 	"slipway"
 )
@@ -40,7 +41,7 @@ type Job struct {
 	CancelTimeoutInMinutes int  `json:"cancelTimeoutInMinutes"`
 	ContinueOnError        bool `json:"continueOnError,omitempty"`
 	// Open are expressions of what is known when the run is queued, by the file's key: timeoutInMinutes,
-	// cancelTimeoutInMinutes, continueOnError, maxParallel. The plan of a run has none, see schedule.Settle.
+	// cancelTimeoutInMinutes, continueOnError, maxParallel, parallel. The plan of a run has none, see schedule.Settle.
 	Open map[string]string `json:"open,omitempty"`
 	// UsesRepositories are aliases under `uses`, which the job token may read.
 	UsesRepositories []string `json:"usesRepositories,omitempty"`
@@ -95,24 +96,57 @@ type Leg struct {
 	Variables map[string]string `json:"variables,omitempty"`
 }
 
+// Label is the name for people.
+func (l *Leg) Label() string {
+	if l.Title != "" {
+		return l.Title
+	}
+	return l.Name
+}
+
 // Deployment is what a deployment job adds to a job.
 type Deployment struct {
 	Environment EnvironmentReference `json:"environment"`
-	// Strategy is runOnce or canary; rolling is refused at compile time.
+	// Strategy is runOnce, canary or rolling. Rolling is for machines alone, and canary for others.
 	Strategy string `json:"strategy"`
+	// MaxParallel of rolling is how many machines are in a batch: a number, or a share of all as 25%; "" is one.
+	MaxParallel string `json:"maxParallel,omitempty"`
 	// Hooks in their order, only those that have steps, deploy always: preDeploy, deploy, routeTraffic,
 	// postRouteTraffic, success, failure. A canary has deploy, routeTraffic and postRouteTraffic once for each increment.
 	Hooks []Hook `json:"hooks"`
 }
 
-// EnvironmentReference names an environment and, if Resource is set, one resource in it. Both may hold macros.
+// Machines reports a deployment whose hooks run on each of the chosen virtual machines of its environment.
+func (d *Deployment) Machines() bool { return d.Environment.ResourceType == ResourceMachine }
+
+// BatchSize is how many of that many machines are deployed to side by side, at least one.
+func (d *Deployment) BatchSize(machines int) int {
+	if d.Strategy != "rolling" {
+		return max(machines, 1)
+	}
+	text, share := strings.CutSuffix(d.MaxParallel, "%")
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		return 1
+	case share:
+		n = machines * n / 100
+	}
+	return max(n, 1)
+}
+
+// ResourceMachine is the resource type of virtual machines.
+const ResourceMachine = "VirtualMachine"
+
+// EnvironmentReference names an environment and, if Resource is set, one resource in it. Both may hold macros, as may tags.
 type EnvironmentReference struct {
 	Name     string `json:"name"`
 	Resource string `json:"resource,omitempty"`
-	// ResourceType is Kubernetes, or "" when not said.
-	ResourceType string           `json:"resourceType,omitempty"`
-	Tags         []string         `json:"tags,omitempty"`
-	At           slipway.Position `json:"at"`
+	// ResourceType is Kubernetes, VirtualMachine, or "" when not said.
+	ResourceType string `json:"resourceType,omitempty"`
+	// Tags are all on the virtual machines that are meant.
+	Tags []string         `json:"tags,omitempty"`
+	At   slipway.Position `json:"at"`
 }
 
 // HookName is a phase of a deployment.

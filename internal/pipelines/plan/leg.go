@@ -29,3 +29,12 @@ func LegNames(titles []string) []string {
 	}
 	return names
 }
+
+// Slices are the legs of `parallel: N`.
+func Slices(n int) []Leg {
+	list := make([]Leg, n)
+	for i := range list {
+		list[i].Name = "Job" + strconv.Itoa(i+1)
+	}
+	return list
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"slipway"
@@ -84,6 +85,8 @@ type Pipeline struct {
 	Tags []string `json:"tags,omitempty"`
 	// Trigger is nil when the other pipeline's completion starts nothing.
 	Trigger *PipelineTrigger `json:"trigger,omitempty"`
+	// Implied says that a download task names it, and no resource: only that task downloads of it.
+	Implied bool             `json:"implied,omitempty"`
 	At      slipway.Position `json:"at"`
 }
 
@@ -121,6 +124,26 @@ func (p *Plan) ContainerOf(c Container, expand func(string) string) Container {
 	}
 	c.Env = env
 	return c
+}
+
+// Targets are the containers beside the job's own in which steps of the instance run, each once, in the order of the steps. That of
+// TargetHost has no image: it is the pool's.
+func (p *Plan) Targets(i Instance) []Container {
+	var list []Container
+	for _, st := range i.Steps() {
+		if st.Target == nil || st.Target.Container == "" || st.Disabled ||
+			slices.ContainsFunc(list, func(c Container) bool { return strings.EqualFold(c.Alias, st.Target.Container) }) {
+			continue
+		}
+		c := Container{Alias: TargetHost, At: st.At}
+		for _, r := range p.Resources.Containers {
+			if strings.EqualFold(r.Alias, st.Target.Container) && !strings.EqualFold(r.Alias, TargetHost) {
+				c = r
+			}
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // Container is an image that a job or a service runs in. Text may hold macros, known when the job starts: see
@@ -178,3 +201,7 @@ type HealthCheck struct {
 
 // Patience is after how many seconds a service that fails all checks has failed.
 func (h *HealthCheck) Patience() int { return h.Start + h.Interval*h.Retries }
+
+// PipelineKeys are what variables tell of the run of a pipeline resource: resources.pipeline.ALIAS.KEY.
+var PipelineKeys = []string{"projectName", "projectID", "pipelineName", "pipelineID", "runName", "runID", "runURI", "sourceBranch", "sourceCommit",
+	"sourceProvider", "requestedFor", "requestedForID"}

@@ -34,9 +34,9 @@ type Step struct {
 	// Retries is how often a failed step is tried again, at most 10.
 	Retries int               `json:"retries,omitempty"`
 	Env     map[string]string `json:"env,omitempty"`
-	// Open are as those of a job: timeoutInMinutes and retryCountOnTaskFailure.
+	// Open are as those of a job: timeoutInMinutes, retryCountOnTaskFailure, continueOnError and enabled.
 	Open map[string]string `json:"open,omitempty"`
-	// Target limits what the step's output may do; nil is no limit.
+	// Target says where the step runs and limits what its output may do; nil is the job's container, and no limit.
 	Target *Target `json:"target,omitempty"`
 	// Connections are the service connections that the inputs of a task name.
 	Connections []Connection `json:"connections,omitempty"`
@@ -50,8 +50,13 @@ type Step struct {
 	At slipway.Position `json:"at"`
 }
 
-// Target is what `target` of a step says of its logging commands.
+// TargetHost is the target that means the pool's image, whatever container the job has.
+const TargetHost = "host"
+
+// Target is what `target` of a step says.
 type Target struct {
+	// Container is a container of resources.containers, or TargetHost; "" is the job's own.
+	Container string `json:"container,omitempty"`
 	// Restricted allows only commands that concern the step itself (commands: restricted).
 	Restricted bool `json:"restricted,omitempty"`
 	// Settable are the only variables that the step may set, in any case, if LimitsVariables is set.
@@ -92,7 +97,9 @@ type Checkout struct {
 	// setting.
 	FetchDepth  string `json:"fetchDepth,omitempty"`
 	FetchFilter string `json:"fetchFilter,omitempty"`
-	// FetchTags, Clean, LFS and PersistCredentials are booleans as text, "" when not said.
+	// WorkspaceRepo, FetchTags, Clean, LFS and PersistCredentials are booleans as text, "" when not said.
+	// WorkspaceRepo makes this checkout the place where later steps begin.
+	WorkspaceRepo      string `json:"workspaceRepo,omitempty"`
 	FetchTags          string `json:"fetchTags,omitempty"`
 	Clean              string `json:"clean,omitempty"`
 	LFS                string `json:"lfs,omitempty"`

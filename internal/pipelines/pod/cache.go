@@ -14,8 +14,13 @@ import (
 // cacheSize is what a project's volume asks for. The agent keeps what is in it below that.
 var cacheSize = resource.MustParse("12Gi")
 
-// cacheName is the claim of a project's caches: no project sees another's.
-func cacheName(p pipelines.Pod) string { return "cache-" + string(p.Project) }
+// cacheName is the claim of a project's caches: no project sees another's, and what forks bring fills none that others read.
+func cacheName(p pipelines.Pod) string {
+	if p.Fork {
+		return "cache-forks-" + string(p.Project)
+	}
+	return "cache-" + string(p.Project)
+}
 
 // ensureCache makes the project's volume when caches are wanted and it is not there.
 func (e *Executor) ensureCache(ctx context.Context, p pipelines.Pod) error {

@@ -30,9 +30,10 @@ func addContainerOptions(pod *corev1.Pod, p pipelines.Pod) error {
 	if err := containerOptions(pod, &pod.Spec.Containers[0], p.Volumes, &p.Options, shared); err != nil {
 		return err
 	}
-	first := len(pod.Spec.InitContainers) - len(p.Services)
-	for i := range p.Services {
-		s := &p.Services[i]
+	beside := slices.Concat(p.Targets, p.Services)
+	first := len(pod.Spec.InitContainers) - len(beside)
+	for i := range beside {
+		s := &beside[i]
 		if err := containerOptions(pod, &pod.Spec.InitContainers[first+i], s.Volumes, &s.Options, shared); err != nil {
 			return err
 		}

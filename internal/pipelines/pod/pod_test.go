@@ -70,6 +70,50 @@ func TestSpec(t *testing.T) {
 	}
 }
 
+// Steps run in containers beside the job's, which see its files, have an agent that starts programs, and end with the pod.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	e, err := NewForClient(fake.NewClientset(), Options{AgentImage: "registry.test/slipway/agent:latest", CacheStorageClass: "fast"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := int64(0)
+	p := example()
+	p.Targets = []pipelines.PodService{{Name: "Node", Image: "node:24", User: &root, Env: map[string]string{"A": "b"},
+		Volumes: []plan.Volume{{Path: "/own"}}, Options: plan.ContainerOptions{Memory: 100 << 20}}}
+	p.Services[0].Volumes = []plan.Volume{{Path: "/data"}}
+	made, err := e.options.spec(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(made.Spec.InitContainers) != 3 {
+		t.Fatalf("init containers %+v", made.Spec.InitContainers)
+	}
+	target, service := made.Spec.InitContainers[1], made.Spec.InitContainers[2]
+	if diff := cmp.Diff([]string{"/slipway/slipway-agent", "target", "/workspace", "Node"}, target.Command); diff != "" {
+		t.Error(diff)
+	}
+	if target.Image != "node:24" || target.RestartPolicy == nil || *target.RestartPolicy != corev1.ContainerRestartPolicyAlways || *target.SecurityContext.RunAsUser != 0 {
+		t.Errorf("target %+v", target)
+	}
+	if diff := cmp.Diff([]corev1.EnvVar{{Name: "A", Value: "b"}}, target.Env); diff != "" {
+		t.Errorf("the token of the job is not the target's: %s", diff)
+	}
+	at := map[string]string{}
+	for _, m := range target.VolumeMounts {
+		at[m.MountPath] = fmt.Sprint(m.ReadOnly)
+	}
+	if diff := cmp.Diff(map[string]string{"/slipway": "true", "/workspace": "false", "/cache": "false", "/own": "false"}, at); diff != "" {
+		t.Error(diff)
+	}
+	if r := target.Resources; r.Limits.Memory().Value() != 100<<20 || !r.Requests.Memory().IsZero() || len(r.Requests) == 0 {
+		t.Errorf("resources %+v", r)
+	}
+	if len(service.VolumeMounts) != 1 || service.VolumeMounts[0].MountPath != "/data" || made.Spec.Containers[0].VolumeMounts[0].MountPath != "/slipway" {
+		t.Errorf("service %+v", service)
+	}
+}
+
 func TestUsersOfContainers(t *testing.T) {
 	t.Parallel()
 	e, err := NewForClient(fake.NewClientset(), Options{AgentImage: "registry.test/slipway/agent:latest"})

@@ -92,6 +92,7 @@ func (o *Options) spec(p pipelines.Pod) (*corev1.Pod, error) {
 	for _, ip := range slices.Sorted(maps.Keys(o.HostAliases)) {
 		pod.Spec.HostAliases = append(pod.Spec.HostAliases, corev1.HostAlias{IP: ip, Hostnames: o.HostAliases[ip]})
 	}
+	addTargets(pod, p.Targets)
 	if err := addServices(pod, p.Services); err != nil {
 		return nil, err
 	}
@@ -150,6 +151,29 @@ func addServices(pod *corev1.Pod, services []pipelines.PodService) error {
 		pod.Spec.HostAliases = append(pod.Spec.HostAliases, corev1.HostAlias{IP: "127.0.0.1", Hostnames: names})
 	}
 	return nil
+}
+
+// addTargets adds the containers in which steps run: each has an agent of its own, which starts programs for that of the job. They
+// have the volumes that Slipway gives the job's own.
+func addTargets(pod *corev1.Pod, targets []pipelines.PodService) {
+	always := corev1.ContainerRestartPolicyAlways
+	job := &pod.Spec.Containers[0]
+	for i, t := range targets {
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, corev1.Container{
+			Name: fmt.Sprintf("target-%d", i+1), Image: t.Image, Command: []string{agentFolder + "/slipway-agent", "target", workFolder, t.Name},
+			WorkingDir: workFolder, Env: sortedEnv(t.Env), RestartPolicy: &always, SecurityContext: asUser(t.User), VolumeMounts: slices.Clone(job.VolumeMounts),
+			Resources: targetResources(job.Resources),
+		})
+	}
+}
+
+// targetResources lets a target use as much as the job. It asks for nothing, since the two take turns.
+func targetResources(job corev1.ResourceRequirements) corev1.ResourceRequirements {
+	r := corev1.ResourceRequirements{Limits: maps.Clone(job.Limits), Requests: corev1.ResourceList{}}
+	for name := range job.Requests {
+		r.Requests[name] = resource.Quantity{}
+	}
+	return r
 }
 
 // tolerations are those of the pool as Kubernetes has them.

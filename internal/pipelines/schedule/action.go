@@ -21,6 +21,9 @@ const (
 	ActionCompleteStage ActionKind = "completeStage"
 	// ActionExpandJob records Legs of Job, whose matrix was an expression.
 	ActionExpandJob ActionKind = "expandJob"
+	// ActionChooseMachines asks which machines of Environment the deployment Job is for. Recorded as Legs, or as a failure of the
+	// whole Job when there is none.
+	ActionChooseMachines ActionKind = "chooseMachines"
 	// ActionStartJob gives Instance, attempt Attempt, to an agent with Variables. Recorded as Queued.
 	ActionStartJob ActionKind = "startJob"
 	// ActionSkipJob records that Instance (or the whole Job) is completed with Result Skipped (or Canceled) and Reason.
@@ -49,7 +52,7 @@ type Action struct {
 	// Environments and Groups are what the checks of a stage are about. Names are expanded.
 	Environments []plan.EnvironmentReference `json:"environments,omitempty"`
 	Groups       []string                    `json:"groups,omitempty"`
-	// Environment of a deployment's startJob, names expanded; nil for other jobs.
+	// Environment of a deployment's startJob or chooseMachines, names expanded; nil for other jobs.
 	Environment *plan.EnvironmentReference `json:"environment,omitempty"`
 	// Variables of a startJob: everything the job sees, resolved, but for those that the agent itself knows (paths,
 	// machine). It may hold secrets.

@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"slipway/internal/pipelines/expression"
@@ -161,7 +162,7 @@ func (r *run) jobVariables(in plan.Instance) (variable.Set, error) {
 	}
 	addLeg(&set, in.Leg)
 	part := ""
-	if in.Leg != nil {
+	if in.Leg != nil && in.Hook == nil {
 		part = in.Leg.Name
 	}
 	name := j.Name
@@ -182,6 +183,9 @@ func (r *run) jobVariables(in plan.Instance) (variable.Set, error) {
 	if d := j.Deployment; d != nil {
 		set.PutText(variable.EnvironmentNameName, set.Expand(d.Environment.Name))
 		set.PutText(variable.EnvironmentResourceName, set.Expand(d.Environment.Resource))
+		if in.Leg != nil {
+			set.PutText(variable.EnvironmentResourceName, in.Leg.Label())
+		}
 		set.PutText(variable.StrategyName, d.Strategy)
 		set.PutText(variable.StrategyCycleName, string(in.Hook.Name))
 		if action := in.Hook.Action(); d.Strategy == "canary" && action != "" {
@@ -219,5 +223,9 @@ func (r *run) environment(s *plan.Stage, j *plan.Job) plan.EnvironmentReference 
 
 func environmentOf(e plan.EnvironmentReference, set variable.Set) plan.EnvironmentReference {
 	e.Name, e.Resource = strings.TrimSpace(set.Expand(e.Name)), strings.TrimSpace(set.Expand(e.Resource))
+	e.Tags = slices.Clone(e.Tags)
+	for i, tag := range e.Tags {
+		e.Tags[i] = strings.TrimSpace(set.Expand(tag))
+	}
 	return e
 }

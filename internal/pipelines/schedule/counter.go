@@ -104,6 +104,52 @@ func (r *run) addVariable(set *variable.Set, v plan.Variable, key string, names 
 	return addVariable(set, v, r.facts.Groups, expression.Environment{Names: names})
 }
 
+// resourcePrefix begins the names of variables that tell of the resources of a run.
+const resourcePrefix = "resources."
+
+// putResources puts what variables tell of resources: resources.pipeline.ALIAS.runID is resources.pipeline['ALIAS'].runID.
+func putResources(resources *expression.Fields, known variable.Set) {
+	groups := map[string]map[string]*expression.Fields{}
+	for _, name := range known.Names() {
+		rest, ok := strings.CutPrefix(name, resourcePrefix)
+		kind, rest, inner := strings.Cut(rest, ".")
+		if !ok || kind == "repositories" {
+			continue
+		}
+		if !inner {
+			resources.Put(kind, expression.Str(known.Text(name)))
+			continue
+		}
+		alias, key, ok := cutLast(rest)
+		if !ok {
+			continue
+		}
+		if groups[kind] == nil {
+			groups[kind] = map[string]*expression.Fields{}
+		}
+		if groups[kind][alias] == nil {
+			groups[kind][alias] = &expression.Fields{}
+		}
+		groups[kind][alias].Put(key, expression.Str(known.Text(name)))
+	}
+	for _, kind := range sortedKeys(groups) {
+		var list expression.Fields
+		for _, alias := range sortedKeys(groups[kind]) {
+			list.Put(alias, expression.Obj(groups[kind][alias]))
+		}
+		resources.Put(kind, expression.Obj(&list))
+	}
+}
+
+// cutLast cuts a text at its last dot.
+func cutLast(text string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(text, '.')
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+1:], true
+}
+
 // runValues are the named values `resources` and `pipeline`.
 func runValues(p *plan.Plan, known variable.Set) map[string]expression.Value {
 	var repositories, resources, pipeline expression.Fields
@@ -125,6 +171,7 @@ func runValues(p *plan.Plan, known variable.Set) map[string]expression.Value {
 		put(r.Alias, texts)
 	}
 	resources.Put("repositories", expression.Obj(&repositories))
+	putResources(&resources, known)
 	if start, ok := expression.ParseTime(known.Text(variable.SystemPipelineStartTime)); ok {
 		pipeline.Put("startTime", start)
 	}

@@ -67,7 +67,7 @@ stages:
 func TestValuesOfTheRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, `
-resources: {repositories: [{repository: Lib, type: git, name: shared/lib, ref: refs/tags/v1}]}
+resources: {repositories: [{repository: Lib, type: git, name: shared/lib, ref: refs/tags/v1}], pipelines: [{pipeline: Up.stream, source: x}]}
 variables:
   day: $[ format('{0:yyyyMMdd}', pipeline.startTime) ]
 jobs:
@@ -78,18 +78,24 @@ jobs:
     name: $[ resources.repositories.lib.name ]
     commit: $[ resources.repositories['lib'].version ]
     unknown: $[ resources.repositories['lib'].url ]
+    run: $[ resources.pipeline['up.stream'].runID ]
+    why: $[ resources.triggeringAlias ]
+    tag: $[ resources.container.app.tag ]
+    none: $[ resources.pipeline['up.stream'].runName ]
   steps: [{script: x}]
 `)
 	known := variable.Of(map[string]string{
 		variable.SystemPipelineStartTime: expression.Time(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)).String(),
 		variable.BuildSourceVersion:      "c0ffee", plan.RepositoryVariable("Lib", "version"): "beef",
+		"resources.pipeline.Up.stream.runID": "41", "resources.triggeringAlias": "Up.stream", plan.ContainerVariable("app", "tag"): "v7",
 	})
 	var err error
 	if w.facts.Variables, err = ResolveRun(w.plan, known, variable.Set{}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.settle().sees("__default.J", "day", "20260304").sees("__default.J", "ref", "refs/tags/v1").sees("__default.J", "name", "shared/lib").
-		sees("__default.J", "commit", "beef").sees("__default.J", "unknown", "")
+		sees("__default.J", "commit", "beef").sees("__default.J", "unknown", "").
+		sees("__default.J", "run", "41").sees("__default.J", "why", "Up.stream").sees("__default.J", "tag", "v7").sees("__default.J", "none", "")
 }
 
 const canary = `
@@ -138,7 +144,10 @@ jobs:
   timeoutInMinutes: $[ variables.limit ]
   continueOnError: $[ eq(variables.limit, '7') ]
   strategy: {maxParallel: $(width), matrix: {a: {v: 1}}}
-  steps: [{script: x, timeoutInMinutes: $(limit)}]
+  steps: [{script: x, timeoutInMinutes: $(limit), continueOnError: "$[ eq(variables.limit, '7') ]", enabled: "$[ eq(variables.limit, '8') ]"}]
+- job: B
+  strategy: {parallel: $(width)}
+  steps: [{script: x}]
 - deployment: D
   environment: e
   strategy: {canary: {increments: [10], deploy: {steps: [{script: x, name: s, retryCountOnTaskFailure: $(width)}]}}}
@@ -151,7 +160,13 @@ jobs:
 	if j.TimeoutInMinutes != 7 || !j.ContinueOnError || j.Strategy.MaxParallel != 2 || j.Steps[1].TimeoutInMinutes != 7 || j.Open != nil || j.Steps[1].Open != nil {
 		t.Errorf("%+v", j)
 	}
-	for _, h := range p.Stages[0].Jobs[1].Deployment.Hooks {
+	if st := j.Steps[1]; !st.ContinueOnError || !st.Disabled {
+		t.Errorf("step %+v", st)
+	}
+	if legs := plan.Instances(&p.Stages[0], &p.Stages[0].Jobs[1], nil); len(legs) != 2 || legs[1].ID != "__default.B.Job2" || legs[1].Total != 2 {
+		t.Errorf("legs %+v", legs)
+	}
+	for _, h := range p.Stages[0].Jobs[2].Deployment.Hooks {
 		if last := h.Steps[len(h.Steps)-1]; last.Retries != 2 || last.Open != nil {
 			t.Errorf("%s: %+v", h.Part(), last)
 		}
@@ -161,11 +176,12 @@ jobs:
 	}
 	for text, want := range map[string]string{
 		"timeoutInMinutes: $(a)":                    `timeoutInMinutes of job A is "soon" when the run is queued: it must be a whole number from 0 to 525600`,
+		"strategy: {parallel: $(zero)}":             `parallel of job A is 0 when the run is queued: it must be a whole number from 1 to 256`,
 		"continueOnError: $(a)":                     `continueOnError of job A is "soon" when the run is queued: it must be true or false`,
 		"timeoutInMinutes: $[ gt(1, variables.a) ]": "timeoutInMinutes: gt: cannot compare a number with string 'soon'",
 	} {
 		p := planOf(t, "jobs:\n- job: A\n  "+text+"\n  steps: [{script: x}]\n")
-		if _, err := Settle(p, variable.Of(map[string]string{"a": "soon"})); err == nil || err.Error() != "p.yml:2:3: "+want {
+		if _, err := Settle(p, variable.Of(map[string]string{"a": "soon", "zero": "0"})); err == nil || err.Error() != "p.yml:2:3: "+want {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -134,6 +134,9 @@ func (r *run) explainJob(s *plan.Stage, j *plan.Job) []Explanation {
 	instances := plan.Instances(s, j, whole.Legs)
 	if len(instances) == 0 || whole.State == Completed && len(instances) > 1 {
 		reason := "waits for its matrix, which is known when it begins"
+		if j.Deployment != nil {
+			reason = "waits for the machines of its environment, which are chosen when it begins"
+		}
 		if whole.State == Completed {
 			reason = ended(whole.Result, whole.Reason)
 		} else if waits := r.jobWaits(s, j, stage); waits != "" {
@@ -143,14 +146,25 @@ func (r *run) explainJob(s *plan.Stage, j *plan.Job) []Explanation {
 	}
 	var list []Explanation
 	before := "" // the hook that runs
-	for _, in := range instances {
+	for i, in := range instances {
 		f := r.facts.Jobs[in.ID]
-		list = append(list, one(in, f, r.explainInstance(s, j, f, stage, before)))
+		if i > 0 && in.Leg != instances[i-1].Leg {
+			before = "" // another machine
+		}
+		list = append(list, one(in, f, f.since(r.explainInstance(s, j, f, stage, before))))
 		if in.Hook != nil && f.State != Completed && before == "" {
 			before = in.Hook.Part()
 		}
 	}
 	return list
+}
+
+// since adds to a reason why there is another attempt.
+func (f JobFacts) since(reason string) string {
+	if f.Retried == "" {
+		return reason
+	}
+	return fmt.Sprintf("%s; this is attempt %d, since %s", reason, f.Attempt, f.Retried)
 }
 
 // jobWaits says what a job that has not begun waits for, "" for nothing.
@@ -179,6 +193,9 @@ func (r *run) explainInstance(s *plan.Stage, j *plan.Job, f JobFacts, stage Stag
 		}
 		if before != "" {
 			return "waits for hook " + before + " of the deployment"
+		}
+		if j.Deployment != nil && j.Deployment.Machines() {
+			return "waits for the batch of machines before it"
 		}
 		if j.Strategy != nil && j.Strategy.MaxParallel > 0 {
 			return fmt.Sprintf("waits for another leg: maxParallel is %d", j.Strategy.MaxParallel)

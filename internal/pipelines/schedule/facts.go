@@ -92,10 +92,13 @@ type JobFacts struct {
 	CancelRequested bool `json:"cancelRequested,omitempty"`
 	// Outputs are the job's output variables: STEP.VARIABLE to value.
 	Outputs map[string]string `json:"outputs,omitempty"`
-	// Legs of a job whose matrix is an expression, under the job's own ID.
+	// Legs of a job whose matrix is an expression, or the machines of a deployment to machines, under the job's own ID.
 	Legs []plan.Leg `json:"legs,omitempty"`
 	// HasLegs stands for them in an Entry that leaves them out.
 	HasLegs bool `json:"hasLegs,omitempty"`
 	// Reason of a skip or of a failure before the start.
 	Reason string `json:"reason,omitempty"`
+	// Lost counts the attempts before this one, in a row, whose pods were lost, and Retried says why this one is there (RetryLost).
+	Lost    int    `json:"lost,omitempty"`
+	Retried string `json:"retried,omitempty"`
 }

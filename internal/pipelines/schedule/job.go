@@ -75,12 +75,20 @@ func (r *run) begin(s *plan.Stage, j *plan.Job, why string) {
 		}
 		return
 	}
+	if j.Deployment != nil && j.Deployment.Machines() && len(r.facts.Jobs[id].Legs) == 0 {
+		r.chooseMachines(s, j)
+		return
+	}
 	r.goOn(s, j, why)
 }
 
 // goOn starts those instances of a job that may start now.
 func (r *run) goOn(s *plan.Stage, j *plan.Job, why string) {
 	instances := plan.Instances(s, j, r.facts.Jobs[plan.InstanceID(s.Name, j.Name, "")].Legs)
+	if j.Deployment != nil && j.Deployment.Machines() {
+		r.batches(s, j, instances, why)
+		return
+	}
 	if j.Deployment != nil {
 		r.hooks(s, j, instances, why)
 		return
@@ -139,17 +147,28 @@ func (r *run) start(in plan.Instance, why string) {
 		r.fail(in.Stage, in.Job, in.ID, err.Error())
 		return
 	}
+	if _, _, err := retriesOf(in.Job, set); err != nil {
+		r.fail(in.Stage, in.Job, in.ID, err.Error())
+		return
+	}
 	a := Action{Kind: ActionStartJob, Stage: in.Stage.Name, Job: in.Job.Name, Instance: in.ID, Attempt: attempt(r.facts.Jobs[in.ID].Attempt), Reason: why, Variables: set}
 	if in.Job.Deployment != nil {
 		e := r.environment(in.Stage, in.Job)
 		now := environmentOf(in.Job.Deployment.Environment, set)
 		if e.Name == "" || strings.Contains(e.Name, "$(") || e.Name != now.Name || e.Resource != now.Resource {
-			r.fail(in.Stage, in.Job, in.ID, fmt.Sprintf("the environment %q must be known when the stage starts, since its checks are asked for then", in.Job.Deployment.Environment.Name))
+			r.fail(in.Stage, in.Job, in.ID, unknownEnvironment(in.Job))
 			return
+		}
+		if in.Leg != nil {
+			e.Resource = in.Leg.Label()
 		}
 		a.Environment = &e
 	}
 	r.add(a)
+}
+
+func unknownEnvironment(j *plan.Job) string {
+	return fmt.Sprintf("the environment %q must be known when the stage starts, since its checks are asked for then", j.Deployment.Environment.Name)
 }
 
 // again goes on with a job of which some instances have begun. Its condition is evaluated again, since the run may have been

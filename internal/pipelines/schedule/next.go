@@ -220,4 +220,4 @@ func attempt(n int) int { return max(n, 1) }
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

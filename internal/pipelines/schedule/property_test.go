@@ -102,6 +102,20 @@ func checkStart(t interface{ Fatalf(string, ...any) }, p *plan.Plan, facts Facts
 	}
 }
 
+// checkRetry fails if a job is started again after its pod was lost that must not be.
+func checkRetry(t interface{ Fatalf(string, ...any) }, p *plan.Plan, facts Facts, id string, next JobFacts) {
+	stage, name, _ := plan.SplitInstanceID(id)
+	f := facts.Jobs[id]
+	switch {
+	case p.Stage(stage).Job(name).Deployment != nil:
+		t.Fatalf("deployment %s starts again", id)
+	case facts.Canceled && !facts.Stages[stage].AfterCancel || f.CancelRequested:
+		t.Fatalf("%s starts again though it was canceled", id)
+	case next.State != Pending || next.Attempt != attempt(f.Attempt)+1 || next.Lost != f.Lost+1 || next.Lost > 3:
+		t.Fatalf("%s, which was %+v, starts again as %+v", id, f, next)
+	}
+}
+
 // doSome records some of the decided actions, in any number: the rest must be decided again.
 func doSome(t *rapid.T, p *plan.Plan, facts Facts, starts map[string]int) (Facts, bool) {
 	actions := Next(p, facts)
@@ -132,8 +146,8 @@ func doSome(t *rapid.T, p *plan.Plan, facts Facts, starts map[string]int) (Facts
 	return facts, true
 }
 
-// outside is something that happens outside: a job ends, a check is answered, a stage is started by hand, the run is canceled.
-func outside(t *rapid.T, facts Facts, mayCancel bool) (Facts, bool) {
+// outside is something that happens outside: a job ends or is lost, a check is answered, a stage is started by hand, the run is canceled.
+func outside(t *rapid.T, p *plan.Plan, facts Facts, mayCancel bool) (Facts, bool) {
 	var jobs, checking, manual []string
 	for id, f := range facts.Jobs {
 		if f.State == Queued || f.State == Running {
@@ -154,6 +168,13 @@ func outside(t *rapid.T, facts Facts, mayCancel bool) (Facts, bool) {
 	switch {
 	case len(jobs) > 0:
 		id := rapid.SampledFrom(jobs).Draw(t, "job")
+		if rapid.IntRange(0, 5).Draw(t, "lost") == 0 {
+			if next, again := RetryLost(p, facts, Loss{Instance: id, Reason: "its node was lost", Allowed: rapid.IntRange(0, 3).Draw(t, "retries")}); again {
+				checkRetry(t, p, facts, id, next)
+				facts.Jobs[id] = next
+				return facts, true
+			}
+		}
 		f := facts.Jobs[id]
 		f.State, f.Result = Completed, rapid.SampledFrom([]Result{Succeeded, Succeeded, SucceededWithIssues, Failed, Canceled, Abandoned}).Draw(t, "result")
 		facts.Jobs[id] = f
@@ -195,7 +216,7 @@ func play(t *rapid.T, p *plan.Plan, facts Facts, mayCancel bool, starts map[stri
 		if facts.Result != "" {
 			return facts
 		}
-		if facts, more = outside(t, facts, mayCancel); more {
+		if facts, more = outside(t, p, facts, mayCancel); more {
 			continue
 		}
 		if facts, more = startByHand(p, facts); !more {

@@ -25,6 +25,7 @@ func (f Facts) Record(a Action) Facts {
 		stage.State, stage.Result, stage.Reason = Completed, a.Result, a.Reason
 	case ActionExpandJob:
 		job.Legs = a.Legs
+	case ActionChooseMachines: // the shell knows which there are
 	case ActionStartJob:
 		job.State = Queued
 	case ActionSkipJob, ActionFailJob:

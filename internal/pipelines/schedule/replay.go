@@ -110,7 +110,8 @@ func (a Action) describe() string {
 	said := map[ActionKind]string{
 		ActionStartChecks: what + " asks for its checks", ActionStartStage: what + " starts", ActionSkipStage: what + " ends as " + string(a.Result) + " without running",
 		ActionCompleteStage: what + " ends as " + string(a.Result), ActionExpandJob: fmt.Sprintf("%s gets %d legs", what, len(a.Legs)), ActionStartJob: what + " is queued",
-		ActionSkipJob: what + " ends as " + string(a.Result) + " without running", ActionFailJob: what + " fails before it starts", ActionCancelJob: what + " is told to stop",
+		ActionChooseMachines: what + " asks for the machines of its environment",
+		ActionSkipJob:        what + " ends as " + string(a.Result) + " without running", ActionFailJob: what + " fails before it starts", ActionCancelJob: what + " is told to stop",
 		ActionCompleteRun: "the run ends as " + string(a.Result),
 	}[a.Kind]
 	if a.Reason != "" {
@@ -134,7 +135,12 @@ func (d Delta) describe() []string {
 		list = append(list, text)
 	}
 	for _, id := range slices.Sorted(maps.Keys(d.Jobs)) {
-		list = append(list, "job "+id+" is "+stateText(d.Jobs[id].State, d.Jobs[id].Result))
+		f := d.Jobs[id]
+		text := "job " + id + " is " + stateText(f.State, f.Result)
+		if f.Retried != "" && f.State == Pending {
+			text += " again: " + f.Retried
+		}
+		list = append(list, text)
 	}
 	if d.Result != "" {
 		list = append(list, "the run is over: "+string(d.Result))

@@ -25,7 +25,7 @@ type Again struct {
 }
 
 // Retry runs a stage that is over again, or some of its jobs, and everything in the stages that depend on it. Other jobs
-// keep their outcome and outputs; a deployment is retried from its first hook.
+// keep their outcome and outputs; a deployment is retried from its first hook, and one to machines on those where it did not succeed.
 func Retry(p *plan.Plan, facts Facts, again Again) (Reset, error) {
 	reset := Reset{Stages: map[string]int{}, Jobs: map[string]int{}}
 	s := p.Stage(again.Stage)
@@ -85,7 +85,11 @@ func dependentJobs(s *plan.Stage, job string) map[string]bool {
 
 func resetJob(facts Facts, s *plan.Stage, j *plan.Job, all bool, reset Reset) {
 	id := plan.InstanceID(s.Name, j.Name, "")
-	_, result := facts.job(s, j)
+	state, result := facts.job(s, j)
+	if j.Deployment != nil && j.Deployment.Machines() && !all && state == Completed && facts.Jobs[id].State != Completed {
+		resetMachines(facts, s, j, reset)
+		return
+	}
 	all = all || !result.good() && j.Deployment != nil
 	instances := plan.Instances(s, j, facts.Jobs[id].Legs)
 	if whole, ok := facts.Jobs[id]; ok && (j.Strategy != nil || j.Deployment != nil) && (all || whole.State == Completed && !whole.Result.good()) {
@@ -95,6 +99,20 @@ func resetJob(facts Facts, s *plan.Stage, j *plan.Job, all bool, reset Reset) {
 		f, ok := facts.Jobs[in.ID]
 		if ok && (all || !f.Result.good()) {
 			reset.Jobs[in.ID] = attempt(f.Attempt) + 1
+		}
+	}
+}
+
+// resetMachines runs a deployment again on the machines on which it did not succeed.
+func resetMachines(facts Facts, s *plan.Stage, j *plan.Job, reset Reset) {
+	for _, hooks := range byMachine(plan.Instances(s, j, facts.Jobs[plan.InstanceID(s.Name, j.Name, "")].Legs)) {
+		if facts.deployed(hooks) {
+			continue
+		}
+		for _, in := range hooks {
+			if f, ok := facts.Jobs[in.ID]; ok {
+				reset.Jobs[in.ID] = attempt(f.Attempt) + 1
+			}
 		}
 	}
 }

@@ -232,6 +232,7 @@ stages:
       fromJ: $[dependencies.J.outputs['s.x']]
       fromLeg: $[dependencies.M.outputs['two.s.x']]
       fromD: $[dependencies.D.outputs['D.s.x']]
+      fromHook: $[dependencies.D.outputs['Deploy.s.x']]
       fromR: $[dependencies.D.outputs['D_res.s.x']]
     steps: [{script: x}]
 - stage: B
@@ -257,7 +258,7 @@ func TestRule25OutputPaths(t *testing.T) {
 	w := newWorld(t, outputs).settle()
 	w.check("A", ChecksApproved)
 	w.end("A.J", Succeeded, "s.x", "j").end("A.M.one", Succeeded, "s.x", "m1").end("A.M.two", Succeeded, "s.x", "m2").end("A.D.deploy", Succeeded, "s.x", "d")
-	w.sees("A.K", "fromJ", "j").sees("A.K", "fromLeg", "m2").sees("A.K", "fromD", "d").sees("A.K", "fromR", "d")
+	w.sees("A.K", "fromJ", "j").sees("A.K", "fromLeg", "m2").sees("A.K", "fromD", "d").sees("A.K", "fromHook", "d").sees("A.K", "fromR", "d")
 	w.end("A.K", Succeeded).isRunning("B.L")
 	w.sees("B.L", "far", "j").sees("B.L", "leg", "m1").sees("B.L", "dep", "d")
 	// An ancestor that is not in the stage's own dependsOn is null.

@@ -41,6 +41,7 @@ func (s *settler) job(j *plan.Job) {
 		s.number(j.Open, "cancelTimeoutInMinutes", what, mostMinutes, j.At, &j.CancelTimeoutInMinutes)
 		if j.Strategy != nil {
 			s.number(j.Open, "maxParallel", what, maxLegs, j.At, &j.Strategy.MaxParallel)
+			s.slices(j, what)
 		}
 		s.boolean(j.Open, "continueOnError", what, j.At, &j.ContinueOnError)
 		j.Open = nil
@@ -62,6 +63,10 @@ func (s *settler) steps(list []plan.Step) {
 		what := "step " + strconv.Quote(step.DisplayName)
 		s.number(step.Open, "timeoutInMinutes", what, mostMinutes, step.At, &step.TimeoutInMinutes)
 		s.number(step.Open, "retryCountOnTaskFailure", what, mostRetries, step.At, &step.Retries)
+		s.boolean(step.Open, "continueOnError", what, step.At, &step.ContinueOnError)
+		enabled := !step.Disabled
+		s.boolean(step.Open, "enabled", what, step.At, &enabled)
+		step.Disabled = !enabled
 		step.Open = nil
 	}
 }
@@ -96,6 +101,22 @@ func (s *settler) number(open map[string]string, key, what string, most int, at 
 		return
 	}
 	*into = n
+}
+
+// slices gives a job the legs of `parallel`.
+func (s *settler) slices(j *plan.Job, what string) {
+	if _, ok := j.Open["parallel"]; !ok {
+		return
+	}
+	n := 0
+	if s.number(j.Open, "parallel", what, maxLegs, j.At, &n); s.err != nil {
+		return
+	}
+	if n == 0 {
+		s.err = slipway.Invalid("parallel of %s is 0 when the run is queued: it must be a whole number from 1 to %d", what, maxLegs).At(j.At)
+		return
+	}
+	j.Strategy.Legs = plan.Slices(n)
 }
 
 func (s *settler) boolean(open map[string]string, key, what string, at slipway.Position, into *bool) {

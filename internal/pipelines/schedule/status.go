@@ -38,6 +38,9 @@ func worst(a, b Result) Result {
 	return a
 }
 
+// Outcome is what a job came to by itself, whatever the run makes of a failure.
+func (f Facts) Outcome(s *plan.Stage, j *plan.Job) (State, Result) { return f.job(s, j) }
+
 func (f Facts) job(s *plan.Stage, j *plan.Job) (State, Result) {
 	whole := f.Jobs[plan.InstanceID(s.Name, j.Name, "")]
 	if j.Strategy == nil && j.Deployment == nil || whole.State == Completed {
@@ -70,19 +73,23 @@ func (f Facts) job(s *plan.Stage, j *plan.Job) (State, Result) {
 }
 
 // Outputs are a job's output variables under the names by which `dependencies.JOB.outputs` has them: STEP.VARIABLE for a
-// job, LEG.STEP.VARIABLE for one with a strategy, HOOK_INCREMENT.STEP.VARIABLE for a canary, and for another deployment
-// JOB.STEP.VARIABLE, with a resource also JOB_RESOURCE.STEP.VARIABLE and Deploy_RESOURCE.STEP.VARIABLE.
+// job, LEG.STEP.VARIABLE for one with a strategy, HOOK_MACHINE.STEP.VARIABLE for a deployment to machines,
+// HOOK_INCREMENT.STEP.VARIABLE for a canary, and for another deployment
+// JOB.STEP.VARIABLE or HOOK.STEP.VARIABLE, with a resource also JOB_RESOURCE.STEP.VARIABLE and Deploy_RESOURCE.STEP.VARIABLE.
 func (f Facts) Outputs(s *plan.Stage, j *plan.Job) map[string]string {
 	outputs := map[string]string{}
 	for _, in := range plan.Instances(s, j, f.Jobs[plan.InstanceID(s.Name, j.Name, "")].Legs) {
 		for name, value := range f.Jobs[in.ID].Outputs {
 			switch {
+			case in.Leg != nil && in.Hook != nil:
+				outputs[in.Hook.Part()+"_"+in.Leg.Label()+"."+name] = value
 			case in.Leg != nil:
 				outputs[in.Leg.Name+"."+name] = value
 			case in.Hook != nil && j.Deployment.Strategy == "canary":
 				outputs[in.Hook.Part()+"."+name] = value
 			case in.Hook != nil:
 				outputs[j.Name+"."+name] = value
+				outputs[in.Hook.Part()+"."+name] = value
 				if resource := j.Deployment.Environment.Resource; resource != "" {
 					outputs[j.Name+"_"+resource+"."+name] = value
 					outputs["Deploy_"+resource+"."+name] = value

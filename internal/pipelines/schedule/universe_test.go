@@ -18,7 +18,7 @@ import (
 )
 
 // universe is several runs that share machines and one locked environment. It plays the shell: it lets in jobs as Admit says,
-// ends them, answers checks by a lock, starts stages by hand, and is killed now and then.
+// ends or loses them, answers checks by a lock, starts stages by hand, and is killed now and then.
 type universe struct {
 	t      *testing.T
 	seed   uint64
@@ -172,6 +172,27 @@ func (u *universe) outcome(r *liveRun, instance string) Result {
 	return []Result{Succeeded, Succeeded, Succeeded, SucceededWithIssues, Failed, Canceled, Abandoned}[h.Sum32()%7]
 }
 
+// losses is how often the pod of a job is lost before it ends.
+func (u *universe) losses(r *liveRun, instance string) int {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "lost %d %d %s", u.seed, r.id, instance)
+	return []int{0, 0, 0, 0, 1, 2, 5}[h.Sum32()%7]
+}
+
+// over is a job that ends, or that is lost: of those that are lost two more attempts are made.
+func (u *universe) over(r *liveRun, instance string, f *Facts) {
+	j := f.Jobs[instance]
+	j.State, j.Result = Completed, u.outcome(r, instance)
+	if j.Lost < u.losses(r, instance) {
+		next, again := RetryLost(r.plan, *f, Loss{Instance: instance, Reason: "its node was lost", Allowed: 2})
+		if j.Result = Failed; again {
+			checkRetry(u.t, r.plan, *f, instance, next)
+			j = next
+		}
+	}
+	f.Jobs[instance] = j
+}
+
 // step lets one thing happen; false when nothing can.
 func (u *universe) step() bool {
 	u.admit()
@@ -190,9 +211,7 @@ func (u *universe) step() bool {
 	if len(running) > 0 {
 		e := running[u.rand.IntN(len(running))]
 		u.commit(e.run, Changed{Jobs: []string{e.instance}}, func(f *Facts) {
-			j := f.Jobs[e.instance]
-			j.State, j.Result = Completed, u.outcome(e.run, e.instance)
-			f.Jobs[e.instance] = j
+			u.over(e.run, e.instance, f)
 		})
 		return true
 	}

@@ -33,6 +33,9 @@ type world struct {
 	starts  map[string]Action
 	checks  map[string]Action
 	reasons map[string]string
+	// machines are those of every environment, and chosen what was asked of them last.
+	machines []plan.Leg
+	chosen   Action
 }
 
 func newWorld(t testing.TB, text string) *world {
@@ -62,6 +65,12 @@ func (w *world) settle() *world {
 				w.reasons[a.Instance] = a.Reason
 			}
 			w.facts = w.facts.Record(a)
+			if a.Kind == ActionChooseMachines {
+				w.chosen = a
+				f := w.facts.Jobs[a.Instance]
+				f.Legs = w.machines
+				w.facts.Jobs[a.Instance] = f
+			}
 		}
 	}
 	w.t.Fatal("the scheduler does not come to rest")

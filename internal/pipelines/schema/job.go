@@ -68,7 +68,7 @@ var DeploymentObject = &Object{
 	Keys: slices.Concat([]Key{
 		{Name: "deployment", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
 		{Name: "environment", Required: true, Value: Value{Text: true, Maps: []*Object{Environment}}, Doc: "The environment, or ENVIRONMENT.RESOURCE."},
-	}, sharedJobKeys(object(DeploymentStrategy), "How it deploys: runOnce or canary, with its hooks.")),
+	}, sharedJobKeys(object(DeploymentStrategy), "How it deploys: runOnce, rolling or canary, with its hooks.")),
 	Refused: map[string]string{"steps": "write them under strategy.runOnce.deploy.steps"},
 }
 
@@ -88,7 +88,7 @@ var Strategy = &Object{
 	Name: "strategy of a job", Doc: "Runs the job several times.",
 	Keys: []Key{
 		{Name: "matrix", Value: Value{Text: true, Names: &Value{Names: &Value{Text: true}}}, Doc: "A leg for each name, with its variables; or one $[ ] that gives them as JSON."},
-		{Name: "parallel", Value: integer(1, MostLegs), Doc: "That many legs, told apart by System.JobPositionInPhase."},
+		{Name: "parallel", Value: whenQueued(integer(1, MostLegs)), Doc: "That many legs, told apart by System.JobPositionInPhase."},
 		{Name: "maxParallel", Value: whenQueued(integer(0, MostLegs)), Doc: "How many legs of the matrix run at once; 0 is all."},
 	},
 	Refused: map[string]string{"runOnce": "write deployment instead of job", "rolling": "write deployment instead of job", "canary": "write deployment instead of job"},
@@ -100,9 +100,9 @@ var DeploymentStrategy = &Object{
 	Keys: []Key{
 		{Name: "runOnce", Value: object(RunOnce), Doc: "Each hook once, in order."},
 		{Name: "canary", Value: object(Canary), Doc: "A growing share of the whole: deploy, routeTraffic and postRouteTraffic once for each increment."},
+		{Name: "rolling", Value: object(Rolling), Doc: "One batch of virtual machines after the other."},
 	},
-	Refused: map[string]string{"rolling": "it deploys to one virtual machine after the other, and environments have none: write runOnce or canary", "matrix": "write one deployment job for each",
-		"parallel": "write runOnce", "maxParallel": "write runOnce"},
+	Refused: map[string]string{"matrix": "write one deployment job for each", "parallel": "write runOnce", "maxParallel": "write it under rolling"},
 }
 
 // RunOnce runs each hook of a deployment once.
@@ -116,7 +116,15 @@ var Canary = &Object{
 	}, hooks),
 }
 
-// hooks are the keys of both strategies.
+// Rolling runs the hooks of a deployment on one batch of virtual machines after the other.
+var Rolling = &Object{
+	Name: "rolling", Doc: "Hooks on each virtual machine of the environment, one batch after the other; after a batch with a failure the rest is left as it was.",
+	Keys: slices.Concat([]Key{
+		{Name: "maxParallel", Value: text(), Doc: "How many machines are in a batch: a number, or a share of all as 25%; 1 by default."},
+	}, hooks),
+}
+
+// hooks are the keys of all strategies.
 var hooks = []Key{
 	{Name: "preDeploy", Value: hook("preDeploy"), Doc: "Steps before the deployment."},
 	{Name: "deploy", Required: true, Value: hook("deploy"), Doc: "Steps that deploy; the artifacts of the run are downloaded first."},
@@ -138,10 +146,10 @@ func hook(name string) Value {
 // Environment is where a deployment job deploys.
 var Environment = &Object{Name: "an environment", Doc: "Where the job deploys.", Keys: []Key{
 	{Name: "name", Required: true, Value: text(), Doc: "The environment, or ENVIRONMENT.RESOURCE."},
-	{Name: "resourceName", Value: text(), Doc: "The resource in it, a namespace of a cluster."},
-	{Name: "resourceType", Value: option("Kubernetes", "VirtualMachine"), Doc: "Kubernetes."},
+	{Name: "resourceName", Value: text(), Doc: "The resource in it: a namespace of a cluster, or one virtual machine."},
+	{Name: "resourceType", Value: option("Kubernetes", "VirtualMachine"), Doc: "Kubernetes, or virtualMachine: the steps run on each machine that resourceName and tags choose."},
 	{Name: "resourceId", Value: text(), Doc: "The resource's number."},
-	{Name: "tags", Value: texts(), Doc: "Tags that choose virtual machines."},
+	{Name: "tags", Value: texts(), Doc: "Tags that a virtual machine must have, all of them."},
 }}
 
 // Pool says where a job runs: the name of a pool, or a map.

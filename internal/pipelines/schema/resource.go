@@ -114,7 +114,11 @@ var ContainerResource = &Object{
 	Keys: slices.Concat([]Key{
 		{Name: "container", Required: true, Value: text(), Doc: "The alias, for container and services of jobs."},
 		{Name: "trigger", Value: Value{Boolean: true, Options: []string{"none"}, Maps: []*Object{ContainerTrigger}}, Doc: "Which images start a run when they are pushed: true, none, or a map of filters."},
-		{Name: "type", Value: text(), Doc: "The kind of registry."},
+		{Name: "type", Value: text(), Doc: "ACR for an image of this server's registry, by repository instead of image."},
+		{Name: "azureSubscription", Value: text(), Doc: "With type ACR; it is not read, since there is no Azure."},
+		{Name: "resourceGroup", Value: text(), Doc: "With type ACR; it is not read, since there is no Azure."},
+		{Name: "registry", Value: text(), Doc: "With type ACR; whatever it is, this server's registry is meant."},
+		{Name: "repository", Value: text(), Doc: "With type ACR: the image, PROJECT/NAME, of which latest is taken or the tag whose push started the run."},
 	}, containerKeys),
 }
 

@@ -23,7 +23,7 @@ var StepObjects = []*Object{
 		Key{Name: "path", Value: text(), Doc: "The folder, below $(Pipeline.Workspace); s by default."},
 		Key{Name: "persistCredentials", Value: flag(), Doc: "Whether git's credentials stay for the steps that follow."},
 		Key{Name: "submodules", Value: Value{Boolean: true, Options: []string{"recursive"}}, Doc: "Whether submodules are fetched: true, or recursive for theirs too."},
-		Key{Name: "workspaceRepo", Value: flag(), Doc: "Whether this is the repository of the workspace."},
+		Key{Name: "workspaceRepo", Value: flag(), Doc: "Whether steps begin in this repository's folder ($(System.DefaultWorkingDirectory)) from then on; false by default."},
 		Key{Name: "sparseCheckoutDirectories", Value: text(), Doc: "The only folders that are checked out."},
 		Key{Name: "sparseCheckoutPatterns", Value: text(), Doc: "Patterns of the only files that are checked out."},
 	),
@@ -60,11 +60,11 @@ func step(mark, doc string, value Value, own ...Key) *Object {
 			{Name: "name", Value: text(), Doc: "The name of the step's outputs, in dependencies.JOB.outputs['NAME.VARIABLE']."},
 			{Name: "displayName", Value: text(), Doc: "What people see."},
 			{Name: "condition", Value: condition(), Doc: "When the step runs; succeeded() by default."},
-			{Name: "continueOnError", Value: boolean(), Doc: "Whether the job goes on if the step fails; false by default."},
-			{Name: "enabled", Value: boolean(), Doc: "Whether the step runs at all; true by default."},
+			{Name: "continueOnError", Value: whenQueued(boolean()), Doc: "Whether the job goes on if the step fails; false by default."},
+			{Name: "enabled", Value: whenQueued(boolean()), Doc: "Whether the step runs at all; true by default."},
 			{Name: "env", Value: names(text()), Doc: "Environment variables of the step; secrets come to a script only this way."},
 			{Name: "timeoutInMinutes", Value: whenQueued(integer(0, MostMinutes)), Doc: "How long the step may take; without a limit of its own by default."},
-			{Name: "target", Value: Value{Text: true, Refers: Container, Maps: []*Object{StepTarget}}, Doc: "Where the step runs, which is the job's container or host, and which logging commands its output may give."},
+			{Name: "target", Value: Value{Text: true, Refers: Container, Maps: []*Object{StepTarget}}, Doc: "The container that the step runs in, or host, and which logging commands its output may give."},
 			{Name: "retryCountOnTaskFailure", Value: whenQueued(integer(0, MostRetries)), Doc: "How often the step is tried again if it fails."},
 		}),
 		Refused: map[string]string{"retryCountOnError": "write retryCountOnTaskFailure"},
@@ -73,7 +73,7 @@ func step(mark, doc string, value Value, own ...Key) *Object {
 
 // StepTarget says where a step runs and what it may do.
 var StepTarget = &Object{Name: "target of a step", Doc: "Where the step runs, and what its output may do.", Keys: []Key{
-	{Name: "container", Value: refers(Container), Doc: "The job's container; host in a job without one."},
+	{Name: "container", Value: refers(Container), Doc: "A container under resources.containers, or host: the pool's image, also in a job with a container."},
 	{Name: "commands", Value: option("any", "restricted"), Doc: "Which logging commands are obeyed; restricted leaves those that concern the step itself."},
 	{Name: "settableVariables", Value: Value{Options: []string{"none"}, List: &Value{Text: true}}, Doc: "The only variables that the step may set, or none."},
 }}
@@ -105,6 +105,6 @@ func RefusedStep(mark string) (instead string, ok bool) {
 
 // refusedSteps is never changed.
 var refusedSteps = map[string]string{
-	"getPackage": "fetch the package in a script step", "reviewApp": "deploy with KubernetesManifest@1",
+	"getPackage": "fetch the package in a script step", "reviewApp": "deploy each branch to an environment of its own, environment: review-$(Build.SourceBranchName)",
 	"restoreCache": "leave it out", "saveCache": "leave it out",
 }

@@ -70,7 +70,6 @@ var absences = map[string]Absence{
 	"copypublishbuildartifacts":              {"", "use CopyFiles@2 and PublishPipelineArtifact@1"},
 	"curluploader":                           {"", "run curl in a bash step"},
 	"decryptfile":                            {"", "run openssl in a bash step"},
-	"dockercompose":                          {"", "use Docker@2 for each image"},
 	"dotnetcoreinstaller":                    {"", "use UseDotNet@2"},
 	"downloadfileshareartifacts":             {"", "publish them as artifacts, and use DownloadPipelineArtifact@2"},
 	"downloadgithubnpmpackage":               {"", "run npm in a bash step"},

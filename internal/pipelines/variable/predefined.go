@@ -72,6 +72,7 @@ const (
 	SystemPullRequestTarget       = "System.PullRequest.TargetBranch"
 	SystemPullRequestTargetName   = "System.PullRequest.TargetBranchName"
 	SystemPullRequestSourceCommit = "System.PullRequest.SourceCommitId"
+	SystemPullRequestSourceURI    = "System.PullRequest.SourceRepositoryURI"
 	SystemPipelineStartTime       = "System.PipelineStartTime"
 	SystemPlanID                  = "System.PlanId"
 	SystemStageAttempt            = "System.StageAttempt"
@@ -84,7 +85,9 @@ const (
 	SystemTimelineID              = "System.TimelineId"
 	SystemTotalJobsInPhase        = "System.TotalJobsInPhase"
 	SystemWorkFolder              = "System.WorkFolder"
-	TFBuild                       = "TF_BUILD"
+	// SlipwayRetryLostJob is set by files: how often a job whose pod is lost is started again.
+	SlipwayRetryLostJob = "Slipway.RetryLostJob"
+	TFBuild             = "TF_BUILD"
 )
 
 // The values of Build.Reason.

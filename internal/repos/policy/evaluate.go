@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,10 @@ type Posted struct {
 	State       string // in Azure Repos' words
 	Description string
 	Author      string // an actor's id
-	Iteration   int    // 0 for one of the source commit itself
+	AuthorName  string
+	Pipeline    int64 // whose run posted it, by a job's token; 0 for people and other services
+	OwnRun      bool  // that run is of the pull request's merge, or of its source commit
+	Iteration   int   // 0 for one of the source commit itself
 	Created     time.Time
 }
 
@@ -89,9 +93,10 @@ type Person struct{ ID, Name string }
 // Result is what a policy says of a pull request.
 type Result struct {
 	State     State
-	Why       string // one sentence; empty when there is nothing to add
-	Run       int64  // of a build
-	Expired   bool   // of a build that succeeded
+	Why       string    // one sentence; empty when there is nothing to add
+	Run       int64     // of a build
+	Expired   bool      // of a build that succeeded
+	Expires   time.Time // of a build that is valid for a while, as the target has moved; zero for one that is not
 	Started   time.Time
 	Completed time.Time // zero until it is approved or rejected
 }
@@ -115,7 +120,10 @@ func (p Policy) Evaluate(f Facts) Result {
 	case WorkItems:
 		return says(f.WorkItems > 0, "link a work item: write AB# and its number into title or description")
 	case Comments:
-		return says(f.Open == 0, "%d of the discussion's threads are not resolved", f.Open)
+		if f.Open == 1 {
+			return says(false, "one thread of the discussion is not resolved")
+		}
+		return says(f.Open == 0, "%d threads of the discussion are not resolved", f.Open)
 	case MergeTypes:
 		return Result{State: Approved, Why: "it may be completed by " + strings.Join(p.Settings.Strategies(), ", ")}
 	}
@@ -241,8 +249,12 @@ func (p Policy) build(f Facts) Result {
 	}
 	b := f.Builds[i]
 	r := Result{Run: b.ID, Started: b.Queued, Completed: b.Completed}
+	outdated, expires := p.validity(f, b)
+	if !outdated {
+		r.Expires = expires
+	}
 	switch {
-	case p.outdated(f, b):
+	case outdated:
 		r.State, r.Expired, r.Why = Queued, true, fmt.Sprintf("run %d is of an older state of the target: queue the build again", b.ID)
 	case b.State == "succeeded":
 		r.State = Approved
@@ -254,24 +266,40 @@ func (p Policy) build(f Facts) Result {
 	return r
 }
 
-// outdated says that a build says nothing of the merge any more, though the source is what it was. It is one of a build that
-// failed too: with the target as it is now it may succeed.
-func (p Policy) outdated(f Facts, b Run) bool {
+// validity says whether a build says nothing of the merge any more, though the source is what it was, and when that will be, zero for never.
+// It is one of a build that failed too: with the target as it is now it may succeed.
+func (p Policy) validity(f Facts, b Run) (outdated bool, expires time.Time) {
 	switch {
 	case b.Merge == f.Merge:
-		return false
+		return false, time.Time{}
 	case !p.Settings.QueueOnSourceUpdateOnly:
-		return true
+		return true, time.Time{}
 	case p.Settings.ValidDuration <= 0 || b.Completed.IsZero():
-		return false
+		return false, time.Time{}
 	}
-	return f.Now.After(b.Completed.Add(time.Duration(p.Settings.ValidDuration * float64(time.Minute))))
+	expires = b.Completed.Add(time.Duration(p.Settings.ValidDuration * float64(time.Minute)))
+	return !f.Now.Before(expires), expires
+}
+
+// counts says whether a status is of who may post it. One of a pipeline counts if its run is of the pull request itself: the token of a
+// run says which it is, so that a run of something else says nothing here.
+func (s Settings) counts(one Posted) bool {
+	if pipeline, ok := s.AuthorPipeline(); ok {
+		return one.Pipeline == pipeline && one.OwnRun
+	}
+	return s.AuthorID == "" || one.Pipeline == 0 && one.Author == s.AuthorID
 }
 
 func (p Policy) status(f Facts) Result {
-	s := p.Settings
+	s, ignored := p.Settings, ""
 	for _, one := range f.Statuses {
-		if !strings.EqualFold(one.Name, s.StatusName) || !strings.EqualFold(one.Genre, s.StatusGenre) || s.AuthorID != "" && one.Author != s.AuthorID {
+		if !strings.EqualFold(one.Name, s.StatusName) || !strings.EqualFold(one.Genre, s.StatusGenre) {
+			continue
+		}
+		if !s.counts(one) {
+			if ignored == "" {
+				ignored = ", and what " + cmp.Or(one.AuthorName, one.Author) + " posted does not count"
+			}
 			continue
 		}
 		if s.InvalidateOnSourceUpdate && one.Iteration != 0 && one.Iteration != f.Iteration {
@@ -293,5 +321,5 @@ func (p Policy) status(f Facts) Result {
 	if s.PolicyApplicability == 1 {
 		return Result{State: NotApplicable, Why: "no such status was posted"}
 	}
-	return Result{State: Queued, Why: "status " + s.statusName() + " has not been posted"}
+	return Result{State: Queued, Why: "status " + s.statusName() + " has not been posted" + ignored}
 }

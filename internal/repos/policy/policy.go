@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -132,7 +133,7 @@ type Settings struct {
 	// Of Status.
 	StatusName               string `json:"statusName,omitempty"`
 	StatusGenre              string `json:"statusGenre,omitempty"`
-	AuthorID                 string `json:"authorId,omitempty"` // whose statuses count; anybody's when empty
+	AuthorID                 string `json:"authorId,omitempty"` // whose statuses count: a user's, or pipeline:12's own runs; anybody's when empty
 	InvalidateOnSourceUpdate bool   `json:"invalidateOnSourceUpdate,omitempty"`
 	DefaultDisplayName       string `json:"defaultDisplayName,omitempty"`
 	PolicyApplicability      int    `json:"policyApplicability,omitempty"` // 1: it applies once a status was posted
@@ -146,6 +147,19 @@ type Settings struct {
 	// Of RequiredReviewers.
 	RequiredReviewerIDs []string `json:"requiredReviewerIds,omitempty"`
 	Message             string   `json:"message,omitempty"`
+}
+
+// authorPipeline begins an AuthorID that is a pipeline's.
+const authorPipeline = "pipeline:"
+
+// AuthorPipeline is the pipeline whose runs may post the status, if it is one.
+func (s Settings) AuthorPipeline() (id int64, ok bool) {
+	number, ok := strings.CutPrefix(s.AuthorID, authorPipeline)
+	if !ok {
+		return 0, false
+	}
+	id, err := strconv.ParseInt(number, 10, 64)
+	return id, err == nil && id > 0
 }
 
 func (s Settings) statusName() string {
@@ -266,6 +280,9 @@ func (s Settings) check(kind Kind) error {
 	case Status:
 		if strings.TrimSpace(s.StatusName) == "" {
 			return at("settings.statusName", slipway.Invalid("write the name of the status that must succeed"))
+		}
+		if _, ok := s.AuthorPipeline(); !ok && strings.HasPrefix(s.AuthorID, authorPipeline) {
+			return at("settings.authorId", slipway.Invalid("write the number of the pipeline whose runs post the status, as pipeline:12, not %q", s.AuthorID))
 		}
 		if s.PolicyApplicability != 0 && s.PolicyApplicability != 1 {
 			return at("settings.policyApplicability", slipway.Invalid("write 0 (it applies by default) or 1 (once a status was posted), not %d", s.PolicyApplicability))

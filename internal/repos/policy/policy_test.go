@@ -122,7 +122,7 @@ func TestEvaluate(t *testing.T) {
 
 	f("no work item", WorkItems, Settings{}, nil, Rejected, "AB#")
 	f("work item", WorkItems, Settings{}, func(f *Facts) { f.WorkItems = 1 }, Approved, "")
-	f("open threads", Comments, Settings{}, func(f *Facts) { f.Open = 2 }, Rejected, "2 of")
+	f("open threads", Comments, Settings{}, func(f *Facts) { f.Open = 2 }, Rejected, "2 threads of")
 	f("no open thread", Comments, Settings{}, nil, Approved, "")
 
 	build := func(source, merge, state string, ago time.Duration) func(*Facts) {
@@ -146,6 +146,24 @@ func TestEvaluate(t *testing.T) {
 	f("target moved, too late", Build, hours, build("s2", "m1", "succeeded", 3*time.Hour), Queued, "older state")
 	f("target stands, late", Build, hours, build("s2", "m2", "succeeded", 3*time.Hour), Approved, "")
 
+	until := func(s Settings, change func(*Facts)) time.Time {
+		f := Facts{Source: "s2", Merge: "m2", Now: noon, AllPaths: true}
+		change(&f)
+		return Policy{Kind: Build, Settings: s}.Evaluate(f).Expires
+	}
+	for name, got := range map[string]time.Time{"in time": until(hours, build("s2", "m1", "succeeded", time.Hour)).Add(-time.Hour), "failed": until(hours, build("s2", "m1", "failed", time.Hour)).Add(-time.Hour)} {
+		if !got.Equal(noon) {
+			t.Errorf("a build of an older target, %s, expires at %v", name, got)
+		}
+	}
+	for name, got := range map[string]time.Time{"of the target as it is": until(hours, build("s2", "m2", "succeeded", time.Hour)), "for ever": until(ever, build("s2", "m1", "succeeded", time.Hour)),
+		"that has expired": until(hours, build("s2", "m1", "succeeded", 2*time.Hour)), "under way": until(hours, build("s2", "m1", "running", 0))} {
+		if !got.IsZero() {
+			t.Errorf("a build %s expires at %v", name, got)
+		}
+	}
+	f("target moved, just too late", Build, hours, build("s2", "m1", "succeeded", 2*time.Hour), Queued, "older state")
+
 	lint := Settings{StatusName: "lint", StatusGenre: "ci"}
 	posted := func(state string, iteration int) func(*Facts) {
 		return func(f *Facts) {
@@ -159,6 +177,18 @@ func TestEvaluate(t *testing.T) {
 	f("invalidated", Status, Settings{StatusName: "lint", StatusGenre: "ci", InvalidateOnSourceUpdate: true}, posted("succeeded", 1), Queued, "not been posted")
 	f("of the commit", Status, Settings{StatusName: "lint", StatusGenre: "ci", InvalidateOnSourceUpdate: true}, posted("succeeded", 0), Approved, "")
 	f("of another", Status, Settings{StatusName: "lint", StatusGenre: "ci", AuthorID: "eve"}, posted("succeeded", 2), Queued, "")
+	byRun := func(own bool) func(*Facts) {
+		return func(f *Facts) {
+			f.Statuses = []Posted{{Name: "lint", Genre: "ci", State: "succeeded", Iteration: 2, Author: "31", AuthorName: "shop 20260301.1, test", Pipeline: 12, OwnRun: own}}
+		}
+	}
+	bound := func(author string) Settings { return Settings{StatusName: "lint", StatusGenre: "ci", AuthorID: author} }
+	f("of whom it is bound to", Status, bound("bot"), posted("succeeded", 2), Approved, "")
+	f("of a pipeline", Status, bound("pipeline:12"), byRun(true), Approved, "")
+	f("of its run of something else", Status, bound("pipeline:12"), byRun(false), Queued, "what shop 20260301.1, test posted does not count")
+	f("of another pipeline", Status, bound("pipeline:13"), byRun(true), Queued, "does not count")
+	f("of a job with a user's number", Status, bound("31"), byRun(true), Queued, "does not count")
+	f("of a person, not a pipeline", Status, bound("pipeline:12"), posted("succeeded", 2), Queued, "what bot posted does not count")
 	f("only once posted", Status, Settings{StatusName: "x", PolicyApplicability: 1}, nil, NotApplicable, "")
 
 	owned := func(g ...OwnedFiles) func(*Facts) {

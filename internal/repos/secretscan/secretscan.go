@@ -99,7 +99,7 @@ func (t *Text) Line(line string) []Finding {
 
 // keyBeginning is where a private key begins in a line, nil when none does.
 func keyBeginning(line string) []int {
-	if !strings.Contains(line, "-----BEGIN ") { // most lines: the expression costs more
+	if !strings.Contains(line, keyHint) { // most lines: the expression costs more
 		return nil
 	}
 	return keyBegin.FindStringIndex(line)
@@ -108,8 +108,7 @@ func keyBeginning(line string) []int {
 // ownTokens are the words of a line that have the shape of Slipway's own tokens: 52 characters of a to z and 2 to 7. Every line of every push
 // comes by here, and a loop costs a tenth of an expression.
 func ownTokens(line string) []string {
-	const length = 52
-	if len(line) < length {
+	if len(line) < ownLength {
 		return nil
 	}
 	var list []string
@@ -117,10 +116,10 @@ func ownTokens(line string) []string {
 	for i := 0; i <= len(line); i++ {
 		if i < len(line) && isWord(line[i]) {
 			c := line[i]
-			fits = fits && (c >= 'a' && c <= 'z' || c >= '2' && c <= '7')
+			fits = fits && ownByte(c)
 			continue
 		}
-		if fits && i-start == length {
+		if fits && i-start == ownLength {
 			list = append(list, line[start:i])
 		}
 		start, fits = i+1, true

@@ -15,6 +15,12 @@ func TestLine(t *testing.T) {
 	t.Parallel()
 	f := func(want, line string) {
 		t.Helper()
+		// What has a finding is suspect wherever it lies, and what has none is not.
+		for _, around := range []string{"", "\n", "x", strings.Repeat("line\n", 20_000)} {
+			if got := secretscan.Suspect([]byte(around + "\n" + line + "\n" + around)); got != (want != "") {
+				t.Errorf("%q: suspect is %v", line, got)
+			}
+		}
 		var text secretscan.Text
 		var got []string
 		for _, x := range text.Line(line) {
@@ -62,7 +68,7 @@ func TestPrivateKeys(t *testing.T) {
 			for line := range strings.Lines(string(b)) {
 				found += len(text.Line(line))
 			}
-			if found != want {
+			if found != want || secretscan.Suspect(b) != (want > 0) {
 				t.Errorf("%s: %d findings, want %d", file, found, want)
 			}
 		}
@@ -79,4 +85,29 @@ func TestOwnTokens(t *testing.T) {
 	if got := text.Line("password " + strings.Repeat("z", 52)); len(got) != 0 {
 		t.Errorf("found %+v", got)
 	}
+	for n := range 120 { // wherever it lies
+		if before := strings.Repeat(".", n); !secretscan.Suspect([]byte(before+token)) || !secretscan.Suspect([]byte(before+token+"\n")) {
+			t.Errorf("a token behind %d bytes is not suspect", n)
+		}
+		if before := strings.Repeat(".", n); secretscan.Suspect([]byte(before+token+"a")) || secretscan.Suspect([]byte(before+"_"+token)) || secretscan.Suspect([]byte(before+token[:51])) {
+			t.Errorf("a word of another length behind %d bytes is suspect", n)
+		}
+	}
+}
+
+// Every line of a text of random words in which Line finds something makes the text suspect: nothing passes the quick look.
+func FuzzSuspect(f *testing.F) {
+	for _, seed := range []string{"AKIA" + "Z7VRSQ5TJN2XMPLQ", "SG." + "x", "glpat-" + "9xQ2vLr8TzK4mWc7YbHn", "-----BEGIN " + "PRIVATE KEY-----\nMIIE", "a\nnpm_b", "ghAKIA"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var lines secretscan.Text
+		found := 0
+		for line := range strings.SplitSeq(string(text), "\n") {
+			found += len(lines.Line(line))
+		}
+		if found > 0 && !secretscan.Suspect(text) {
+			t.Errorf("%q has %d findings and is not suspect", text, found)
+		}
+	})
 }

@@ -41,7 +41,7 @@ var sameAs = map[string]string{
 
 // fixed are contexts with one value here.
 var fixed = map[string]string{
-	"runner.os": "Linux", "runner.arch": "X64", "runner.environment": "self-hosted", "github.api_url": "", "github.event.pull_request.head.repo.fork": "false", "github.event.repository.fork": "false",
+	"runner.os": "Linux", "runner.arch": "X64", "runner.environment": "self-hosted", "github.api_url": "", "github.event.repository.fork": "false",
 	"github.event.repository.private": "true", "github.event.deleted": "false", "github.event.pull_request.merged": "false", "github.event.workflow_run.conclusion": "success",
 	"github.event.repository.default_branch": "main",
 }
@@ -74,6 +74,9 @@ func (t *translator) context(keys []string) (value, error) {
 			t.w.note(t.scope.at, name+" is taken to be main", "write the name of the default branch if it is another")
 		}
 		return known(text), nil
+	}
+	if low == "github.event.pull_request.head.repo.fork" {
+		return boolean(fromFork), nil
 	}
 	if variable, ok := predefined[low]; ok {
 		return variableValue(variable), nil

@@ -245,23 +245,35 @@ func ordered(op string, left, right value) value {
 	return boolean(name + "(" + left.asText() + ", " + right.asText() + ")")
 }
 
-// repository answers what tells a fork from the repository: there are no forks, so it is the repository.
+// fromFork holds for a pull request from a fork.
+const fromFork = "eq(variables['System.PullRequest.IsFork'], 'True')"
+
+// repository answers what tells a fork from the repository: by where the branch of a pull request is. What compares the repository's own name
+// with that which it has at GitHub holds.
 func (t *translator) repository(n *node) (value, bool) {
 	if n.name != "==" && n.name != "!=" {
 		return value{}, false
 	}
+	own := ""
 	for _, side := range n.args {
 		if side.kind != contextPath {
 			continue
 		}
-		switch strings.Join(side.keys, ".") {
-		case "github.repository", "github.repository_owner", "github.event.pull_request.head.repo.full_name", "github.event.repository.full_name",
-			"github.event.pull_request.head.repo.owner.login", "github.event.repository.owner.login":
-			t.w.note(t.scope.at, "a comparison of "+strings.Join(side.keys, ".")+" is taken to hold, since there are no forks here", "")
-			return knownBool(n.name == "=="), true
+		switch name := strings.Join(side.keys, "."); name {
+		case "github.event.pull_request.head.repo.full_name", "github.event.pull_request.head.repo.owner.login":
+			if n.name == "!=" {
+				return boolean(fromFork), true
+			}
+			return negate(fromFork), true
+		case "github.repository", "github.repository_owner", "github.event.repository.full_name", "github.event.repository.owner.login":
+			own = name
 		}
 	}
-	return value{}, false
+	if own == "" {
+		return value{}, false
+	}
+	t.w.note(t.scope.at, "a comparison of "+own+" is taken to hold, since the repository has another name here", "")
+	return knownBool(n.name == "=="), true
 }
 
 func (t *translator) call(n *node) (value, error) {

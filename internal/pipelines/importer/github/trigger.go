@@ -33,7 +33,9 @@ func (w *workflow) triggers(out *draft.Map) {
 			events[p.Key.Text] = value
 		}
 	}
-	w.push(out, events["push"], events["release"])
+	var batch draft.Map
+	w.waits(&batch, events["push"], events)
+	w.push(out, events["push"], events["release"], batch.Node())
 	w.pullRequest(out, events)
 	w.schedules(out, events["schedule"])
 	w.inputs(events["workflow_dispatch"])
@@ -50,7 +52,7 @@ func (w *workflow) triggers(out *draft.Map) {
 	}
 }
 
-func (w *workflow) push(out *draft.Map, push, release *yaml.Node) {
+func (w *workflow) push(out *draft.Map, push, release, batch *yaml.Node) {
 	if push == nil && release == nil {
 		out.Text("trigger", "none")
 		return
@@ -71,7 +73,7 @@ func (w *workflow) push(out *draft.Map, push, release *yaml.Node) {
 	case branches == nil:
 		branches = (&draft.Map{}).Put("exclude", draft.Texts([]string{"*"})).Node()
 	}
-	trigger.Put("branches", branches).Put("tags", tags).Put("paths", w.filter(push, "paths"))
+	trigger.Put("batch", batch.Get("batch")).Put("branches", branches).Put("tags", tags).Put("paths", w.filter(push, "paths"))
 	out.Put("trigger", trigger.Node())
 }
 

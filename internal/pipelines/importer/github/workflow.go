@@ -64,9 +64,7 @@ func Import(file string, data []byte, files Files) (draft.Result, error) {
 	w.names.Take("__default")
 	w.declare(w.root, &scope{at: w.root.At}, "")
 	w.environment()
-	for _, name := range []string{"permissions", "concurrency"} {
-		w.ignored(w.root, name)
-	}
+	w.ignored(w.root, "permissions")
 	var jobs []*yaml.Node
 	for _, j := range w.order {
 		if n := j.write(); n != nil {
@@ -97,7 +95,7 @@ func (w *workflow) note(at slipway.Position, message, instead string) draft.Note
 func (w *workflow) ignored(n *yaml.Node, key string) {
 	why, ok := map[string][2]string{
 		"permissions": {"permissions are left out: a job's token may do what the project lets its jobs do", ""},
-		"concurrency": {"concurrency is left out: runs do not cancel one another", "write batch under trigger to hold pushes back while a run is under way"},
+		"concurrency": {"concurrency of a job is left out", "let a deployment job hold an exclusive lock on its environment"},
 	}[key]
 	if v := n.Get(key); ok && v != nil {
 		w.note(v.At, why[0], why[1])

@@ -1,4 +1,5 @@
-package localrun
+// Package engine runs the containers of a job, its own and its services, by the docker or podman of the machine that the job is on.
+package engine
 
 import (
 	"bufio"
@@ -19,9 +20,11 @@ import (
 	"slipway/internal/pipelines/plan"
 )
 
-// engine is a program that runs containers on this machine: docker or podman, which take the same words.
-type engine struct {
-	program string
+// Engine is a program that runs containers on this machine: docker or podman, which take the same words.
+type Engine struct {
+	Program string
+	// Env is added to the environment of the program.
+	Env     []string
 	process string // names this process
 	run     string // names this run of it
 }
@@ -29,29 +32,29 @@ type engine struct {
 // label is on everything that a run makes at the engine; its value names the process that did.
 const label = "dev.slipway.run"
 
-// findEngine finds the program, or the first of docker and podman that answers.
-func findEngine(ctx context.Context, wanted string) (*engine, error) {
+// Find finds the program, or the first of docker and podman that answers. instead is what else can be done, for people.
+func Find(ctx context.Context, wanted, instead string) (*Engine, error) {
 	names := []string{"docker", "podman"}
 	if wanted != "" {
 		names = []string{wanted}
 	}
 	for _, name := range names {
-		e := &engine{program: name, process: processName(os.Getpid()), run: strings.ToLower(rand.Text()[:10])}
+		e := &Engine{Program: name, process: ProcessName(os.Getpid()), run: strings.ToLower(rand.Text()[:10])}
 		limited, cancel := context.WithTimeout(ctx, 20*time.Second)
-		_, err := e.do(limited, "ps", "--quiet", "--last", "1")
+		_, err := e.Do(limited, "ps", "--quiet", "--last", "1")
 		cancel()
 		if err == nil {
 			return e, nil
 		}
 		if wanted != "" {
-			return nil, slipway.Unavailable("%s does not answer: start it, or give --on-host to run the job on this machine itself", wanted).Because(err)
+			return nil, slipway.Unavailable("%s does not answer: start it, or %s", wanted, instead).Because(err)
 		}
 	}
-	return nil, slipway.Unavailable("neither docker nor podman answers on this machine: install one of them, or give --on-host to run the job on this machine itself")
+	return nil, slipway.Unavailable("neither docker nor podman answers on this machine: install one of them, or %s", instead)
 }
 
-// processName names a process so that another one of the same number later has another name.
-func processName(pid int) string {
+// ProcessName names a process so that another one of the same number later has another name.
+func ProcessName(pid int) string {
 	return strconv.Itoa(pid) + "-" + startTime(pid)
 }
 
@@ -68,8 +71,8 @@ func startTime(pid int) string {
 	return ""
 }
 
-// alive reports that the process of a label is there still.
-func alive(name string) bool {
+// Alive reports that the process of a label is there still.
+func Alive(name string) bool {
 	text, began, _ := strings.Cut(name, "-")
 	pid, err := strconv.Atoi(text)
 	if err != nil || pid <= 0 {
@@ -81,23 +84,26 @@ func alive(name string) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// command is a command of the engine in a process group of its own, so that Ctrl-C reaches this program alone.
-func (e *engine) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, e.program, args...)
+// Command is a command of the engine in a process group of its own, so that Ctrl-C reaches this program alone.
+func (e *Engine) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, e.Program, args...)
+	if len(e.Env) > 0 {
+		cmd.Env = append(os.Environ(), e.Env...)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
 
-// do runs a command and gives its output.
-func (e *engine) do(ctx context.Context, args ...string) (string, error) {
-	cmd := e.command(ctx, args...)
+// Do runs a command and gives its output.
+func (e *Engine) Do(ctx context.Context, args ...string) (string, error) {
+	cmd := e.Command(ctx, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", e.program, args[0], err, lastLines(stderr.String()))
+		return "", fmt.Errorf("%s %s: %w: %s", e.Program, args[0], err, lastLines(stderr.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
 }
@@ -111,13 +117,13 @@ func lastLines(text string) string {
 	return strings.ReplaceAll(text, "\n", "; ")
 }
 
-// pull fetches an image that is not here, and tells each line of its progress.
-func (e *engine) pull(ctx context.Context, image string, say func(string, ...any)) error {
-	if _, err := e.do(ctx, "image", "inspect", "--format", "{{.Id}}", image); err == nil {
+// Pull fetches an image that is not here, and tells each line of its progress.
+func (e *Engine) Pull(ctx context.Context, image string, say func(string, ...any)) error {
+	if _, err := e.Do(ctx, "image", "inspect", "--format", "{{.Id}}", image); err == nil {
 		return nil
 	}
 	say("##[section]Pulling image %s", image)
-	cmd := e.command(ctx, "pull", image)
+	cmd := e.Command(ctx, "pull", image)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return fmt.Errorf("pull image %s: %w", image, err)
@@ -132,18 +138,18 @@ func (e *engine) pull(ctx context.Context, image string, say func(string, ...any
 		say("%s: %s", image, last)
 	}
 	if err := cmd.Wait(); err != nil {
-		return slipway.Unavailable("image %s cannot be pulled by %s: %s", image, e.program, last)
+		return slipway.Unavailable("image %s cannot be pulled by %s: %s", image, e.Program, last)
 	}
 	return nil
 }
 
-// name is that of a job's container and of what belongs to it.
-func (e *engine) name(job slipway.JobID) string {
+// Name is that of a job's container and of what belongs to it.
+func (e *Engine) Name(job slipway.JobID) string {
 	return "slipway-run-" + e.process + "-" + e.run + "-" + job.String()
 }
 
-// sweep removes what runs have left behind that were killed.
-func (e *engine) sweep(ctx context.Context) error {
+// Sweep removes what runs have left behind that were killed.
+func (e *Engine) Sweep(ctx context.Context) error {
 	for _, kind := range []struct {
 		list, remove []string
 		name         string
@@ -152,19 +158,19 @@ func (e *engine) sweep(ctx context.Context) error {
 		{[]string{"network", "ls"}, []string{"network", "rm"}, "{{.Name}}"},
 		{[]string{"volume", "ls"}, []string{"volume", "rm", "--force"}, "{{.Name}}"},
 	} {
-		list, err := e.do(ctx, append(kind.list, "--filter", "label="+label, "--format", kind.name)...)
+		list, err := e.Do(ctx, append(kind.list, "--filter", "label="+label, "--format", kind.name)...)
 		if err != nil {
 			return err
 		}
 		for _, name := range strings.Fields(list) {
-			owner := ownerOf(name)
-			if owner == "" || alive(owner) {
+			owner := OwnerOf(name)
+			if owner == "" || Alive(owner) {
 				continue
 			}
 			if kind.list[0] == "ps" {
 				e.kill(ctx, name)
 			}
-			if _, err := e.do(ctx, append(kind.remove, name)...); err != nil {
+			if _, err := e.Do(ctx, append(kind.remove, name)...); err != nil {
 				return err
 			}
 		}
@@ -173,12 +179,12 @@ func (e *engine) sweep(ctx context.Context) error {
 }
 
 // kill ends a container at once, if it runs: podman's rm would wait ten seconds for it.
-func (e *engine) kill(ctx context.Context, name string) {
-	_, _ = e.do(ctx, "kill", name) // one that has ended is no mistake
+func (e *Engine) kill(ctx context.Context, name string) {
+	_, _ = e.Do(ctx, "kill", name) // one that has ended is no mistake
 }
 
-// ownerOf is the process in a name: slipway-run-PID-START-RUN-JOB, and what follows.
-func ownerOf(name string) string {
+// OwnerOf is the process in a name: slipway-run-PID-START-RUN-JOB, and what follows.
+func OwnerOf(name string) string {
 	parts := strings.Split(strings.TrimPrefix(name, "slipway-run-"), "-")
 	if !strings.HasPrefix(name, "slipway-run-") || len(parts) < 3 {
 		return ""
@@ -190,7 +196,9 @@ func ownerOf(name string) string {
 // list of processes shows them.
 func environment(cmd *exec.Cmd, values map[string]string) []string {
 	var args []string
-	cmd.Env = os.Environ()
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
+	}
 	for name, value := range values {
 		args = append(args, "--env", name)
 		cmd.Env = append(cmd.Env, name+"="+value)

@@ -1,0 +1,156 @@
+package jobserver_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"slipway/internal/pipelines/schedule"
+	"slipway/internal/programtest"
+)
+
+// podmanProgram is podman with a storage of its own that has the image localhost/tools:1, made once.
+var podmanProgram = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "machine-podman-")
+	if err != nil {
+		return "", err
+	}
+	forgetAfterTests = append(forgetAfterTests, folder)
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	config := fmt.Sprintf("[containers]\nlog_driver = \"k8s-file\"\n[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n"+
+		"[engine.runtimes]\nrunc = [%q]\n[network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = %q\n",
+		filepath.Join(filepath.Dir(here), "localrun", "testdata", "runc-without-limits"), filepath.Join(folder, "networks"))
+	script := fmt.Sprintf("#!/bin/sh\nCONTAINERS_CONF=%[1]s/containers.conf exec podman --root %[1]s/root --runroot %[1]s/run --storage-driver vfs \"$@\"\n", folder)
+	for name, text := range map[string]string{"containers.conf": config, "podman": script} {
+		if err := programtest.Write(filepath.Join(folder, name), text); err != nil {
+			return "", err
+		}
+	}
+	files, err := busybox()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(folder, "podman")
+	for image, changes := range map[string][]string{
+		"localhost/tools:1": nil,
+		"localhost/web:1":   {"--change", `CMD ["sh", "-c", "mkdir -p /www && echo \"pong $WORD\" >/www/index.html && exec httpd -f -p 80 -h /www"]`},
+	} {
+		cmd := exec.Command(program, append(append([]string{"import"}, changes...), "-", image)...)
+		cmd.Stdin = bytes.NewReader(files)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("import %s: %w: %s", image, err, out)
+		}
+	}
+	return program, nil
+})
+
+// busybox is a small Linux as a tar file.
+func busybox() ([]byte, error) {
+	program, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	var errs []error
+	for _, dir := range []string{"bin/", "tmp/", "etc/"} {
+		errs = append(errs, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o777}))
+	}
+	errs = append(errs, w.WriteHeader(&tar.Header{Name: "bin/busybox", Mode: 0o755, Size: int64(len(program))}))
+	_, err = w.Write(program)
+	for _, applet := range []string{"sh", "cat", "echo", "mkdir", "httpd", "wget", "touch", "sleep", "ls"} {
+		errs = append(errs, w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + applet, Linkname: "busybox", Mode: 0o777}))
+	}
+	return out.Bytes(), errors.Join(append(errs, err, w.Close())...)
+}
+
+// A job on a machine runs in its container, in the workspace that the machine keeps, and one beside its services.
+func TestMachineContainers(t *testing.T) {
+	t.Parallel()
+	podman, err := podmanProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	m := w.machine(w.pool("metal"), "truck", "--engine", podman)
+	const file = `
+pool: metal
+jobs:
+- job: inside
+  container: {image: localhost/tools:1, env: {COLOUR: blue}}
+  steps:
+  - checkout: none
+  - script: |
+      echo "$COLOUR on $AGENT_NAME in $(Pipeline.Workspace): $(ls /bin)"
+      touch $(Pipeline.Workspace)/kept
+    displayName: say
+- job: beside
+  dependsOn: inside
+  services: {web: {image: "localhost/web:1", env: {WORD: of-the-service}, ports: ["PORT:80"]}}
+  steps:
+  - checkout: none
+  - bash: for try in {1..600}; do curl -fsS http://127.0.0.1:PORT/ && exit 0; sleep 0.1; done; exit 1
+    displayName: say
+- job: missing
+  dependsOn: []
+  container: localhost/not-there:1
+  steps:
+  - checkout: none
+  - script: echo no
+`
+	tl := w.completed(w.one(w.push(strings.ReplaceAll(file, "PORT", freePort(t)))))
+	if j := w.job(tl, "__default.inside"); j.Result != schedule.Succeeded || !strings.Contains(w.log(j, "say"), "blue on truck in /workspace/1: ") {
+		t.Errorf("the job in a container:\n%s\n%s", w.describe(tl), m.out)
+	}
+	if j := w.job(tl, "__default.beside"); j.Result != schedule.Succeeded || !strings.Contains(w.log(j, "say"), "pong of-the-service") {
+		t.Errorf("the job beside a service:\n%s\n%s", w.describe(tl), m.out)
+	}
+	if _, err := os.Stat(filepath.Join(m.folder, "_work", "1", "kept")); err != nil {
+		t.Errorf("what the job wrote is not in the workspace of the machine: %v", err)
+	}
+	if j := w.job(tl, "__default.missing"); j.Result != schedule.Failed || !strings.Contains(j.Reason, "image localhost/not-there:1 cannot be pulled by ") {
+		t.Errorf("the job without an image:\n%s", w.describe(tl))
+	}
+	w.eventually("everything is removed from the engine", func() bool {
+		left, err := exec.Command(podman, "ps", "--all", "--format", "{{.Names}}").CombinedOutput()
+		return err == nil && strings.TrimSpace(string(left)) == ""
+	})
+}
+
+// freePort is a port that nobody listens at, below those that systems give away by themselves.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := fmt.Sprint(20000 + rand.IntN(10000))
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("there is no free port")
+	return ""
+}
+
+// A machine without an engine says so of a job that needs one.
+func TestMachineWithoutEngine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.machine(w.pool("metal"), "truck", "--engine", "no-such-engine")
+	tl := w.completed(w.one(w.push("pool: metal\ncontainer: localhost/tools:1\nsteps:\n- script: echo no\n")))
+	if j := w.job(tl, "__default.Job"); j.Result != schedule.Failed || !strings.HasPrefix(j.Reason, "no-such-engine does not answer: start it, or leave container and services out of jobs that run on it") {
+		t.Errorf("the job:\n%s", w.describe(tl))
+	}
+}

@@ -1,0 +1,30 @@
+package pipelines
+
+import "slipway/internal/pipelines/plan"
+
+// addTargets adds the containers in which steps of the job run beside its own. They see the workspace, so who works in it is the same
+// user as the job's, if the file says nothing else.
+func (s *Service) addTargets(pod *Pod, p *plan.Plan, i *plan.Instance, own *Pool, logins imageLogins) error {
+	for _, c := range p.Targets(*i) {
+		target := PodService{Name: c.Alias}
+		var err error
+		if c.Alias == plan.TargetHost {
+			target.Image, err = s.poolImage(i, own, logins.vars)
+		} else {
+			c = p.ContainerOf(c, logins.vars.Expand)
+			target.Env, target.User, target.Volumes, target.Options = c.Env, c.User, c.Volumes, c.Options
+			target.Image, err = logins.image(&c)
+		}
+		if err != nil {
+			return err
+		}
+		if target.User == nil {
+			target.User = pod.User
+		}
+		if target.User == nil {
+			target.User = new(int64)
+		}
+		pod.Targets = append(pod.Targets, target)
+	}
+	return nil
+}
