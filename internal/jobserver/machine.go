@@ -63,18 +63,7 @@ func (s *server) awaitMachineJob(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	changes, end := s.Pipelines.WatchMachines()
 	defer end()
-	for {
-		work, given, err := s.Pipelines.AwaitMachineJob(r.Context(), id)
-		if err != nil {
-			return err
-		}
-		if given || ctx.Err() != nil {
-			w.Header().Set("Cache-Control", "no-store")
-			httpx.WriteJSON(w, http.StatusOK, work)
-			return nil
-		}
-		nextLook(ctx, changes)
-	}
+	return awaitWork(ctx, w, changes, func() (any, bool, error) { return s.Pipelines.AwaitMachineJob(r.Context(), id) })
 }
 
 // hearMachine hears of an agent that does a job.

@@ -26,8 +26,13 @@ func (s *server) awaitJob(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	changes, end := s.Pipelines.WatchWarm()
 	defer end()
+	return awaitWork(ctx, w, changes, func() (any, bool, error) { return s.Pipelines.AwaitJob(r.Context(), id) })
+}
+
+// awaitWork answers as soon as work is given, and without any when ctx ends.
+func awaitWork(ctx context.Context, w http.ResponseWriter, changes <-chan struct{}, look func() (work any, given bool, err error)) error {
 	for {
-		work, given, err := s.Pipelines.AwaitJob(r.Context(), id)
+		work, given, err := look()
 		if err != nil {
 			return err
 		}

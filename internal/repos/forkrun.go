@@ -60,24 +60,11 @@ func (s *Service) claimFork(ctx context.Context) (f ForkSync, err error) {
 
 // syncFork does one sync and records how it went.
 func (s *Service) syncFork(ctx context.Context, f ForkSync) {
-	limits := s.TransferLimits
-	if limits == (TransferLimits{}) {
-		limits = DefaultTransferLimits
-	}
-	running, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	t := s.forking.begin(f, cancel)
 	defer s.forking.over(f)
-	limited, stop := context.WithTimeout(running, limits.Time)
-	defer stop()
-	err := s.takeBranches(limited, f, t)
-	if ctx.Err() != nil { // the server ends, and the next one begins again
-		return
-	}
-	if cause := context.Cause(running); cause != nil {
-		err = cause
-	}
-	if errors.Is(err, errMirrorDeleted) {
+	record, err := s.transferred(ctx, func(ctx context.Context, cancel context.CancelCauseFunc, _ TransferLimits) error {
+		return s.takeBranches(ctx, f, s.forking.begin(f, cancel))
+	})
+	if !record {
 		return
 	}
 	if err := s.finishFork(ctx, f, err); err != nil {

@@ -123,29 +123,37 @@ func (s *Service) claimMirror(ctx context.Context) (m Mirror, err error) {
 
 // transfer does one transfer and records how it went.
 func (s *Service) transfer(ctx context.Context, m Mirror) {
+	defer s.transfers.end(m.ID)
+	record, err := s.transferred(ctx, func(ctx context.Context, cancel context.CancelCauseFunc, limits TransferLimits) error {
+		return s.exchange(ctx, &m, s.transfers.start(m.ID, cancel), limits)
+	})
+	if !record {
+		return
+	}
+	if err := s.finishMirror(ctx, m, err); err != nil {
+		s.logger.Error("recording a transfer failed", "mirror", m.ID, "error", err)
+	}
+}
+
+// transferred does work that may be canceled and has a limit of time, and gives its error. Not to be recorded is what the end of the server
+// cut off, since the next one begins again, and work for what is gone.
+func (s *Service) transferred(ctx context.Context, work func(context.Context, context.CancelCauseFunc, TransferLimits) error) (record bool, failed error) {
 	limits := s.TransferLimits
 	if limits == (TransferLimits{}) {
 		limits = DefaultTransferLimits
 	}
 	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t := s.transfers.start(m.ID, cancel)
-	defer s.transfers.end(m.ID)
 	limited, stop := context.WithTimeout(running, limits.Time)
 	defer stop()
-	err := s.exchange(limited, &m, t, limits)
-	if ctx.Err() != nil { // the server ends, and the next one begins again
-		return
+	failed = work(limited, cancel, limits)
+	if ctx.Err() != nil {
+		return false, nil
 	}
 	if cause := context.Cause(running); cause != nil {
-		err = cause
+		failed = cause
 	}
-	if errors.Is(err, errMirrorDeleted) {
-		return
-	}
-	if err := s.finishMirror(ctx, m, err); err != nil {
-		s.logger.Error("recording a transfer failed", "mirror", m.ID, "error", err)
-	}
+	return !errors.Is(failed, errMirrorDeleted), failed
 }
 
 // exchange fills the repository from the other host, or the other way round.
