@@ -2,13 +2,13 @@
 //
 //	slipway-agent                 run the job that the environment names
 //	slipway-agent machine         do jobs on this machine; machine --help lists the options
-//	slipway-agent install FOLDER  copy this program, and docker if it lies beside it (which is az too), into FOLDER (the pod's init container)
+//	slipway-agent install FOLDER  copy this program, and docker if it lies beside it (which is az, buildctl, ko and pack too), into FOLDER (the pod's init container)
 //	slipway-agent target FOLDER NAME  start programs of steps in this container, for the agent that works in FOLDER
 //	slipway-agent share FOLDER    let every user write into FOLDER (a volume, for an image whose user is not root)
 //	slipway-agent version
 //
 // The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, or instead of the job SLIPWAY_POD, the number of the pod that waits for
-// one, with the token of the pod. It may give SLIPWAY_REGISTRY (the image registry's host),
+// one, with the token of the pod. SLIPWAY_IN_POD says that its end by a signal is that of its pod. It may give SLIPWAY_REGISTRY (the image registry's host),
 // SLIPWAY_WORKSPACE (the folder to work in, /workspace by default) and SLIPWAY_CACHE (a folder for tools' caches). It ends with 0 once the server has the job's
 // result, whatever that is.
 package main
@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -33,6 +34,9 @@ import (
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "slipway-agent:", err)
+		if errors.Is(err, agent.ErrPodEnds) {
+			os.Exit(128 + int(syscall.SIGTERM)) // as a program does that the signal ends
+		}
 		os.Exit(1)
 	}
 }
@@ -57,12 +61,29 @@ func run(args []string) error {
 		return work()
 	case args[0] == "machine":
 		return machine(args[1:])
+	case slices.Contains([]string{"help", "--help", "-h"}, args[0]):
+		fmt.Print(usage)
+		return nil
 	case args[0] == "version" && len(args) == 1:
 		fmt.Println("slipway-agent, protocol", job.Version)
 		return nil
 	}
-	return errors.New("usage: slipway-agent [machine OPTIONS | install FOLDER | share FOLDER | target FOLDER NAME | version]")
+	return fmt.Errorf("%q is no command of slipway-agent, or has not its arguments: see slipway-agent --help", args[0])
 }
+
+// usage is for people: on machines they start the agent themselves.
+const usage = `slipway-agent runs jobs of a Slipway server.
+
+  slipway-agent machine                     do jobs on this machine, one after the other; machine --help lists the options
+  slipway-agent version                     print the version of the protocol with the server
+
+What the server starts in the pods of jobs:
+
+  slipway-agent                             run the job that SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN name
+  slipway-agent install FOLDER              copy this program, and docker and az beside it, into FOLDER
+  slipway-agent target FOLDER NAME          start programs of steps in this container
+  slipway-agent share FOLDER                let every user write into FOLDER
+`
 
 // work runs the job.
 func work() error {
@@ -70,7 +91,7 @@ func work() error {
 	defer stop()
 	c := agent.Config{
 		URL: os.Getenv("SLIPWAY_URL"), Token: os.Getenv("SLIPWAY_JOB_TOKEN"), Folder: os.Getenv("SLIPWAY_WORKSPACE"),
-		Cache: os.Getenv("SLIPWAY_CACHE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		InPod: os.Getenv("SLIPWAY_IN_POD") != "", Cache: os.Getenv("SLIPWAY_CACHE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if c.URL == "" || c.Token == "" {
 		return errors.New("SLIPWAY_URL and SLIPWAY_JOB_TOKEN must be set")
@@ -118,7 +139,7 @@ func install(folder string) error {
 		return err
 	}
 	// One file, several names: it does what it is called by.
-	for _, name := range []string{"az", "docker-compose"} {
+	for _, name := range []string{"az", "buildctl", "docker-compose", "ko", "pack"} {
 		if err := os.Symlink("docker", filepath.Join(folder, name)); err != nil && !errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("install: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"slipway/internal/programtest"
@@ -26,7 +27,7 @@ func TestInstall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"docker", "az", "docker-compose"} {
+	for _, name := range []string{"docker", "az", "buildctl", "docker-compose", "ko", "pack"} {
 		out, err := exec.CommandContext(t.Context(), filepath.Join(folder, name)).Output()
 		if err != nil || string(out) != name+"\n" {
 			t.Errorf("%s is called %q, %v", name, out, err)
@@ -34,5 +35,15 @@ func TestInstall(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(folder, "slipway-agent")); err != nil || info.Mode()&0o111 == 0 {
 		t.Errorf("the agent is not installed: %v", err)
+	}
+}
+
+func TestWhatIsNoCommandIsTold(t *testing.T) {
+	t.Parallel()
+	if err := run([]string{"--help"}); err != nil {
+		t.Errorf("--help: %v", err)
+	}
+	if err := run([]string{"frobnicate"}); err == nil || !strings.Contains(err.Error(), `"frobnicate" is no command of slipway-agent`) {
+		t.Errorf("frobnicate: %v", err)
 	}
 }

@@ -59,6 +59,7 @@ var programs = sync.OnceValues(func() (string, error) {
 var built string
 
 func TestMain(m *testing.M) {
+	inStep() // if this file runs as a program in a build step
 	code := m.Run()
 	if built != "" {
 		os.RemoveAll(built)

@@ -43,20 +43,12 @@ func (p program) buildRecipe(ctx context.Context, r recipe, f buildFlags) error 
 		return err
 	}
 	if result.Digest != "" {
-		r.Digest, r.Built = result.Digest, time.Now().UTC()
+		r.Digest, r.ConfigDigest, r.Built = result.Digest, result.ConfigDigest, time.Now().UTC()
 		if err := p.remember(r); err != nil {
 			return err
 		}
 	}
-	if err := p.report(f, r, result); err != nil || !f.push {
-		return err
-	}
-	for _, name := range r.Tags {
-		if err := p.judgePushed(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.report(f, r, result)
 }
 
 func (p program) progress(f buildFlags) func(images.Event) {

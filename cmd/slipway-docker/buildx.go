@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"slipway"
 )
@@ -68,6 +69,17 @@ func ignored([]string) error { return nil }
 func (p program) nothingKept(context.Context, []string) error {
 	_, err := fmt.Fprintln(p.stdout, "Total reclaimed space: 0B")
 	return err
+}
+
+// nothingThere answers commands that list what an engine keeps: there is the heading alone.
+func (p program) nothingThere(heading string) func([]string) error {
+	return func(args []string) error {
+		if slices.Contains(args, "-q") || slices.Contains(args, "--quiet") {
+			return nil
+		}
+		_, err := fmt.Fprintln(p.stdout, heading)
+		return err
+	}
 }
 
 func (p program) info(args []string) error {

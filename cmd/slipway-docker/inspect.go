@@ -13,6 +13,8 @@ import (
 
 	"slipway"
 	"slipway/internal/images"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // inspect does `docker inspect` and `docker image inspect` for images that this job pulled or pushed.
@@ -67,8 +69,9 @@ func (p program) inspectImage(ctx context.Context, name, platform string) (map[s
 		at.reference = string(r.Digest)
 	}
 	d, config, err := at.config(ctx, platform)
-	if slipway.CodeOf(err) == slipway.CodeNotFound && r.Remote == "" {
-		return nil, slipway.NotFound("%s was built in this job and is in the builder's cache alone: push it, then its configuration can be read", full)
+	if err != nil && r.Remote == "" { // built in this job, and perhaps in the builder's cache alone
+		config, err = p.builtConfig(ctx, r)
+		d.Digest = digest.Digest(r.Digest)
 	}
 	if err != nil {
 		return nil, err
@@ -79,6 +82,34 @@ func (p program) inspectImage(ctx context.Context, name, platform string) (map[s
 		"Architecture": config["architecture"], "Os": config["os"], "Variant": config["variant"], "Author": config["author"],
 		"Config": config["config"], "RootFS": config["rootfs"], "Size": config["size"],
 	}, nil
+}
+
+// builtConfig asks the builder for the configuration of an image that it built.
+func (p program) builtConfig(ctx context.Context, r recipe) (map[string]any, error) {
+	if r.Archive != "" {
+		return nil, slipway.Unsupported("%s was loaded from an archive: push it, then its configuration can be read", strings.Join(r.Tags, ", "))
+	}
+	if len(r.Linked) > 0 {
+		return nil, slipway.NotFound("%s begins with another target of its bake or compose file: push it, then its configuration can be read", strings.Join(r.Tags, ", "))
+	}
+	o, err := p.options(r, solveOptions{})
+	if err != nil {
+		return nil, err
+	}
+	dial, err := p.builder()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := images.Config(ctx, dial, o)
+	if err != nil {
+		return nil, err
+	}
+	config := map[string]any{}
+	if err := json.Unmarshal(raw, &config); err != nil {
+		return nil, fmt.Errorf("read the image's configuration: %w", err)
+	}
+	config["id"] = string(r.ConfigDigest)
+	return config, nil
 }
 
 // template prints a Go template as docker's --format does.
@@ -126,7 +157,7 @@ func (p program) save(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if r.Remote != "" {
+	if r.Remote != "" || r.Archive != "" {
 		return slipway.Unsupported("docker save of an image that was not built in this job cannot work here: copy it from the registry with crane or skopeo")
 	}
 	dest := "-"

@@ -1,7 +1,7 @@
 // Command slipway-docker is `docker` inside a job's pod. There is no engine: it builds and pushes
 // images at Slipway's builder, understands docker's own flags for that, and says of everything
-// else what to use instead. Called by the name az it is the program of package az, and by docker-compose it is `docker
-// compose`, so that one static file is all three.
+// else what to use instead. One static file is several programs, by the name that it is called by: az is that of package az, docker-compose is `docker
+// compose`, buildctl is BuildKit's client, and ko and pack build images without a Dockerfile.
 //
 // Environment: SLIPWAY_BUILDER_URL is the builder (unix:///PATH, or http(s)://SERVER/PATH of the
 // server's tunnel, which SLIPWAY_JOB_TOKEN opens); SLIPWAY_REGISTRY_HOST is the registry that
@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -39,6 +40,14 @@ func main() {
 		os.Exit(p.az().Main(ctx, os.Args[1:]))
 	case "docker-compose":
 		os.Exit(p.main(ctx, append([]string{"compose"}, os.Args[1:]...)))
+	case "buildctl":
+		os.Exit(p.end(p.buildctl(ctx, os.Args[1:])))
+	case relayName:
+		os.Exit(relayIn(ctx, os.Args[1:]))
+	case "ko":
+		os.Exit(p.end(p.ko(ctx, os.Args[1:])))
+	case "pack":
+		os.Exit(p.end(p.pack(ctx, os.Args[1:])))
 	}
 	os.Exit(p.main(ctx, os.Args[1:]))
 }
@@ -69,7 +78,15 @@ type usageError struct{ error }
 
 // main runs the command and gives the exit code.
 func (p program) main(ctx context.Context, args []string) int {
-	err := p.run(ctx, args)
+	return p.end(p.run(ctx, args))
+}
+
+// end tells of an error and gives the exit code.
+func (p program) end(err error) int {
+	var exit exitError
+	if errors.As(err, &exit) {
+		return int(exit) // docker says nothing more
+	}
 	if err == nil || errors.Is(err, pflag.ErrHelp) {
 		return 0
 	}
@@ -104,10 +121,13 @@ func (p program) known() map[string]func(context.Context, []string) error {
 		return func(_ context.Context, args []string) error { return f(args) }
 	}
 	return map[string]func(context.Context, []string) error{
-		"build": p.build, "push": p.push, "pull": p.pull, "save": p.save, "inspect": p.inspect, "scan": p.scan,
+		"build": p.build, "push": p.push, "pull": p.pull, "save": p.save, "load": p.load, "inspect": p.inspect, "scan": p.scan,
 		"tag": local(p.tag), "images": local(p.images), "login": local(p.login), "logout": local(p.logout),
+		"run": p.runContainer, "create": p.create, "cp": p.copyOut, "export": p.export, "rm": local(p.removeContainers), "ps": local(p.listContainers),
+		"container run": p.runContainer, "container create": p.create, "container cp": p.copyOut, "container export": p.export,
+		"container rm": local(p.removeContainers), "container ls": local(p.listContainers),
 		"rmi": local(p.forget), "info": local(p.info), "version": local(p.version), "--version": local(p.version), "-v": local(p.version),
-		"image build": p.build, "image push": p.push, "image pull": p.pull, "image save": p.save, "image inspect": p.inspect,
+		"image build": p.build, "image push": p.push, "image pull": p.pull, "image save": p.save, "image load": p.load, "image inspect": p.inspect,
 		"image tag": local(p.tag), "image ls": local(p.images), "image list": local(p.images), "image rm": local(p.forget),
 		"builder build": p.build, "buildx build": p.build, "buildx b": p.build,
 		"buildx bake": p.bake, "buildx f": p.bake, "builder bake": p.bake, "compose": p.compose,
@@ -115,6 +135,8 @@ func (p program) known() map[string]func(context.Context, []string) error {
 		"buildx create": local(p.createBuilder), "buildx use": local(ignored), "buildx rm": local(ignored), "buildx stop": local(ignored),
 		"buildx install": local(ignored), "buildx imagetools": p.imagetools, "manifest": p.manifest,
 		"system prune": p.nothingKept, "image prune": p.nothingKept, "builder prune": p.nothingKept, "buildx prune": p.nothingKept,
+		"system info": local(p.info), "system df": local(p.nothingThere("TYPE   TOTAL   SIZE")), "network ls": local(p.nothingThere("NETWORK ID   NAME   DRIVER   SCOPE")),
+		"volume ls": local(p.nothingThere("DRIVER   VOLUME NAME")), "context ls": local(p.nothingThere("NAME   DESCRIPTION\ndefault *   the builder of the server")), "context use": local(ignored),
 		"container prune": p.nothingKept, "volume prune": p.nothingKept, "network prune": p.nothingKept,
 	}
 }
@@ -124,7 +146,12 @@ func (p program) run(ctx context.Context, args []string) error {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return usageError{errors.New("usage: docker build|push|pull|tag|images|inspect|scan|login|logout|buildx|manifest|version [options]")}
+		return usageError{errors.New("usage: docker COMMAND; here are " + commands)}
+	}
+	if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
+		_, err := fmt.Fprintf(p.stdout, "docker of Slipway's jobs builds and moves images at the server's builder, without a container engine.\n\nCommands: %s.\n\n"+
+			"docker COMMAND --help lists the options of one. Containers are run by the keys `container:` and `services:` of the job.\n", commands)
+		return err
 	}
 	known := p.known()
 	if len(args) > 1 {
@@ -170,36 +197,31 @@ func moduleVersion(path string) string {
 	return "(unknown version)"
 }
 
+// commands are those that people write.
+const commands = "build, push, pull, tag, images, inspect, save, scan, login, logout, buildx build, buildx bake, buildx imagetools, compose build, manifest, info and version"
+
 // refuse says what to use instead of a command that needs an engine.
 func refuse(command string) error {
 	const none = "there is no container engine in a job"
 	instead := map[string]string{
-		"run":        none + "; run the step in the image by the job's `container:` key, or the service beside it by `services:`",
-		"exec":       none + "; run the command in a step, in the image that the job's `container:` key names",
-		"create":     none + "; use the job's `container:` and `services:` keys, and a stage of the Dockerfile with --output to copy files out",
-		"start":      none + "; use the job's `services:` key",
-		"stop":       none + "; what `services:` starts ends with the job",
-		"kill":       none + "; what `services:` starts ends with the job",
-		"wait":       none + "; what `services:` starts is ready when the first step begins",
-		"rm":         none + ", so there is no container to remove",
-		"ps":         none + "; the job's page shows its containers and services",
-		"container":  none + "; the job's page shows its containers and services",
-		"logs":       none + "; the job's page has the logs of its services",
-		"stack":      none + "; deploy with KubernetesManifest@1",
-		"service":    none + "; deploy with KubernetesManifest@1",
-		"swarm":      none + "; deploy with KubernetesManifest@1",
-		"network":    none + "; the services of a job share its network",
-		"volume":     none + "; a folder of the job is there for all its steps",
-		"load":       none + " to load an image into; push the archive with crane or skopeo",
-		"image load": none + " to load an image into; push the archive with crane or skopeo",
-		"import":     none + " to import an image into; write FROM scratch and ADD in a Dockerfile",
-		"export":     none + "; take files out of an image with `docker build --output FOLDER`",
-		"commit":     none + "; write what the container did as RUN in a Dockerfile",
-		"cp":         none + "; take files out of an image with `docker build --output FOLDER`, from a stage FROM scratch that copies them",
-		"scan":       "the registry's page shows an image's findings",
-		"scout":      "the registry's page shows an image's findings",
-		"buildx du":  "the cache belongs to all jobs; administrators see it with `slipway builder du`",
-		"context":    "there is one builder, the server's; leave the command out",
+		"exec":      none + "; run the command in a step, in the image that the job's `container:` key names",
+		"start":     none + "; use the job's `services:` key",
+		"stop":      none + "; what `services:` starts ends with the job",
+		"kill":      none + "; what `services:` starts ends with the job",
+		"wait":      none + "; what `services:` starts is ready when the first step begins",
+		"container": none + "; the job's page shows its containers and services",
+		"logs":      none + "; the job's page has the logs of its services",
+		"stack":     none + "; deploy with KubernetesManifest@1",
+		"service":   none + "; deploy with KubernetesManifest@1",
+		"swarm":     none + "; deploy with KubernetesManifest@1",
+		"network":   none + "; the services of a job share its network",
+		"volume":    none + "; a folder of the job is there for all its steps",
+		"import":    none + " to import an image into; write FROM scratch and ADD in a Dockerfile",
+		"commit":    none + "; write what the container did as RUN in a Dockerfile",
+		"scan":      "the registry's page shows an image's findings",
+		"scout":     "the registry's page shows an image's findings",
+		"buildx du": "the cache belongs to all jobs; administrators see it with `slipway builder du`",
+		"context":   "there is one builder, the server's; leave the command out",
 	}
 	why, ok := instead[command]
 	if !ok {
@@ -207,7 +229,7 @@ func refuse(command string) error {
 		why, ok = instead[group]
 	}
 	if !ok {
-		why = none + "; it knows build, push, pull, tag, images, inspect, save, login, logout, buildx build, buildx bake, buildx imagetools, compose build, manifest, info and version"
+		why = none + "; it knows " + commands
 	}
 	return slipway.Unsupported("docker %s cannot work here: %s. What needs an engine finds one elsewhere: docker's own client, with DOCKER_HOST of a machine that has one", command, why)
 }

@@ -197,12 +197,29 @@ func TestRefusals(t *testing.T) {
 		code int
 		want string
 	}{
-		{"run -it busybox", 1, "`container:` key"},
+		{"run", 125, "name of an image"},
+		{"run -d postgres:16", 1, "`services:`"},
+		{"run -p 80:80 nginx", 1, "`services:`"},
+		{"run --privileged x", 1, "default rights"},
+		{"run --network host x", 1, "the job's services"},
+		{"run -v /var/run/docker.sock:/var/run/docker.sock x", 1, "run docker in a step"},
+		{"run -v data:/data x", 1, "./data"},
+		{"run -v /a:b x", 1, "not absolute"},
+		{"run -v /a:/b:zz x", 1, "write ro or rw"},
+		{"run --mount type=volume,target=/x x", 1, "type=bind"},
+		{"run --env-file none x", 1, "no such file"},
+		{"run --frobnicate x", 125, "--frobnicate"},
+		{"run x", 1, "SLIPWAY_BUILDER_URL"},
+		{"create", 125, "name of an image"},
+		{"exec x ls", 1, "`container:` key"},
+		{"export x", 1, "no container x"},
+		{"start x", 1, "`services:` key"},
 		{"compose up", 1, "`services:` key"},
-		{"container ls", 1, "the job's page"},
-		{"load -i x.tar", 1, "crane"},
+		{"container top x", 1, "the job's page"},
+		{"load -i x.tar", 1, "no archive x.tar"},
 		{"image load", 1, "crane"},
-		{"cp a:b c", 1, "--output FOLDER"},
+		{"load x.tar", 125, "with -i"},
+		{"cp a:b c", 1, "docker create IMAGE"},
 		{"buildx bake --call check", 1, "warnings of every build"},
 		{"buildx bake --allow network.host", 1, "--network=host"},
 		{"buildx bake https://host/repo.git", 1, "check the repository out"},
@@ -260,10 +277,19 @@ func TestDependencies(t *testing.T) {
 	}
 	for dep := range strings.Lines(string(out)) {
 		dep = strings.TrimSpace(dep)
-		own := strings.HasPrefix(dep, "slipway/") && dep != "slipway/internal/images" && dep != "slipway/internal/images/bake" && dep != "slipway/internal/images/tunnel" && dep != "slipway/internal/az" && dep != "slipway/cmd/slipway-docker"
+		own := strings.HasPrefix(dep, "slipway/") && dep != "slipway/internal/images" && dep != "slipway/internal/images/bake" && dep != "slipway/internal/images/goimage" && dep != "slipway/internal/images/tunnel" && dep != "slipway/internal/az" && dep != "slipway/internal/registry/dockerarchive" && dep != "slipway/cmd/slipway-docker"
 		if own || dep == "database/sql" || dep == "testing" || strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "github.com/moby/buildkit/control") ||
-			strings.HasPrefix(dep, "github.com/moby/buildkit/executor/") || strings.HasPrefix(dep, "github.com/docker/cli/cli/command") || strings.HasPrefix(dep, "github.com/open-policy-agent/") {
+			strings.HasPrefix(dep, "github.com/moby/buildkit/executor/") && dep != "github.com/moby/buildkit/executor/resources/types" || strings.HasPrefix(dep, "github.com/docker/cli/cli/command") || strings.HasPrefix(dep, "github.com/open-policy-agent/") {
 			t.Errorf("docker depends on %s", dep)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"--help", "-h", "help"} {
+		if stdout, stderr, code := newDocker(t).run(word); code != 0 || stderr != "" || !strings.Contains(stdout, "buildx bake") {
+			t.Errorf("docker %s: ended with %d: %s%s", word, code, stdout, stderr)
 		}
 	}
 }

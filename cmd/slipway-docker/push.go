@@ -42,9 +42,6 @@ func (p program) push(ctx context.Context, args []string) error {
 		if err := p.pushOne(ctx, n, *quiet); err != nil {
 			return err
 		}
-		if err := p.judgePushed(ctx, n); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -76,6 +73,9 @@ func (p program) pushOne(ctx context.Context, name string, quiet bool) error {
 	}
 	if r.Remote != "" {
 		return p.copyRemote(ctx, r, name, quiet)
+	}
+	if r.Archive != "" {
+		return p.pushArchive(ctx, r, name, quiet)
 	}
 	if len(r.Attestations) > 0 {
 		return slipway.Unsupported("%s was built with attestations, which hold the time and would differ: build and push it at once, with `docker build --push`", name)
@@ -150,6 +150,10 @@ func (p program) tag(args []string) error {
 func (p program) images(args []string) error {
 	flags := p.flags("images")
 	quiet := flags.BoolP("quiet", "q", false, "print digests alone")
+	flags.BoolP("all", "a", false, "nothing to do: all that this job knows are listed")
+	flags.Bool("no-trunc", false, "nothing to do")
+	flags.Bool("digests", false, "nothing to do: they are listed")
+	format := flags.String("format", "", "a Go template")
 	if err := flags.Parse(args); err != nil {
 		return flagError(err)
 	}
@@ -162,13 +166,19 @@ func (p program) images(args []string) error {
 	}
 	slices.SortFunc(all, func(a, b recipe) int { return b.Built.Compare(a.Built) })
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 3, ' ', 0)
-	if !*quiet {
+	if !*quiet && *format == "" {
 		fmt.Fprintln(w, "REPOSITORY\tTAG\tDIGEST\tBUILT")
 	}
 	for _, r := range all {
 		for _, name := range r.Tags {
 			repository, tag := splitTag(name)
 			if flags.NArg() == 1 && repository != familiar(flags.Arg(0)) {
+				continue
+			}
+			if *format != "" {
+				if err := p.template(*format, map[string]any{"Repository": repository, "Tag": tag, "Digest": r.Digest, "ID": r.ConfigDigest, "CreatedAt": r.Built}); err != nil {
+					return err
+				}
 				continue
 			}
 			if *quiet {

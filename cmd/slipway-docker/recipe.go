@@ -47,10 +47,14 @@ type recipe struct {
 	// Linked are the recipes of the targets of a bake file that Contexts name with target:NAME, by their names.
 	Linked map[string]recipe `json:"linked,omitempty"`
 	// Remote is the image in a registry that this stands for, as NAME@DIGEST, in place of all that is above.
-	Remote string         `json:"remote,omitempty"`
-	Tags   []string       `json:"tags"`
-	Digest slipway.Digest `json:"digest"`
-	Built  time.Time      `json:"built"`
+	Remote string `json:"remote,omitempty"`
+	// Archive is the file that `docker load` read it from, in place of all that is above.
+	Archive string         `json:"archive,omitempty"`
+	Tags    []string       `json:"tags"`
+	Digest  slipway.Digest `json:"digest"`
+	// ConfigDigest is what docker calls the image's id.
+	ConfigDigest slipway.Digest `json:"configDigest,omitempty"`
+	Built        time.Time      `json:"built"`
 }
 
 // solveOptions are what differs between the builds of one recipe.

@@ -147,11 +147,15 @@ func (p program) pull(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	d, err := i.Resolve(ctx, i.reference)
+	at := i
+	if mirrored, ok := p.mirrored(ctx, flags.Arg(0)); ok {
+		at = mirrored
+	}
+	d, err := at.Resolve(ctx, at.reference)
 	if err != nil {
 		return registryError("pull "+i.String(), err)
 	}
-	r := recipe{Remote: i.name + "@" + d.Digest.String(), Tags: []string{i.String()}, Digest: slipway.Digest(d.Digest), Built: time.Now().UTC()}
+	r := recipe{Remote: at.name + "@" + d.Digest.String(), Tags: []string{i.String()}, Digest: slipway.Digest(d.Digest), Built: time.Now().UTC()}
 	if err := p.remember(r); err != nil {
 		return err
 	}
@@ -177,12 +181,7 @@ func (p program) copyRemote(ctx context.Context, r recipe, name string, quiet bo
 	if err != nil {
 		return err
 	}
-	if quiet {
-		_, err = fmt.Fprintln(p.stdout, name)
-		return err
-	}
-	_, err = fmt.Fprintf(p.stdout, "The push refers to repository [%s]\n%s: digest: %s size: %d\n", target.name, target.reference, d.Digest, d.Size)
-	return err
+	return p.pushed(target, d, quiet)
 }
 
 // copyImage copies with all that an index names; layers of the same registry are mounted.

@@ -113,28 +113,6 @@ func (v verdict) refusal() error {
 	return slipway.Forbidden("%s", v.Problem)
 }
 
-// pushTimeout is how long the project's policy may take to know an image that was pushed.
-const pushTimeout = 10 * time.Minute
-
-// judgePushed asks the project's policy about an image of Slipway's registry that a job pushed, if the policy is about pushes.
-func (p program) judgePushed(ctx context.Context, name string) error {
-	host, image, ok := strings.Cut(name, "/")
-	if !ok || host != p.getenv("SLIPWAY_REGISTRY_HOST") || p.getenv("SLIPWAY_JOB_TOKEN") == "" || p.getenv("SYSTEM_TEAMPROJECT") == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
-	defer cancel()
-	var says verdict
-	err := p.askScan(ctx, "verdict", url.Values{"image": {image}, "for": {"push"}}, &says)
-	if slipway.CodeOf(err) == slipway.CodeNotFound { // no image, or one of another project's, which its own policy judges
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("the project's policy wants to know the vulnerabilities of %s, which is pushed: %w", name, err)
-	}
-	return says.refusal()
-}
-
 // askScan asks the job's server, until the image's inventory is there.
 func (p program) askScan(ctx context.Context, what string, query url.Values, into any) error {
 	server, project, token := strings.TrimSuffix(p.getenv("SYSTEM_COLLECTIONURI"), "/"), p.getenv("SYSTEM_TEAMPROJECT"), p.getenv("SLIPWAY_JOB_TOKEN")

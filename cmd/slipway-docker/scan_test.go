@@ -65,37 +65,3 @@ func TestScan(t *testing.T) {
 		})
 	}
 }
-
-// The project's policy is asked about what a job pushes to the server's registry, and about nothing else.
-func TestJudgePushed(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		image, answer string
-		status        int
-		want          string // of the error; empty for none
-		asked         bool
-	}{
-		"refused":           {"localhost:8080/shop/web:1", `{"enforced":true,"problem":"CVE-1 is not accepted"}`, 200, "CVE-1 is not accepted", true},
-		"accepted":          {"localhost:8080/shop/web:1", `{"enforced":true}`, 200, "", true},
-		"no such policy":    {"localhost:8080/shop/web:1", `{"enforced":false}`, 200, "", true},
-		"another project's": {"localhost:8080/other/web:1", `{"code":"not_found","message":"no"}`, 404, "", true},
-		"not known":         {"localhost:8080/shop/web:1", `{"code":"unavailable","message":"there is no scanner"}`, 503, "there is no scanner", true},
-		"another registry":  {"registry.example/shop/web:1", ``, 500, "", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			asked := false
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked = r.URL.Path == "/Shop/_apis/slipway/images/verdict" && r.URL.Query().Get("for") == "push" && "localhost:8080/"+r.URL.Query().Get("image") == c.image
-				w.WriteHeader(c.status)
-				_, _ = io.WriteString(w, c.answer)
-			}))
-			t.Cleanup(s.Close)
-			env := map[string]string{"SYSTEM_COLLECTIONURI": s.URL + "/", "SYSTEM_TEAMPROJECT": "Shop", "SLIPWAY_JOB_TOKEN": "secret", "SLIPWAY_REGISTRY_HOST": "localhost:8080"}
-			err := program{getenv: func(name string) string { return env[name] }}.judgePushed(context.Background(), c.image)
-			if asked != c.asked || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("asked: %v, error %v; want %v, %q", asked, err, c.asked, c.want)
-			}
-		})
-	}
-}

@@ -59,10 +59,15 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 			p, err := s.repos.PullRequest(ctx, id)
 			return p.FromFork(), err
 		},
+		Project: func(ctx context.Context, name string) (slipway.ProjectID, error) {
+			p, err := s.identity.ProjectByName(ctx, name)
+			return p.ID, err
+		},
 	})
 	if err != nil {
 		return err
 	}
+	s.identity.Elsewhere = s.pipelines.ReadsOtherProjects
 	s.repos.Connections, s.repos.Networks, s.repos.Named = s.pipelines, networks, s.pipelines.RunCommits
 	s.loop = &loop.Loop{Identity: s.identity, Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments,
 		Clusters: s.clusters, Insights: s.insights, Boards: s.boards, Lineage: s.lineage, Signing: s.signing, Scans: s.scans, Secrets: s.box,

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"slipway"
 	"slipway/internal/pipelines/compile"
@@ -23,12 +24,21 @@ type fileFlags struct{ checkouts, parameters, variables, tasks *[]string }
 
 func addFileFlags(cmd *cobra.Command) fileFlags {
 	f := cmd.Flags()
+	f.SetNormalizeFunc(shortNames)
 	return fileFlags{
 		checkouts:  f.StringArray("repository", nil, "ALIAS=FOLDER: where a repository under resources.repositories is checked out"),
 		parameters: f.StringArray("parameter", nil, "NAME=VALUE: a parameter; a list or map is written as YAML"),
-		variables:  f.StringArray("variable", nil, "NAME=VALUE: a variable that is known before the run, such as Build.SourceBranch"),
+		variables:  f.StringArray("variable", nil, "NAME=VALUE: a variable that is known before the run, such as Build.SourceBranch; --var is the same"),
 		tasks:      addTaskFlag(cmd),
 	}
+}
+
+// shortNames lets --var stand for --variable.
+func shortNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	if name == "var" {
+		name = "variable"
+	}
+	return pflag.NormalizedName(name)
 }
 
 // input reads a pipeline file of the checkout around it, whose path is top, so that absolute template paths find their files.
@@ -43,8 +53,11 @@ func (f fileFlags) input(file string) (in compile.Input, top string, err error) 
 
 // inputWith is input with tasks that are open already.
 func (f fileFlags) inputWith(file string, tasks task.Catalog) (in compile.Input, top string, err error) {
-	if s, err := os.Stat(file); err != nil || s.IsDir() {
+	switch s, err := os.Stat(file); {
+	case err != nil:
 		return in, "", slipway.NotFound("there is no file %s: name the pipeline's file", file)
+	case s.IsDir():
+		return in, "", slipway.Invalid("%s is a folder: name the pipeline's file in it", file)
 	}
 	around, relative, err := folder.Around(file)
 	if err != nil {

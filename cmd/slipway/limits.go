@@ -10,20 +10,40 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"slipway"
 	"slipway/internal/api"
 )
 
 func limitsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "limits", GroupID: "project", Short: "show or set how many jobs of a project run at once", Args: cobra.NoArgs,
-		Example: "  slipway limits\n  slipway limits --jobs 4 --run-jobs 2\n  slipway limits --jobs 0        # no limit",
+		Use: "limits", GroupID: "project", Short: "show or set how many jobs of a project run at once, and what they reach", Args: cobra.NoArgs,
+		Example: "  slipway limits\n  slipway limits --jobs 4 --run-jobs 2\n  slipway limits --jobs 0        # no limit\n" +
+			"  slipway limits --limit-scope=false --installation\n  slipway limits --limit-scope=false",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	jobs := cmd.Flags().Int("jobs", 0, "how many jobs of the project run at once; 0 is no limit")
 	runJobs := cmd.Flags().Int("run-jobs", 0, "how many jobs of one run run at once; 0 is no limit")
+	limited := cmd.Flags().Bool("limit-scope", true, "jobs reach their own project alone; they reach others only if the project and the installation say false")
+	installation := cmd.Flags().Bool("installation", false, "with --limit-scope: say so for all projects")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		a, err := readAccess(*data)
 		if err != nil {
+			return err
+		}
+		scopes := "/" + url.PathEscape(*project) + "/_apis/build/generalsettings"
+		var scope api.GeneralSettings
+		if cmd.Flags().Changed("limit-scope") {
+			path := scopes
+			if *installation {
+				path = "/_apis/slipway/generalsettings"
+			}
+			if err := a.call(cmd.Context(), http.MethodPatch, path, api.GeneralSettings{EnforceJobAuthScope: *limited}, &scope); err != nil {
+				return err
+			}
+		} else if *installation {
+			return slipway.Invalid("--installation says whose --limit-scope is: give that, too")
+		}
+		if err := a.call(cmd.Context(), http.MethodGet, scopes, nil, &scope); err != nil {
 			return err
 		}
 		path := "/" + url.PathEscape(*project) + "/_apis/slipway/limits"
@@ -42,12 +62,12 @@ func limitsCommand() *cobra.Command {
 				return err
 			}
 		}
-		return showLimits(cmd.OutOrStdout(), l)
+		return showLimits(cmd.OutOrStdout(), l, scope)
 	}
 	return cmd
 }
 
-func showLimits(out io.Writer, l api.Limits) error {
+func showLimits(out io.Writer, l api.Limits, scope api.GeneralSettings) error {
 	text := func(n int) string {
 		if n == 0 {
 			return "no limit"
@@ -62,6 +82,10 @@ func showLimits(out io.Writer, l api.Limits) error {
 	if err := tableTo(out, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d jobs of the project run, %d wait\n", l.Running, l.Waiting)
+	reach := "this project alone"
+	if !scope.EnforceJobAuthScope {
+		reach = "all projects, to read"
+	}
+	fmt.Fprintf(out, "%d jobs of the project run, %d wait; they reach %s\n", l.Running, l.Waiting, reach)
 	return nil
 }

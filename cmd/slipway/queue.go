@@ -34,6 +34,7 @@ the logs as they come and ends with the run: with 0 if it succeeded, else with 1
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	var o queueOptions
 	flags := cmd.Flags()
+	flags.SetNormalizeFunc(shortNames)
 	flags.StringVarP(&o.branch, "branch", "b", "", "branch, or refs/tags/TAG (default: the repository's default branch)")
 	flags.StringVar(&o.commit, "commit", "", "commit, or the beginning of its name (default: the branch's newest)")
 	flags.StringArrayVar(&o.parameters, "parameter", nil, "run-time parameter as NAME=VALUE; may be repeated")

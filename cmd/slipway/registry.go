@@ -25,23 +25,32 @@ func registryCommand() *cobra.Command {
 type registryFlags struct {
 	data, project *string
 	installation  *bool
+	cmd           *cobra.Command
 }
 
 func addRegistryFlags(cmd *cobra.Command) registryFlags {
-	return registryFlags{dataFlag(cmd), projectFlag(cmd), cmd.Flags().Bool("installation", false, "the installation's own images, library/... and slipway/..., in place of a project's")}
+	return registryFlags{dataFlag(cmd), projectFlag(cmd), cmd.Flags().Bool("installation", false, "the installation's own images, library/... and slipway/..., in place of a project's"), cmd}
+}
+
+// projectOf is the project that an image's name begins with, unless --project names one.
+func projectOf(cmd *cobra.Command, project, image string) string {
+	if first, _, ok := strings.Cut(image, "/"); ok && !cmd.Flags().Changed("project") {
+		return first
+	}
+	return project
 }
 
 // path is that of a resource of the registry, with a query of names and values; empty values are left out.
 func (f registryFlags) path(resource string, query ...string) string {
-	path := "/_apis/slipway/registry/" + resource
-	if !*f.installation {
-		path = "/" + url.PathEscape(*f.project) + path
-	}
 	values := url.Values{}
 	for i := 0; i+1 < len(query); i += 2 {
 		if query[i+1] != "" {
 			values.Set(query[i], query[i+1])
 		}
+	}
+	path := "/_apis/slipway/registry/" + resource
+	if project := projectOf(f.cmd, *f.project, values.Get("repository")); !*f.installation && project != "library" && project != "slipway" {
+		path = "/" + url.PathEscape(project) + path
 	}
 	if len(values) == 0 {
 		return path

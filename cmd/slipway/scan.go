@@ -38,6 +38,7 @@ func sbomCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		*project = projectOf(cmd, *project, args[0])
 		image := url.Values{"image": {args[0]}, "platform": {*platform}}
 		if *upload != "" {
 			return a.uploadSBOM(cmd, *project, image, *upload)
@@ -129,6 +130,7 @@ exception, or with --policy one that the project's policy does not accept.`,
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
 		defer cancel()
+		*project = projectOf(cmd, *project, args[0])
 		image := url.Values{"image": {args[0]}, "platform": {*platform}}
 		v, err := a.vulnerabilities(ctx, *project, image)
 		if err != nil {

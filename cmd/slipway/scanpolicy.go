@@ -32,7 +32,7 @@ func scanPolicyCommand() *cobra.Command {
 	flags := cmd.Flags()
 	severity := flags.String("severity", "", "the least that is refused: critical, high, medium, low or unknown; none for nothing")
 	unfixed := flags.Bool("unfixed", false, "refuse also those for which there is no fixed version")
-	pushes := flags.Bool("pushes", false, "let jobs that push such an image fail")
+	pushes := flags.Bool("pushes", false, "refuse such an image when a job pushes it")
 	environments := flags.StringSlice("environment", nil, `do not deploy such an image to the environments that match, * for any text; "" for none`)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		a, err := readAccess(*data)
@@ -77,7 +77,7 @@ func policyText(p scans.Policy) string {
 	}
 	var follows []string
 	if p.Pushes {
-		follows = append(follows, "jobs that push such an image fail")
+		follows = append(follows, "jobs cannot push such an image")
 	}
 	if len(p.Environments) > 0 {
 		follows = append(follows, "such an image is not deployed to "+strings.Join(p.Environments, ", "))

@@ -27,8 +27,8 @@ func TestWritesOfTheScheduler(t *testing.T) {
 	f("ENVIRONMENT  CLUSTER  NAMESPACE  EXCLUSIVE LOCK\ndev          local    shop-dev   no\nproduction   local    shop-prod  run 12, stage Deploy; waiting: run 13, stage Deploy\n",
 		showEnvironments(&out, []api.Environment{{Name: "dev", Cluster: "local", Namespace: "shop-dev"}, {Name: "production", Cluster: "local", Namespace: "shop-prod", Locked: true,
 			Locks: []api.EnvironmentLock{{Run: 12, Stage: "Deploy", Status: "held"}, {Run: 13, Stage: "Deploy", Status: "waiting"}}}}))
-	f("JOBS AT ONCE     THIS PROJECT  INSTALLATION\nof the project   4             no limit\nof one run       no limit      2\nof all projects                10\nof pool gpu                    1\n3 jobs of the project run, 5 wait\n",
-		showLimits(&out, api.Limits{Jobs: 4, Running: 3, Waiting: 5, Installation: &api.InstallationLimits{Jobs: 10, RunJobs: 2, Pools: map[string]int{"gpu": 1}}}))
+	f("JOBS AT ONCE     THIS PROJECT  INSTALLATION\nof the project   4             no limit\nof one run       no limit      2\nof all projects                10\nof pool gpu                    1\n3 jobs of the project run, 5 wait; they reach this project alone\n",
+		showLimits(&out, api.Limits{Jobs: 4, Running: 3, Waiting: 5, Installation: &api.InstallationLimits{Jobs: 10, RunJobs: 2, Pools: map[string]int{"gpu": 1}}}, api.GeneralSettings{EnforceJobAuthScope: true}))
 	f("NUMBER  NAME    SIGNATURE        LAST CALL  URL\n3       github  X-Hub-Signature  never      http://x/github\n",
 		showWebhooks(&out, []api.Webhook{{ID: 3, Name: "github", Secured: true, Header: "X-Hub-Signature", URL: "http://x/github"}}))
 	writeExplanation(&out, []api.Explanation{{Name: "Build", Reason: "runs, since succeeded() is True", Condition: "succeeded()"},

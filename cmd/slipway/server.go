@@ -129,7 +129,7 @@ func (s *Server) openRecords(ctx context.Context) error {
 	if err = s.openUpstreams(ctx); err != nil {
 		return err
 	}
-	if s.scans, err = scans.Open(ctx, scans.Options{DB: s.db, Clock: clock.System{}, Logger: s.logger, Images: loop.ScannedImages{Registry: s.registry},
+	if s.scans, err = scans.Open(ctx, scans.Options{DB: s.db, Log: s.events, Clock: clock.System{}, Logger: s.logger, Images: loop.ScannedImages{Registry: s.registry},
 		Program: filepath.Join(c.Programs, "slipway-scanner"), Folder: c.path("vulnerabilities")}); err != nil {
 		return err
 	}

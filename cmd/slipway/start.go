@@ -17,6 +17,7 @@ import (
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
 	"slipway/internal/jobserver"
+	"slipway/internal/loop"
 	"slipway/internal/ociserver"
 	"slipway/internal/otlpserver"
 	"slipway/internal/web"
@@ -130,7 +131,7 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 	telemetry.Register(router)
 	return doors{
 		git:       s.git,
-		registry:  ociserver.New(s.registry, s.identity, s.logger).WithCache(s.upstreams, s.config.Registry()),
+		registry:  ociserver.New(s.registry, s.identity, s.logger).WithCache(s.upstreams, s.config.Registry()).WithGate(loop.Gate{Loop: s.loop}),
 		telemetry: router,
 		jobs: jobserver.New(jobserver.Deps{Pipelines: s.pipelines, Identity: s.identity, Deployer: s.loop,
 			Builder: s.tunnel.Serve, Builds: s.builds, Logger: s.logger}),
@@ -162,7 +163,7 @@ func (s *Server) api() http.Handler {
 func (s *Server) pages() http.Handler {
 	w := web.New(s.identity, s.events, s.logger, s.config.URL)
 	things := web.Things{Repos: s.repos, Pipelines: s.pipelines, Registry: s.registry, Environments: s.environments, Insights: s.insights, Boards: s.boards, Builds: s.builds, Signing: s.signing, Scans: s.scans}
-	w.AddOverview(s.pipelines, s.environments)
+	w.AddOverview(s.lineage, things)
 	w.AddBoards(s.boards, s.lineage, things)
 	w.AddRepos(s.repos, s.boards, s.pipelines)
 	w.AddRepositorySettings(s.repos)

@@ -29,6 +29,8 @@ type Config struct {
 	PlainLogs bool
 	// Machine is the one that the agent lives on; the zero value is a job's own pod.
 	Machine MachineName
+	// InPod says that the agent ends with its pod: see ErrPodEnds.
+	InPod bool
 	// Registry is the host of the image registry as the job's programs reach it.
 	Registry string
 	Logger   *slog.Logger
@@ -39,6 +41,10 @@ type MachineName struct {
 	ID   int64
 	Name string
 }
+
+// ErrPodEnds is the end of an agent whose pod was deleted or whose node goes away. The job has no result: the server sees that the pod is gone, and
+// decides whether the job is started again.
+var ErrPodEnds = errors.New("the pod ends before the job")
 
 // Why a job is stopped.
 var (
@@ -124,6 +130,9 @@ func (r *runner) finish(ctx context.Context, end job.Completion) error {
 		if err := r.reports.drain(ctx); err != nil {
 			return fmt.Errorf("send the last reports: %w", err)
 		}
+	}
+	if errors.Is(cause, errStop) && r.config.InPod {
+		return ErrPodEnds
 	}
 	if err := r.client.complete(ctx, end); err != nil {
 		return fmt.Errorf("report the end of the job: %w", err)

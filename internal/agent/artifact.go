@@ -24,10 +24,20 @@ func (t *task) publish(p *plan.Publish) error {
 	if name == "" {
 		name = strings.ReplaceAll(t.work.Instance, ".", "_")
 	}
+	key := strings.ToLower(name)
+	t.mu.Lock()
+	published := t.published[key]
+	t.mu.Unlock()
+	if published && !p.Add {
+		return fmt.Errorf("artifact %q exists already: this job has published it; give this one another name, or add files to it with PublishBuildArtifacts@1 or artifact.upload", name)
+	}
 	t.log.Printf("Publishing %s as artifact %s", source, name)
-	if err := t.upload(name, source); err != nil {
+	if err := t.upload(name, source, p.Add); err != nil {
 		return err
 	}
+	t.mu.Lock()
+	t.published[key] = true
+	t.mu.Unlock()
 	t.log.Printf("Artifact %s is published.", name)
 	return nil
 }
@@ -43,11 +53,16 @@ func (t *task) absolute(p string) string {
 	return filepath.Join(t.folders.sources, p)
 }
 
-// upload sends a file, or a folder's contents, as a tar file. It is sent from the start again when the server goes away.
-func (t *task) upload(name, source string) error {
+// upload sends a file, or a folder's contents, as a tar file; with add they join what the artifact has. It is sent from the start again when
+// the server goes away.
+func (t *task) upload(name, source string, add bool) error {
 	source = t.absolute(source)
 	if _, err := os.Stat(source); err != nil {
 		return fmt.Errorf("publish artifact %q: there is no file or folder %s", name, source)
+	}
+	path := artifactPath(name, 0)
+	if add {
+		path += "?add=true"
 	}
 	err := t.client.again(t.ctx, func() error {
 		reader, writer := io.Pipe()
@@ -55,7 +70,7 @@ func (t *task) upload(name, source string) error {
 		defer reader.Close()
 		ctx, cancel := context.WithCancel(t.ctx)
 		defer cancel()
-		resp, err := t.client.send(ctx, "PUT", artifactPath(name, 0), "application/x-tar", reader)
+		resp, err := t.client.send(ctx, "PUT", path, "application/x-tar", reader)
 		if err != nil {
 			return err
 		}
@@ -150,7 +165,7 @@ func (t *task) download(d *plan.Download) error {
 	for i, name := range names {
 		t.log.Printf("Downloading artifact %s to %s", name, folders[i])
 		prefix := ""
-		if d.Folders {
+		if d.Folders || t.text(d.Artifact) == "" { // MinimatchFilterWithArtifactName of azure-pipelines-agent
 			prefix = name + "/"
 		}
 		if err := t.fetchArtifact(name, run, folders[i], prefix, newPatterns(t.text(d.Patterns))); err != nil {

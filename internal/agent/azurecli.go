@@ -169,6 +169,9 @@ func (a azureCLI) powerShell(script, arguments string) string {
 
 // signIn says by whom az works, and gives the script that identity if it asks for it.
 func (a azureCLI) signIn(env map[string]string) error {
+	if _, err := a.look("az"); err != nil {
+		return fmt.Errorf("%w: a job of a server has one of its own, and `slipway run` takes that of your machine: install the Azure CLI", err)
+	}
 	version := &limited{max: 64 << 10}
 	if err := a.run(process{name: "az", args: []string{"--version"}, env: env, stdout: version, stderr: io.Discard}); err != nil {
 		return fmt.Errorf("ask az for its version: %w", err)

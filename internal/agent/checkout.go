@@ -16,7 +16,7 @@ import (
 	"slipway/internal/pipelines/variable"
 )
 
-// checkout fetches a repository with the image's git.
+// checkout fetches a repository with the image's git, or that of the pool's image.
 func (t *task) checkout(c *plan.Checkout) error {
 	alias := strings.ToLower(t.text(c.Repository))
 	if alias == "none" {
@@ -31,13 +31,10 @@ func (t *task) checkout(c *plan.Checkout) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.look("git"); err != nil {
-		return errors.New("the job's image has no git: use an image that has it, or `checkout: none`")
-	}
-	g := gitFolder{t, dir, &repo}
-	if err := g.checkLFS(c); err != nil {
+	if err := t.findGit(t.flag(c.LFS, false)); err != nil {
 		return err
 	}
+	g := gitFolder{t, dir, &repo}
 	if err := g.prepare(t.flag(c.Clean, false)); err != nil {
 		return err
 	}
@@ -153,12 +150,16 @@ func (g gitFolder) git(args ...string) error {
 }
 
 func (g gitFolder) command(args ...string) process {
-	return process{name: "git", args: args, dir: g.dir, env: map[string]string{
+	env := map[string]string{
 		"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": "3", "LC_ALL": "C.UTF-8",
 		"GIT_CONFIG_KEY_0": g.headerKey(), "GIT_CONFIG_VALUE_0": g.header(),
 		"GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": "*",
 		"GIT_CONFIG_KEY_2": "init.defaultBranch", "GIT_CONFIG_VALUE_2": "main",
-	}}
+	}
+	if g.owner != nil {
+		env["HOME"] = g.folders.root // that of the pool's image is another user's
+	}
+	return process{name: "git", args: args, dir: g.dir, env: env}
 }
 
 // prepare makes an empty repository, or cleans the one that is there.
@@ -282,14 +283,31 @@ func (g gitFolder) extras(c *plan.Checkout) error {
 	return g.git("lfs", "pull")
 }
 
-// checkLFS refuses large files that the image cannot fetch, before anything is fetched.
-func (g gitFolder) checkLFS(c *plan.Checkout) error {
-	if !g.flag(c.LFS, false) {
+// findGit finds git, and git-lfs for large files, in the job's container, or else in the one of the pool's image beside it, where it then
+// works as the job's user.
+func (t *task) findGit(lfs bool) error {
+	err := t.hasGit(lfs)
+	if err == nil || !t.work.HasHost {
+		return err
+	}
+	host := t.targetNamed(plan.TargetHost)
+	if greetErr := host.greet(t.ctx); greetErr != nil {
+		return errors.Join(err, greetErr)
+	}
+	t.target, t.owner = host, &owner{uint32(os.Getuid()), uint32(os.Getgid())}
+	return t.hasGit(lfs)
+}
+
+// hasGit says what is missing, before anything is fetched.
+func (t *task) hasGit(lfs bool) error {
+	if _, err := t.look("git"); err != nil {
+		return errors.New("the job's image has no git: use an image that has it, or `checkout: none`")
+	}
+	if !lfs {
 		return nil
 	}
-	p := g.command("lfs", "version")
-	p.dir, p.stdout = g.folders.workspace, &bytes.Buffer{}
-	if err := g.run(p); err != nil {
+	p := process{name: "git", args: []string{"lfs", "version"}, dir: t.folders.workspace, stdout: &bytes.Buffer{}}
+	if err := t.run(p); err != nil {
 		return errors.New("the job's image has no git-lfs, which `lfs: true` needs: use an image that has it")
 	}
 	return nil

@@ -65,7 +65,7 @@ func (t *task) publishReport(folder, name string) error {
 		}
 		path = filepath.Dir(matches[0])
 	}
-	if err := t.upload(name, path); err != nil {
+	if err := t.upload(name, path, false); err != nil {
 		return err
 	}
 	t.log.Printf("Published %s as artifact %s", path, name)
@@ -89,7 +89,7 @@ func (t *task) publishFiles(files []string, name string) error {
 			return err
 		}
 	}
-	if err := t.upload(name, folder); err != nil {
+	if err := t.upload(name, folder, false); err != nil {
 		return err
 	}
 	t.log.Printf("Published %d files as artifact %s", len(files), name)

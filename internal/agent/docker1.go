@@ -133,17 +133,6 @@ func withoutTag(name string) string {
 	return name
 }
 
-// lines are the values of an input of several lines.
-func (d docker1) lines(name string) []string {
-	var list []string
-	for line := range strings.Lines(d.in.text(name)) {
-		if line = strings.TrimSpace(line); line != "" {
-			list = append(list, line)
-		}
-	}
-	return list
-}
-
 // several says whether the step is about the images of a file.
 func (d docker1) several() bool {
 	switch strings.ToLower(d.in.text("action") + d.in.text("command")) {
@@ -239,7 +228,7 @@ func (d docker1) build() error {
 		return err
 	}
 	args := []string{"build", "--file", file}
-	for _, a := range d.lines("buildArguments") {
+	for _, a := range d.in.lines("buildArguments") {
 		args = append(args, "--build-arg", a)
 	}
 	words, err := d.arguments()
@@ -261,7 +250,7 @@ func (d docker1) build() error {
 	if err != nil {
 		return err
 	}
-	for _, tag := range slices.Concat(d.lines("additionalImageTags"), source) {
+	for _, tag := range slices.Concat(d.in.lines("additionalImageTags"), source) {
 		args = append(args, "--tag", base+":"+tag)
 	}
 	if base != name && d.in.flag("includeLatestTag", false) {
@@ -290,7 +279,7 @@ func (d docker1) context(dockerfile string) string {
 func (d docker1) tag() error {
 	var more []string
 	if d.major == 0 {
-		more = d.lines("additionalImageTags")
+		more = d.in.lines("additionalImageTags")
 	}
 	list, err := d.list(more)
 	if err != nil {
@@ -299,7 +288,7 @@ func (d docker1) tag() error {
 	for _, one := range list {
 		source, targets := one.source, one.targets
 		if d.major == 1 {
-			for _, name := range d.lines("arguments") {
+			for _, name := range d.in.lines("arguments") {
 				if d.in.flag("qualifyImageName", true) {
 					name = d.qualified(name)
 				}
@@ -325,7 +314,7 @@ var pushed = regexp.MustCompile(`(?m)^[^:\n]*: digest: (\S+) size: \d*$`)
 func (d docker1) push() error {
 	var more []string
 	if d.major == 0 {
-		more = d.lines("additionalImageTags")
+		more = d.in.lines("additionalImageTags")
 	}
 	list, err := d.list(more)
 	if err != nil {

@@ -78,7 +78,7 @@ func (d dockerCompose) folder() string { return d.absolute(d.in.text("cwd")) }
 // readEnvironment takes what the files may ask for.
 func (d *dockerCompose) readEnvironment() error {
 	d.env = map[string]string{}
-	for _, line := range d.lines("dockerComposeFileArgs") {
+	for _, line := range d.in.lines("dockerComposeFileArgs") {
 		name, value, ok := strings.Cut(line, "=")
 		if name = strings.TrimSpace(name); !ok || name == "" {
 			return fmt.Errorf("dockerComposeFileArgs: %q is not NAME=VALUE", line)
@@ -106,7 +106,7 @@ func (d *dockerCompose) find() (bool, error) {
 		d.log.Printf("##[warning]%d files match %s; %s is taken.", len(found), pattern, found[0])
 	}
 	d.files = found[:1]
-	for _, file := range d.lines("additionalDockerComposeFiles") {
+	for _, file := range d.in.lines("additionalDockerComposeFiles") {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(filepath.Dir(found[0]), file)
 		}
@@ -242,7 +242,7 @@ func (d dockerCompose) moreTags() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags := slices.Concat(d.lines("additionalImageTags"), source)
+	tags := slices.Concat(d.in.lines("additionalImageTags"), source)
 	if d.in.flag("includeLatestTag", false) {
 		tags = append(tags, "latest")
 	}

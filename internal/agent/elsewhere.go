@@ -33,14 +33,6 @@ func (t *task) deployElsewhere(c *job.Connection, d job.Deployment) error {
 	if d.Namespace != "" {
 		namespace = []string{"--namespace", d.Namespace}
 	}
-	if d.Action == "delete" {
-		words, err := splitWords(d.Arguments)
-		if err != nil {
-			return err
-		}
-		_, _, err = k.call(append(append([]string{"delete"}, words...), namespace...)...)
-		return err
-	}
 	objects, err := manifestObjects(d)
 	if err != nil {
 		return err
@@ -63,24 +55,30 @@ func (t *task) deployElsewhere(c *job.Connection, d job.Deployment) error {
 func (t clusterProgram) rollout(objects []map[string]any, namespace []string, seconds int) error {
 	for _, o := range objects {
 		kind, _ := o["kind"].(string)
-		if !slices.Contains([]string{"deployment", "daemonset", "statefulset"}, strings.ToLower(kind)) {
-			continue
-		}
 		metadata, _ := o["metadata"].(map[string]any)
 		name, _ := metadata["name"].(string)
 		where := namespace
 		if own, _ := metadata["namespace"].(string); own != "" {
 			where = []string{"--namespace", own}
 		}
-		args := append([]string{"rollout", "status", strings.ToLower(kind) + "/" + name}, where...)
-		if seconds > 0 {
-			args = append(args, fmt.Sprintf("--timeout=%ds", seconds))
-		}
-		if _, _, err := t.call(args...); err != nil {
+		if err := t.rolledOut(strings.ToLower(kind), name, where, seconds); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rolledOut waits until an object is rolled out, if it is one of which kubectl knows that.
+func (t clusterProgram) rolledOut(kind, name string, namespace []string, seconds int) error {
+	if !slices.Contains([]string{"deployment", "daemonset", "statefulset"}, kind) {
+		return nil
+	}
+	args := append([]string{"rollout", "status", kind + "/" + name}, namespace...)
+	if seconds > 0 {
+		args = append(args, fmt.Sprintf("--timeout=%ds", seconds))
+	}
+	_, _, err := t.call(args...)
+	return err
 }
 
 // manifestObjects are the objects of the manifests, with images and pull secrets put into their pods.

@@ -191,17 +191,9 @@ func (k kubernetes) secret(t clusterProgram, name string) error {
 // createSecret is the action createSecret of KubernetesManifest, by kubectl.
 func (t *task) createSecret(in inputs) error {
 	in.m["containerregistrytype"] = "Container Registry" // the only one that the task knows
-	k := kubernetes{t, in, 1}
-	program, err := k.program()
-	if err != nil {
-		return err
-	}
-	access, end, err := k.access("", in.text("kubernetesServiceConnection"), in.text("namespace"))
-	if err != nil {
-		return err
-	}
-	defer end()
-	return k.secret(clusterProgram{t, program, t.folders.sources, map[string]string{"KUBECONFIG": access}}, in.text("secretName"))
+	return t.onCluster(in, func(kubectl clusterProgram, in inputs, _ []string) error {
+		return kubernetes{t, in, 1}.secret(kubectl, in.text("secretName"))
+	})
 }
 
 // registrySecret makes the pull secret of a service connection's registry; made is false for this server's own registry.

@@ -57,6 +57,9 @@ type machineAgent struct {
 // may be away for any time. An error says why the agent cannot go on: its machine was removed, or the server is of another version.
 func RunMachine(ctx context.Context, c MachineConfig) error {
 	m := &machineAgent{MachineConfig: c}
+	if err := m.checkRegistration(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Join(c.Folder, "_work"), 0o755); err != nil {
 		return fmt.Errorf("make the folder of the agent: %w", err)
 	}
@@ -102,6 +105,17 @@ func RunMachine(ctx context.Context, c MachineConfig) error {
 
 func (m *machineAgent) work() string { return filepath.Join(m.Folder, "_work") }
 
+// checkRegistration says what is missing before anything is made on the disk.
+func (m *machineAgent) checkRegistration() error {
+	if m.Token != "" && m.URL != "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(m.Folder, credentialsFile)); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("this machine is not registered: give --server and --token-file with a registration token, or --folder of an agent that is registered (%s has no %s)", m.Folder, credentialsFile)
+	}
+	return nil
+}
+
 // signIn reads the credentials, or registers and writes them.
 func (m *machineAgent) signIn(ctx context.Context) error {
 	path := filepath.Join(m.Folder, credentialsFile)
@@ -117,9 +131,6 @@ func (m *machineAgent) signIn(ctx context.Context) error {
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read the credentials: %w", err)
-	}
-	if m.Token == "" || m.URL == "" {
-		return fmt.Errorf("this machine is not registered: give --server and --token-file with a registration token, or --folder of an agent that is registered (%s has no %s)", m.Folder, credentialsFile)
 	}
 	registering := newClientAt(Config{URL: m.URL, Token: m.Token, Patience: time.Minute}, "/_slipway/machines")
 	m.own.URL = m.URL

@@ -12,6 +12,7 @@ import (
 
 	"slipway/internal/agent/engine"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
 )
 
 // insteadOfContainers is what a job can do on a machine that runs no containers.
@@ -42,7 +43,7 @@ func (m *machineAgent) runContained(ctx context.Context, given job.MachineJob) e
 		return m.fail(ctx, given, err)
 	}
 	if given.Container == nil {
-		if err := b.StartTargets(ctx, engine.Agent{Program: m.Program, Mounts: []string{"--volume", m.work() + ":" + m.work()}}, m.work()); err != nil {
+		if err := b.StartTargets(ctx, engine.Agent{Program: m.Program, Folder: m.work(), Mounts: []string{"--volume", m.work() + ":" + m.work()}}); err != nil {
 			return m.fail(ctx, given, err)
 		}
 		return m.worker(ctx, given)
@@ -50,28 +51,43 @@ func (m *machineAgent) runContained(ctx context.Context, given job.MachineJob) e
 	if err := found.Pull(ctx, given.Container.Image, say); err != nil {
 		return m.fail(ctx, given, err)
 	}
+	folder := engine.Workspace
+	if b.HasHost() {
+		folder = m.work()
+		defer m.serveHost(ctx, given)()
+	}
 	env := m.environment(given)
-	env["SLIPWAY_WORKSPACE"] = engine.Workspace
+	env["SLIPWAY_WORKSPACE"] = folder
 	for name, value := range given.Container.Env {
 		if !strings.HasPrefix(name, "SLIPWAY_") {
 			env[name] = value
 		}
 	}
-	mounts := []string{"--volume", m.work() + ":" + engine.Workspace}
-	if err := b.StartTargets(ctx, engine.Agent{Program: m.Program, Mounts: mounts}, engine.Workspace); err != nil {
+	b.User = found.OwnUser() // what the job writes is to be the agent's own
+	mounts := []string{"--volume", m.work() + ":" + folder}
+	if err := b.StartTargets(ctx, engine.Agent{Program: m.Program, Folder: folder, Mounts: mounts}); err != nil {
 		return m.fail(ctx, given, err)
 	}
 	if len(given.Services) == 0 {
 		mounts = append(mounts, "--network", "host") // the server may be on this machine
 	}
-	if own := os.Getuid(); own != 0 && given.Container.User == nil && filepath.Base(found.Program) == "docker" {
-		// What the job writes is to be the agent's own; podman sees to that by itself.
-		mounts = append(mounts, "--user", fmt.Sprintf("%d:%d", own, os.Getgid()))
-		if env["HOME"] == "" {
-			env["HOME"] = engine.Workspace
-		}
+	if given.Container.User == nil && env["HOME"] == "" && !strings.HasPrefix(b.User, "0") {
+		env["HOME"] = folder // the image knows no such user
 	}
-	return b.RunUntil(ctx, engine.Agent{Program: m.Program, Mounts: mounts, Env: env}, stopPatience)
+	return b.RunUntil(ctx, engine.Agent{Program: m.Program, Folder: folder, Mounts: mounts, Env: env}, stopPatience)
+}
+
+// serveHost starts programs of steps whose target is this machine, for the agent in the job's container, until end.
+func (m *machineAgent) serveHost(ctx context.Context, given job.MachineJob) (end func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // an agent that is told to stop has steps to run still
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := ServeTarget(ctx, m.work(), plan.TargetHost); err != nil {
+			m.Logger.Error("steps of a job cannot run on this machine", "job", given.Job, "error", err)
+		}
+	}()
+	return func() { stop(); <-done }
 }
 
 // logIn lets the engine pull the job's images, until forget.

@@ -2,13 +2,13 @@ package agent
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"slipway/internal/pipelines/job"
@@ -23,30 +23,19 @@ const (
 // and shows the progress.
 func (t *task) kubernetesManifest(in inputs) error {
 	action := strings.ToLower(in.text("action"))
-	if action == "createsecret" {
-		return t.createSecret(in)
+	if done, err := t.manifestAction(action, in); done {
+		return err
 	}
-	d := job.Deployment{Step: t.step.ID, Action: action, Namespace: in.text("namespace"), Images: in.list("containers"), PullSecrets: in.list("imagePullSecrets"),
-		Arguments: in.text("arguments")}
+	if action != "" && action != "deploy" {
+		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy, bake, delete, patch, scale or createSecret", in.text("action"))
+	}
+	d := job.Deployment{Step: t.step.ID, Action: "deploy", Namespace: in.text("namespace"), Images: in.list("containers"), PullSecrets: in.list("imagePullSecrets"), TimeoutInSeconds: timeoutOf(in)}
 	if strategy := in.text("strategy"); strategy != "" && !strings.EqualFold(strategy, "none") {
 		return fmt.Errorf("the strategy %q is not one that Slipway runs: use none", strategy)
 	}
-	if seconds, err := strconv.Atoi(in.text("rolloutStatusTimeout")); err == nil {
-		d.TimeoutInSeconds = max(seconds, 0)
-	}
-	switch action {
-	case "", "deploy":
-		d.Action = "deploy"
-		var err error
-		if d.Manifests, err = t.manifests(in.list("manifests")); err != nil {
-			return err
-		}
-	case "delete":
-		if d.Arguments == "" {
-			return errors.New("the action delete needs arguments: what to delete, as kubectl delete takes it")
-		}
-	default:
-		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy, delete or createSecret", in.text("action"))
+	var err error
+	if d.Manifests, err = t.manifests(in.list("manifests")); err != nil {
+		return err
 	}
 	c, ok, err := t.foreign(in.text("kubernetesServiceConnection"))
 	if err != nil {
@@ -82,6 +71,11 @@ func (t *task) manifests(globs []string) ([]job.Manifest, error) {
 			if err != nil {
 				rel = path
 			}
+			if bytes.Contains(text, []byte(goProgram)) {
+				if text, err = t.resolve(path); err != nil {
+					return nil, err
+				}
+			}
 			list = append(list, job.Manifest{Path: rel, Text: string(text)})
 		}
 	}
@@ -89,6 +83,23 @@ func (t *task) manifests(globs []string) ([]job.Manifest, error) {
 		return nil, errors.New("the input manifests names no file that ends in .yaml, .yml or .json")
 	}
 	return list, nil
+}
+
+// goProgram begins a reference to a Go program, in place of an image, as ko has it.
+const goProgram = "ko://"
+
+// resolve has ko, which is a name of the jobs' docker, build the programs that a manifest refers to.
+func (t *task) resolve(path string) ([]byte, error) {
+	shown, out := &stepLog{spool: t.log.spool, mask: t.mask}, &limited{max: maxManifestBytes}
+	err := t.run(process{name: "ko", args: []string{"resolve", "-f", path}, dir: t.folders.sources, env: t.env, stdout: out, stderr: shown})
+	shown.Flush()
+	if err != nil {
+		return nil, fmt.Errorf("build the programs that %s names by ko://: %w", filepath.Base(path), err)
+	}
+	if out.Len() >= maxManifestBytes {
+		return nil, fmt.Errorf("%s with its images is more than %d bytes", filepath.Base(path), maxManifestBytes)
+	}
+	return out.Bytes(), nil
 }
 
 // deploy sends the deployment and shows its progress. When the server goes away in the middle, the same is sent again:

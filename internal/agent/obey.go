@@ -63,7 +63,7 @@ func (t *task) obey(c command) []string {
 		t.reports.addTag(c.text)
 	case "artifact.upload":
 		name := c.properties["artifactname"]
-		if err := t.upload(name, c.text); err != nil {
+		if err := t.upload(name, c.text, true); err != nil {
 			t.fail()
 			return []string{"##[error]artifact.upload: " + sentence(err)}
 		}

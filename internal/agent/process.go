@@ -81,7 +81,7 @@ func (t *task) run(p process) error {
 	stdin, feed, err := input(p.stdin)
 	var started running
 	if err == nil {
-		started, err = t.start(invocation{path: path, args: p.args, dir: p.dir, env: t.environment(p.env), stdin: stdin, stdout: out.w, stderr: stderr.w})
+		started, err = t.start(invocation{path: path, args: p.args, dir: p.dir, env: t.environment(p.env), stdin: stdin, stdout: out.w, stderr: stderr.w, owner: t.owner})
 		stdin.Close()
 	}
 	for _, d := range drains {

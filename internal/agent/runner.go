@@ -51,6 +51,7 @@ type runner struct {
 
 	endpoints     map[string][]endpointChange // of service connections, by id or name in lower case
 	targets       map[string]*target          // containers beside the job's own, by name in lower case
+	published     map[string]bool             // artifacts of publish steps, by name in lower case
 	secureFiles   []string                    // paths of those that are to be deleted
 	taskVariables map[*plan.Step]variable.Set
 
@@ -72,7 +73,7 @@ func newRunner(c Config, cl *client, reports *reporter, work job.Assignment, har
 	if c.Machine.ID != 0 { // which keeps a workspace for each pipeline
 		workspace = filepath.Join(c.Folder, work.Pipeline.String())
 	}
-	r := &runner{config: c, client: cl, reports: reports, work: work, mask: &masker{}, hard: hard, stop: stop, vars: work.Variables.Clone(), taskVariables: map[*plan.Step]variable.Set{}, packages: map[slipway.Digest]string{}, targets: map[string]*target{}, endpoints: map[string][]endpointChange{},
+	r := &runner{config: c, client: cl, reports: reports, work: work, mask: &masker{}, hard: hard, stop: stop, vars: work.Variables.Clone(), taskVariables: map[*plan.Step]variable.Set{}, packages: map[slipway.Digest]string{}, targets: map[string]*target{}, published: map[string]bool{}, endpoints: map[string][]endpointChange{},
 		folders: folders{root: c.Folder, workspace: workspace, sources: filepath.Join(workspace, "s"), checkouts: filepath.Join(workspace, "s"), staging: filepath.Join(workspace, "a"),
 			binaries: filepath.Join(workspace, "b"), tests: filepath.Join(workspace, "TestResults"),
 			temp: filepath.Join(c.Folder, "_temp"), tools: filepath.Join(c.Folder, "_tool")}}

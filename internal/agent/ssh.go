@@ -166,10 +166,14 @@ func (t *task) ssh(in inputs) error {
 	defer m.close()
 	var wrote atomic.Bool
 	fail := in.flag("failOnStdErr", true)
+	out := m.log
+	if !in.flag("enableRemoteVsoCommands", false) { // what the machine writes is text, and no logging command
+		out = &stepLog{spool: m.log.spool, mask: m.mask}
+	}
 	show := func(command, shown string) error {
 		m.log.Printf("##[command]%s", shown)
-		err := m.run(command, nil, m.log, notice{m.log, &wrote})
-		m.log.Flush()
+		err := m.run(command, nil, out, notice{out, &wrote})
+		out.Flush()
 		if err == nil && fail && wrote.Load() {
 			err = errors.New("the machine wrote to standard error, and failOnStdErr is set")
 		}

@@ -107,6 +107,15 @@ func TestSSH(t *testing.T) {
 	f(map[string]string{"sshEndpoint": "web", "runOptions": "script", "scriptPath": "deploy.sh", "args": "'the shop'"}, "deployed the shop to "+s.folder+"\n")
 	f(map[string]string{"sshEndpoint": "unchecked", "runOptions": "inline", "inline": "[ -n \"$BASH_VERSION\" ] && echo by bash\n"}, "by bash\n", "##[warning]The key of 127.0.0.1:", strings.TrimSpace(string(fingerprint)))
 	f(map[string]string{"sshEndpoint": "web", "failOnStdErr": "false", "commands": "echo oops >&2"}, "oops\n")
+	const command = "echo '##vso[task.setvariable variable=SAID]yes'"
+	f(map[string]string{"sshEndpoint": "web", "commands": command}, "##vso[task.setvariable variable=SAID]yes\n")
+	if got := j.value("SAID"); got != "" {
+		t.Errorf("a machine set a variable to %q", got)
+	}
+	f(map[string]string{"sshEndpoint": "web", "commands": command, "enableRemoteVsoCommands": "true"})
+	if got := j.value("SAID"); got != "yes" {
+		t.Errorf("with enableRemoteVsoCommands the variable is %q", got)
+	}
 	fails := func(inputs map[string]string, want string) {
 		t.Helper()
 		if log, err := j.run("SSH@0", inputs); err == nil || !strings.Contains(err.Error(), want) {

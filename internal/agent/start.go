@@ -16,6 +16,7 @@ type invocation struct {
 	env                   []string
 	stdin, stdout, stderr *os.File
 	terminal              bool // which all three are
+	owner                 *owner
 }
 
 // running is a program that runs.
@@ -43,6 +44,9 @@ type here struct{ cmd *exec.Cmd }
 func startHere(p invocation) (*here, error) {
 	cmd := &exec.Cmd{Path: p.path, Args: append([]string{p.path}, p.args...), Dir: p.dir, Env: p.env, Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: !p.terminal, Setsid: p.terminal, Setctty: p.terminal}}
+	if p.owner != nil && os.Getuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: p.owner.UID, Gid: p.owner.GID}
+	}
 	return &here{cmd}, cmd.Start()
 }
 

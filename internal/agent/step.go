@@ -27,6 +27,7 @@ type task struct {
 	vars   variable.Set    // as they were when the step began
 	env    map[string]string
 	target *target // the container in which it runs, nil for the job's own
+	owner  *owner  // of what it starts there, nil for whoever that container works as
 
 	result  schedule.Result // set by task.complete
 	outputs []string        // variables that are outputs though task.setvariable does not say so
@@ -244,6 +245,10 @@ func (t *task) do() error {
 		return t.publish(t.step.Publish)
 	case plan.StepDownload:
 		return t.download(t.step.Download)
+	case plan.StepPackage:
+		return t.getPackage(t.step.Package)
+	case plan.StepReview:
+		return t.reviewApp()
 	case plan.StepTask:
 		return t.task(t.step.Task)
 	}

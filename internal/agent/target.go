@@ -46,6 +46,14 @@ type targetRequest struct {
 	Dir      string   `json:"dir,omitempty"`
 	Env      []string `json:"env,omitempty"`
 	Terminal bool     `json:"terminal,omitempty"`
+	// Owner is who the program runs as, if the target may choose.
+	Owner *owner `json:"owner,omitempty"`
+}
+
+// owner is a user with a group.
+type owner struct {
+	UID uint32 `json:"uid"`
+	GID uint32 `json:"gid"`
 }
 
 // targetReply answers; that of start comes twice, when the program has begun and when it has ended.
@@ -62,14 +70,18 @@ type targetReply struct {
 // targetOf is the container that a step runs in, nil for the job's own. What fetches and stores files works on the folder that all
 // of them share, so it needs no other container.
 func (r *runner) targetOf(st *plan.Step) *target {
-	if st.Target == nil || st.Target.Container == "" || st.Kind == plan.StepCheckout || st.Kind == plan.StepPublish || st.Kind == plan.StepDownload {
+	if st.Target == nil || st.Target.Container == "" || st.Kind == plan.StepCheckout || st.Kind == plan.StepPublish || st.Kind == plan.StepDownload || st.Kind == plan.StepPackage || st.Kind == plan.StepReview {
 		return nil
 	}
-	name := strings.ToLower(st.Target.Container)
+	return r.targetNamed(st.Target.Container)
+}
+
+func (r *runner) targetNamed(container string) *target {
+	name := strings.ToLower(container)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.targets[name] == nil {
-		r.targets[name] = &target{name: st.Target.Container, socket: job.TargetSocket(r.config.Folder, name)}
+		r.targets[name] = &target{name: container, socket: job.TargetSocket(r.config.Folder, name)}
 	}
 	return r.targets[name]
 }
@@ -152,7 +164,7 @@ type elsewhere struct {
 
 // start starts a program in the target. Its files belong to the caller as before.
 func (g *target) start(p invocation) (running, error) {
-	conn, replies, err := g.send(targetRequest{Do: "start", Name: p.path, Args: p.args, Dir: p.dir, Env: p.env, Terminal: p.terminal}, p.stdin, p.stdout, p.stderr)
+	conn, replies, err := g.send(targetRequest{Do: "start", Name: p.path, Args: p.args, Dir: p.dir, Env: p.env, Terminal: p.terminal, Owner: p.owner}, p.stdin, p.stdout, p.stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -359,7 +371,7 @@ func startFor(conn *net.UnixConn, replies *json.Encoder, request targetRequest, 
 		_ = replies.Encode(targetReply{Error: "a program was to be started without its three files"})
 		return
 	}
-	started, err := startHere(invocation{path: request.Name, args: request.Args, dir: request.Dir, env: request.Env, terminal: request.Terminal,
+	started, err := startHere(invocation{path: request.Name, args: request.Args, dir: request.Dir, env: request.Env, terminal: request.Terminal, owner: request.Owner,
 		stdin: files[0], stdout: files[1], stderr: files[2]})
 	for _, f := range files {
 		f.Close()

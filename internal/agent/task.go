@@ -32,6 +32,17 @@ func (i inputs) list(name string) []string {
 	return list
 }
 
+// lines are the lines of an input that are not empty.
+func (i inputs) lines(name string) []string {
+	var list []string
+	for line := range strings.Lines(i.text(name)) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
 // tasks are the tasks that the agent runs, by NAME@MAJOR in lower case. Those that are another spelling of a keyword have
 // become that keyword's step already. The map is never changed.
 var tasks = map[string]func(*task, inputs) error{

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +27,9 @@ func (s *Server) AddPipelines(p *pipelines.Service) {
 	b.addPipelineRoutes()
 	b.addCacheRoutes()
 	b.addForkSettings()
+	b.addGeneralSettings()
 	b.addSecureFileRoutes()
+	b.addVariableGroupRoutes()
 	b.addTaskRoutes()
 	b.addConnectionRoutes()
 	b.addPoolRoutes()
@@ -43,6 +44,8 @@ func (s *Server) AddPipelines(p *pipelines.Service) {
 	s.project("GET", "/build/builds/{build}/logs/{log}", identity.Read, b.log)
 	s.project("GET", "/slipway/builds/{build}/logsearch", identity.Read, b.searchLogs)
 	s.project("GET", "/build/builds/{build}/artifacts", identity.Read, b.artifacts)
+	b.addTagRoutes()
+	b.addTestRoutes()
 	b.addValidationRoutes()
 	b.addPauseRoutes()
 	b.addAttachmentRoutes()
@@ -65,6 +68,7 @@ type Build struct {
 	SourceBranch  string     `json:"sourceBranch"`
 	SourceVersion string     `json:"sourceVersion"`
 	Reason        string     `json:"reason"`
+	Tags          []string   `json:"tags"`
 	Definition    struct {
 		ID   int64  `json:"id"`
 		Name string `json:"name"`
@@ -92,7 +96,7 @@ type Links struct {
 func (b buildRoutes) build(p identity.Project, r pipelines.Run) Build {
 	out := Build{ID: int64(r.ID), BuildNumber: r.Number, Status: buildStatus(r.State), Result: buildResult(r.Result),
 		QueueTime: when(r.Queued), StartTime: when(r.Started), FinishTime: when(r.Finished),
-		SourceBranch: r.Ref, SourceVersion: string(r.Commit), Reason: r.Reason}
+		SourceBranch: r.Ref, SourceVersion: string(r.Commit), Reason: r.Reason, Tags: append([]string{}, r.Tags...)}
 	out.Retained = r.RetainedUntil.After(time.Now())
 	out.KeepForever = r.RetainedUntil.After(time.Now().AddDate(50, 0, 0))
 	if r.Canceled && r.State != pipelines.RunCompleted {
@@ -133,27 +137,23 @@ func buildResult(r schedule.Result) string {
 	return string(r)
 }
 
-const defaultTop = 50
+const (
+	defaultTop = 50
+	maxRunPage = 200 // runs, as pipelines.RunFilter has it
+)
 
 func (b buildRoutes) list(w http.ResponseWriter, r request) error {
-	top := defaultTop
-	if text := r.URL.Query().Get("$top"); text != "" {
-		var err error
-		if top, err = strconv.Atoi(text); err != nil || top < 1 {
-			return slipway.Invalid("$top %q is not a positive number", text)
-		}
+	filter, err := runFilter(r.URL.Query())
+	if err != nil {
+		return err
 	}
-	filter := pipelines.RunFilter{Project: r.project.ID, Ref: r.URL.Query().Get("branchName"), Limit: top}
-	if text := r.URL.Query().Get("definitions"); text != "" {
-		id, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return slipway.Invalid("definitions %q is not the number of one pipeline", text)
-		}
-		filter.Pipeline = slipway.PipelineID(id)
-	}
+	filter.Project = r.project.ID
 	runs, err := b.pipelines.List(r.Context(), filter)
 	if err != nil {
 		return err
+	}
+	if len(runs) > 0 && len(runs) == min(filter.Limit, maxRunPage) {
+		w.Header().Set("X-Ms-Continuationtoken", runs[len(runs)-1].ID.String())
 	}
 	var out []Build
 	for _, run := range runs {

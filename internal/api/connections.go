@@ -146,7 +146,7 @@ func (b buildRoutes) projectOf(r request, id, name string) (identity.Project, er
 	}
 	p, err := b.identity.ProjectByName(r.Context(), wanted)
 	if err == nil && r.project.ID != "" && p.ID != r.project.ID {
-		err = slipway.Invalid("the service connection is for project %q, and the path names %q", p.Name, r.project.Name)
+		err = slipway.Invalid("the body is for project %q, and the path names %q", p.Name, r.project.Name)
 	}
 	return p, err
 }

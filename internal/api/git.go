@@ -47,10 +47,9 @@ func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 		s.project("POST", of+"/{pull}/reviewers", identity.Contribute, g.addReviewers)
 		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.setReviewer)
 		s.project("DELETE", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.removeReviewer)
-		s.project("GET", of+"/{pull}/statuses", identity.Read, g.pullStatuses)
-		s.project("POST", of+"/{pull}/statuses", identity.Contribute, g.postPullStatus)
 		g.addThreads(of + "/{pull}/threads")
 		g.addPullExtras(of + "/{pull}")
+		g.addPullProperties(of + "/{pull}")
 	}
 }
 

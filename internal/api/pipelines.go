@@ -193,6 +193,14 @@ type Run struct {
 // RunResource says what a run is of.
 type RunResource struct {
 	Repositories map[string]RunRepository `json:"repositories"`
+	Packages     map[string]RunPackage    `json:"packages,omitempty"` // by their aliases
+}
+
+// RunPackage is a package that a run takes.
+type RunPackage struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"` // npm or NuGet
+	Version string `json:"version"`
 }
 
 // RunRepository is the repository of a run's file, under the name self.
@@ -253,7 +261,18 @@ func (b buildRoutes) getRun(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	httpx.WriteJSON(w, http.StatusOK, b.runOf(r.project, d, run))
+	out := b.runOf(r.project, d, run)
+	packages, err := b.pipelines.Packages(r.Context(), run.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range packages {
+		if out.Resources.Packages == nil {
+			out.Resources.Packages = map[string]RunPackage{}
+		}
+		out.Resources.Packages[p.Alias] = RunPackage{Name: p.Name, Type: string(p.Kind), Version: p.Version}
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
 	return nil
 }
 

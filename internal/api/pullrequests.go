@@ -402,13 +402,17 @@ func (g gitRoutes) listCommits(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
+	return list(w, commitRefs(commits))
+}
+
+func commitRefs(commits []repos.Commit) []GitCommitRef {
 	var out []GitCommitRef
 	for _, c := range commits {
 		out = append(out, GitCommitRef{CommitID: string(c.ID), Comment: strings.TrimSpace(c.Message),
 			Author:    &GitUserDate{c.Author.Name, c.Author.Email, c.Author.Time},
 			Committer: &GitUserDate{c.Committer.Name, c.Committer.Email, c.Committer.Time}})
 	}
-	return list(w, out)
+	return out
 }
 
 // ResourceRef names a work item.

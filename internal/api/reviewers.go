@@ -47,6 +47,21 @@ func (g gitRoutes) setReviewer(w http.ResponseWriter, r request) error {
 			return err
 		}
 	}
+	if err := g.writeReviewer(w, r, p, reviewer); slipway.CodeOf(err) != slipway.CodeNotFound { // who takes back a vote may be none any more
+		return err
+	}
+	return nil
+}
+
+func (g gitRoutes) getReviewer(w http.ResponseWriter, r request) error {
+	_, p, err := g.pull(r)
+	if err != nil {
+		return err
+	}
+	return g.writeReviewer(w, r, p, chi.URLParam(r.Request, "reviewer"))
+}
+
+func (g gitRoutes) writeReviewer(w http.ResponseWriter, r request, p repos.PullRequest, reviewer string) error {
 	all, err := g.reviewers(r, p)
 	if err != nil {
 		return err
@@ -54,9 +69,10 @@ func (g gitRoutes) setReviewer(w http.ResponseWriter, r request) error {
 	for _, one := range all {
 		if one.ID == reviewer {
 			httpx.WriteJSON(w, http.StatusOK, one)
+			return nil
 		}
 	}
-	return nil
+	return slipway.NotFound("pull request %d has no reviewer %q", p.ID, reviewer)
 }
 
 // addReviewers asks several people to review.

@@ -65,23 +65,18 @@ func (s scanRoutes) putSBOM(w http.ResponseWriter, r request) error {
 // Verdict is what the project's policy says of an image.
 type Verdict struct {
 	Image    string          `json:"image"`
-	Enforced bool            `json:"enforced"` // jobs that push such an image fail
+	Enforced bool            `json:"enforced"` // jobs cannot push such an image
 	Refused  []scans.Finding `json:"refused"`
 	Accepted []scans.Finding `json:"accepted"`
 	Problem  string          `json:"problem,omitempty"` // why it is refused, in a sentence
 }
 
-// verdict answers at once, without the findings, when ?for=push is asked for and the policy does not say that pushes fail.
 func (s scanRoutes) verdict(w http.ResponseWriter, r request) error {
 	p, err := s.scans.Policy(r.Context(), r.project.ID)
 	if err != nil {
 		return err
 	}
 	out := Verdict{Image: r.URL.Query().Get("image"), Enforced: p.Pushes && p.Severity != "", Refused: []scans.Finding{}, Accepted: []scans.Finding{}}
-	if r.URL.Query().Get("for") == "push" && !out.Enforced {
-		httpx.WriteJSON(w, http.StatusOK, out)
-		return nil
-	}
 	repository, d, err := s.image(r, "image")
 	if err != nil {
 		return err
@@ -113,7 +108,7 @@ func (s scanRoutes) setPolicy(w http.ResponseWriter, r request) error {
 	if err := httpx.ReadJSON(w, r.Request, maxScanRequest, &p); err != nil {
 		return err
 	}
-	if err := s.scans.SetPolicy(r.Context(), r.project.ID, p); err != nil {
+	if err := s.scans.SetPolicy(r.Context(), r.project.ID, p, r.caller.Actor); err != nil {
 		return err
 	}
 	return s.policy(w, r)
@@ -141,7 +136,7 @@ func (s scanRoutes) accept(w http.ResponseWriter, r request) error {
 // withdraw ends the exception of ?vulnerability= and ?package=.
 func (s scanRoutes) withdraw(w http.ResponseWriter, r request) error {
 	q := r.URL.Query()
-	if err := s.scans.Withdraw(r.Context(), r.project.ID, q.Get("vulnerability"), q.Get("package")); err != nil {
+	if err := s.scans.Withdraw(r.Context(), r.project.ID, q.Get("vulnerability"), q.Get("package"), r.caller.Actor); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

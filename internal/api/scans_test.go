@@ -71,7 +71,7 @@ func TestScanRoutes(t *testing.T) {
 	must(err)
 	program := filepath.Join(t.TempDir(), "scanner")
 	must(os.WriteFile(program, []byte(fakeScanner), 0o700))
-	scanner, err := scans.Open(ctx, scans.Options{DB: d, Clock: clock.System{}, Logger: logger, Images: fakeImages{}, Program: program, Folder: t.TempDir()})
+	scanner, err := scans.Open(ctx, scans.Options{DB: d, Log: log, Clock: clock.System{}, Logger: logger, Images: fakeImages{}, Program: program, Folder: t.TempDir()})
 	must(err)
 	server := api.New(ids, logger, "http://localhost")
 	server.AddScans(scanner, images)
@@ -136,11 +136,11 @@ func scanPolicyRoutes(w world, ada, eve, base string) {
 		w.Errorf("without a policy: %+v, %+v", p, v)
 	}
 	w.call(ada, "PUT", base+"policy", `{"severity":"high","pushes":true,"environments":["production"]}`, http.StatusOK, &p)
-	w.call(ada, "GET", base+"verdict?for=push&"+image, "", http.StatusOK, &v)
+	w.call(ada, "GET", base+"verdict?"+image, "", http.StatusOK, &v)
 	if !p.Pushes || !v.Enforced || len(v.Refused) != 1 || !strings.Contains(v.Problem, "A (high)") {
 		w.Errorf("%+v, %+v", p, v)
 	}
-	w.call(ada, "GET", base+"verdict?for=push&image=shop/none:1", "", http.StatusNotFound, nil)
+	w.call(ada, "GET", base+"verdict?image=shop/none:1", "", http.StatusNotFound, nil)
 	w.call(ada, "PUT", base+"policy", `{"severity":"grave"}`, http.StatusBadRequest, nil)
 	w.call(ada, "PUT", base+"policy", `{"severe":"high"}`, http.StatusBadRequest, nil)
 	until := time.Now().UTC().AddDate(0, 1, 0).Format(time.RFC3339)

@@ -169,7 +169,7 @@ func TestCertificateWithoutProof(t *testing.T) {
 	t.Parallel()
 	w := newSigningWorld(t)
 	const key = `-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfa3Z4f1hDqYb6yGr4iHs6v6WqCqO\nLkKq1yG7pGp1h2mY8b0x0b8Lq4p9d5Vx0vE3hN5vJ2r0aK0b6o0Q2pQnUQ==\n-----END PUBLIC KEY-----\n`
-	token := w.jobToken("9", api.SigningAudience, time.Minute)
+	token := w.jobToken("9", api.SigningAudience, time.Hour)
 	for name, body := range map[string]string{
 		"no key":    `{"credentials":{"oidcIdentityToken":"` + token + `"}}`,
 		"no PEM":    `{"credentials":{"oidcIdentityToken":"` + token + `"},"publicKeyRequest":{"publicKey":{"content":"x"}}}`,

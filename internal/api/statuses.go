@@ -140,7 +140,7 @@ func (g gitRoutes) pullStatuses(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	all, err := g.repos.PullRequestStatuses(r.Context(), p.ID)
+	all, err := g.iterationStatuses(r, p)
 	if err != nil {
 		return err
 	}
@@ -157,6 +157,16 @@ func (g gitRoutes) postPullStatus(w http.ResponseWriter, r request) error {
 		return err
 	}
 	s.Repository, s.PullRequest = p.Repository, p.ID
+	if r.named("iteration") != "" {
+		number, err := r.number("iteration")
+		if err != nil {
+			return err
+		}
+		if number < 1 || number > 1<<30 {
+			return slipway.NotFound("pull request %d has no iteration %d", p.ID, number)
+		}
+		s.Iteration = int(number)
+	}
 	if s, err = g.repos.PostStatus(r.Context(), s); err != nil {
 		return err
 	}

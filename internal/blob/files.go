@@ -20,7 +20,8 @@ import (
 //	uploads/NAME                 uploads under way
 //	staging/                     half-written objects, emptied at start
 type Files struct {
-	root string
+	root    string
+	unnamed bool // objects have no name while they are written
 	claims
 }
 
@@ -37,6 +38,7 @@ func OpenFiles(root string) (*Files, error) {
 			return nil, fmt.Errorf("open object store: %w", err)
 		}
 	}
+	f.unnamed = f.canLink()
 	return f, nil
 }
 
@@ -59,24 +61,20 @@ func (f *Files) Put(ctx context.Context, key string, r io.Reader) (int64, error)
 	return n, nil
 }
 
-func (f *Files) put(path string, r io.Reader) (n int64, err error) {
-	file, err := os.CreateTemp(filepath.Join(f.root, "staging"), "put-")
+func (f *Files) put(path string, r io.Reader) (int64, error) {
+	file, err := f.stage()
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		_ = file.Close()
-		if err != nil {
-			_ = os.Remove(file.Name())
-		}
-	}()
-	if n, err = copyTo(file, r); err != nil {
+	defer file.discard()
+	n, err := copyTo(file.File, r)
+	if err != nil {
 		return 0, err
 	}
 	if err := file.Sync(); err != nil {
 		return 0, err
 	}
-	return n, moveFile(file.Name(), path)
+	return n, file.place(path)
 }
 
 // copyBuffers are large enough for what a connection holds, so that a layer takes few calls of the system.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"slipway/internal/blob"
 	"slipway/internal/blob/blobtest"
@@ -23,6 +24,32 @@ func TestFilesConform(t *testing.T) {
 	t.Parallel()
 	blobtest.Store(t, func(t *testing.T) blob.Store { return open(t, t.TempDir()) })
 	blobtest.Resumable(t, func(t *testing.T) blob.Resumable { return open(t, t.TempDir()) })
+	t.Run("where files need a name", func(t *testing.T) {
+		t.Parallel()
+		blobtest.Store(t, func(t *testing.T) blob.Store {
+			f := open(t, t.TempDir())
+			f.NameStaged()
+			return f
+		})
+	})
+}
+
+// Nothing that a put leaves behind has a name, whatever becomes of it.
+func TestFilesStageNothing(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	f := open(t, root)
+	for _, content := range []string{"first", "second"} { // the second takes the place of the first
+		if _, err := f.Put(t.Context(), "k", strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.Put(t.Context(), "k", iotest.ErrReader(os.ErrClosed)); err == nil {
+		t.Error("a put whose reader fails succeeds")
+	}
+	if left, err := os.ReadDir(filepath.Join(root, "staging")); err != nil || len(left) != 0 {
+		t.Errorf("left in staging: %v, %v", left, err)
+	}
 }
 
 // What a killed process leaves behind: a half-written object is never seen and goes; an upload stays.

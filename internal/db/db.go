@@ -51,6 +51,8 @@ type DB struct {
 	read   *sql.DB
 	queue  *sql.DB
 	pool   *pgxpool.Pool // PostgreSQL only
+
+	reserve string // the file that holds room for deletions; SQLite only
 }
 
 // Open opens the database that rawURL names: `sqlite:PATH` or `postgres://...`.
@@ -88,7 +90,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		d.SetMaxIdleConns(connections)
 		return d, d.PingContext(ctx)
 	}
-	db := &DB{engine: SQLite}
+	db := &DB{engine: SQLite, reserve: path + "-reserve"}
 	var err error
 	if db.write, err = open(writing, 1); err != nil {
 		return nil, fmt.Errorf("open SQLite database %s: %w", path, err)
@@ -199,7 +201,7 @@ func (db *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 func full(err error) error {
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
-	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL || errors.As(err, &pg) && pg.Code == "53100" {
+	if errors.As(err, &lite) && (lite.Code()&0xff == sqlite3.SQLITE_FULL || lite.Code() == sqlite3.SQLITE_IOERR_SHMSIZE) || errors.As(err, &pg) && pg.Code == "53100" {
 		return slipway.Full("the server has no room for its records: its administrator must free some on the disk of the database").Because(err)
 	}
 	return err

@@ -29,6 +29,10 @@ type Environment struct {
 	Namespace   string // in that cluster, owned by this environment alone
 	Created     time.Time
 	CreatedBy   slipway.Actor
+	// ReviewOf is the environment that this one is a review app of, for PullRequest; 0 for others. Removed is when its namespace went, zero before.
+	ReviewOf    slipway.EnvironmentID
+	PullRequest slipway.PullRequestID
+	Removed     time.Time
 }
 
 // NewEnvironment is what Create needs. ProjectName makes the namespace readable; Namespace and Cluster may be empty.
@@ -39,6 +43,9 @@ type NewEnvironment struct {
 	Description string
 	Cluster     string
 	Namespace   string
+
+	reviewOf    slipway.EnvironmentID // of a review app
+	pullRequest slipway.PullRequestID
 }
 
 var (
@@ -129,7 +136,7 @@ func (s *Service) Ensure(ctx context.Context, n NewEnvironment, by slipway.Actor
 
 func (s *Service) create(ctx context.Context, tx *db.Tx, n NewEnvironment, by slipway.Actor) (Environment, error) {
 	e := Environment{Project: n.Project, Name: n.Name, Description: n.Description, Cluster: n.Cluster,
-		Namespace: n.Namespace, Created: s.clock.Now(), CreatedBy: by}
+		Namespace: n.Namespace, Created: s.clock.Now(), CreatedBy: by, ReviewOf: n.reviewOf, PullRequest: n.pullRequest}
 	if e.Namespace == "" {
 		e.Namespace = Namespace(n.ProjectName, n.Name)
 		const count = `SELECT count(*) FROM environments WHERE cluster = $1 AND namespace = $2`
@@ -146,26 +153,26 @@ func (s *Service) create(ctx context.Context, tx *db.Tx, n NewEnvironment, by sl
 		return e, err
 	}
 	const insert = `
-		INSERT INTO environments (project, name, name_key, description, cluster, namespace, created, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`
+		INSERT INTO environments (project, name, name_key, description, cluster, namespace, created, created_by, review_of, pull_request)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`
 	err = tx.QueryRowContext(ctx, insert, string(e.Project), e.Name, strings.ToLower(e.Name), e.Description, e.Cluster,
-		e.Namespace, db.Micros(e.Created), string(actor)).Scan(&e.ID)
+		e.Namespace, db.Micros(e.Created), string(actor), int64(e.ReviewOf), int64(e.PullRequest)).Scan(&e.ID)
 	if err != nil {
 		return e, fmt.Errorf("create environment %q: %w", e.Name, err)
 	}
 	return e, s.append(ctx, tx, Created, e, slipway.Ref(slipway.RefEnvironment, e.ID), nil, by, EnvironmentPayload{Name: e.Name})
 }
 
-const environmentColumns = `id, project, name, description, cluster, namespace, created, created_by`
+const environmentColumns = `id, project, name, description, cluster, namespace, created, created_by, review_of, pull_request, removed`
 
 func scanEnvironment(row interface{ Scan(...any) error }, e *Environment) error {
-	var created int64
+	var created, removed int64
 	var actor string
-	err := row.Scan(&e.ID, &e.Project, &e.Name, &e.Description, &e.Cluster, &e.Namespace, &created, &actor)
+	err := row.Scan(&e.ID, &e.Project, &e.Name, &e.Description, &e.Cluster, &e.Namespace, &created, &actor, (*int64)(&e.ReviewOf), (*int64)(&e.PullRequest), &removed)
 	if err != nil {
 		return err
 	}
-	e.Created = db.Time(created)
+	e.Created, e.Removed = db.Time(created), db.Time(removed)
 	return json.Unmarshal([]byte(actor), &e.CreatedBy)
 }
 
@@ -214,9 +221,9 @@ func (s *Service) ByNamespace(ctx context.Context, cluster, namespace string) (E
 // maxEnvironments bounds List; a project of more is a project to split.
 const maxEnvironments = 1000
 
-// List returns the environments of a project by name, or of all projects when it is empty.
+// List returns the environments of a project by name, or of all projects when it is empty, without removed review apps.
 func (s *Service) List(ctx context.Context, project slipway.ProjectID) ([]Environment, error) {
-	const query = `SELECT ` + environmentColumns + ` FROM environments WHERE ($1 = '' OR project = $1)
+	const query = `SELECT ` + environmentColumns + ` FROM environments WHERE ($1 = '' OR project = $1) AND removed = 0
 		ORDER BY project, name_key LIMIT $2`
 	list, err := db.List(ctx, s.db, scanEnvironment, query, string(project), maxEnvironments)
 	if err != nil {

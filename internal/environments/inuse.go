@@ -20,7 +20,7 @@ type NeededImage struct {
 // NeededImages lists the images of the running deployments of all environments of all projects, of those that they serve, and of
 // those before these, to which a roll-back leads.
 func (s *Service) NeededImages(ctx context.Context) ([]NeededImage, error) {
-	ids, err := db.List(ctx, s.db, db.Value[int64], `SELECT id FROM environments ORDER BY id`)
+	ids, err := db.List(ctx, s.db, db.Value[int64], `SELECT id FROM environments WHERE removed = 0 ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("list environments: %w", err)
 	}

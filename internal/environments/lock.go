@@ -23,7 +23,7 @@ type LockCheck struct {
 const (
 	// RunLatest cancels a stage that waits once one of a later run of its pipeline does.
 	RunLatest = "runLatest"
-	// Sequential lets all have the lock, in the order in which they began to wait.
+	// Sequential lets all have the lock, in the order in which they began to wait, and those of one pipeline in the order of its runs.
 	Sequential = "sequential"
 )
 
@@ -84,6 +84,7 @@ func (r lockRequest) meets(o lockRequest) slipway.EnvironmentID {
 // for one of the same locks. list is in the order of waiting. Who waits for several locks takes none of them before it can have all;
 // whoever waits behind it for one of them stays behind it, so that nobody waits for ever.
 func decideLocks(list []lockRequest) (granted []lockRequest, overtaken map[int64]lockRequest) {
+	list = inOrderOfRuns(list)
 	overtaken = map[int64]lockRequest{}
 	for _, r := range list {
 		if r.held || r.behavior == Sequential {
@@ -111,6 +112,28 @@ func decideLocks(list []lockRequest) (granted []lockRequest, overtaken map[int64
 		taken = append(taken, r)
 	}
 	return granted, overtaken
+}
+
+// inOrderOfRuns lets runs of one pipeline that wait swap places: those that were queued together ask for a lock in any order.
+func inOrderOfRuns(list []lockRequest) []lockRequest {
+	places := map[slipway.PipelineID][]int{}
+	for i, r := range list {
+		if !r.held {
+			places[r.pipeline] = append(places[r.pipeline], i)
+		}
+	}
+	ordered := slices.Clone(list)
+	for _, at := range places {
+		var own []lockRequest
+		for _, i := range at {
+			own = append(own, list[i])
+		}
+		slices.SortStableFunc(own, func(a, b lockRequest) int { return cmp.Compare(a.run, b.run) })
+		for k, i := range at {
+			ordered[i] = own[k]
+		}
+	}
+	return ordered
 }
 
 // SetLock puts an exclusive lock before an environment, or takes it away when check is nil, which lets those that wait for it

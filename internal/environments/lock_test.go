@@ -32,6 +32,8 @@ func TestDecideLocks(t *testing.T) {
 			want{overtaken: []int64{1}}},
 		"an older run that comes later is overtaken": {[]lockRequest{stage(9, 1, 1, RunLatest, true, 7), stage(1, 1, 3, RunLatest, false, 7), stage(2, 1, 2, RunLatest, false, 7)},
 			want{overtaken: []int64{2}}},
+		"an older run of the pipeline that comes later goes first": {[]lockRequest{stage(1, 1, 3, Sequential, false, 7), stage(2, 2, 9, Sequential, false, 7), stage(3, 1, 2, Sequential, false, 7)},
+			want{granted: []int64{3}}},
 		"who has the lock keeps it": {[]lockRequest{stage(1, 1, 1, RunLatest, true, 7), stage(2, 1, 2, RunLatest, false, 7)}, want{}},
 		"runs of another pipeline are not overtaken": {[]lockRequest{stage(1, 1, 1, RunLatest, false, 7), stage(2, 2, 2, RunLatest, false, 7)},
 			want{granted: []int64{1}}},

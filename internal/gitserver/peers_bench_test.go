@@ -214,12 +214,16 @@ func peers(b *testing.B) (all []gitPeer, large string, serves func() time.Durati
 		b.Fatal(err)
 	}
 	backend := filepath.Join(strings.TrimSpace(string(path)), "git-http-backend")
-	goCGI := httptest.NewServer(&cgi.Handler{Path: backend, Root: "/git", InheritEnv: []string{"PATH"}, Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=ada"}})
-	b.Cleanup(goCGI.Close)
+	goCGI := func(env ...string) string {
+		server := httptest.NewServer(&cgi.Handler{Path: backend, Root: "/git", InheritEnv: []string{"PATH"}, Env: append(env, "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=ada")})
+		b.Cleanup(server.Close)
+		return server.URL + "/git"
+	}
+	checking := goCGI("GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=receive.fsckObjects", "GIT_CONFIG_VALUE_0=true") // as Slipway does
 	bare := func(name string) { mustGit(b, "", "init", "-q", "--bare", "-b", "main", filepath.Join(root, name)) }
 	at := func(base string) func(string) string { return func(name string) string { return base + "/" + name } }
 	server, process := lighttpd(b, root, backend)
-	return []gitPeer{{"slipway", address, ours, 0}, {"lighttpd", at(server), bare, process}, {"cgi", at(goCGI.URL + "/git"), bare, 0}}, large,
+	return []gitPeer{{"slipway", address, ours, 0}, {"lighttpd", at(server), bare, process}, {"cgi", at(goCGI()), bare, 0}, {"cgi-fsck", at(checking), bare, 0}}, large,
 		func() time.Duration { return time.Duration(announced.Load() - begun.Load()) }
 }
 

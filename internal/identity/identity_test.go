@@ -75,6 +75,9 @@ func TestAuthorize(t *testing.T) {
 		}
 		admin := identity.Principal{Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(w.admin.ID)}, Administrator: true}
 		job := identity.Principal{Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "1"}, Project: p.ID}
+		w.Elsewhere = func(_ context.Context, run slipway.RunID) (bool, error) { return run == 7, nil }
+		farther := job
+		farther.Binding.Run = 7
 		node := identity.Principal{Actor: slipway.Actor{Kind: slipway.ActorNode}}
 		workload := identity.Principal{Actor: slipway.Actor{Kind: slipway.ActorWorkload}, Project: p.ID}
 		const ok = slipway.Code("")
@@ -93,6 +96,7 @@ func TestAuthorize(t *testing.T) {
 			{"user on the installation", reader, "", ok, slipway.CodeForbidden, slipway.CodeForbidden},
 			{"job in its project", job, p.ID, ok, ok, slipway.CodeForbidden},
 			{"job in another project", job, other.ID, slipway.CodeForbidden, slipway.CodeForbidden, slipway.CodeForbidden},
+			{"job that reaches others", farther, other.ID, ok, slipway.CodeForbidden, slipway.CodeForbidden},
 			{"node", node, p.ID, ok, slipway.CodeForbidden, slipway.CodeForbidden},
 			{"workload", workload, p.ID, slipway.CodeForbidden, slipway.CodeForbidden, slipway.CodeForbidden},
 			{"zero principal", identity.Principal{}, p.ID, slipway.CodeUnauthenticated, slipway.CodeUnauthenticated, slipway.CodeUnauthenticated},

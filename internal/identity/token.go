@@ -169,6 +169,19 @@ func (s *Service) RevokeBound(ctx context.Context, kind TokenKind, b Binding) er
 	return nil
 }
 
+// RevokeJob ends all tokens of a job, whatever else they are bound to: an earlier release may have bound them to less.
+func (s *Service) RevokeJob(ctx context.Context, job slipway.JobID) error {
+	const revoke = `
+		UPDATE tokens SET revoked = $1
+		WHERE kind = $2 AND expires > $1 AND revoked = 0 AND (binding LIKE $3 OR binding LIKE $4)`
+	defer s.recent.forget()
+	field := fmt.Sprintf(`"job":%d`, job)
+	if _, err := s.db.ExecContext(ctx, revoke, db.Micros(s.clock.Now()), string(TokenJob), "%"+field+",%", "%"+field+"}%"); err != nil {
+		return fmt.Errorf("revoke the tokens of job %d: %w", job, err)
+	}
+	return nil
+}
+
 // AuthenticateToken returns whom the token belongs to, Unauthenticated when it is unknown, expired or revoked.
 func (s *Service) AuthenticateToken(ctx context.Context, secret string) (Principal, error) {
 	bad := slipway.Unauthenticated("this token is unknown, expired or revoked: issue a new one")

@@ -71,30 +71,15 @@ func (o Options) run(ctx context.Context, to *connection, shown *reporter, built
 		return Result{}, err
 	}
 	start := time.Now()
-	status := make(chan *client.SolveStatus)
 	var response *client.SolveResponse
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
+	err = watch(ctx, shown, o.Status, func(ctx context.Context, status chan *client.SolveStatus) (err error) {
 		if with == nil {
-			response, err = c.Solve(groupCtx, nil, solve, status)
+			response, err = c.Solve(ctx, nil, solve, status)
 		} else {
-			response, err = c.Build(groupCtx, solve, "", with.solve, status)
+			response, err = c.Build(ctx, solve, "", with.solve, status)
 		}
 		return err
 	})
-	group.Go(func() error {
-		raw := json.NewEncoder(io.Discard)
-		if o.Status != nil {
-			raw = json.NewEncoder(o.Status)
-		}
-		for s := range status {
-			shown.update(s)
-			_ = raw.Encode(s) // nobody reads: not a reason to fail
-		}
-		shown.flush()
-		return nil
-	})
-	err = group.Wait()
 	summary := shown.summary(time.Since(start))
 	if err != nil {
 		return Result{Summary: summary}, explain(ctx, err, shown.failed, o.Platforms)
@@ -102,6 +87,26 @@ func (o Options) run(ctx context.Context, to *connection, shown *reporter, built
 	result := newResult(response.ExporterResponse)
 	result.Summary = summary
 	return result, nil
+}
+
+// watch tells of a build while it runs: by events and, if raw is not nil, by BuildKit's own messages.
+func watch(ctx context.Context, shown *reporter, raw io.Writer, solve func(context.Context, chan *client.SolveStatus) error) error {
+	status := make(chan *client.SolveStatus)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return solve(groupCtx, status) })
+	group.Go(func() error {
+		if raw == nil {
+			raw = io.Discard
+		}
+		lines := json.NewEncoder(raw)
+		for s := range status {
+			shown.update(s)
+			_ = lines.Encode(s) // nobody reads: not a reason to fail
+		}
+		shown.flush()
+		return nil
+	})
+	return group.Wait()
 }
 
 // connection is the way to the builder, which is opened when it is needed.
@@ -200,6 +205,12 @@ func (o Options) mounts(attributes map[string]string) (_ map[string]fsutil.FS, r
 		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(o.DockerfileText), 0o600); err != nil {
 			done()
 			return nil, nil, fmt.Errorf("keep the Dockerfile: %w", err)
+		}
+		if o.Ignore != nil {
+			if err := os.WriteFile(filepath.Join(dir, "Dockerfile.dockerignore"), []byte(strings.Join(o.Ignore, "\n")+"\n"), 0o600); err != nil {
+				done()
+				return nil, nil, fmt.Errorf("keep what is left out: %w", err)
+			}
 		}
 		folders["dockerfile"], attributes["filename"] = dir, "Dockerfile"
 	case o.ContextURL != "":

@@ -30,7 +30,7 @@ var unauthorized = regexp.MustCompile(`(?i)\b(401 unauthorized|403 forbidden|ins
 // explain makes the error that a user reads from BuildKit's.
 func explain(ctx context.Context, err error, failed *step, platforms []string) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("build image: %w", context.Cause(ctx))
+		return fmt.Errorf("the build was cancelled: %w", context.Cause(ctx))
 	}
 	message := plainMessage(err)
 	if failed != nil {
@@ -38,11 +38,15 @@ func explain(ctx context.Context, err error, failed *step, platforms []string) e
 			message = fmt.Sprintf("%s: the builder cannot run programs of %s, since nothing emulates that processor: run this step in a stage that begins with FROM --platform=$BUILDPLATFORM and compile for $TARGETARCH there, then COPY --from it", failed.name, platform)
 		}
 	}
+	if said := message; failed != nil && noSpace.MatchString(said+failed.last) {
+		message = failed.name + ": the builder's disk is full: an administrator makes room with `slipway builder prune`, or gives the builder a larger disk: " + said
+	}
 	for _, m := range missing {
 		if m.is.MatchString(message) {
 			return slipway.Unavailable("%s", m.say).Because(err)
 		}
 	}
+	message = baseImage(message)
 	if at, ok := position(err); ok {
 		if failed != nil && !strings.Contains(message, failed.name) {
 			message = failed.name + ": " + message
@@ -56,6 +60,35 @@ func explain(ctx context.Context, err error, failed *step, platforms []string) e
 		return slipway.Forbidden("the registry refused: %s", message).Because(err)
 	}
 	return fmt.Errorf("build image: %w", err)
+}
+
+// noSpace is what the system says of a full disk.
+var noSpace = regexp.MustCompile(`(?i)no space left on device`)
+
+// unresolved finds an image that BuildKit could not look up, and why.
+var unresolved = regexp.MustCompile(`(?s)failed to resolve source metadata for (\S+): (.*)$`)
+
+var (
+	notThere   = regexp.MustCompile(`: not found$|repository does not exist`)
+	noAnswer   = regexp.MustCompile(`dial tcp|no such host|i/o timeout|TLS handshake|connection reset|(?i:429 too many requests)`)
+	noPlatform = regexp.MustCompile(`no match for platform`)
+)
+
+// baseImage says of an image that could not be had what to do about it.
+func baseImage(message string) string {
+	m := unresolved.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	switch name, why := m[1], m[2]; {
+	case notThere.MatchString(why):
+		return fmt.Sprintf("the image %s is not there: check its name and tag, push or import it, or make an upstream of its registry: %s", name, why)
+	case noPlatform.MatchString(why):
+		return fmt.Sprintf("the image %s is not there for this platform: build for one that it has, with --platform: %s", name, why)
+	case noAnswer.MatchString(why):
+		return fmt.Sprintf("the image %s cannot be had now: its registry does not answer; import the image, or make an upstream of the registry, which keeps copies: %s", name, why)
+	}
+	return message
 }
 
 // otherPlatform finds the platform that BuildKit names in a step of a build for several, or for one that is not its own.

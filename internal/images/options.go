@@ -23,6 +23,7 @@ type Options struct {
 	ContextURL     string
 	Dockerfile     string            // path of the Dockerfile, relative to ContextDir or absolute; "" is Dockerfile
 	DockerfileText string            // the Dockerfile itself, in place of a path
+	Ignore         []string          // patterns in place of .dockerignore, with DockerfileText alone; nil are those of the file
 	Contexts       map[string]string // more contexts by name: a folder, docker-image://NAME, a URL as of ContextURL, or with BuildAll target:NAME
 	Target         string            // the stage to build; "" is the last
 	BuildArgs      map[string]string

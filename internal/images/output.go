@@ -124,6 +124,9 @@ func (o Options) export(output Output) (client.ExportEntry, error) {
 	if o.RewriteTimes && entry.Attrs["rewrite-timestamp"] == "" {
 		entry.Attrs["rewrite-timestamp"] = "true"
 	}
+	if kind := entry.Attrs["compression"]; entry.Attrs["compression-level"] == "" && (kind == "" || kind == "gzip") {
+		entry.Attrs["compression-level"] = "1" // a third of the time of gzip's own 6, for layers that are a tenth larger
+	}
 	if output.Type != "docker" && entry.Attrs["oci-mediatypes"] == "" {
 		entry.Attrs["oci-mediatypes"] = "true"
 	}

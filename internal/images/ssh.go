@@ -14,6 +14,7 @@ import (
 type SSH struct {
 	ID    string   `json:"id"`              // default when a mount names none
 	Paths []string `json:"paths,omitempty"` // an agent's socket, or files of private keys without passphrase
+	Raw   bool     `json:"raw,omitempty"`   // the one path is a socket of another kind, which is passed on as it is
 }
 
 // ParseSSH reads docker's `--ssh`: default, or ID=PATH[,PATH]. Without a path it is the agent of agent, the value of SSH_AUTH_SOCK.
@@ -43,7 +44,7 @@ func ParseSSH(s, agent string) (SSH, error) {
 func forwardSSH(list []SSH) (session.Attachable, error) {
 	var agents []sshprovider.AgentConfig
 	for _, s := range list {
-		agents = append(agents, sshprovider.AgentConfig{ID: s.ID, Paths: s.Paths})
+		agents = append(agents, sshprovider.AgentConfig{ID: s.ID, Paths: s.Paths, Raw: s.Raw})
 	}
 	provider, err := sshprovider.NewSSHAgentProvider(agents)
 	if err != nil {

@@ -8,7 +8,7 @@
 //	POST /_slipway/jobs/{job}/summaries          a page (job.Summary)
 //	POST /_slipway/jobs/{job}/coverage           code coverage (job.Coverage)
 //	PUT  /_slipway/jobs/{job}/attachments/{step}?type&name  a file
-//	PUT  /_slipway/jobs/{job}/artifacts/{name}   an artifact as a tar file
+//	PUT  /_slipway/jobs/{job}/artifacts/{name}   an artifact as a tar file; with ?add=true more files of one
 //	GET  /_slipway/jobs/{job}/artifacts?run      the artifacts of a run of the project
 //	GET  /_slipway/jobs/{job}/artifacts/{name}?run
 //	POST /_slipway/jobs/{job}/caches/find        a cache by its keys (job.CacheQuery, job.Cache)
@@ -80,6 +80,7 @@ type Deployer interface {
 
 // Identity answers who calls; *identity.Service does.
 type Identity interface {
+	Authorize(ctx context.Context, p identity.Principal, a identity.Action, project slipway.ProjectID) error
 	Authenticate(r *http.Request) (identity.Principal, error)
 	RevokeSecret(ctx context.Context, secret string) error
 }
@@ -286,7 +287,11 @@ func (s *server) coverage(w http.ResponseWriter, r *http.Request, c call) error 
 }
 
 func (s *server) putArtifact(w http.ResponseWriter, r *http.Request, c call) error {
-	a, err := s.Pipelines.PutArtifact(r.Context(), c.id, r.PathValue("name"), r.Body)
+	store := s.Pipelines.PutArtifact
+	if r.URL.Query().Get("add") == "true" {
+		store = s.Pipelines.AddToArtifact
+	}
+	a, err := store(r.Context(), c.id, r.PathValue("name"), r.Body)
 	if err != nil {
 		return err
 	}
@@ -294,7 +299,7 @@ func (s *server) putArtifact(w http.ResponseWriter, r *http.Request, c call) err
 	return nil
 }
 
-// runOf is the run that the request names, the job's own by default. Others must be of the job's project.
+// runOf is the run that the request names, the job's own by default. Others must be of the job's project, or of one that the job may read.
 func (s *server) runOf(r *http.Request, c call) (slipway.RunID, error) {
 	text := r.URL.Query().Get("run")
 	if text == "" {
@@ -305,7 +310,7 @@ func (s *server) runOf(r *http.Request, c call) (slipway.RunID, error) {
 		return 0, slipway.Invalid("run %q is no number", text)
 	}
 	run, err := s.Pipelines.Get(r.Context(), slipway.RunID(id))
-	if err == nil && run.Project != c.principal.Project {
+	if err == nil && run.Project != c.principal.Project && s.Identity.Authorize(r.Context(), c.principal, identity.Read, run.Project) != nil {
 		err = slipway.NotFound("there is no run %d", id)
 	}
 	return run.ID, err

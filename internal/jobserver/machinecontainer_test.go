@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,35 +23,15 @@ var podmanProgram = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	forgetAfterTests = append(forgetAfterTests, folder)
-	here, err := os.Getwd()
+	program, err := programtest.Podman(folder)
 	if err != nil {
 		return "", err
-	}
-	config := fmt.Sprintf("[containers]\nlog_driver = \"k8s-file\"\n[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n"+
-		"[engine.runtimes]\nrunc = [%q]\n[network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = %q\n",
-		filepath.Join(filepath.Dir(here), "localrun", "testdata", "runc-without-limits"), filepath.Join(folder, "networks"))
-	script := fmt.Sprintf("#!/bin/sh\nCONTAINERS_CONF=%[1]s/containers.conf exec podman --root %[1]s/root --runroot %[1]s/run --storage-driver vfs \"$@\"\n", folder)
-	for name, text := range map[string]string{"containers.conf": config, "podman": script} {
-		if err := programtest.Write(filepath.Join(folder, name), text); err != nil {
-			return "", err
-		}
 	}
 	files, err := busybox()
 	if err != nil {
 		return "", err
 	}
-	program := filepath.Join(folder, "podman")
-	for image, changes := range map[string][]string{
-		"localhost/tools:1": nil,
-		"localhost/web:1":   {"--change", `CMD ["sh", "-c", "mkdir -p /www && echo \"pong $WORD\" >/www/index.html && exec httpd -f -p 80 -h /www"]`},
-	} {
-		cmd := exec.Command(program, append(append([]string{"import"}, changes...), "-", image)...)
-		cmd.Stdin = bytes.NewReader(files)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("import %s: %w: %s", image, err, out)
-		}
-	}
-	return program, nil
+	return program, programtest.Import(program, files, map[string]string{"localhost/tools:1": "", "localhost/web:1": programtest.WebServer})
 })
 
 // busybox is a small Linux as a tar file.
@@ -110,12 +88,12 @@ jobs:
   - checkout: none
   - script: echo no
 `
-	tl := w.completed(w.one(w.push(strings.ReplaceAll(file, "PORT", freePort(t)))))
+	tl := w.completed(w.one(w.push(strings.ReplaceAll(file, "PORT", fmt.Sprint(programtest.FreePort(t))))))
 	if j := w.job(tl, "__default.inside"); j.Result != schedule.Succeeded || !strings.Contains(w.log(j, "say"), "blue on truck in /workspace/1: ") {
 		t.Errorf("the job in a container:\n%s\n%s", w.describe(tl), m.out)
 	}
 	if j := w.job(tl, "__default.beside"); j.Result != schedule.Succeeded || !strings.Contains(w.log(j, "say"), "pong of-the-service") {
-		t.Errorf("the job beside a service:\n%s\n%s", w.describe(tl), m.out)
+		t.Errorf("the job beside a service:\n%s\n%s\n%s", w.describe(tl), w.log(j, "say"), m.out)
 	}
 	if _, err := os.Stat(filepath.Join(m.folder, "_work", "1", "kept")); err != nil {
 		t.Errorf("what the job wrote is not in the workspace of the machine: %v", err)
@@ -127,21 +105,6 @@ jobs:
 		left, err := exec.Command(podman, "ps", "--all", "--format", "{{.Names}}").CombinedOutput()
 		return err == nil && strings.TrimSpace(string(left)) == ""
 	})
-}
-
-// freePort is a port that nobody listens at, below those that systems give away by themselves.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := fmt.Sprint(20000 + rand.IntN(10000))
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return ""
 }
 
 // A machine without an engine says so of a job that needs one.

@@ -10,9 +10,11 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,7 +50,7 @@ func TestMain(m *testing.M) {
 	var id int64
 	fmt.Sscan(os.Getenv("SLIPWAY_JOB"), &id)
 	c := agent.Config{URL: os.Getenv("SLIPWAY_URL"), Job: slipway.JobID(id), Token: os.Getenv("SLIPWAY_JOB_TOKEN"),
-		Folder: os.Getenv("SLIPWAY_WORKSPACE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+		Folder: os.Getenv("SLIPWAY_WORKSPACE"), Registry: os.Getenv("SLIPWAY_REGISTRY"), Patience: time.Minute, InPod: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	if pod := os.Getenv("SLIPWAY_POD"); pod != "" {
 		given, err := agent.Await(context.Background(), c, pod)
 		if err != nil || given.Job == 0 {
@@ -57,7 +59,9 @@ func TestMain(m *testing.M) {
 		}
 		c.Job, c.Token = given.Job, given.Token
 	}
-	if err := agent.Run(context.Background(), c); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) // the end of its pod
+	defer stop()
+	if err := agent.Run(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, "agent:", err)
 		os.Exit(1)
 	}
@@ -326,7 +330,7 @@ func (w *world) start() {
 	}
 	w.Service, err = pipelines.Open(ctx, pipelines.Deps{DB: w.db, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: w.key, Source: w.source,
 		Environments: environments{}, Tokens: w.id, Executor: w.executor, Logger: logger, Issuer: signs, URL: w.agentURL, Registry: "registry.test:5000",
-		Warm: w.warm, Mirrors: mirrors})
+		Warm: w.warm, Mirrors: mirrors, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

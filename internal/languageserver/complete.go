@@ -1,6 +1,7 @@
 package languageserver
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -244,7 +245,11 @@ func (c *completer) references(n *node, r schema.Reference) {
 	case schema.Job:
 		c.declarations(without(o.jobsAround(n), ancestor(n, "jobs")), kindModule)
 	case schema.Task:
-		for _, d := range c.s.Tasks.Definitions() {
+		list := slices.Clone(c.s.Tasks.Definitions())
+		slices.SortStableFunc(list, func(a, b *task.Definition) int { // the newest version of each first
+			return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), b.Major-a.Major)
+		})
+		for _, d := range list {
 			c.add(d.String(), d.String(), kindFunction, "", d.Doc)
 		}
 	case schema.Repository:
@@ -257,6 +262,8 @@ func (c *completer) references(n *node, r schema.Reference) {
 		c.add("current", "current", kindValue, "", "Artifacts of this run.")
 		c.add("none", "none", kindValue, "", "No artifacts.")
 		c.declarations(o.resources("pipelines", "pipeline", "source"), kindModule)
+	case schema.Package:
+		c.declarations(o.resources("packages", "package", "name"), kindModule)
 	case schema.Template:
 		c.templates()
 	}

@@ -78,6 +78,8 @@ func (s *Server) definition(d *document, line, at int) []location {
 		list = d.outline.resources("containers", "container", "")
 	case schema.Pipeline:
 		list = d.outline.resources("pipelines", "pipeline", "")
+	case schema.Package:
+		list = d.outline.resources("packages", "package", "")
 	}
 	return d.locate(find(list, name))
 }

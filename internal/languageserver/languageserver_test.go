@@ -125,7 +125,7 @@ func TestDiagnosticsWhileTyping(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	// A template that is not open has its mistakes too.
-	want = []string{`[2,2,6,1] a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "bash"?`}
+	want = []string{`[2,2,6,1] a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, getPackage, reviewApp, task, did you mean "bash"?`}
 	if diff := cmp.Diff(want, e.told("t.yml", 0)); diff != "" {
 		t.Errorf("template (-want +got)\n%s", diff)
 	}

@@ -110,7 +110,11 @@ func among(list []string, name string) bool {
 func known(what string, wanted, names []string) error {
 	for _, name := range wanted {
 		if !among(names, name) {
-			return slipway.Invalid("there is no %s %q in the pipeline%s", what, name, nearest.Suggest(name, names))
+			instead := nearest.Suggest(name, names)
+			if instead == "" && len(names) > 0 {
+				instead = ": it has " + strings.Join(names[:min(len(names), 20)], ", ")
+			}
+			return slipway.Invalid("there is no %s %q in the pipeline%s", what, name, instead)
 		}
 	}
 	return nil

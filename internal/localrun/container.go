@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/internal/agent"
 	"slipway/internal/agent/engine"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
@@ -110,8 +111,8 @@ type box struct {
 	work *work
 }
 
-// runAgent runs the agent in the job's container until it ends.
-func (b *box) runAgent(ctx context.Context) error {
+// runAgent runs the agent in the job's container until it ends. folder is for a job of which steps run on this machine.
+func (b *box) runAgent(ctx context.Context, folder string) error {
 	if err := b.checkAgent(); err != nil {
 		return err
 	}
@@ -119,19 +120,20 @@ func (b *box) runAgent(ctx context.Context) error {
 	if err := b.Engine.Pull(ctx, c.Image, b.say); err != nil {
 		return err
 	}
-	workspace, err := b.MakeWorkspace(ctx, b.options.Agent)
+	inside, workspace, end, err := b.makeWorkspace(ctx, folder)
 	if err != nil {
 		return err
 	}
-	if err := b.StartTargets(ctx, b.targetAgent(workspace), engine.Workspace); err != nil {
+	defer end()
+	if err := b.StartTargets(ctx, b.targetAgent(inside, workspace)); err != nil {
 		return err
 	}
 	env := map[string]string{"SLIPWAY_URL": "unix://" + engine.Programs + "/door/door.sock", "SLIPWAY_JOB": b.work.assignment.Job.String(), "SLIPWAY_JOB_TOKEN": b.door.token,
-		"SLIPWAY_WORKSPACE": engine.Workspace, "SLIPWAY_REGISTRY": b.options.Registry, "GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig"}
+		"SLIPWAY_WORKSPACE": inside, "SLIPWAY_REGISTRY": b.options.Registry, "GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig"}
 	for name, value := range c.Env {
 		env[name] = value
 	}
-	err = b.Command(b.options.Kill, engine.Agent{Program: b.options.Agent, Mounts: append(workspace, b.mounts()...), Env: env})()
+	err = b.Command(b.options.Kill, engine.Agent{Program: b.options.Agent, Folder: inside, Mounts: append(workspace, b.mounts()...), Env: env})()
 	b.work.mu.Lock()
 	begun := b.work.begun
 	b.work.mu.Unlock()
@@ -146,6 +148,32 @@ func (b *box) runAgent(ctx context.Context) error {
 	return slipway.Unavailable("container %s does not start: %v", c.Image, err)
 }
 
+// makeWorkspace makes the job's folder: a volume, or folder, at the same path inside, if steps of the job run on this machine. end ends
+// what starts programs of these.
+func (b *box) makeWorkspace(ctx context.Context, folder string) (inside string, mount []string, end func(), err error) {
+	if !b.HasHost() {
+		mount, err = b.MakeWorkspace(ctx, b.options.Agent)
+		return engine.Workspace, mount, func() {}, err
+	}
+	err = os.MkdirAll(folder, 0o755)
+	if err == nil && b.Container.User != nil {
+		err = os.Chmod(folder, 0o777|os.ModeSticky) // the file says who works there
+	}
+	if err != nil {
+		return "", nil, nil, fmt.Errorf("make the job's folder: %w", err)
+	}
+	b.User = b.Engine.OwnUser()
+	ctx, stop := context.WithCancel(b.options.Kill)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := agent.ServeTarget(ctx, folder, plan.TargetHost); err != nil {
+			b.say("##[error]Steps of job %s cannot run on this machine: %v", title(b.work.instance), err)
+		}
+	}()
+	return folder, []string{"--volume", folder + ":" + folder}, func() { stop(); <-done }, nil
+}
+
 // checkAgent says that the agent for containers is missing.
 func (b *box) checkAgent() error {
 	if _, err := os.Stat(b.options.Agent); b.options.Agent == "" || err != nil {
@@ -154,9 +182,9 @@ func (b *box) checkAgent() error {
 	return nil
 }
 
-// targetAgent is the agent in containers in which steps run beside the job. folder mounts the job's folder.
-func (b *box) targetAgent(folder []string) engine.Agent {
-	return engine.Agent{Program: b.options.Agent, Mounts: append(slices.Clone(folder), b.mounts()...), Env: map[string]string{"GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig"}}
+// targetAgent is the agent in containers in which steps run beside the job. mount mounts the job's folder.
+func (b *box) targetAgent(folder string, mount []string) engine.Agent {
+	return engine.Agent{Program: b.options.Agent, Folder: folder, Mounts: append(slices.Clone(mount), b.mounts()...), Env: map[string]string{"GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig"}}
 }
 
 // mounts are the way to this process, and the sources with the objects that they borrow.

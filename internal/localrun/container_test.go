@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,18 +26,10 @@ var thePodman = sync.OnceValues(func() (podman, error) {
 		return podman{}, err
 	}
 	podmanFolder = folder
-	here, err := os.Getwd()
+	program, err := programtest.Podman(folder)
+	p := podman{program, filepath.Join(folder, "slipway-agent")}
 	if err != nil {
-		return podman{}, err
-	}
-	config := fmt.Sprintf("[containers]\nlog_driver = \"k8s-file\"\n[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n"+
-		"[engine.runtimes]\nrunc = [%q]\n[network]\nnetwork_backend = \"netavark\"\nnetwork_config_dir = %q\n", filepath.Join(here, "testdata", "runc-without-limits"), filepath.Join(folder, "networks"))
-	script := fmt.Sprintf("#!/bin/sh\nCONTAINERS_CONF=%[1]s/containers.conf exec podman --root %[1]s/root --runroot %[1]s/run --storage-driver vfs \"$@\"\n", folder)
-	p := podman{filepath.Join(folder, "podman"), filepath.Join(folder, "slipway-agent")}
-	for name, text := range map[string]string{"containers.conf": config, "podman": script} {
-		if err := programtest.Write(filepath.Join(folder, name), text); err != nil {
-			return p, err
-		}
+		return p, err
 	}
 	build := exec.Command("go", "build", "-o", p.agent, "slipway/cmd/slipway-agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -50,18 +40,12 @@ var thePodman = sync.OnceValues(func() (podman, error) {
 	if err != nil {
 		return p, err
 	}
-	for image, changes := range map[string][]string{
-		"localhost/tools:1": nil,
-		"localhost/web:1":   {"--change", `CMD ["sh", "-c", "mkdir -p /www && echo \"pong $WORD\" >/www/index.html && exec httpd -f -p 80 -h /www"]`},
-		"localhost/user:1":  {"--change", "USER 1234"},
-	} {
-		cmd := exec.Command(p.program, append(append([]string{"import"}, changes...), "-", image)...)
-		cmd.Stdin = bytes.NewReader(files)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return p, fmt.Errorf("import %s: %w: %s", image, err, out)
-		}
-	}
-	return p, nil
+	return p, programtest.Import(program, files, map[string]string{
+		"localhost/tools:1": "",
+		"localhost/web:1":   programtest.WebServer,
+		"localhost/user:1":  "USER 1234",
+		"localhost/own:1":   "USER 1234", // of tests that others must not see the containers of
+	})
 })
 
 var podmanFolder string
@@ -294,25 +278,10 @@ steps:
 	}
 }
 
-// freePort is a port that nobody listens at. It is below those that systems give away by themselves, so that no other test is given it
-// before the container has it.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20_000 + rand.IntN(10_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port from 20000 to 29999 is free")
-	return 0
-}
-
 // A job on the machine itself reaches a service by the port that is mapped.
 func TestServicesOfJobsOnTheMachine(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := programtest.FreePort(t)
 	w := inPodman(t, fmt.Sprintf(`
 resources:
   containers:

@@ -37,6 +37,7 @@ type door struct {
 	mu        sync.Mutex
 	jobs      map[slipway.JobID]*work
 	artifacts map[string]slipway.JobID // by name: who published it
+	adding    sync.Mutex               // held while files are added to an artifact
 
 	decide    func(context.Context, Stopped) job.Decision
 	asking    sync.Mutex // held while somebody is asked
@@ -240,18 +241,23 @@ func (d *door) putArtifact(w http.ResponseWriter, r *http.Request, j *work) erro
 	if name == "" || len(name) > maxTarget/4 {
 		return slipway.Invalid("artifact name %q: use up to %d characters", name, maxTarget/4)
 	}
-	id := j.assignment.Job
+	id, add := j.assignment.Job, r.URL.Query().Get("add") == "true"
+	if add { // of two that add at once, the second one adds to what the first one made
+		d.adding.Lock()
+		defer d.adding.Unlock()
+	}
 	d.mu.Lock()
 	owner, taken := d.artifacts[name]
 	d.mu.Unlock()
-	if taken && owner != id {
+	add = add && taken
+	if taken && owner != id && !add {
 		return slipway.Conflict("artifact %q exists already: another job of the run published it", name)
 	}
 	file, err := os.CreateTemp(d.folder, "upload-*")
 	if err != nil {
 		return fmt.Errorf("store artifact %q: %w", name, err)
 	}
-	size, err := io.Copy(file, http.MaxBytesReader(w, r.Body, job.MaxArtifact))
+	size, err := d.storeArtifact(file, name, http.MaxBytesReader(w, r.Body, job.MaxArtifact), add)
 	if err = errors.Join(err, file.Close()); err == nil {
 		err = os.Rename(file.Name(), d.file(name))
 	}
@@ -264,6 +270,22 @@ func (d *door) putArtifact(w http.ResponseWriter, r *http.Request, j *work) erro
 	d.mu.Unlock()
 	httpx.WriteJSON(w, http.StatusCreated, job.Artifact{Name: name, Size: size})
 	return nil
+}
+
+// storeArtifact writes what is sent to a file, with add together with the artifact that is there.
+func (d *door) storeArtifact(file *os.File, name string, sent io.Reader, add bool) (size int64, err error) {
+	if !add {
+		return io.Copy(file, sent)
+	}
+	old, err := os.Open(d.file(name))
+	if err != nil {
+		return 0, err
+	}
+	defer old.Close()
+	if err := job.MergeTar(file, sent, old); err != nil {
+		return 0, err
+	}
+	return file.Seek(0, io.SeekCurrent)
 }
 
 // names are the artifacts, in order.

@@ -65,12 +65,12 @@ func (e *execution) runAgent(w *work) error {
 				return err
 			}
 		}
-		if err := b.StartTargets(ctx, b.targetAgent([]string{"--volume", folder + ":" + folder}), folder); err != nil {
+		if err := b.StartTargets(ctx, b.targetAgent(folder, []string{"--volume", folder + ":" + folder})); err != nil {
 			return err
 		}
 		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger, PlainLogs: true})
 	}
-	return b.runAgent(ctx)
+	return b.runAgent(ctx, folder)
 }
 
 // whileWanted is a context that ends when the job is canceled before its agent has begun, or everything is stopped.

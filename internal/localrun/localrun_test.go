@@ -278,10 +278,10 @@ stages:
 	}
 	w := newWorld(t, file)
 	for want, c := range map[string]localrun.Choice{
-		`there is no stage "AA" in the pipeline`:                          {Stages: []string{"AA"}},
+		`there is no stage "AA" in the pipeline: it has A, B`:             {Stages: []string{"AA"}},
 		`there is no job "tree" in the pipeline, did you mean "three"?`:   {Jobs: []string{"tree"}},
 		`there is no step "Lst" in the chosen jobs, did you mean "Last"?`: {Jobs: []string{"three"}, Steps: []string{"Lst"}},
-		`there is no job "one" in the pipeline`:                           {Stages: []string{"B"}, Jobs: []string{"one"}},
+		`there is no job "one" in the pipeline: it has two, three`:        {Stages: []string{"B"}, Jobs: []string{"one"}},
 	} {
 		w.options.Choice = c
 		w.options.Folder = t.TempDir()

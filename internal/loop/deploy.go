@@ -106,6 +106,9 @@ func (l *Loop) revokeAccess(ctx context.Context, e events.Event) error {
 		return unlessUntrusted(err)
 	}
 	target, err := l.target(ctx, d)
+	if errors.Is(err, errReviewClosed) { // with the namespace went the access
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -209,13 +212,20 @@ func (l *Loop) environment(ctx context.Context, run pipelines.Run, job pipelines
 	if err != nil {
 		return environments.Environment{}, err
 	}
-	return l.Environments.Ensure(ctx, environments.NewEnvironment{Project: project.ID, ProjectName: project.Name, Name: job.Environment.Name}, run.Actor)
+	e, err := l.Environments.Ensure(ctx, environments.NewEnvironment{Project: project.ID, ProjectName: project.Name, Name: job.Environment.Name}, run.Actor)
+	if pull, ok := run.PullRequest(); err == nil && ok && job.Environment.Review {
+		return l.reviewApp(ctx, e, project.Name, pull, run.Actor)
+	}
+	return e, err
 }
 
 func (l *Loop) target(ctx context.Context, d environments.Deployment) (clusters.Target, error) {
 	env, err := l.Environments.Get(ctx, d.Environment)
 	if err != nil {
 		return clusters.Target{}, err
+	}
+	if !env.Removed.IsZero() {
+		return clusters.Target{}, errReviewClosed
 	}
 	project, err := l.Identity.Project(ctx, d.Project)
 	if err != nil {

@@ -85,6 +85,8 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("environments.complete_deployment", l.completeDeployment, pipelines.EventJobCompleted)
 	// What an environment runs, and would go back to, is kept.
 	log.Subscribe("pipelines.hold_deployed", l.holdDeployed, environments.DeploymentCompleted)
+	// A review app goes with its pull request.
+	log.Subscribe("environments.close_reviews", l.closeReviews, repos.EventPullRequestCompleted, repos.EventPullRequestAbandoned)
 	log.Subscribe("clusters.revoke_access", l.revokeAccess, pipelines.EventJobCompleted)
 	// 8. A project's telemetry is watched by rules from the beginning, for each deployment on its own.
 	log.Subscribe("insights.announce_deployment", l.announceDeployment, environments.DeploymentStarted, environments.DeploymentCompleted)

@@ -55,7 +55,7 @@ func TestAdmit(t *testing.T) {
 		}
 	}
 	f("no policy", "production", "", own(image))
-	if err := w.Scans.SetPolicy(t.Context(), w.project, scans.Policy{Severity: "high", Environments: []string{"production"}}); err != nil {
+	if err := w.Scans.SetPolicy(t.Context(), w.project, scans.Policy{Severity: "high", Environments: []string{"production"}}, w.ada); err != nil {
 		t.Fatal(err)
 	}
 	f("an image", "production", slipway.CodeForbidden, other, own(image))
@@ -74,4 +74,48 @@ func TestAdmit(t *testing.T) {
 	w.Scans.Program = "/none"
 	later := w.push(manifestOf(config, `,"layers":[],"annotations":{"a":"b"}`), true)
 	f("no scanner", "production", slipway.CodeUnavailable, own(later))
+}
+
+// What a job pushes gets no tag when the project's policy does not accept it; what is no image has nothing to accept.
+func TestGate(t *testing.T) {
+	t.Parallel()
+	w := newTrustWorld(t)
+	w.Scans.Program = filepath.Join(t.TempDir(), "scanner")
+	if err := programtest.Write(w.Scans.Program, fakeScanner); err != nil {
+		t.Fatal(err)
+	}
+	image := w.push(manifestOf(w.blob("{}"), `,"layers":[]`), true)
+	artifact := w.push(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/x.a","config":`+
+		fmt.Sprintf(`{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":2},"layers":[]}`, w.blob("{}")), true)
+	if err := w.Scans.Want(t.Context(), w.project, w.image.Name, image); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Scans.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gate := Gate{w.Loop}
+	for _, c := range []struct {
+		policy scans.Policy
+		guards bool
+		want   slipway.Code // of the image
+	}{
+		{scans.Policy{Severity: "high"}, false, slipway.CodeForbidden},
+		{scans.Policy{Pushes: true}, false, ""},
+		{scans.Policy{Severity: "critical", Pushes: true}, true, ""},
+		{scans.Policy{Severity: "high", Pushes: true}, true, slipway.CodeForbidden},
+	} {
+		if err := w.Scans.SetPolicy(t.Context(), w.project, c.policy, w.ada); err != nil {
+			t.Fatal(err)
+		}
+		guards, err := gate.Guards(t.Context(), w.project)
+		if err != nil || guards != c.guards {
+			t.Errorf("%+v guards: %v, %v", c.policy, guards, err)
+		}
+		if err := gate.Admit(t.Context(), w.image, image); (err == nil) != (c.want == "") || err != nil && slipway.CodeOf(err) != c.want {
+			t.Errorf("%+v: %v, want %q", c.policy, err, c.want)
+		}
+		if err := gate.Admit(t.Context(), w.image, artifact); err != nil {
+			t.Errorf("%+v, another artifact: %v", c.policy, err)
+		}
+	}
 }

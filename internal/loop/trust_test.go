@@ -54,7 +54,7 @@ func newTrustWorld(t *testing.T) *trustWorld {
 	w.Signing, err = signing.Open(ctx, d, box, clock.System{}, "https://slipway.example.com")
 	must(err)
 	w.RegistryHost = "slipway.example.com"
-	w.Scans, err = scans.Open(ctx, scans.Options{DB: d, Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler), Images: ScannedImages{w.Registry}})
+	w.Scans, err = scans.Open(ctx, scans.Options{DB: d, Log: log, Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler), Images: ScannedImages{w.Registry}})
 	must(err)
 	w.image, err = w.Registry.Ensure(ctx, "tools/shop", w.project)
 	must(err)

@@ -2,6 +2,7 @@ package ociserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,6 +30,9 @@ const (
 	// anonymousToken is what clients without credentials get, since they cannot go on without a token.
 	anonymousToken = "anonymous"
 )
+
+// errScope says that a token is good, and not for this: clients then ask for another.
+var errScope = errors.New("insufficient scope")
 
 func isAnonymousToken(r *http.Request) bool {
 	return r.Header.Get("Authorization") == "Bearer "+anonymousToken
@@ -58,10 +62,15 @@ func (s *Server) allow(ctx context.Context, p identity.Principal, name, action s
 	if err := registry.CheckName(name); err != nil {
 		return registry.Repository{}, err
 	}
-	if p.Token == identity.TokenRegistry && !scoped(p.Binding.Scopes, name, action) {
-		return registry.Repository{}, slipway.Unauthenticated("this token does not allow %s of %s", action, name)
+	repo, err := s.mayHave(ctx, p.InRegistry(), name, action)
+	if err == nil && p.Token == identity.TokenRegistry && !scoped(p.Binding.Scopes, name, action) {
+		return registry.Repository{}, slipway.Unauthenticated("this token does not allow %s of %s", action, name).Because(errScope)
 	}
-	p = p.InRegistry()
+	return repo, err
+}
+
+// mayHave is allow whatever the scopes of a token: who could get no scope for it reads why, and not that the token has none.
+func (s *Server) mayHave(ctx context.Context, p identity.Principal, name, action string) (registry.Repository, error) {
 	if remote, ok := s.find(name); ok {
 		return registry.Repository{Name: name}, s.allowUpstream(ctx, p, remote, action)
 	}
@@ -77,7 +86,7 @@ func (s *Server) allow(ctx context.Context, p identity.Principal, name, action s
 
 // allowOurs is allow for a repository that was looked up already and is no upstream's.
 func (s *Server) allowOurs(ctx context.Context, p identity.Principal, repo registry.Repository, action string) (registry.Repository, error) {
-	if action == pull && repo.Public {
+	if (action == pull || action == metadataRead) && repo.Public {
 		return repo, nil
 	}
 	if p.Kind == slipway.ActorAnonymous || p.Kind == "" {
@@ -109,7 +118,7 @@ func (s *Server) allowOurs(ctx context.Context, p identity.Principal, repo regis
 }
 
 func (s *Server) allowInstallation(ctx context.Context, p identity.Principal, action string) error {
-	if action == pull {
+	if action == pull || action == metadataRead {
 		switch p.Kind {
 		case slipway.ActorUser, slipway.ActorJob, slipway.ActorNode, slipway.ActorSystem:
 			return nil
@@ -120,7 +129,7 @@ func (s *Server) allowInstallation(ctx context.Context, p identity.Principal, ac
 
 func needed(action string) identity.Action {
 	switch action {
-	case pull:
+	case pull, metadataRead:
 		return identity.Read
 	case push:
 		return identity.Contribute
@@ -152,8 +161,8 @@ func (s *Server) pushed(q *request) (registry.Repository, error) {
 }
 
 // challenge is the WWW-Authenticate header: where to get a token, and for what
-// (distribution project, "Token Authentication Specification").
-func challenge(r *http.Request, route route) string {
+// (distribution project, "Token Authentication Specification"), and whether the token of the request was too little (RFC 6750, section 3.1).
+func challenge(r *http.Request, route route, err error) string {
 	scopes := []string{}
 	switch {
 	case route.kind == routeCatalog:
@@ -168,7 +177,10 @@ func challenge(r *http.Request, route route) string {
 	if len(scopes) > 0 {
 		c += fmt.Sprintf(`,scope="%s"`, strings.Join(scopes, " "))
 	}
-	if r.Header.Get("Authorization") != "" {
+	switch {
+	case errors.Is(err, errScope):
+		c += `,error="insufficient_scope"`
+	case r.Header.Get("Authorization") != "":
 		c += `,error="invalid_token"`
 	}
 	return c
@@ -191,7 +203,8 @@ func actionsFor(method string, kind routeKind) string {
 func scoped(scopes []string, name, action string) bool {
 	return slices.ContainsFunc(scopes, func(s string) bool {
 		sc, ok := parseScope(s)
-		return ok && sc.resource == "repository" && sc.name == name && slices.Contains(sc.actions, action)
+		return ok && sc.resource == "repository" && sc.name == name &&
+			(slices.Contains(sc.actions, action) || action == metadataRead && slices.Contains(sc.actions, pull))
 	})
 }
 

@@ -147,6 +147,10 @@ func TestPodman(t *testing.T) {
 	if d, err := got.ConfigName(); err != nil || d != want {
 		t.Errorf("pushed configuration %s, %v, want %s", d, err, want)
 	}
+	// It asks for the list with a token of no scope first, and for another when that is called too little.
+	if list := podman("search", "--tls-verify=false", w.host+"/tagged"); !strings.Contains(list, w.host+"/shop/tagged") || strings.Contains(list, "shop/web") {
+		t.Errorf("search: %s", list)
+	}
 	podman("logout", w.host)
 	if out, err := c.try("--root", filepath.Join(c.home, "root"), "--runroot", filepath.Join(c.home, "run"), "--storage-driver", "vfs", "pull", "--tls-verify=false", w.host+"/shop/tagged:v2"); err == nil {
 		t.Errorf("a pull of nobody: %s", out)

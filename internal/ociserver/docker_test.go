@@ -260,7 +260,7 @@ func dockerJob(t *testing.T, w *world, c client) {
 	c.run("tag", w.host+"/shop/full:v1", other)
 	c.run("login", "-u", "job", "-p", token, w.host)
 	c.run("push", own)
-	c.refused([]string{"unauthorized"}, "push", other)
+	c.refused([]string{"denied", "a job's token is good for its own project alone"}, "push", other)
 	m, err := w.registry.Manifests(t.Context(), registry.Filter{Run: 3})
 	if err != nil || len(m) != 1 || m[0].Repository != "shop/job" {
 		t.Errorf("pushed by the run: %+v, %v", m, err)

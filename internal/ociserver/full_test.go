@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/internal/blob"
 	"slipway/internal/clock"
@@ -17,14 +18,14 @@ import (
 	"slipway/internal/registry"
 )
 
-// smallDisk is a disk of 8 MiB.
+// smallDisk is a disk of 16 MiB.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can mount a small disk")
 	}
 	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Fatalf("mount: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
@@ -137,4 +138,57 @@ func (w *world) wantFull(what, method, path, content string) {
 	if answer.StatusCode != http.StatusInsufficientStorage || !strings.Contains(string(said), "no room") || !strings.Contains(string(said), "administrator must free some") {
 		w.Errorf("%s on a full disk: %s %s", what, answer.Status, said)
 	}
+}
+
+// A disk on which nothing more can be written down, not even the row of an upload, is freed by deletions and the collection.
+func TestCollectOnFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t)
+	d, err := db.Open(context.Background(), "sqlite:"+filepath.Join(disk, "slipway.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	files, err := blob.OpenFiles(filepath.Join(disk, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := setupOn(t, d, files, registry.Options{Grace: time.Nanosecond}, clock.System{})
+	collect := func() {
+		t.Helper()
+		if err := w.registry.Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	collect() // as at the start of the server
+	for round := range 2 {
+		kept, gone := fmt.Sprintf("kept%d", round), fmt.Sprintf("gone%d", round)
+		want(t, "an image", w.pushImage(w.admin, "shop/web", kept), http.StatusCreated)
+		want(t, "another", w.pushImage(w.admin, "shop/web", gone), http.StatusCreated)
+		waste := strings.Repeat(fmt.Sprintf("waste %d ", round), 60_000)
+		want(t, "waste", w.pushBlob(w.admin, "shop/web", waste), http.StatusCreated)
+		free := fill(t, disk, 0)
+		exhaust(t, w)
+		w.wantFull("manifest", "PUT", "/v2/shop/web/manifests/refused", image())
+		want(t, "the tag that was refused", w.do(w.admin, "GET", "/v2/shop/web/manifests/refused", ""), http.StatusNotFound)
+
+		want(t, "deletion of a tag", w.do(w.admin, "DELETE", "/v2/shop/web/manifests/"+gone, ""), http.StatusAccepted)
+		collect()
+		want(t, "waste that was collected", w.do(w.admin, "HEAD", "/v2/shop/web/blobs/"+string(registry.DigestOf("sha256", []byte(waste))), ""), http.StatusNotFound)
+		want(t, "the image", w.do(w.admin, "GET", "/v2/shop/web/manifests/"+kept, ""), http.StatusOK)
+		want(t, "a push when there is room", w.pushBlob(w.admin, "shop/web", strings.Repeat("fits ", 20_000)), http.StatusCreated)
+		free()
+		collect()
+	}
+}
+
+// exhaust starts uploads until not even that can be written down.
+func exhaust(t *testing.T, w *world) {
+	t.Helper()
+	for range 900 {
+		if w.do(w.admin, "POST", "/v2/shop/web/blobs/uploads/", "").StatusCode == http.StatusInsufficientStorage {
+			return
+		}
+	}
+	t.Fatal("the disk is full, and uploads can still be started")
 }

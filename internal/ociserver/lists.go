@@ -70,7 +70,7 @@ func (s *Server) catalog(w http.ResponseWriter, q *request) error {
 		return slipway.Unauthenticated("sign in with a personal access token as the password")
 	}
 	if q.who.Token == identity.TokenRegistry && !slices.Contains(q.who.Binding.Scopes, catalogScope) {
-		return slipway.Unauthenticated("this token does not allow to list repositories")
+		return slipway.Unauthenticated("this token does not allow to list repositories").Because(errScope)
 	}
 	n, last, err := page(q.Request)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Server) catalog(w http.ResponseWriter, q *request) error {
 	if len(names) > n {
 		names = names[:n]
 		if n > 0 {
-			next(w, "/v2/_catalog", url.Values{"n": {strconv.Itoa(n)}, "last": {names[n-1]}})
+			next(w, q.URL.Path, url.Values{"n": {strconv.Itoa(n)}, "last": {names[n-1]}})
 		}
 	}
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{"repositories": names})

@@ -48,6 +48,9 @@ func (s *Server) putManifest(w http.ResponseWriter, q *request) error {
 	if push.Content, err = readManifest(w, q.Request); err != nil {
 		return err
 	}
+	if err := s.judge(q, repo, push); err != nil {
+		return err
+	}
 	m, err := s.registry.PutManifest(q.Context(), repo, push)
 	if err != nil {
 		return err

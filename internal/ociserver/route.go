@@ -15,6 +15,12 @@ const (
 	routeBlob
 	routeUploads
 	routeUpload
+	routeExchange
+	routeACRRepository
+	routeACRTags
+	routeACRTag
+	routeACRManifests
+	routeACRManifest
 )
 
 // route is a path taken apart: `/v2/NAME/KIND/REFERENCE`, where NAME has slashes of its own.
@@ -26,8 +32,15 @@ type route struct {
 
 // split takes a path apart from its end, since a repository may be called `a/blobs/uploads` as well.
 func split(path string) route {
+	if rest, ok := strings.CutPrefix(path, acrPrefix); ok {
+		return splitACR(rest)
+	}
 	rest, ok := strings.CutPrefix(path, "/v2/")
 	switch {
+	case path == "/oauth2/token":
+		return route{kind: routeToken}
+	case path == "/oauth2/exchange":
+		return route{kind: routeExchange}
 	case path == "/v2" || ok && rest == "":
 		return route{kind: routePing}
 	case !ok:

@@ -28,7 +28,15 @@ func TestSplit(t *testing.T) {
 	f("/v2/a/blobs/uploads/id", route{routeUpload, "a", "id"})
 	f("/v2/a/blobs/uploads/manifests/v1", route{routeManifest, "a/blobs/uploads", "v1"})
 	f("/v2/a/referrers/sha256:0", route{routeReferrers, "a", "sha256:0"})
-	for _, nothing := range []string{"", "/", "/v1/", "/v2/a", "/v2/manifests/v1", "/v2/blobs/uploads/", "/v2/a/tags", "/v2/a/tags/other"} {
+	f("/oauth2/token", route{kind: routeToken})
+	f("/oauth2/exchange", route{kind: routeExchange})
+	f("/acr/v1/_catalog", route{kind: routeCatalog})
+	f("/acr/v1/a/b", route{routeACRRepository, "a/b", ""})
+	f("/acr/v1/a/b/_tags", route{routeACRTags, "a/b", ""})
+	f("/acr/v1/a/b/_tags/v1", route{routeACRTag, "a/b", "v1"})
+	f("/acr/v1/a/_manifests", route{routeACRManifests, "a", ""})
+	f("/acr/v1/a/_manifests/sha256:0", route{routeACRManifest, "a", "sha256:0"})
+	for _, nothing := range []string{"", "/", "/v1/", "/v2/a", "/v2/manifests/v1", "/v2/blobs/uploads/", "/v2/a/tags", "/v2/a/tags/other", "/acr/v1/", "/oauth2/other"} {
 		f(nothing, route{})
 	}
 }

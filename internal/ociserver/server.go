@@ -1,5 +1,5 @@
-// Package ociserver is the registry's door: the OCI distribution API, version 1.1, below /v2/, and the token endpoint
-// that docker, containerd, BuildKit and the others sign in with. It decodes requests, asks identity who calls and
+// Package ociserver is the registry's door: the OCI distribution API, version 1.1, below /v2/, the token endpoint
+// that docker, containerd, BuildKit and the others sign in with, and what tools for Azure's registry ask below /acr/v1/ and /oauth2/. It decodes requests, asks identity who calls and
 // whether they may, calls one method of registry, and writes the answer. It keeps nothing but
 // the addresses from which wrong passwords came of late.
 //
@@ -23,13 +23,14 @@ import (
 	"slipway/internal/registry"
 )
 
-// Server serves /v2/. Mount it there; it needs no other path.
+// Server serves /v2/, /acr/v1/, /oauth2/token and /oauth2/exchange. Mount it there; it needs no other path.
 type Server struct {
 	registry *registry.Service
 	identity *identity.Service
 	logger   *slog.Logger
 	cache    *registry.Cache // nil: no other registry is read through this one
 	hosts    []string        // what image names call this registry
+	gate     Gate            // nil: nothing is judged
 	attempts attempts
 }
 
@@ -58,6 +59,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route, asked string) error {
 	if route.kind == routeToken {
 		return s.token(w, r)
+	}
+	if route.kind == routeExchange {
+		return s.exchange(w, r)
 	}
 	who, err := s.authenticate(r)
 	if err != nil {
@@ -92,6 +96,11 @@ var handlers = map[routeKind]map[string]handler{
 	routeUploads: {"POST": (*Server).startUpload},
 	routeUpload: {"GET": (*Server).uploadStatus, "PATCH": (*Server).appendUpload,
 		"PUT": (*Server).finishUpload, "DELETE": (*Server).cancelUpload},
+	routeACRRepository: {"GET": (*Server).acrRepository, "DELETE": (*Server).acrDelete, "PATCH": (*Server).acrUpdate},
+	routeACRTags:       {"GET": (*Server).acrTags},
+	routeACRTag:        {"GET": (*Server).acrTag, "DELETE": (*Server).deleteManifest, "PATCH": (*Server).acrUpdate},
+	routeACRManifests:  {"GET": (*Server).acrManifests},
+	routeACRManifest:   {"GET": (*Server).acrManifest, "PATCH": (*Server).acrUpdate},
 }
 
 var errMethod = errors.New("method not allowed")
@@ -115,6 +124,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, route route, err e
 		if route.kind == routeToken {
 			methods = []string{"GET", "POST"}
 		}
+		if route.kind == routeExchange {
+			methods = []string{"POST"}
+		}
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		writeError(w, http.StatusMethodNotAllowed, registry.Unsupported, "the registry does not answer "+r.Method+" here")
 		return
@@ -133,7 +145,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, route route, err e
 	status := httpx.Status(p.Code)
 	switch {
 	case p.Code == slipway.CodeUnauthenticated:
-		w.Header().Set("WWW-Authenticate", challenge(r, route))
+		w.Header().Set("WWW-Authenticate", challenge(r, route, err))
 	case fault == registry.TooManyRequests:
 		status = http.StatusTooManyRequests
 		w.Header().Set("Retry-After", "60") // unless an upstream said how long

@@ -237,6 +237,8 @@ func TestImportArchives(t *testing.T) {
 	f(transfer.Import{Source: saved + ".gz"}, "shop/saved:3 there")
 	f(transfer.Import{Source: saved, Name: "shop/other"}, "shop/other:3 copied")
 	f(transfer.Import{Source: string(made), Name: "shop/laid"}, "shop/laid:v7 copied")
+	f(transfer.Import{Source: "docker-archive:" + saved}, "shop/saved:3 there") // as skopeo writes it
+	f(transfer.Import{Source: "oci:" + string(made), Name: "shop/laid"}, "shop/laid:v7 there")
 	imports, err := transfer.ReadList(list)
 	if diff := cmp.Diff([]transfer.Import{{Source: saved, Name: "shop/listed:1"}, {Source: saved}}, imports); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
@@ -260,6 +262,7 @@ func TestImportArchives(t *testing.T) {
 	wrong(transfer.Import{Source: string(made)}, "does not say what its image is called")
 	wrong(transfer.Import{Source: list}, "it is no tar file")
 	wrong(transfer.Import{Source: folder}, "is no OCI layout")
+	wrong(transfer.Import{Source: "docker-archive:" + folder + "/none.tar"}, "open "+folder+"/none.tar")
 	wrong(transfer.Import{Source: saved, Name: "Shop/Web"}, "image name")
 	wrong(transfer.Import{Source: filepath.Join(folder, "NONE.tar")}, "neither a file, a folder nor the name of an image")
 }

@@ -47,24 +47,73 @@ func checkArtifactName(name string) error {
 // PutArtifact stores an artifact as the tar file that r gives. The name is unique in the run, but a later attempt of the
 // job replaces what an earlier one published.
 func (s *Service) PutArtifact(ctx context.Context, id slipway.JobID, name string, r io.Reader) (Artifact, error) {
-	if err := checkArtifactName(name); err != nil {
-		return Artifact{}, err
-	}
-	j, err := s.Job(ctx, id)
+	j, err := s.publisher(ctx, id, name)
 	if err != nil {
 		return Artifact{}, err
-	}
-	if j.State == schedule.Completed {
-		return Artifact{}, slipway.Conflict("job %d is over", id)
 	}
 	if err := s.mayPublish(ctx, s.db, &j, name); err != nil {
 		return Artifact{}, err
 	}
+	return s.storeArtifact(ctx, &j, name, r, func(tx *db.Tx) error { return s.mayPublish(ctx, tx, &j, name) })
+}
+
+// AddToArtifact adds the files of a tar file to an artifact of the run, whichever job made it, in place of those of the same names. One that is
+// not there is made. Unavailable says that somebody else was faster: send the files again.
+func (s *Service) AddToArtifact(ctx context.Context, id slipway.JobID, name string, r io.Reader) (Artifact, error) {
+	j, err := s.publisher(ctx, id, name)
+	if err != nil {
+		return Artifact{}, err
+	}
+	before, err := s.artifactRow(ctx, j.Run, name)
+	if slipway.CodeOf(err) != slipway.CodeNotFound && err != nil {
+		return Artifact{}, err
+	}
+	same := func(tx *db.Tx) error {
+		const query = `SELECT created, listing FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`
+		var now artifactRow
+		err := tx.QueryRowContext(ctx, query, int64(j.Run), strings.ToLower(name)).Scan(&now.created, &now.listing)
+		switch {
+		case err != nil && !db.IsNoRows(err):
+			return fmt.Errorf("look for artifact %q: %w", name, err)
+		case now.created != before.created || now.listing != before.listing:
+			return slipway.Unavailable("artifact %q was changed meanwhile", name)
+		}
+		return nil
+	}
+	if before.id == 0 {
+		return s.storeArtifact(ctx, &j, name, r, same)
+	}
+	old, err := s.OpenArtifact(ctx, j.Run, name)
+	if err != nil {
+		return Artifact{}, err
+	}
+	defer old.Close()
+	merged, w := io.Pipe()
+	done := make(chan struct{})
+	go func() { defer close(done); w.CloseWithError(job.MergeTar(w, r, old)) }()
+	defer func() { merged.Close(); <-done }()
+	return s.storeArtifact(ctx, &j, name, merged, same)
+}
+
+// publisher is the running job that publishes an artifact.
+func (s *Service) publisher(ctx context.Context, id slipway.JobID, name string) (Job, error) {
+	if err := checkArtifactName(name); err != nil {
+		return Job{}, err
+	}
+	j, err := s.Job(ctx, id)
+	if err == nil && j.State == schedule.Completed {
+		err = slipway.Conflict("job %d is over", id)
+	}
+	return j, err
+}
+
+// storeArtifact stores what r gives, if check has nothing against it in the end.
+func (s *Service) storeArtifact(ctx context.Context, j *Job, name string, r io.Reader, check func(tx *db.Tx) error) (Artifact, error) {
 	files, chunks, err := s.storeTar(ctx, r)
 	if err != nil {
 		return Artifact{}, err
 	}
-	a := Artifact{Artifact: job.Artifact{Name: name, Files: len(files)}, Job: id, Created: s.clock.Now()}
+	a := Artifact{Artifact: job.Artifact{Name: name, Files: len(files)}, Job: j.ID, Created: s.clock.Now()}
 	for _, f := range files {
 		a.Size += f.Size
 	}
@@ -73,7 +122,7 @@ func (s *Service) PutArtifact(ctx context.Context, id slipway.JobID, name string
 		return Artifact{}, fmt.Errorf("list artifact %q: %w", name, err)
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := s.mayPublish(ctx, tx, &j, name); err != nil {
+		if err := check(tx); err != nil {
 			return err
 		}
 		const upsert = `
@@ -82,7 +131,7 @@ func (s *Service) PutArtifact(ctx context.Context, id slipway.JobID, name string
 			ON CONFLICT (run, name_key) DO UPDATE SET job = excluded.job, name = excluded.name, size = excluded.size, files = excluded.files,
 				listing = excluded.listing, blob_key = excluded.blob_key, created = excluded.created RETURNING id`
 		var artifact int64
-		err := tx.QueryRowContext(ctx, upsert, int64(j.Run), int64(id), j.Instance, name, strings.ToLower(name), a.Size, a.Files, string(listing),
+		err := tx.QueryRowContext(ctx, upsert, int64(j.Run), int64(j.ID), j.Instance, name, strings.ToLower(name), a.Size, a.Files, string(listing),
 			db.Micros(a.Created)).Scan(&artifact)
 		if err == nil {
 			err = putChunks(ctx, tx, artifact, chunks)
@@ -208,11 +257,12 @@ type artifactRow struct {
 	id      int64
 	listing string
 	key     string // of one object, "" for chunks
+	created int64
 }
 
 func (s *Service) artifactRow(ctx context.Context, run slipway.RunID, name string) (artifactRow, error) {
 	var a artifactRow
-	err := s.db.QueryRowContext(ctx, `SELECT id, listing, blob_key FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`, int64(run), strings.ToLower(name)).Scan(&a.id, &a.listing, &a.key)
+	err := s.db.QueryRowContext(ctx, `SELECT id, listing, blob_key, created FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`, int64(run), strings.ToLower(name)).Scan(&a.id, &a.listing, &a.key, &a.created)
 	if db.IsNoRows(err) {
 		return a, slipway.NotFound("run %d has no artifact %q", run, name)
 	}

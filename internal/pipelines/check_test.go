@@ -31,7 +31,7 @@ func TestCheckOfAPush(t *testing.T) {
 	f("no file", "", nil)
 	f("a file that is fine", "steps: [{script: x}]\n", nil)
 	f("a broken file", "trigger: none\nsteps: [{scrip: x}]\n", nil,
-		`azure-pipelines.yml:2:10 error a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "script"?`)
+		`azure-pipelines.yml:2:10 error a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, getPackage, reviewApp, task, did you mean "script"?`)
 	warned := "steps: [{task: CopyFiles@2, inputs: {targetFolder: x, retryCountOnTaskFailure: 3}}]\n"
 	f("warnings of a file that is not changed", warned, []string{"README.md"})
 	f("warnings of a file that is", warned, []string{"azure-pipelines.yml"},

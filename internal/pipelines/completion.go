@@ -47,8 +47,8 @@ func putSources(ctx context.Context, tx *db.Tx, pipeline slipway.PipelineID, sou
 		if err != nil {
 			return err
 		}
-		const insert = `INSERT INTO pipeline_sources (pipeline, alias, source_key, section) VALUES ($1, $2, $3, $4) ON CONFLICT (pipeline, alias) DO NOTHING`
-		if _, err := tx.ExecContext(ctx, insert, int64(pipeline), strings.ToLower(one.Alias), strings.ToLower(one.Source), string(section)); err != nil {
+		const insert = `INSERT INTO pipeline_sources (pipeline, alias, source_key, section, source_project) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pipeline, alias) DO NOTHING`
+		if _, err := tx.ExecContext(ctx, insert, int64(pipeline), strings.ToLower(one.Alias), strings.ToLower(one.Source), string(section), one.Project); err != nil {
 			return err
 		}
 	}
@@ -60,11 +60,13 @@ type follower struct {
 	pipeline slipway.PipelineID
 	alias    string
 	section  plan.PipelineTrigger
+	own      slipway.ProjectID // of the pipeline
+	project  string            // of the other one, as the file names it; "" for the same
 }
 
 func scanFollower(row interface{ Scan(...any) error }, f *follower) error {
 	var section string
-	if err := row.Scan((*int64)(&f.pipeline), &f.alias, &section); err != nil {
+	if err := row.Scan((*int64)(&f.pipeline), &f.alias, &section, (*string)(&f.own), &f.project); err != nil {
 		return err
 	}
 	return decodeColumns(column{section, &f.section})
@@ -80,8 +82,8 @@ func (s *Service) Advanced(ctx context.Context, id slipway.RunID) error {
 	if run.Untrusted() { // what its jobs made is what anybody wanted
 		return nil
 	}
-	const query = `SELECT f.pipeline, f.alias, f.section FROM pipeline_sources f JOIN pipeline_definitions d ON d.id = f.pipeline
-		WHERE f.source_key = $1 AND d.project = $2 AND d.disabled = FALSE ORDER BY f.pipeline, f.alias LIMIT 1000`
+	const query = `SELECT f.pipeline, f.alias, f.section, d.project, f.source_project FROM pipeline_sources f JOIN pipeline_definitions d ON d.id = f.pipeline
+		WHERE f.source_key = $1 AND (d.project = $2 OR f.source_project <> '') AND d.disabled = FALSE ORDER BY f.pipeline, f.alias LIMIT 1000`
 	list, err := db.List(ctx, s.db, scanFollower, query, strings.ToLower(run.PipelineName), string(run.Project))
 	if err != nil {
 		return fmt.Errorf("list pipelines that run after %q: %w", run.PipelineName, err)
@@ -95,11 +97,26 @@ func (s *Service) Advanced(ctx context.Context, id slipway.RunID) error {
 	}
 	var errs []error
 	for _, f := range list {
-		if starts, _ := trigger.MatchCompletion(f.section, c); starts {
-			errs = append(errs, s.follow(ctx, &run, f))
+		if starts, _ := trigger.MatchCompletion(f.section, c); !starts {
+			continue
 		}
+		if follows, err := s.follows(ctx, &run, f); err != nil || !follows {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, s.follow(ctx, &run, f))
 	}
 	return errors.Join(errs...)
+}
+
+// follows reports whether the run's pipeline is the one that the follower means: of its own project, or of the one that its file names, which its
+// jobs may read.
+func (s *Service) follows(ctx context.Context, run *Run, f follower) (bool, error) {
+	project, err := s.otherProject(ctx, s.db, f.own, f.project, "pipeline "+run.PipelineName, nil, slipway.Position{})
+	if slipway.CodeOf(err) == slipway.CodeInvalid {
+		return false, nil // a run of the follower would be refused
+	}
+	return project == run.Project, err
 }
 
 // completion is how far a run is.
@@ -168,8 +185,9 @@ func (s *Service) isRound(ctx context.Context, run slipway.RunID, of, pipeline s
 	return true, nil
 }
 
-// pinSources chooses the runs that a new run takes artifacts from, for all of its jobs, and gives their variables.
-func (s *Service) pinSources(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, req *QueueRequest) (map[string]string, error) {
+// pinSources chooses the runs that a new run takes artifacts from, for all of its jobs, and gives their variables. Those that a download
+// task names with macros are chosen when the run's variables are known, the others before that.
+func (s *Service) pinSources(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, req *QueueRequest, known *variable.Set) (map[string]string, error) {
 	vars := map[string]string{}
 	if e := req.resource; e != nil && e.run != 0 { // so that pipelines which push images for one another do not run for ever
 		const insert = `INSERT INTO pipeline_run_sources (run, alias, source, triggered) VALUES ($1, $2, $3, TRUE) ON CONFLICT (run, alias) DO NOTHING`
@@ -178,12 +196,22 @@ func (s *Service) pinSources(ctx context.Context, tx *db.Tx, run *Run, p *plan.P
 		}
 	}
 	for _, r := range p.Resources.Pipelines {
+		if r.Implied && strings.Contains(r.Alias, "$(") != (known != nil) || !r.Implied && known != nil {
+			continue
+		}
+		if known != nil {
+			r.Alias, r.Source, r.Branch, r.Project = known.Expand(r.Alias), known.Expand(r.Source), known.Expand(r.Branch), known.Expand(r.Project)
+		}
+		project, err := s.otherProject(ctx, tx, run.Project, r.Project, "pipeline "+r.Source, run.Fork, r.At)
+		if err != nil {
+			return nil, err
+		}
 		pin := RunSource{Alias: strings.ToLower(r.Alias)}
 		if pin.Triggered = pin.Alias == req.source.Alias && req.source.Triggered; pin.Triggered {
 			pin.Source = req.source.Source
 			vars["resources.triggeringAlias"], vars["resources.triggeringCategory"] = r.Alias, "pipeline"
 		} else {
-			id, err := resolvePipeline(ctx, tx, run.Project, r)
+			id, err := resolvePipeline(ctx, tx, project, r)
 			if slipway.CodeOf(err) == slipway.CodeNotFound {
 				continue // the step that downloads says so
 			}

@@ -80,8 +80,9 @@ func checkConnection(known []Connection, name string, use plan.Connection, pipel
 
 // Purposes of uses that are no step's.
 const (
-	usedForImages = "images of the job's containers"
-	usedForFiles  = "files of another repository"
+	usedForImages   = "images of the job's containers"
+	usedForFiles    = "files of another repository"
+	usedForPackages = "packages of the run"
 )
 
 // connectionUse is who is given a connection.

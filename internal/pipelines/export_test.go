@@ -9,6 +9,9 @@ import (
 // StartOwed does once what Run repeats.
 func (s *Service) StartOwed(ctx context.Context) error { return s.startOwed(ctx) }
 
+// PollPackages does once what Run repeats.
+func (s *Service) PollPackages(ctx context.Context) error { return s.pollPackages(ctx) }
+
 // Reconcile does once what Run repeats.
 func (s *Service) Reconcile(ctx context.Context) error { return s.reconcile(ctx) }
 

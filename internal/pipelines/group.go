@@ -38,25 +38,62 @@ func scanGroup(row interface{ Scan(...any) error }, g *Group) error {
 	return err
 }
 
+const groupColumns = `id, project, name, description, created`
+
+// Group is one variable group with its variables.
+func (s *Service) Group(ctx context.Context, id int64) (Group, error) {
+	g, err := db.One(ctx, s.db, scanGroup, `SELECT `+groupColumns+` FROM variable_groups WHERE id = $1`, id)
+	if db.IsNoRows(err) {
+		return g, slipway.NotFound("there is no variable group %d", id)
+	}
+	if err != nil {
+		return g, fmt.Errorf("read variable group %d: %w", id, err)
+	}
+	return g, s.readGroupValues(ctx, &g)
+}
+
+func (s *Service) readGroupValues(ctx context.Context, g *Group) (err error) {
+	g.Variables, err = db.List(ctx, s.db, func(row interface{ Scan(...any) error }, v *GroupVariable) error {
+		return row.Scan(&v.Name, &v.Value, &v.Secret)
+	}, `SELECT name, value, secret FROM variable_group_values WHERE group_id = $1 ORDER BY name_key`, g.ID)
+	if err != nil {
+		return fmt.Errorf("list variables of group %q: %w", g.Name, err)
+	}
+	return nil
+}
+
 // Groups lists up to 1000 variable groups of the project with their variables.
 func (s *Service) Groups(ctx context.Context, project slipway.ProjectID) ([]Group, error) {
-	list, err := db.List(ctx, s.db, scanGroup, `SELECT id, project, name, description, created FROM variable_groups WHERE project = $1 ORDER BY name_key LIMIT 1000`, string(project))
+	list, err := db.List(ctx, s.db, scanGroup, `SELECT `+groupColumns+` FROM variable_groups WHERE project = $1 ORDER BY name_key LIMIT 1000`, string(project))
 	if err != nil {
 		return nil, fmt.Errorf("list variable groups: %w", err)
 	}
 	for i := range list {
-		list[i].Variables, err = db.List(ctx, s.db, func(row interface{ Scan(...any) error }, v *GroupVariable) error {
-			return row.Scan(&v.Name, &v.Value, &v.Secret)
-		}, `SELECT name, value, secret FROM variable_group_values WHERE group_id = $1 ORDER BY name_key`, list[i].ID)
-		if err != nil {
-			return nil, fmt.Errorf("list variables of group %q: %w", list[i].Name, err)
+		if err := s.readGroupValues(ctx, &list[i]); err != nil {
+			return nil, err
 		}
 	}
 	return list, nil
 }
 
-// PutGroup creates the project's group of that name or replaces its description and variables.
+// CreateGroup makes a group; a second one of a name is a conflict.
+func (s *Service) CreateGroup(ctx context.Context, g Group) (Group, error) {
+	return s.storeGroup(ctx, g, `INSERT INTO variable_groups (project, name, name_key, description, created) VALUES ($1, $2, $3, $4, $5) RETURNING id, created`)
+}
+
+// PutGroup replaces the name, description and variables of the group of that ID; without one it makes the project's group of that name or
+// replaces its description and variables.
 func (s *Service) PutGroup(ctx context.Context, g Group) (Group, error) {
+	if g.ID != 0 {
+		return s.storeGroup(ctx, g, `UPDATE variable_groups SET name = $2, name_key = $3, description = $4 WHERE project = $1 AND id = $5 RETURNING id, created`)
+	}
+	return s.storeGroup(ctx, g, `
+		INSERT INTO variable_groups (project, name, name_key, description, created) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (project, name_key) DO UPDATE SET name = excluded.name, description = excluded.description RETURNING id, created`)
+}
+
+// storeGroup runs a statement that stores the group: of its project, name, name's key, description and either ID or creation.
+func (s *Service) storeGroup(ctx context.Context, g Group, statement string) (Group, error) {
 	if g.Name = strings.TrimSpace(g.Name); g.Name == "" || len(g.Name) > 200 {
 		return g, slipway.Invalid("a variable group has a name of up to 200 characters")
 	}
@@ -69,13 +106,20 @@ func (s *Service) PutGroup(ctx context.Context, g Group) (Group, error) {
 		}
 	}
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		const upsert = `
-			INSERT INTO variable_groups (project, name, name_key, description, created) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (project, name_key) DO UPDATE SET name = excluded.name, description = excluded.description RETURNING id`
-		g.Created = s.clock.Now()
-		if err := tx.QueryRowContext(ctx, upsert, string(g.Project), g.Name, strings.ToLower(g.Name), g.Description, db.Micros(g.Created)).Scan(&g.ID); err != nil {
+		last, created := g.ID, int64(0)
+		if last == 0 {
+			last = db.Micros(s.clock.Now())
+		}
+		err := tx.QueryRowContext(ctx, statement, string(g.Project), g.Name, strings.ToLower(g.Name), g.Description, last).Scan(&g.ID, &created)
+		switch {
+		case db.IsUniqueViolation(err):
+			return slipway.Conflict("there is a variable group %q in this project already", g.Name)
+		case db.IsNoRows(err):
+			return slipway.NotFound("there is no variable group %d in this project", g.ID)
+		case err != nil:
 			return err
 		}
+		g.Created = db.Time(created)
 		return s.putGroupValues(ctx, tx, &g)
 	})
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 
 	"slipway"
 	"slipway/internal/db"
-	"slipway/internal/identity"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/schedule"
 )
@@ -40,12 +39,12 @@ func (s *Service) lose(ctx context.Context, j *Job, status PodStatus) error {
 // retryLost ends an attempt whose pod was lost after its first step, and makes another if the job allows one. The lost attempt
 // keeps its steps, logs, outputs and what it published.
 func (s *Service) retryLost(ctx context.Context, j *Job, note string) error {
-	loss, run, err := s.lossOf(ctx, j, note)
+	loss, err := s.lossOf(ctx, j, note)
 	if err != nil {
 		return err
 	}
 	// The agent may be alive on a node that nobody reaches now, and must not go on beside the next attempt.
-	if err := s.Tokens.RevokeBound(ctx, identity.TokenJob, jobBinding(run, j.ID)); err != nil {
+	if err := s.Tokens.RevokeJob(ctx, j.ID); err != nil {
 		return err
 	}
 	return s.change(ctx, j.Run, func(tx *db.Tx, sit *situation) error {
@@ -73,29 +72,29 @@ func (s *Service) retryLost(ctx context.Context, j *Job, note string) error {
 }
 
 // lossOf is what the scheduler must know of a lost attempt.
-func (s *Service) lossOf(ctx context.Context, j *Job, note string) (schedule.Loss, *Run, error) {
+func (s *Service) lossOf(ctx context.Context, j *Job, note string) (schedule.Loss, error) {
 	loss := schedule.Loss{Instance: j.Instance, Reason: note}
 	run, _, err := plainRun(ctx, s.db, j.Run)
 	if err != nil {
-		return loss, nil, err
+		return loss, err
 	}
 	if loss.Variables, err = s.jobVariables(ctx, &run, j); err != nil {
-		return loss, nil, err
+		return loss, err
 	}
 	d, err := s.Definition(ctx, run.Pipeline)
 	if err != nil {
-		return loss, nil, err
+		return loss, err
 	}
 	if d.RetryLost != nil {
 		loss.Allowed = *d.RetryLost
-		return loss, &run, nil
+		return loss, nil
 	}
 	set, err := s.poolSet(ctx, s.db)
 	if err != nil {
-		return loss, nil, err
+		return loss, err
 	}
 	loss.Allowed = set.of(j.pool).RetryLost
-	return loss, &run, nil
+	return loss, nil
 }
 
 // hasBegun reports a job of which a step has begun; step 0 is the agent's own.
@@ -115,11 +114,7 @@ func (s *Service) hasBegun(ctx context.Context, id slipway.JobID) (bool, error) 
 // startAgain makes the job want another pod. The token of the lost one is revoked: its agent may be alive on a node that
 // nobody reaches now, and must not go on beside the new one.
 func (s *Service) startAgain(ctx context.Context, j *Job, note string) error {
-	run, err := s.Get(ctx, j.Run)
-	if err != nil {
-		return err
-	}
-	if err := s.Tokens.RevokeBound(ctx, identity.TokenJob, jobBinding(&run, j.ID)); err != nil {
+	if err := s.Tokens.RevokeJob(ctx, j.ID); err != nil {
 		return err
 	}
 	if err := s.Executor.Stop(ctx, j.PodName()); err != nil {

@@ -198,11 +198,7 @@ func (s *Service) loseMachineJob(ctx context.Context, id slipway.JobID, reason s
 	if err != nil || j.State == schedule.Completed {
 		return err
 	}
-	run, err := s.Get(ctx, j.Run)
-	if err != nil {
-		return err
-	}
-	if err := s.Tokens.RevokeBound(ctx, identity.TokenJob, jobBinding(&run, j.ID)); err != nil {
+	if err := s.Tokens.RevokeJob(ctx, j.ID); err != nil {
 		return err
 	}
 	result := schedule.Failed

@@ -92,6 +92,18 @@ func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Ru
 			p = nil
 		}
 	}
+	if p != nil {
+		err := s.checkCheckouts(ctx, &d, &req, p)
+		if err == nil {
+			err = s.pinPackages(ctx, &d, &req, p, &vars)
+		}
+		if err != nil {
+			if run.Problems = fileProblems(err, d.Path); req.reason == variable.ReasonManual || len(run.Problems) == 0 {
+				return Run{}, err
+			}
+			p = nil
+		}
+	}
 	if req.resource != nil {
 		for name, text := range req.resource.vars {
 			vars.Put(name, variable.Value{Text: text, ReadOnly: true})
@@ -134,7 +146,7 @@ func (s *Service) prepare(ctx context.Context, d *Definition, repo *Repository, 
 		req.Ref = "refs/heads/" + req.Ref
 	}
 	var err error
-	if req.tasks, err = s.catalog(ctx); err != nil {
+	if req.tasks, err = s.Catalog(ctx); err != nil {
 		return Run{}, variable.Set{}, err
 	}
 	if req.Commit == "" {
@@ -412,19 +424,25 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 	} {
 		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
-	sources, err := s.pinSources(ctx, tx, run, p, &req)
-	if err != nil {
-		return err
-	}
+	sources, err := s.pinSources(ctx, tx, run, p, &req, nil)
 	for name, text := range sources {
 		vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
-	resolved, err := s.resolve(ctx, tx, run, p, vars, req.Variables)
+	var resolved variable.Set
+	if err == nil {
+		resolved, err = s.resolve(ctx, tx, run, p, vars, req.Variables)
+	}
+	if err == nil {
+		_, err = s.pinSources(ctx, tx, run, p, &req, &resolved)
+	}
 	if err == nil {
 		err = s.checkNames(ctx, tx, run.Project, run.Pipeline, p, resolved)
 	}
 	if err == nil {
 		err = s.recordForeign(ctx, tx, run, p)
+	}
+	if err == nil {
+		err = s.recordPackages(ctx, tx, run, p, vars)
 	}
 	if slipway.CodeOf(err) == slipway.CodeInvalid && req.reason != variable.ReasonManual {
 		run.Problems = fileProblems(err, p.File)

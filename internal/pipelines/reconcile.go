@@ -37,6 +37,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { s.repeat(ctx, reconcileInterval, s.wakeRuns, "start runs", s.startOwed) })
 	group.Go(func() { s.repeat(ctx, reconcileInterval, s.wake, "reconcile jobs with pods", s.reconcile) })
+	group.Go(func() { s.repeat(ctx, packageTick, nil, "look for new versions of packages", s.pollPackages) })
 	group.Go(func() { s.repeat(ctx, cacheInterval, nil, "trim caches", s.trimCaches) })
 	group.Go(func() { s.repeat(ctx, retentionInterval, s.wakeTrim, "delete runs", s.trimRuns) })
 	group.Go(func() {
@@ -104,8 +105,9 @@ func (s *Service) look(ctx context.Context, j *Job, do func(ctx context.Context,
 
 // setPod records how far a job's pod is, unless the job has gone on meanwhile.
 func (s *Service) setPod(ctx context.Context, j *Job, to podState, note string) error {
-	const update = `UPDATE pipeline_jobs SET pod = $1, pod_note = $2 WHERE id = $3 AND pod = $4`
-	if _, err := s.db.ExecContext(ctx, update, int(to), note, int64(j.ID), int(j.pod)); err != nil {
+	// A job that has begun meanwhile waits for nothing any more.
+	const update = `UPDATE pipeline_jobs SET pod = $1, pod_note = CASE WHEN state = $5 THEN '' ELSE $2 END WHERE id = $3 AND pod = $4`
+	if _, err := s.db.ExecContext(ctx, update, int(to), note, int64(j.ID), int(j.pod), string(schedule.Running)); err != nil {
 		return fmt.Errorf("record pod of job %d: %w", j.ID, err)
 	}
 	if note != j.PodNote || to != j.pod {

@@ -87,6 +87,7 @@ func (s *Service) assignment(ctx context.Context, j *Job) (job.Assignment, error
 	if a.StopAtFailure, err = s.stops(ctx, j); err != nil {
 		return a, err
 	}
+	a.HasHost = j.Machine == 0 && fetchesElsewhere(&i)
 	return a, s.addResources(ctx, &a, &run, p)
 }
 
@@ -214,8 +215,13 @@ func resolvePipeline(ctx context.Context, q db.Querier, project slipway.ProjectI
 	if ref != "" && !strings.HasPrefix(ref, "refs/") {
 		ref = "refs/heads/" + ref
 	}
-	const query = `WHERE d.project = $1 AND d.name_key = $2 AND r.state = $3 AND ($4 = '' OR r.ref = $4) AND ($5 = '' OR r.number = $5) ORDER BY r.id DESC LIMIT 200`
-	runs, err := db.List(ctx, q, scanRun, `SELECT `+runColumns+`, FALSE`+runTables+query, string(project), strings.ToLower(r.Source), string(RunCompleted), ref, r.Version)
+	number, err := strconv.ParseInt(r.Source, 10, 64) // of the pipeline, unless one is called so
+	if err != nil {
+		number = 0
+	}
+	const query = `WHERE d.project = $1 AND r.state = $3 AND ($4 = '' OR r.ref = $4) AND ($5 = '' OR r.number = $5)
+		AND (d.name_key = $2 OR d.id = $6 AND NOT EXISTS (SELECT 1 FROM pipeline_definitions o WHERE o.project = $1 AND o.name_key = $2)) ORDER BY r.id DESC LIMIT 200`
+	runs, err := db.List(ctx, q, scanRun, `SELECT `+runColumns+`, FALSE`+runTables+query, string(project), strings.ToLower(r.Source), string(RunCompleted), ref, r.Version, number)
 	if err != nil {
 		return 0, fmt.Errorf("find a run of pipeline %q: %w", r.Source, err)
 	}
@@ -287,7 +293,7 @@ func (s *Service) reportRun(ctx context.Context, tx *db.Tx, id slipway.RunID, r 
 		}
 	}
 	for _, tag := range r.Tags {
-		if tag = strings.TrimSpace(tag); tag != "" && len(tag) <= 200 && len(run.Tags) < 100 && !contains(run.Tags, tag) {
+		if tag = strings.TrimSpace(tag); tag != "" && len(tag) <= maxRunTag && len(run.Tags) < maxRunTags && !contains(run.Tags, tag) {
 			run.Tags = append(run.Tags, tag)
 		}
 	}

@@ -61,6 +61,9 @@ func (s *Service) putResources(ctx context.Context, tx *db.Tx, pipeline slipway.
 		if err != nil {
 			return err
 		}
+		if err := s.keepPoll(ctx, tx, pipeline, r); err != nil {
+			return err
+		}
 		const insert = `INSERT INTO pipeline_resources (pipeline, kind, alias, source_key, section) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (pipeline, kind, alias) DO NOTHING`
 		if _, err := tx.ExecContext(ctx, insert, int64(pipeline), string(r.Kind), strings.ToLower(r.Alias), key, string(section)); err != nil {

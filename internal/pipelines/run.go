@@ -161,6 +161,58 @@ type RunFilter struct {
 	State    RunState
 	Before   slipway.RunID // only runs older than this one
 	Limit    int           // at most 200, which is also the default
+
+	// Of these lists one must fit, and of Tags all; words are the same in any case of letters. No list lets all runs through.
+	IDs       []slipway.RunID
+	Pipelines []slipway.PipelineID
+	States    []RunState
+	Results   []schedule.Result
+	Reasons   []string
+	Tags      []string
+	Number    string // with * at its end a beginning
+}
+
+// conditions are those of the filter's lists, with their arguments from the place-th on.
+func (f *RunFilter) conditions(place int) (conditions []string, args []any) {
+	arg := func(value any) string { args = append(args, value); return fmt.Sprintf("$%d", place+len(args)-1) }
+	oneOf := func(column string, values []any) {
+		if len(values) == 0 {
+			return
+		}
+		places := make([]string, len(values))
+		for i, value := range values {
+			places[i] = arg(value)
+		}
+		conditions = append(conditions, column+" IN ("+strings.Join(places, ", ")+")")
+	}
+	oneOf("r.id", anys(f.IDs, func(id slipway.RunID) any { return int64(id) }))
+	oneOf("r.pipeline", anys(f.Pipelines, func(id slipway.PipelineID) any { return int64(id) }))
+	oneOf("r.state", anys(f.States, func(s RunState) any { return string(s) }))
+	oneOf("r.result", anys(f.Results, func(r schedule.Result) any { return string(r) }))
+	oneOf("LOWER(r.reason)", anys(f.Reasons, func(reason string) any { return strings.ToLower(reason) }))
+	for _, tag := range f.Tags {
+		text, _ := json.Marshal(strings.ToLower(tag)) // of a string, which cannot fail
+		conditions = append(conditions, "LOWER(r.tags) LIKE "+arg("%"+escapeLike(string(text))+"%")+" ESCAPE '!'")
+	}
+	if begin, ok := strings.CutSuffix(f.Number, "*"); ok {
+		conditions = append(conditions, "r.number LIKE "+arg(escapeLike(begin)+"%")+" ESCAPE '!'")
+	} else if f.Number != "" {
+		conditions = append(conditions, "r.number = "+arg(f.Number))
+	}
+	return conditions, args
+}
+
+func anys[T any](list []T, as func(T) any) []any {
+	out := make([]any, len(list))
+	for i, one := range list {
+		out[i] = as(one)
+	}
+	return out
+}
+
+// escapeLike makes a text stand for itself in a pattern of SQL with the escape !.
+func escapeLike(text string) string {
+	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }
 
 // List returns runs, newest first.
@@ -183,7 +235,8 @@ func (s *Service) List(ctx context.Context, f RunFilter) ([]Run, error) {
 	add(f.State != "", "r.state = $%d", string(f.State))
 	add(f.Before != 0, "r.id < $%d", int64(f.Before))
 	add(true, "r.id > $%d", int64(0))
-	args = append(args, f.Limit)
+	conditions, more := f.conditions(len(args) + 1)
+	where, args = append(where, conditions...), append(append(args, more...), f.Limit)
 	list, err := db.List(ctx, s.db, scanRun, `SELECT `+runColumns+runWaiting+runTables+`WHERE `+strings.Join(where, " AND ")+notDeleted+
 		fmt.Sprintf(` ORDER BY r.id DESC LIMIT $%d`, len(args)), args...)
 	if err != nil {

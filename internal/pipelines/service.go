@@ -15,6 +15,7 @@ import (
 	"slipway/internal/db"
 	"slipway/internal/events"
 	"slipway/internal/httpx"
+	"slipway/internal/pipelines/feed"
 	"slipway/internal/pipelines/mirror"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
@@ -28,7 +29,7 @@ import (
 var Migrations embed.FS
 
 // Deps is what the service needs. All fields but Issuer, PublicURL, ToolMirrors, Images, Warm, Build, Limits, Caches, Networks,
-// FromFork and Mirrors must be set.
+// FromFork, Project and Mirrors must be set.
 type Deps struct {
 	DB           *db.DB
 	Log          *events.Log
@@ -64,10 +65,12 @@ type Deps struct {
 	Limits schedule.Limits
 	// Caches bound what caches of jobs take.
 	Caches CacheLimits
-	// Networks are those that InvokeRESTAPI may call besides public addresses.
+	// Networks are those that InvokeRESTAPI, and looking for packages, may call besides public addresses.
 	Networks []netip.Prefix
 	// FromFork says whether a pull request is from a fork; nil where there are none.
 	FromFork func(ctx context.Context, id slipway.PullRequestID) (bool, error)
+	// Project finds a project by its name or id; nil where there is one alone.
+	Project func(ctx context.Context, nameOrID string) (slipway.ProjectID, error)
 	// Mirrors are the copies of repositories of other hosts; nil refuses these.
 	Mirrors *mirror.Store
 }
@@ -85,6 +88,7 @@ type Service struct {
 	wakeAgentless chan struct{}
 	wakeTrim      chan struct{} // runs that are to be deleted
 	calls         calls         // of InvokeRESTAPI
+	feeds         feed.Client   // registries of packages
 	terminals     terminal.Hub
 
 	mu    sync.Mutex
@@ -111,7 +115,7 @@ func Open(ctx context.Context, d Deps) (*Service, error) {
 	return &Service{
 		Deps: d, db: d.DB, log: d.Log, clock: d.Clock,
 		began: d.Clock.Now(), wake: make(chan struct{}, 1), wakeRuns: make(chan struct{}, 1), wakeAgentless: make(chan struct{}, 1), wakeTrim: make(chan struct{}, 1),
-		calls: calls{client: httpx.Outbound(d.Networks), busy: map[slipway.JobID]context.CancelFunc{}}, plans: map[slipway.RunID]*plan.Plan{}, hooks: map[int64]hookCalls{}, situations: map[slipway.RunID]*situation{},
+		feeds: feed.Client{HTTP: httpx.Outbound(d.Networks)}, calls: calls{client: httpx.Outbound(d.Networks), busy: map[slipway.JobID]context.CancelFunc{}}, plans: map[slipway.RunID]*plan.Plan{}, hooks: map[int64]hookCalls{}, situations: map[slipway.RunID]*situation{},
 	}, nil
 }
 

@@ -58,6 +58,8 @@ type Tokens interface {
 	RevokeSecret(ctx context.Context, secret string) error
 	// RevokeBound ends all tokens of a kind that are bound to just that.
 	RevokeBound(ctx context.Context, kind identity.TokenKind, b identity.Binding) error
+	// RevokeJob ends all tokens of a job.
+	RevokeJob(ctx context.Context, job slipway.JobID) error
 }
 
 // Pod is what an executor starts for one attempt of one job, or as a warm pod.

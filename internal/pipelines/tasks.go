@@ -83,8 +83,8 @@ func listTasks(ctx context.Context, q db.Querier, id string) ([]Task, error) {
 	return list, nil
 }
 
-// catalog are the uploaded tasks as files find them: the newest version of each major one.
-func (s *Service) catalog(ctx context.Context) (task.Catalog, error) {
+// Catalog are the uploaded tasks as files find them: the newest version of each major one.
+func (s *Service) Catalog(ctx context.Context) (task.Catalog, error) {
 	const query = `SELECT ` + taskColumns + ` FROM pipeline_tasks t WHERE NOT EXISTS (
 		SELECT 1 FROM pipeline_tasks n WHERE n.id = t.id AND n.major = t.major AND (n.minor > t.minor OR n.minor = t.minor AND n.patch > t.patch))
 		ORDER BY id, major LIMIT 5000`

@@ -111,6 +111,13 @@ func (s *Service) Timeline(ctx context.Context, id slipway.RunID) (*Timeline, er
 			}
 			ts.Jobs = append(ts.Jobs, list...)
 		}
+		if ts.State == schedule.Completed {
+			for k := range ts.Jobs {
+				if j := &ts.Jobs[k]; j.ID == 0 { // the stage ended before it
+					j.State, j.Result = schedule.Completed, schedule.Skipped
+				}
+			}
+		}
 		t.Stages = append(t.Stages, ts)
 	}
 	return t, s.addPlaces(ctx, &t.Run, t.Stages)

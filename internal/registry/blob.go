@@ -235,14 +235,16 @@ func (s *Service) findBlob(ctx context.Context, repo Repository, d slipway.Diges
 
 // DeleteBlob takes the blob out of the repository at once; its bytes go with the next Collect when no other has them.
 func (s *Service) DeleteBlob(ctx context.Context, repo Repository, d slipway.Digest) error {
-	result, err := s.db.ExecContext(ctx, `DELETE FROM registry_blob_links WHERE repository_id = $1 AND digest = $2`, repo.ID, string(d))
-	if err != nil {
-		return fmt.Errorf("delete blob %s of %s: %w", d, repo.Name, err)
-	}
-	if n, err := result.RowsAffected(); err == nil && n == 0 {
-		return fault(BlobUnknown, slipway.NotFound("there is no blob %s in %s", d, repo.Name))
-	}
-	return nil
+	return s.db.Free(ctx, func(tx *db.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM registry_blob_links WHERE repository_id = $1 AND digest = $2`, repo.ID, string(d))
+		if err != nil {
+			return fmt.Errorf("delete blob %s of %s: %w", d, repo.Name, err)
+		}
+		if n, err := result.RowsAffected(); err == nil && n == 0 {
+			return fault(BlobUnknown, slipway.NotFound("there is no blob %s in %s", d, repo.Name))
+		}
+		return nil
+	})
 }
 
 // Holders lists up to 100 repositories that have the blob.

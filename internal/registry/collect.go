@@ -12,10 +12,14 @@ import (
 const collectBatch = 500
 
 // Collect removes uploads that rest, blobs that no manifest of their repository names, contents that no repository
-// has, and objects that no row names, each after Options.Grace. It may run beside pushes and beside itself.
+// has, and objects that no row names, each after Options.Grace. It may run beside pushes and beside itself, and on a full disk.
 func (s *Service) Collect(ctx context.Context) error {
 	before := s.clock.Now().Add(-s.options.Grace)
-	return errors.Join(s.collectUploads(ctx, before), s.collectLinks(ctx, before), s.collectBlobs(ctx), s.collectObjects(ctx, before), s.collectPulls(ctx))
+	err := errors.Join(s.collectUploads(ctx, before), s.collectLinks(ctx, before), s.collectBlobs(ctx), s.collectObjects(ctx, before), s.collectPulls(ctx))
+	if reserving := s.db.Reserve(); reserving != nil { // it is a precaution, and may find room the next time
+		s.logger.Warn("there is no room for the records of the next collection on a full disk", "error", reserving)
+	}
+	return err
 }
 
 func (s *Service) collectUploads(ctx context.Context, before time.Time) error {
@@ -48,7 +52,11 @@ func (s *Service) collectLinks(ctx context.Context, before time.Time) error {
 		WHERE touched < $1 AND NOT EXISTS (
 			SELECT 1 FROM registry_manifest_references AS r
 			WHERE r.repository_id = registry_blob_links.repository_id AND r.digest = registry_blob_links.digest)`
-	if _, err := s.db.ExecContext(ctx, statement, db.Micros(before)); err != nil {
+	err := s.db.Free(ctx, func(tx *db.Tx) error {
+		_, err := tx.ExecContext(ctx, statement, db.Micros(before))
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("collect blob links: %w", err)
 	}
 	return nil
@@ -59,7 +67,7 @@ func (s *Service) collectBlobs(ctx context.Context) error {
 	for {
 		var found int
 		var keys []string
-		err := s.db.Tx(ctx, func(tx *db.Tx) (err error) {
+		err := s.db.Free(ctx, func(tx *db.Tx) (err error) {
 			found, keys, err = deleteUnlinked(ctx, tx)
 			return err
 		})

@@ -13,7 +13,7 @@ import (
 
 // DeleteTag removes the tag and leaves its manifest. An immutable one stays.
 func (s *Service) DeleteTag(ctx context.Context, repo Repository, tag string, by slipway.Actor) error {
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
+	return s.db.Free(ctx, func(tx *db.Tx) error {
 		g, err := readGoverning(ctx, tx, repo)
 		if err != nil {
 			return err
@@ -57,7 +57,7 @@ func (s *Service) KeepContent(ctx context.Context, repo Repository, c Content) e
 // DeleteManifest removes the manifest and the tags that point to it; what only it named goes with Collect. One with an immutable
 // tag stays.
 func (s *Service) DeleteManifest(ctx context.Context, repo Repository, d slipway.Digest, by slipway.Actor) error {
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
+	return s.db.Free(ctx, func(tx *db.Tx) error {
 		g, err := readGoverning(ctx, tx, repo)
 		if err != nil {
 			return err
@@ -99,7 +99,7 @@ func (s *Service) DeleteRepository(ctx context.Context, repo Repository, by slip
 	if err != nil {
 		return fmt.Errorf("delete repository %s: %w", repo.Name, err)
 	}
-	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+	err = s.db.Free(ctx, func(tx *db.Tx) error {
 		g, err := readGoverning(ctx, tx, repo)
 		if err != nil {
 			return err

@@ -150,7 +150,7 @@ func (s *Service) retain(ctx context.Context, repo Repository, uses []retention.
 
 // remove carries out a fate, unless something has changed since it was decided.
 func (s *Service) remove(ctx context.Context, repo Repository, f retention.Fate, by slipway.Actor) (gone bool, err error) {
-	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+	err = s.db.Free(ctx, func(tx *db.Tx) error {
 		gone = false
 		what := Deleted{Tag: f.Tag, Digest: f.Digest, Reason: "retention: " + f.Reason}
 		var n int64

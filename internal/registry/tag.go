@@ -36,6 +36,18 @@ func (s *Service) Tags(ctx context.Context, repo Repository, last string, limit 
 	return list, nil
 }
 
+// Tag returns one tag of the repository.
+func (s *Service) Tag(ctx context.Context, repo Repository, name string) (Tag, error) {
+	t, err := db.One(ctx, s.db, scanTag, `SELECT name, digest, updated FROM registry_tags WHERE repository_id = $1 AND name = $2`, repo.ID, name)
+	if db.IsNoRows(err) {
+		return t, unknownManifest(repo, name)
+	}
+	if err != nil {
+		return t, fmt.Errorf("get tag %s:%s: %w", repo.Name, name, err)
+	}
+	return t, nil
+}
+
 // TagNames lists up to limit names of tags that come after last, in the order of their bytes.
 func (s *Service) TagNames(ctx context.Context, repo Repository, last string, limit int) ([]string, error) {
 	query := `

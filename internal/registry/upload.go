@@ -249,7 +249,11 @@ func (s *Service) Cancel(ctx context.Context, u Upload) error {
 	if err := s.blobs.Abort(ctx, u.ID); err != nil {
 		return err
 	}
-	if _, err := s.db.ExecContext(ctx, `DELETE FROM registry_uploads WHERE id = $1`, u.ID); err != nil {
+	err := s.db.Free(ctx, func(tx *db.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM registry_uploads WHERE id = $1`, u.ID)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("cancel upload %s: %w", u.ID, err)
 	}
 	return nil

@@ -100,6 +100,7 @@ type pushCheck struct {
 	quarantine string // folder of the objects that it brings
 	options    []string
 	moves      []refMove // a zero side is a ref that is made or deleted
+	tap        *pushTap  // has scanned what came; nil where nothing did
 }
 
 // hookMessage is what one hook says.

@@ -53,3 +53,22 @@ func (s *Service) Iterations(ctx context.Context, id slipway.PullRequestID) ([]I
 	}
 	return list, nil
 }
+
+// IterationCommits lists the commits that an iteration brought, newest first: those that the iteration before it and the target had not. More says
+// that there are more than 1000.
+func (s *Service) IterationCommits(ctx context.Context, p PullRequest, all []Iteration, number int) (list []Commit, more bool, err error) {
+	if number < 1 || number > len(all) {
+		return nil, false, slipway.NotFound("the pull request has iterations 1 to %d", len(all))
+	}
+	i := all[number-1]
+	not := []slipway.CommitID{i.TargetCommit}
+	if number > 1 {
+		not = append(not, all[number-2].SourceCommit)
+	}
+	ids, more, err := s.newCommits(ctx, p.Repository, i.SourceCommit, not, maxPullCommits)
+	if err != nil {
+		return nil, false, err
+	}
+	list, err = s.commits(ctx, p.Repository, ids)
+	return list, more, err
+}

@@ -39,7 +39,7 @@ func (s *Service) AddLabel(ctx context.Context, by slipway.Actor, id slipway.Pul
 		p.Field = "name"
 		return Label{}, p
 	}
-	err := s.changeLabels(ctx, by, id, func(tx *db.Tx) error {
+	err := s.changeExtras(ctx, by, id, func(tx *db.Tx) error {
 		n, err := db.One(ctx, tx, db.Value[int64], `SELECT count(*) FROM pull_request_labels WHERE pull_request = $1`, int64(id))
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func (s *Service) RemoveLabel(ctx context.Context, by slipway.Actor, p PullReque
 	if err != nil {
 		return err
 	}
-	err = s.changeLabels(ctx, by, p.ID, func(tx *db.Tx) error {
+	err = s.changeExtras(ctx, by, p.ID, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM pull_request_labels WHERE pull_request = $1 AND name_key = $2`, int64(p.ID), strings.ToLower(label.Name))
 		return err
 	})
@@ -73,8 +73,8 @@ func (s *Service) RemoveLabel(ctx context.Context, by slipway.Actor, p PullReque
 	return nil
 }
 
-// changeLabels runs f in a transaction with the event of a change.
-func (s *Service) changeLabels(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, f func(tx *db.Tx) error) error {
+// changeExtras runs f in a transaction with the event of a change.
+func (s *Service) changeExtras(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, f func(tx *db.Tx) error) error {
 	p, err := s.PullRequest(ctx, id)
 	if err != nil {
 		return err

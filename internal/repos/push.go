@@ -188,11 +188,12 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 	}
 	var list []Pushed
 	var all []events.Event
+	known := knownTips(rows)
 	for _, c := range changes {
 		if c.silent() {
 			continue
 		}
-		p, ids, err := s.describe(ctx, r, rows, c)
+		p, ids, err := s.describe(ctx, r, rows, known, c)
 		if err != nil {
 			return nil, fmt.Errorf("describe push to %s of repository %s: %w", c.name(), r.Name, err)
 		}
@@ -200,6 +201,9 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 		list, all = append(list, p), append(all, r.pushEvent(p, ids, actor))
 		if c.after.Target != "" {
 			rows[p.Ref] = c.after
+			if strings.HasPrefix(p.Ref, branchPrefix) {
+				known[p.After] = &p
+			}
 		} else {
 			delete(rows, p.Ref)
 		}
@@ -277,8 +281,21 @@ func (s *Service) moveRow(ctx context.Context, tx *db.Tx, id slipway.RepositoryI
 	return s.noteDeleted(ctx, tx, id, c, actor)
 }
 
+// tips are the commits that branches are at, or were before the same push, each with what was found out of one of them, nil when nothing was.
+type tips map[slipway.CommitID]*Pushed
+
+func knownTips(rows map[string]Ref) tips {
+	known := tips{}
+	for n, ref := range rows {
+		if strings.HasPrefix(n, branchPrefix) {
+			known[ref.Commit] = nil
+		}
+	}
+	return known
+}
+
 // describe finds out what a change brought. It also returns the ids of all its commits.
-func (s *Service) describe(ctx context.Context, r Repository, rows map[string]Ref, c change) (Pushed, []slipway.CommitID, error) {
+func (s *Service) describe(ctx context.Context, r Repository, rows map[string]Ref, known tips, c change) (Pushed, []slipway.CommitID, error) {
 	p := Pushed{
 		Repository: r.ID, Name: r.Name, Ref: c.name(), Before: c.before.Commit, After: c.after.Commit,
 		DefaultRef: c.name() == branchPrefix+r.DefaultBranch, Commits: []PushedCommit{}, Paths: []string{},
@@ -291,9 +308,14 @@ func (s *Service) describe(ctx context.Context, r Repository, rows map[string]Re
 		_, err := s.addCommits(ctx, &p, ids)
 		return p, ids, err
 	}
+	same, tip := known[p.After]
+	if p.Before.IsZero() && tip { // a branch made where another one is: many come so at once
+		err := s.copyPaths(ctx, &p, same, rows[branchPrefix+r.DefaultBranch].Commit)
+		return p, []slipway.CommitID{p.After}, err
+	}
 	not := []slipway.CommitID{p.Before}
 	if p.Before.IsZero() {
-		not = announcedBranches(rows)
+		not = slices.Collect(maps.Keys(known))
 	}
 	ids, more, err := s.newCommits(ctx, r.ID, p.After, not, maxPushedCommits)
 	if err != nil {
@@ -318,14 +340,16 @@ func (s *Service) describe(ctx context.Context, r Repository, rows map[string]Re
 	return p, ids, nil
 }
 
-func announcedBranches(rows map[string]Ref) []slipway.CommitID {
-	var list []slipway.CommitID
-	for n, ref := range rows {
-		if strings.HasPrefix(n, branchPrefix) {
-			list = append(list, ref.Commit)
-		}
+// copyPaths fills in the changed paths of a new branch, which are those of another new one at the same commit, and none at the default branch.
+func (s *Service) copyPaths(ctx context.Context, p, same *Pushed, defaultBranch slipway.CommitID) error {
+	switch {
+	case p.After == defaultBranch:
+		return nil
+	case same != nil && same.Before.IsZero():
+		p.Paths, p.MorePaths = same.Paths, same.MorePaths
+		return nil
 	}
-	return list
+	return s.addPaths(ctx, p, defaultBranch)
 }
 
 // checkForced finds out whether the new value descends from the old one. A value that git has not got any more

@@ -228,3 +228,37 @@ func TestTagOfATree(t *testing.T) {
 		t.Errorf("tags %+v, %v", tags, err)
 	}
 }
+
+// Branches that are made at one commit in one push all tell of its paths, and the first of them alone of the commit.
+func TestAnnounceManyBranchesAtOneCommit(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := setup(t, dbtest.SQLite(t))
+	first := w.commit("first", "a", "1")
+	tree := w.git("", "rev-parse", string(first)+"^{tree}")
+	second := w.git("second", "commit-tree", w.git("100644 blob "+w.git("x", "hash-object", "-w", "--stdin")+"\tb\n", "mktree"), "-p", string(first))
+	third := w.git("third", "commit-tree", tree, "-p", second)
+	for i := range 20 {
+		w.git("", "update-ref", fmt.Sprintf("refs/heads/many/%02d", i), second)
+		w.git("", "update-ref", fmt.Sprintf("refs/heads/same/%02d", i), string(first))
+	}
+	w.git("", "update-ref", "refs/heads/next", third)
+	done, err := w.Announce(ctx, w.repo.ID, slipway.System)
+	if err != nil || len(done) != 41 {
+		t.Fatalf("%d events, %v", len(done), err)
+	}
+	for i, p := range done {
+		commits, paths := 0, "a, b"
+		switch {
+		case i == 0:
+			commits = 1
+		case strings.HasPrefix(p.Ref, "refs/heads/same/"):
+			paths = ""
+		case p.Ref == "refs/heads/next":
+			commits, paths = 1, ""
+		}
+		if got := strings.Join(p.Paths, ", "); len(p.Commits) != commits || got != paths || p.Before != "" || p.EventID == 0 {
+			t.Errorf("%s: %d commits, paths %q; want %d, %q", p.Ref, len(p.Commits), got, commits, paths)
+		}
+	}
+}

@@ -201,16 +201,16 @@ func parseGrep(out, prefix string, limit int) GrepResult {
 	return r
 }
 
-// parseGrepLine reads one line. Names of files with unusual characters stand in quotes, as in C.
+// parseGrepLine reads one line. Paths with unusual characters stand in quotes behind the commit, as in C.
 func parseGrepLine(line, prefix string) (path string, l GrepLine, ok bool) {
 	name, rest, ok := strings.Cut(strings.TrimPrefix(line, nameBegin), colourEnd)
 	if !ok || rest == "" {
 		return "", l, false
 	}
-	if plain, err := strconv.Unquote(name); err == nil {
-		name = plain
-	}
 	path, ok = strings.CutPrefix(name, prefix)
+	if plain, err := strconv.Unquote(path); err == nil {
+		path = plain
+	}
 	separator := rest[:1]
 	number, text, ok2 := strings.Cut(rest[1:], separator)
 	n, err := strconv.Atoi(number)

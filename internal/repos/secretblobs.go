@@ -2,13 +2,13 @@ package repos
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,22 +23,27 @@ const (
 	suspectReaders = 2
 	// fewBytes is a pack of which one process reads all objects, which saves another that tells which of them are files.
 	fewBytes = 1 << 20
-	// maxSuspectPart bounds what is held of a file at once, in bytes. Parts overlap by suspectOverlap, in which any finding fits.
-	maxSuspectPart = 4 << 20
-	suspectOverlap = 48 << 10
-	// binaryPart is where git looks for a zero byte, by which it tells a binary file.
-	binaryPart = 8000
 )
 
 // errSuspect ends the reading of files: one of them is suspect.
 var errSuspect = errors.New("a file may hold a secret")
 
-// suspect says whether any file that a push brings may hold a secret (secretscan.Suspect), whether its lines are new or not. It reads
-// each file once, which costs a part of what the differences between all commits cost.
+// suspect says whether any file that a push brings may hold a secret (secretscan.Suspect), whether its lines are new or not. Each file is
+// read once, which costs a part of what the differences between all commits cost: most of them while the pack came (pushTap).
 func (s *Service) suspect(ctx context.Context, id slipway.RepositoryID, ask pushCheck) (bool, error) {
 	packed, err := filepath.Glob(filepath.Join(s.dir(id), "objects", filepath.Base(ask.quarantine), "pack", "*.pack"))
 	if err != nil {
 		return false, fmt.Errorf("look for packs: %w", err)
+	}
+	if ask.tap != nil {
+		if pack, err := ask.tap.wait(ctx); err == nil {
+			switch {
+			case pack.Suspect || len(pack.Left) == 0:
+				return pack.Suspect, nil
+			case len(packed) == 1:
+				return isSuspect(s.readLeft(ctx, id, ask, packed[0], pack.Left))
+			}
+		}
 	}
 	few := len(packed) == 0
 	for _, p := range packed {
@@ -49,14 +54,48 @@ func (s *Service) suspect(ctx context.Context, id slipway.RepositoryID, ask push
 		few = few || len(packed) == 1 && info.Size() < fewBytes
 	}
 	if few { // git keeps a push of fewer than receive.unpackLimit objects loose
-		err = s.readSuspects(ctx, id, ask, nil)
-	} else {
-		err = s.readManySuspects(ctx, id, ask)
+		return isSuspect(s.readSuspects(ctx, id, ask, nil))
 	}
+	return isSuspect(s.readManySuspects(ctx, id, ask))
+}
+
+// isSuspect reads the error of what reads files.
+func isSuspect(err error) (bool, error) {
 	if errors.Is(err, errSuspect) {
 		return true, nil
 	}
 	return false, err
+}
+
+// readLeft reads the objects at these places of a pack.
+func (s *Service) readLeft(ctx context.Context, id slipway.RepositoryID, ask pushCheck, pack string, left []int64) error {
+	index, err := os.Open(strings.TrimSuffix(pack, ".pack") + ".idx")
+	if err != nil {
+		return fmt.Errorf("look into a pack: %w", err)
+	}
+	defer index.Close()
+	name, _, _ := strings.Cut(revisions(ask), "\n")
+	cmd, err := s.quarantined(ctx, id, ask, true, "show-index", "--object-format="+string(formatOf(name)))
+	if err != nil {
+		return err
+	}
+	cmd.Stdin = index
+	names, n := make([]string, len(left)), 0
+	err = s.runQuarantined(cmd, '\n', func(text string) { // PLACE NAME (CHECKSUM), in the order of the names
+		place, rest, _ := strings.Cut(text, " ")
+		at, err := strconv.ParseInt(place, 10, 64)
+		if i, ok := slices.BinarySearch(left, at); err == nil && ok {
+			names[i], _, _ = strings.Cut(rest, " ")
+			n++
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if n != len(left) {
+		return fmt.Errorf("git's index has %d of %d objects of a pack", n, len(left))
+	}
+	return s.shareSuspects(ctx, id, ask, names)
 }
 
 // readManySuspects tells files from other objects first, and shares them out.
@@ -74,6 +113,11 @@ func (s *Service) readManySuspects(ctx context.Context, id slipway.RepositoryID,
 	if err != nil || len(files) == 0 {
 		return err
 	}
+	return s.shareSuspects(ctx, id, ask, files)
+}
+
+// shareSuspects reads files by as many processes as there are processors for it.
+func (s *Service) shareSuspects(ctx context.Context, id slipway.RepositoryID, ask pushCheck, files []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range suspectReaders {
 		part := files[len(files)*i/suspectReaders : len(files)*(i+1)/suspectReaders]
@@ -125,7 +169,7 @@ func (s *Service) readSuspects(ctx context.Context, id slipway.RepositoryID, ask
 
 // readFiles reads what git cat-file --batch writes: `TYPE SIZE`, the content and a line feed for each object.
 func readFiles(in *bufio.Reader) error {
-	part := make([]byte, 0, 64<<10)
+	var part []byte
 	for {
 		head, err := in.ReadSlice('\n')
 		if errors.Is(err, io.EOF) && len(head) == 0 {
@@ -140,8 +184,12 @@ func readFiles(in *bufio.Reader) error {
 			return fmt.Errorf("read git cat-file: unexpected answer %q", head)
 		}
 		if kind == "blob" {
-			if part, err = readFile(in, part[:0], size); err != nil {
-				return err
+			suspect, err := secretscan.SuspectFile(in, size, &part)
+			if err != nil {
+				return fmt.Errorf("read git cat-file: %w", err)
+			}
+			if suspect {
+				return errSuspect
 			}
 			size = 0
 		}
@@ -149,30 +197,4 @@ func readFiles(in *bufio.Reader) error {
 			return fmt.Errorf("read git cat-file: %w", err)
 		}
 	}
-}
-
-// readFile reads a file of that size in parts. It returns part, grown.
-func readFile(in *bufio.Reader, part []byte, size int64) ([]byte, error) {
-	for first := true; size > 0; first = false {
-		kept := len(part)
-		n := int(min(size, int64(maxSuspectPart-kept)))
-		part = append(part, make([]byte, n)...)
-		if _, err := io.ReadFull(in, part[kept:]); err != nil {
-			return part, fmt.Errorf("read git cat-file: %w", err)
-		}
-		size -= int64(n)
-		if first && bytes.IndexByte(part[:min(len(part), binaryPart)], 0) >= 0 { // git shows no lines of it
-			if _, err := io.CopyN(io.Discard, in, size); err != nil {
-				return part, fmt.Errorf("read git cat-file: %w", err)
-			}
-			return part, nil
-		}
-		if secretscan.Suspect(part) {
-			return part, errSuspect
-		}
-		if size > 0 {
-			part = append(part[:0], part[len(part)-suspectOverlap:]...)
-		}
-	}
-	return part, nil
 }

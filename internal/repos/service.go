@@ -41,6 +41,7 @@ type Service struct {
 	mirrorsDue chan struct{}
 	forking    forking
 	forksDue   chan struct{}
+	receiving  atomic.Int64 // pushes that are under way
 	tending    atomic.Value // the id of the repository that upkeep is at, a string
 	caches     *caches
 	archives   chan struct{} // slots

@@ -232,3 +232,27 @@ func (s *Service) posted(ctx context.Context, p PullRequest) ([]policy.Posted, e
 	}
 	return list, nil
 }
+
+// DeleteStatuses removes statuses of a pull request, all or none.
+func (s *Service) DeleteStatuses(ctx context.Context, by slipway.Actor, id slipway.PullRequestID, statuses ...int64) error {
+	err := s.changeExtras(ctx, by, id, func(tx *db.Tx) error {
+		for _, one := range statuses {
+			result, err := tx.ExecContext(ctx, `DELETE FROM git_statuses WHERE pull_request = $1 AND id = $2`, int64(id), one)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			if err == nil && n == 0 {
+				err = slipway.NotFound("pull request %d has no status %d", id, one)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete statuses of pull request %d: %w", id, err)
+	}
+	return nil
+}

@@ -122,13 +122,29 @@ const (
 // pull request that its options ask for, then calls onPushed, which may be nil, and shows the pusher the lines that it returns. Refs that moved are announced even
 // when ctx ends in the middle.
 func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, actor slipway.Actor, t Transport, onPushed func(context.Context, Received) []string) error {
-	if err := s.limitPack(ctx, id, &t); err != nil {
+	r, err := s.Get(ctx, id)
+	if err != nil {
 		return err
+	}
+	if err := s.limitPack(ctx, r, &t); err != nil {
+		return err
+	}
+	var tap *pushTap
+	if !t.Advertise || t.Stateful {
+		tap = newPushTap(t.In, r.ObjectFormat)
+		defer tap.close()
+		t.In = tap
 	}
 	cmd, stderr, drained := s.transport(ctx, id, "receive-pack", t)
 	if t.Advertise {
 		return transportError(ctx, "receive-pack", stderr, cmd.Run())
 	}
+	s.receiving.Add(1)
+	defer func() {
+		if s.receiving.Add(-1) == 0 {
+			s.requestUpkeep() // which may have waited
+		}
+	}()
 	lasting := context.WithoutCancel(ctx)
 	push, err := s.notePush(lasting, id, actor)
 	if err != nil {
@@ -145,7 +161,7 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 	var options []string // known from the check on
 	said := hook.serve(pushDoor{
 		check: func(ask pushCheck) ([]string, bool) {
-			options = ask.options
+			options, ask.tap = ask.options, tap
 			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 			defer cancel()
 			return s.checkPush(ctx, id, actor, ask)
@@ -185,11 +201,7 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 }
 
 // limitPack takes the repository's limit of a push, when it is the lower one, and has the pusher told of it.
-func (s *Service) limitPack(ctx context.Context, id slipway.RepositoryID, t *Transport) error {
-	r, err := s.Get(ctx, id)
-	if err != nil {
-		return err
-	}
+func (s *Service) limitPack(ctx context.Context, r Repository, t *Transport) error {
 	_, l, err := s.RepositoryLimits(ctx, r)
 	if err != nil {
 		return err

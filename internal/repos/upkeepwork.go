@@ -20,6 +20,8 @@ const (
 	// unreachableTime is how long what is unreachable stays.
 	unreachableTime = "2.weeks.ago"
 	keepPrefix      = "refs/slipway/keep/"
+	// upkeepPatience is how long upkeep that is due waits for pushes to end.
+	upkeepPatience = 10 * time.Minute
 )
 
 // Upkeep is the state of a repository on disk.
@@ -75,10 +77,14 @@ func (s *Service) UpkeepState(ctx context.Context, id slipway.RepositoryID) (Upk
 	return u, nil
 }
 
-// upkeepDue looks after the repositories that are due, one after the other.
+// upkeepDue looks after the repositories that are due, one after the other. It does not begin while there are pushes, unless there are always some.
 func (s *Service) upkeepDue(ctx context.Context) error {
 	for ctx.Err() == nil {
-		id, err := db.One(ctx, s.db, db.Value[string], `SELECT repository FROM repository_upkeep WHERE due > 0 ORDER BY due LIMIT 1`)
+		since := s.clock.Now()
+		if s.receiving.Load() > 0 {
+			since = since.Add(-upkeepPatience)
+		}
+		id, err := db.One(ctx, s.db, db.Value[string], `SELECT repository FROM repository_upkeep WHERE due > 0 AND due <= $1 ORDER BY due LIMIT 1`, db.Micros(since))
 		if db.IsNoRows(err) {
 			return nil
 		}

@@ -65,14 +65,16 @@ func (e Exception) accepts(f Finding, now time.Time) bool {
 	return false
 }
 
+func scanException(row interface{ Scan(...any) error }, e *Exception) error {
+	var until, made int64
+	err := row.Scan(&e.Vulnerability, &e.Package, &e.Reason, &until, &e.By, &made)
+	e.Until, e.Made = db.Time(until), db.Time(made)
+	return err
+}
+
 // Exceptions lists those of a project, also those that have ended, the first to end first.
 func (s *Service) Exceptions(ctx context.Context, project slipway.ProjectID) ([]Exception, error) {
-	list, err := db.List(ctx, s.DB, func(row interface{ Scan(...any) error }, e *Exception) error {
-		var until, made int64
-		err := row.Scan(&e.Vulnerability, &e.Package, &e.Reason, &until, &e.By, &made)
-		e.Until, e.Made = db.Time(until), db.Time(made)
-		return err
-	}, `SELECT vulnerability, package, reason, until, author, made FROM scan_exceptions WHERE project = $1 ORDER BY until, vulnerability, package LIMIT $2`, string(project), maxExceptions)
+	list, err := db.List(ctx, s.DB, scanException, `SELECT vulnerability, package, reason, until, author, made FROM scan_exceptions WHERE project = $1 ORDER BY until, vulnerability, package LIMIT $2`, string(project), maxExceptions)
 	if err != nil {
 		return nil, fmt.Errorf("list the exceptions of project %s: %w", project, err)
 	}
@@ -101,20 +103,26 @@ func (s *Service) Accept(ctx context.Context, project slipway.ProjectID, e Excep
 		if n > maxExceptions {
 			return slipway.Limit("the project has %d exceptions: withdraw those that have ended", maxExceptions)
 		}
-		return nil
+		e.By, e.Made = by.Name, now
+		return s.tell(ctx, tx, EventExceptionChanged, project, by, ExceptionPayload{"accepted", e})
 	})
 }
 
 // Withdraw ends an exception; NotFound when there is none.
-func (s *Service) Withdraw(ctx context.Context, project slipway.ProjectID, vulnerability, packageName string) error {
-	done, err := s.DB.ExecContext(ctx, `DELETE FROM scan_exceptions WHERE project = $1 AND vulnerability = $2 AND package = $3`, string(project), vulnerability, packageName)
-	if err != nil {
-		return fmt.Errorf("withdraw the exception for %s: %w", vulnerability, err)
-	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return slipway.NotFound("there is no exception for %q in package %q", vulnerability, packageName)
-	}
-	return nil
+func (s *Service) Withdraw(ctx context.Context, project slipway.ProjectID, vulnerability, packageName string, by slipway.Actor) error {
+	return s.DB.Tx(ctx, func(tx *db.Tx) error {
+		const remove = `
+			DELETE FROM scan_exceptions WHERE project = $1 AND vulnerability = $2 AND package = $3
+			RETURNING vulnerability, package, reason, until, author, made`
+		e, err := db.One(ctx, tx, scanException, remove, string(project), vulnerability, packageName)
+		if db.IsNoRows(err) {
+			return slipway.NotFound("there is no exception for %q in package %q", vulnerability, packageName)
+		}
+		if err != nil {
+			return fmt.Errorf("withdraw the exception for %s: %w", vulnerability, err)
+		}
+		return s.tell(ctx, tx, EventExceptionChanged, project, by, ExceptionPayload{"withdrawn", e})
+	})
 }
 
 // mark says which findings the project accepts.

@@ -16,12 +16,15 @@ import (
 type Policy struct {
 	Severity     string   `json:"severity"`     // the least that is refused: critical, high, medium, low or unknown; empty: nothing is
 	Unfixed      bool     `json:"unfixed"`      // also those for which there is no fixed version
-	Pushes       bool     `json:"pushes"`       // jobs of pipelines that push such an image fail
+	Pushes       bool     `json:"pushes"`       // jobs of pipelines cannot push such an image
 	Environments []string `json:"environments"` // patterns of the environments that such an image is not deployed to; * is any text
 }
 
-// maxPatterns bounds the patterns of a policy.
-const maxPatterns = 50
+// Limits of a policy.
+const (
+	maxPatterns = 50
+	maxPattern  = 200 // bytes
+)
 
 // Check says what is wrong with the policy.
 func (p Policy) Check() error {
@@ -34,6 +37,9 @@ func (p Policy) Check() error {
 		return slipway.Limit("a policy names up to %d environments", maxPatterns)
 	}
 	for _, pattern := range p.Environments {
+		if len(pattern) > maxPattern {
+			return slipway.Limit("a pattern for environments has at most %d bytes", maxPattern)
+		}
 		if _, err := path.Match(pattern, "x"); err != nil || pattern == "" {
 			return slipway.Invalid("environment %q is no pattern: write a name, or * for any text", pattern)
 		}
@@ -58,8 +64,12 @@ func (p Policy) refuses(f Finding) bool {
 
 // Policy is that of a project; the zero one, which refuses nothing, when none was set.
 func (s *Service) Policy(ctx context.Context, project slipway.ProjectID) (Policy, error) {
+	return readPolicy(ctx, s.DB, project)
+}
+
+func readPolicy(ctx context.Context, q db.Querier, project slipway.ProjectID) (Policy, error) {
 	var environments string
-	p, err := db.One(ctx, s.DB, func(row interface{ Scan(...any) error }, p *Policy) error {
+	p, err := db.One(ctx, q, func(row interface{ Scan(...any) error }, p *Policy) error {
 		return row.Scan(&p.Severity, &p.Unfixed, &p.Pushes, &environments)
 	}, `SELECT severity, unfixed, pushes, environments FROM scan_policies WHERE project = $1`, string(project))
 	if db.IsNoRows(err) {
@@ -75,7 +85,7 @@ func (s *Service) Policy(ctx context.Context, project slipway.ProjectID) (Policy
 }
 
 // SetPolicy replaces the policy of a project; callers have authorized its administrator.
-func (s *Service) SetPolicy(ctx context.Context, project slipway.ProjectID, p Policy) error {
+func (s *Service) SetPolicy(ctx context.Context, project slipway.ProjectID, p Policy, by slipway.Actor) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
@@ -86,14 +96,20 @@ func (s *Service) SetPolicy(ctx context.Context, project slipway.ProjectID, p Po
 	if err != nil {
 		return fmt.Errorf("write the policy of project %s: %w", project, err)
 	}
-	const upsert = `
-		INSERT INTO scan_policies (project, severity, unfixed, pushes, environments) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (project) DO UPDATE SET severity = excluded.severity, unfixed = excluded.unfixed, pushes = excluded.pushes,
-			environments = excluded.environments`
-	if _, err := s.DB.ExecContext(ctx, upsert, string(project), p.Severity, p.Unfixed, p.Pushes, string(environments)); err != nil {
-		return fmt.Errorf("write the policy of project %s: %w", project, err)
-	}
-	return nil
+	return s.DB.Tx(ctx, func(tx *db.Tx) error {
+		before, err := readPolicy(ctx, tx, project)
+		if err != nil {
+			return err
+		}
+		const upsert = `
+			INSERT INTO scan_policies (project, severity, unfixed, pushes, environments) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (project) DO UPDATE SET severity = excluded.severity, unfixed = excluded.unfixed, pushes = excluded.pushes,
+				environments = excluded.environments`
+		if _, err := tx.ExecContext(ctx, upsert, string(project), p.Severity, p.Unfixed, p.Pushes, string(environments)); err != nil {
+			return fmt.Errorf("write the policy of project %s: %w", project, err)
+		}
+		return s.tell(ctx, tx, EventPolicyChanged, project, by, PolicyPayload{before, p})
+	})
 }
 
 // Verdict is what a project's policy says of an image.

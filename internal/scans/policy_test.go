@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"slipway"
 	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
+	"slipway/internal/events"
 	"slipway/internal/scans"
 )
 
@@ -36,7 +38,7 @@ func TestPolicy(t *testing.T) {
 		if v, err := w.Judge(ctx, project, repository, d); err != nil || len(v.Refused) != 0 {
 			t.Errorf("without a policy: %+v, %v", v, err)
 		}
-		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "high", Environments: []string{"prod*"}}))
+		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "high", Environments: []string{"prod*"}}, ada))
 		if _, err := w.Judge(ctx, project, repository, d); slipway.CodeOf(err) != slipway.CodeConflict {
 			t.Errorf("before the scan: %v, want a conflict", err)
 		}
@@ -69,11 +71,11 @@ func TestPolicy(t *testing.T) {
 		if err := v.Problem("shop/web:1"); slipway.CodeOf(err) != slipway.CodeForbidden || !strings.Contains(err.Error(), minimist+" (critical) in minimist 1.2.5, fixed in 1.2.6") {
 			t.Errorf("the reason is %v", err)
 		}
-		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "high", Unfixed: true}))
+		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "high", Unfixed: true}, ada))
 		refused(minimist, jinja, noFix)
-		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "unknown"}))
+		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "unknown"}, ada))
 		refused(minimist, jinja, openssl)
-		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "high"}))
+		must(w.SetPolicy(ctx, project, scans.Policy{Severity: "high"}, ada))
 
 		day := func(n int) time.Time {
 			return w.clock.now.Add(time.Duration(n) * 24 * time.Hour).Truncate(time.Microsecond)
@@ -98,18 +100,47 @@ func TestPolicy(t *testing.T) {
 		if err != nil || len(all) != 3 || all[0].Reason != "y" {
 			t.Errorf("exceptions %+v, %v", all, err)
 		}
-		must(w.Withdraw(ctx, project, minimist, "another"))
-		if err := w.Withdraw(ctx, project, minimist, "another"); slipway.CodeOf(err) != slipway.CodeNotFound {
+		must(w.Withdraw(ctx, project, minimist, "another", ada))
+		if err := w.Withdraw(ctx, project, minimist, "another", ada); slipway.CodeOf(err) != slipway.CodeNotFound {
 			t.Errorf("withdrawn twice: %v", err)
 		}
+		told(t, w)
 	})
+}
+
+// told demands that the log tells who changed the policy from what to what, and of the exceptions.
+func told(t *testing.T, w *world) {
+	t.Helper()
+	list, err := w.Service.Log.List(t.Context(), events.Filter{Project: project, Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var policies, exceptions []string
+	for _, e := range slices.Backward(list) {
+		var policy scans.PolicyPayload
+		var exception scans.ExceptionPayload
+		switch {
+		case e.Actor != ada:
+			t.Errorf("%s by %v, want ada", e.Kind, e.Actor)
+		case e.Kind == scans.EventPolicyChanged && e.Decode(&policy) == nil:
+			policies = append(policies, policy.Before.Severity+" to "+policy.After.Severity)
+		case e.Kind == scans.EventExceptionChanged && e.Decode(&exception) == nil:
+			exceptions = append(exceptions, exception.Change+" "+exception.Exception.Package+" by "+exception.Exception.By)
+		}
+	}
+	if diff := cmp.Diff([]string{" to high", "high to high", "high to unknown", "unknown to high"}, policies); diff != "" {
+		t.Errorf("policies (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"accepted Jinja2 by ada", "accepted another by ada", "accepted  by ada", "withdrawn another by ada"}, exceptions); diff != "" {
+		t.Errorf("exceptions (-want +got)\n%s", diff)
+	}
 }
 
 func TestPolicyMistakes(t *testing.T) {
 	t.Parallel()
 	w, ctx := newWorld(t, dbtest.SQLite(t)), context.Background()
 	for _, p := range []scans.Policy{{Severity: "grave"}, {Severity: "high", Environments: []string{"["}}, {Environments: make([]string, 51)}, {Environments: []string{""}}} {
-		if err := w.SetPolicy(ctx, project, p); err == nil || slipway.CodeOf(err) == slipway.CodeInternal {
+		if err := w.SetPolicy(ctx, project, p, ada); err == nil || slipway.CodeOf(err) == slipway.CodeInternal {
 			t.Errorf("%+v: %v", p, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"slipway"
 	"slipway/internal/clock"
 	"slipway/internal/db"
+	"slipway/internal/events"
 )
 
 // Migrations holds the tables of this package.
@@ -38,6 +39,7 @@ type Images interface {
 // Options say what the service works with.
 type Options struct {
 	DB      *db.DB
+	Log     *events.Log // tells of what a project does not accept
 	Clock   clock.Clock
 	Logger  *slog.Logger
 	Images  Images

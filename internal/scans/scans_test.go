@@ -24,6 +24,7 @@ import (
 	"slipway"
 	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
+	"slipway/internal/events"
 	"slipway/internal/registry"
 	"slipway/internal/scans"
 )
@@ -92,7 +93,11 @@ func newWorld(t *testing.T, d *db.DB) *world {
 		t.Fatal(err)
 	}
 	f, c := &fakeRegistry{map[slipway.Digest][]byte{}, map[string][]byte{}}, &movable{now: time.Now().UTC()}
-	s, err := scans.Open(context.Background(), scans.Options{DB: d, Clock: c, Logger: slog.New(slog.DiscardHandler), Images: f, Program: program,
+	log, err := events.Open(context.Background(), d, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := scans.Open(context.Background(), scans.Options{DB: d, Log: log, Clock: c, Logger: slog.New(slog.DiscardHandler), Images: f, Program: program,
 		Folder: filepath.Join(t.TempDir(), "records")})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/bundle"
@@ -95,6 +96,9 @@ func (v *Verifier) Verify(content []byte, d slipway.Digest, w Wanted) (Verified,
 	if err := b.UnmarshalJSON(content); err != nil {
 		return Verified{}, slipway.Invalid("this is not a bundle of Sigstore: %v", err)
 	}
+	if SignedByKey(content) {
+		return Verified{}, slipway.Forbidden("the statement is signed with a key that is not known here: verify it by that key, as with cosign verify --key")
+	}
 	policy, err := w.policy()
 	if err != nil {
 		return Verified{}, err
@@ -109,9 +113,20 @@ func (v *Verifier) Verify(content []byte, d slipway.Digest, w Wanted) (Verified,
 	}
 	result, err := verifier.Verify(b, verify.NewPolicy(verify.WithArtifactDigest(d.Algorithm(), digest), policy))
 	if err != nil {
-		return Verified{}, slipway.Forbidden("the statement does not verify: %v", err)
+		return Verified{}, slipway.Forbidden("the statement does not verify: %s", strings.TrimSuffix(err.Error(), "; error: %!w(<nil>)")) // which the library leaves there
 	}
 	return describe(result)
+}
+
+// SignedByKey says that a bundle names a key and brings no certificate, as `cosign sign --key` makes them (Sigstore bundle format 0.3,
+// VerificationMaterial).
+func SignedByKey(content []byte) bool {
+	var b struct {
+		Material struct {
+			Key *struct{} `json:"publicKey"`
+		} `json:"verificationMaterial"`
+	}
+	return json.Unmarshal(content, &b) == nil && b.Material.Key != nil
 }
 
 func describe(result *verify.VerificationResult) (Verified, error) {

@@ -245,6 +245,16 @@ func TestEditingMore(t *testing.T) {
 	if got, err := w.repos.ReadFile(context.Background(), w.id, w.head("main"), "up/new.bin", 100); err != nil || string(got) != "\x00new" {
 		t.Errorf("uploaded %q, %v", got, err)
 	}
+	// What no form can hold can still be deleted there, and is not emptied by mistake.
+	if status, body, _ := w.do(w.writer, "GET", shopPages+"/edit?path=/up/new.bin", nil); status != 200 || !strings.Contains(body, "no text file") || strings.Contains(body, "<textarea") {
+		t.Errorf("the form of a file that is no text: %d\n%s", status, body)
+	}
+	if status, _, _ := w.do(w.writer, "POST", shopPages+"/edit", url.Values{"path": {"up/new.bin"}}); status != http.StatusBadRequest {
+		t.Errorf("a commit without content: %d", status)
+	}
+	if status, body, _ := w.do(w.writer, "POST", shopPages+"/edit", url.Values{"path": {"up/new.bin"}, "do": {"delete"}}); status != 200 || !strings.Contains(body, "Delete up/new.bin") {
+		t.Errorf("delete: %d\n%s", status, body)
+	}
 }
 
 func (w *codeWorld) head(branch string) slipway.CommitID {

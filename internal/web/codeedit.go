@@ -31,6 +31,7 @@ type editView struct {
 	New     bool
 	NewPath string // of a new file, as far as it is known
 	Content string
+	NoText  bool // the file is none that a form can hold, and can be deleted alone
 	Save    saveForm
 	Problem string // why the change was not saved; the form keeps what was written
 }
@@ -69,10 +70,9 @@ func (p codePages) edit(w http.ResponseWriter, r *http.Request, v View) error {
 		if err != nil {
 			return err
 		}
-		if f.Binary || f.TooLarge || f.Symlink {
-			return slipway.Unsupported("%s is not a text file of at most %d bytes: change it with git", c.Path, maxEdited)
+		if view.NoText = f.Binary || f.TooLarge || f.Symlink; !view.NoText {
+			view.Content = string(f.Content)
 		}
-		view.Content = string(f.Content)
 	}
 	return p.Render(w, r, v.Titled("Edit "+path.Base("/"+c.Path), "repos"), codeEditPage(view))
 }
@@ -104,6 +104,9 @@ func (p codePages) save(w http.ResponseWriter, r *http.Request, v View) error {
 		return slipway.Invalid("say which file of which branch to change")
 	}
 	isNew := r.FormValue("new") != ""
+	if !r.Form.Has("content") && r.FormValue("do") != "delete" {
+		return slipway.Invalid("say what is to be in %s", c.Path)
+	}
 	change := repos.Change{Path: c.Path, Content: []byte(strings.ReplaceAll(r.FormValue("content"), "\r\n", "\n"))}
 	form := readSave(r, "Update "+c.Path)
 	if isNew && form.Message == "Update "+c.Path {
@@ -132,7 +135,8 @@ func (p codePages) save(w http.ResponseWriter, r *http.Request, v View) error {
 
 // again shows the editor once more with what was written, and says why it was not saved.
 func (p codePages) again(w http.ResponseWriter, r *http.Request, c codeView, form saveForm, why error) error {
-	view := editView{codeView: c, New: r.FormValue("new") != "", NewPath: c.Path, Content: strings.ReplaceAll(r.FormValue("content"), "\r\n", "\n"), Save: form}
+	view := editView{codeView: c, New: r.FormValue("new") != "", NewPath: c.Path, Content: strings.ReplaceAll(r.FormValue("content"), "\r\n", "\n"),
+		NoText: !r.Form.Has("content"), Save: form}
 	view.Problem = httpx.Problem(r, why).Message + "."
 	if view.Save.Base != c.Commit {
 		view.Problem += " Your text is below: save it on a new branch, or open the file anew to see what changed."

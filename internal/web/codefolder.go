@@ -64,8 +64,11 @@ func (p codePages) show(w http.ResponseWriter, r *http.Request, v View) error {
 		return p.Render(w, r, v.Titled(c.Repo, "repos"), codeEmptyPage(c))
 	}
 	entries, more, err := p.repos.Tree(r.Context(), c.id, c.Commit, c.Path)
-	if slipway.CodeOf(err) == slipway.CodeInvalid {
+	switch slipway.CodeOf(err) {
+	case slipway.CodeInvalid:
 		return p.file(w, r, c)
+	case slipway.CodeNotFound:
+		return p.module(w, r, c, err)
 	}
 	if err != nil {
 		return err

@@ -1,11 +1,15 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
+	"slipway"
 	"slipway/internal/repos"
 )
 
@@ -20,6 +24,28 @@ func (p codePages) submodules(ctx context.Context, c codeView, entries []repos.E
 		}
 	}
 	return nil, nil
+}
+
+// module leads to a submodule's own pages when the path is one's, as differences name it; else there is nothing at the path, which missing says.
+func (p codePages) module(w http.ResponseWriter, r *http.Request, c codeView, missing error) error {
+	folder := strings.TrimPrefix(path.Dir("/"+c.Path), "/")
+	entries, _, err := p.repos.Tree(r.Context(), c.id, c.Commit, folder)
+	if err != nil {
+		return missing
+	}
+	i := slices.IndexFunc(entries, func(e repos.Entry) bool { return e.Path == c.Path && e.Kind == repos.EntrySubmodule })
+	if i < 0 {
+		return missing
+	}
+	all, err := p.repos.Submodules(r.Context(), c.id, c.Commit)
+	if err != nil {
+		return err
+	}
+	address := modules(all).address(c, entries[i])
+	if strings.HasPrefix(address, "/") {
+		return p.Redirect(w, r, address)
+	}
+	return slipway.NotFound("%s is a submodule, at commit %s of %s", c.Path, entries[i].Object, cmp.Or(address, "a repository that .gitmodules does not name"))
 }
 
 // address is where a submodule is to be seen: in this server's pages when its repository is here, else on the page of its host. It is empty when

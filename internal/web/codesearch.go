@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +44,41 @@ func readSearch(r *http.Request) searchForm {
 }
 
 func (f searchForm) grep(limit int) repos.GrepRequest {
-	return repos.GrepRequest{Pattern: f.Text, Regex: f.Regex, IgnoreCase: !f.Case, Word: f.Word, Paths: strings.Fields(f.Paths), Context: 1, Limit: limit}
+	text, paths := f.filters()
+	return repos.GrepRequest{Pattern: text, Regex: f.Regex, IgnoreCase: !f.Case, Word: f.Word, Paths: paths, Context: 1, Limit: limit}
+}
+
+// searchFilter is a word of a search that says where to look, as the search of Azure DevOps has them.
+var searchFilter = regexp.MustCompile(`(?:^|\s+)(ext|path):(\S+)`)
+
+// filters parts the text from path:FOLDER and ext:NAME in it, all of which must hold. A regular expression is left as it is, and so is a text
+// of nothing else.
+func (f searchForm) filters() (text string, paths []string) {
+	paths = strings.Fields(f.Paths)
+	text = strings.TrimSpace(searchFilter.ReplaceAllString(f.Text, ""))
+	if f.Regex || text == "" {
+		return f.Text, paths
+	}
+	var folders, ends []string
+	for _, m := range searchFilter.FindAllStringSubmatch(f.Text, -1) {
+		if m[1] == "ext" {
+			ends = append(ends, "*."+strings.TrimPrefix(m[2], "."))
+		} else {
+			folders = append(folders, strings.Trim(m[2], "/"))
+		}
+	}
+	if len(folders) == 0 {
+		return text, append(paths, ends...)
+	}
+	for _, folder := range folders {
+		if len(ends) == 0 {
+			paths = append(paths, folder)
+		}
+		for _, end := range ends {
+			paths = append(paths, folder+"/**/"+end)
+		}
+	}
+	return text, paths
 }
 
 // query is the form as an address has it.

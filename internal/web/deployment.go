@@ -81,7 +81,7 @@ func (p environmentPages) deploymentLive(w http.ResponseWriter, r *http.Request,
 func (p environmentPages) deploymentView(ctx context.Context, v View, d environments.Deployment) (deploymentView, error) {
 	view := deploymentView{deploymentRow: p.row(ctx, v, d), Environment: d.EnvironmentName, EnvironmentURL: v.URL("_environments", d.EnvironmentName),
 		Live: v.URL("_live", "deployments", d.ID), Stage: d.Stage, Job: d.Job, Attempt: d.Attempt, Parameters: d.Parameters, Hash: d.ManifestsHash,
-		TraceURL: v.URL("_trace", "deployment:"+d.ID.String())}
+		TraceURL: traceURL(v, slipway.Ref(slipway.RefDeployment, d.ID))}
 	for _, image := range d.Images {
 		if image.Digest == "" {
 			view.References = append(view.References, image.Reference)

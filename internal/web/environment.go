@@ -65,6 +65,21 @@ type environmentView struct {
 	MayAdminister                              bool
 	Insights                                   string
 	Machines                                   machinesView
+	Reviews                                    []reviewRow
+}
+
+// reviewRow is a review app of an environment or of a pull request.
+type reviewRow struct {
+	Name, URL   string
+	PullRequest slipway.PullRequestID
+}
+
+func reviewRows(v View, list []environments.Environment) []reviewRow {
+	rows := make([]reviewRow, len(list))
+	for i, e := range list {
+		rows[i] = reviewRow{e.Name, v.URL("_environments", e.Name), e.PullRequest}
+	}
+	return rows
 }
 
 const (
@@ -123,6 +138,11 @@ func (p environmentPages) view(ctx context.Context, v View, e environments.Envir
 	if err != nil {
 		return view, err
 	}
+	reviews, err := p.environments.Reviews(ctx, 0, e.ID)
+	if err != nil {
+		return view, err
+	}
+	view.Reviews = reviewRows(v, reviews)
 	approvals, err := p.environments.Approvals(ctx, e.ID, shownDeployments)
 	if err != nil {
 		return view, err

@@ -33,6 +33,7 @@ type environmentPages struct {
 // and the clusters below.
 func (s *Server) AddEnvironments(e *environments.Service, c *clusters.Service, rollback Rollback, t Things) {
 	p := environmentPages{s, e, c, rollback, t}
+	s.reviewApps = e.Reviews
 	s.Project("GET", "/_environments", identity.Read, p.list)
 	s.Project("POST", "/_environments", identity.Contribute, p.create)
 	s.Project("GET", "/_live/environments", identity.Read, p.listLive)

@@ -94,7 +94,7 @@ func TestDeploymentPages(t *testing.T) {
 	}
 	p.has(p.get(p.browser, "/Shop/_environments/dev", 200), "/Shop/_environments/dev/deployments/1", "/Shop/_environments/dev/deployments/2", "c0ffee00", "succeeded")
 	page := p.get(p.browser, "/Shop/_environments/dev/deployments/2", 200)
-	p.has(page, "SHOP_HOST", "shop.localhost", "PASSWORD", "Dev, deploy, attempt 1", "Roll back to #1", "/Shop/_trace/deployment:2")
+	p.has(page, "SHOP_HOST", "shop.localhost", "PASSWORD", "Dev, deploy, attempt 1", "Roll back to #1", "/Shop/_trace?thing=deployment%3A2")
 	p.lacks(p.get(p.browser, "/Shop/_environments/dev/deployments/1", 200), "Roll back")
 	reader := p.member("rita", identity.RoleReader)
 	p.lacks(p.get(reader, "/Shop/_environments/dev/deployments/2", 200), "Roll back")

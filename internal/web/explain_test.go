@@ -34,7 +34,14 @@ func TestLimitsAndWebhooksPages(t *testing.T) {
 	}
 	expect(s.get("/_settings/jobs"), "0 run, 0 wait", "no limit")
 	s.post("/_settings/jobs", url.Values{"jobs": {"3"}, "runJobs": {""}})
-	expect(s.get("/_settings/jobs"), `value="3"`)
+	expect(s.get("/_settings/jobs"), `value="3"`, `name="limited" checked`)
+	s.post("/_settings/jobs/scope", url.Values{"of": {"installation"}})
+	s.post("/_settings/jobs/scope", url.Values{"of": {"project"}})
+	if page := s.get("/_settings/jobs"); strings.Contains(page, `name="limited" checked`) {
+		t.Errorf("jobs are still limited:\n%s", page)
+	}
+	s.post("/_settings/jobs/scope", url.Values{"of": {"project"}, "limited": {"on"}})
+	expect(s.get("/_settings/jobs"), `name="limited" checked`)
 	expect(s.get("/_settings/retention"), "0 runs go now", `name="artifacts"`)
 	s.post("/_settings/retention", url.Values{"runs": {"90"}, "pullRequestRuns": {"5"}, "artifacts": {"14"}, "recent": {"0"}})
 	expect(s.get("/_settings/retention"), `value="90"`, `value="14"`)

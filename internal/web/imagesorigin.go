@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -18,8 +19,11 @@ import (
 type originView struct {
 	Signers  []signer
 	Failed   int // statements that do not verify by this server's root
+	ByKey    int // statements that are signed with a key of somebody's
 	Reason   string
-	Unsigned bool // there is nothing signed
+	Unsigned bool // no pipeline signed it
+	Pipeline bool // a job of a run pushed it
+	PushedBy string
 	Tests    []testsPassed
 	TestsURL string
 	Command  string // that verifies it
@@ -42,7 +46,7 @@ type testsPassed struct {
 const maxOriginStatements = 50
 
 func (p imagesPages) originOf(ctx context.Context, v View, repo registry.Repository, m registry.Manifest, host string) (originView, error) {
-	view := originView{}
+	view := originView{Pipeline: m.Run != 0, PushedBy: cmp.Or(m.By.Name, "somebody")}
 	verifier, err := p.things.Signing.Verifier(ctx)
 	if err != nil {
 		return view, err
@@ -51,8 +55,11 @@ func (p imagesPages) originOf(ctx context.Context, v View, repo registry.Reposit
 	if err != nil {
 		return view, err
 	}
-	view.Unsigned = len(attachments) == 0
 	for _, a := range attachments {
+		if signing.SignedByKey(a.Content) {
+			view.ByKey++
+			continue
+		}
 		verified, err := verifier.Verify(a.Content, m.Digest, signing.Wanted{})
 		if err != nil {
 			view.Failed++
@@ -61,6 +68,7 @@ func (p imagesPages) originOf(ctx context.Context, v View, repo registry.Reposit
 		}
 		view.Signers = withStatement(view.Signers, verified, p.things.Signing.URL())
 	}
+	view.Unsigned = len(view.Signers) == 0 && view.Failed == 0
 	slices.SortFunc(view.Signers, func(a, b signer) int { return b.Signed.Compare(a.Signed) })
 	view.Command = fmt.Sprintf("slipway verify %s/%s@%s", host, repo.Name, m.Digest)
 	if m.Run == 0 {

@@ -55,7 +55,7 @@ func newOriginSite(t *testing.T) *originSite {
 	must(err)
 	s.signing, err = signing.Open(ctx, d, box, clock.System{}, "http://slipway")
 	must(err)
-	s.scans, err = scans.Open(ctx, scans.Options{DB: d, Clock: clock.System{}, Logger: w.Logger, Images: fakeImages{}, Program: fakeScanner(t), Folder: t.TempDir()})
+	s.scans, err = scans.Open(ctx, scans.Options{DB: d, Log: log, Clock: clock.System{}, Logger: w.Logger, Images: fakeImages{}, Program: fakeScanner(t), Folder: t.TempDir()})
 	must(err)
 	sources, err := repos.Open(ctx, d, log, clock.System{}, t.TempDir(), w.Logger)
 	must(err)
@@ -94,6 +94,27 @@ func (s *originSite) attach(about slipway.Digest, b signing.Build) {
 		if _, err := s.registry.Attach(context.Background(), s.repo, s.image, registry.Attachment{Type: a.MediaType, Content: a.Content}, slipway.System); err != nil {
 			s.Fatal(err)
 		}
+	}
+}
+
+// What nobody's pipeline pushed is called so, and what somebody signed with a key is not called wrong.
+func TestImageOriginWithoutPipeline(t *testing.T) {
+	t.Parallel()
+	s := newOriginSite(t)
+	m, err := s.registry.PutManifest(t.Context(), s.repo, registry.Push{Tags: []string{"2"}, By: identity.Principal{Actor: slipway.Actor{Kind: slipway.ActorUser, ID: "u", Name: "ada"}},
+		Content: []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[],"annotations":{"by":"hand"},"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"` +
+			string(registry.DigestOf("sha256", []byte("{}"))) + `","size":2}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := "/_images/shop/web?digest=" + url.QueryEscape(string(m.Digest))
+	s.get(page, "Not built by a pipeline: ada pushed this image")
+	bundle := `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"abc"}},"dsseEnvelope":{"payload":"","payloadType":"application/vnd.in-toto+json","signatures":[]}}`
+	if _, err := s.registry.Attach(t.Context(), s.repo, m.Digest, registry.Attachment{Type: signing.BundleType, Content: []byte(bundle)}, slipway.System); err != nil {
+		t.Fatal(err)
+	}
+	if text := s.get(page, "Not built by a pipeline", "Statements that somebody signed with a key, which this server does not know: 1."); strings.Contains(text, "do not verify") {
+		t.Error("a signature by a key is called wrong")
 	}
 }
 

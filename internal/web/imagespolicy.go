@@ -48,7 +48,7 @@ func (p imagesPages) changeScanPolicy(w http.ResponseWriter, r *http.Request, v 
 	switch form.Get("do") {
 	case "policy":
 		err = service.SetPolicy(ctx, v.Project.ID, scans.Policy{Severity: form.Get("severity"), Unfixed: form.Get("unfixed") != "", Pushes: form.Get("pushes") != "",
-			Environments: strings.Fields(form.Get("environments"))})
+			Environments: strings.Fields(form.Get("environments"))}, v.Caller.Actor)
 	case "accept":
 		var day time.Time
 		if day, err = time.Parse(time.DateOnly, form.Get("until")); err != nil {
@@ -57,7 +57,7 @@ func (p imagesPages) changeScanPolicy(w http.ResponseWriter, r *http.Request, v 
 		err = service.Accept(ctx, v.Project.ID, scans.Exception{Vulnerability: form.Get("vulnerability"), Package: form.Get("package"), Reason: form.Get("reason"),
 			Until: day.AddDate(0, 0, 1)}, v.Caller.Actor)
 	case "withdraw":
-		err = service.Withdraw(ctx, v.Project.ID, form.Get("vulnerability"), form.Get("package"))
+		err = service.Withdraw(ctx, v.Project.ID, form.Get("vulnerability"), form.Get("package"), v.Caller.Actor)
 	default:
 		err = slipway.Invalid("the form does not say what to do")
 	}

@@ -164,7 +164,7 @@ func policyPage(view policyView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "> Jobs that push such an image fail</label> <label>Environments to which such an image is not deployed <input name=\"environments\" value=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "> Jobs cannot push such an image</label> <label>Environments to which such an image is not deployed <input name=\"environments\" value=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

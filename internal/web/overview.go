@@ -12,6 +12,7 @@ import (
 	"slipway/internal/environments"
 	"slipway/internal/events"
 	"slipway/internal/identity"
+	"slipway/internal/lineage"
 	"slipway/internal/pipelines"
 )
 
@@ -19,11 +20,14 @@ type overviewPages struct {
 	*Server
 	pipelines    *pipelines.Service
 	environments *environments.Service
+	lineage      *lineage.Service
+	things       Things
 }
 
-// AddOverview serves a project's first page: what runs where, what ran of late, what waits for somebody.
-func (s *Server) AddOverview(p *pipelines.Service, e *environments.Service) {
-	o := overviewPages{s, p, e}
+// AddOverview serves a project's first page: how far round the loop its latest change is, what runs where, what ran of
+// late, what waits for somebody.
+func (s *Server) AddOverview(l *lineage.Service, t Things) {
+	o := overviewPages{s, t.Pipelines, t.Environments, l, t}
 	s.Project("GET", "", identity.Read, o.show)
 	s.Project("GET", "/_overview/live", identity.Read, o.live)
 }
@@ -54,6 +58,7 @@ type overviewValidation struct {
 }
 
 type overviewView struct {
+	Ring         ringView
 	Environments []overviewEnvironment
 	Runs         []overviewRun
 	Approvals    []overviewApproval
@@ -61,7 +66,15 @@ type overviewView struct {
 	Live         string
 }
 
-const overviewRuns = 8
+const (
+	overviewRuns    = 8
+	overviewWaiting = 4 // approvals, and as many validations, that are shown
+)
+
+// waitingMore is how many more there are.
+func waitingMore(v overviewView) int {
+	return max(0, len(v.Approvals)-overviewWaiting) + max(0, len(v.Validations)-overviewWaiting)
+}
 
 func (o overviewPages) show(w http.ResponseWriter, r *http.Request, v View) error {
 	view, err := o.view(r.Context(), v)
@@ -104,6 +117,9 @@ func (o overviewPages) view(ctx context.Context, v View) (overviewView, error) {
 	}
 	runs, err := o.pipelines.List(ctx, pipelines.RunFilter{Project: v.Project.ID, Limit: overviewRuns})
 	if err != nil {
+		return view, err
+	}
+	if view.Ring, err = o.ring(ctx, v, runs); err != nil {
 		return view, err
 	}
 	for _, run := range runs {

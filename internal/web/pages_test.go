@@ -45,6 +45,7 @@ type pages struct {
 	boards   *boards.Service
 	lineage  *lineage.Service
 	registry *registry.Service
+	repos    *repos.Service
 
 	environments *environments.Service
 	rolledBack   chan slipway.DeploymentID
@@ -79,9 +80,10 @@ func openPages(t *testing.T) *pages {
 	things.Repos, err = repos.Open(ctx, d, log, clock.System{}, t.TempDir(), logger)
 	must(err)
 	t.Cleanup(func() { _ = things.Repos.Close() })
+	p.repos = things.Repos
 	things.Signing, err = signing.Open(ctx, d, box, clock.System{}, "http://localhost")
 	must(err)
-	things.Scans, err = scans.Open(ctx, scans.Options{DB: d, Clock: clock.System{}, Logger: logger})
+	things.Scans, err = scans.Open(ctx, scans.Options{DB: d, Log: log, Clock: clock.System{}, Logger: logger})
 	must(err)
 	things.Environments, err = environments.Open(ctx, d, log, box, clock.System{}, logger)
 	must(err)
@@ -95,6 +97,7 @@ func openPages(t *testing.T) *pages {
 	must(err)
 
 	server := web.New(ids, log, logger, "http://localhost")
+	server.AddOverview(p.lineage, things)
 	server.AddBoards(p.boards, p.lineage, things)
 	server.AddImages(p.registry, things)
 	hook, err := hooks.Open(ctx, d, log, box, clock.System{}, logger, hooks.Options{URL: "http://localhost"})

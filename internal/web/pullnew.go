@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -97,43 +98,47 @@ func (p codePages) compare(r *http.Request, view *newPullView) error {
 	if err != nil {
 		return err
 	}
-	if from != view.id {
-		view.Title = view.Source
-		if _, err := p.repos.Commit(ctx, from, target); slipway.CodeOf(err) == slipway.CodeNotFound {
-			return nil // the fork is behind: what it brings is seen when it has come here
-		} else if err != nil {
-			return err
-		}
-	}
-	would := repos.PullRequest{Repository: from, SourceCommit: source, TargetCommit: target}
-	commits, more, err := p.repos.PullRequestCommits(ctx, would)
+	would, err := p.repos.PreviewPullRequest(ctx, from, source, view.id, target)
 	if err != nil {
 		return err
 	}
-	if len(commits) == 0 {
+	if len(would.Commits) == 0 {
 		view.Why = "Branch " + view.Source + " has no commit that " + view.Target + " has not."
 		return nil
 	}
-	view.More = more
-	for _, one := range commits {
-		view.Commits = append(view.Commits, view.row(one))
-	}
-	view.Title = view.Source
-	if len(commits) == 1 {
-		view.Title, view.Description = commits[0].Subject(), commits[0].Body()
-	}
-	d, err := p.repos.PullRequestDiff(ctx, would)
+	at, err := p.elsewhere(ctx, view.codeView, from) // where what it brings can be looked at
 	if err != nil {
 		return err
 	}
-	if from != view.id { // its files are pages of another repository
-		view.Commits = nil
-		return nil
+	view.More = would.More
+	for _, one := range would.Commits {
+		view.Commits = append(view.Commits, at.row(one))
 	}
-	left, right := view.codeView, view.codeView
+	view.Title = view.Source
+	if len(would.Commits) == 1 {
+		view.Title, view.Description = would.Commits[0].Subject(), would.Commits[0].Body()
+	}
+	left, right := view.codeView, at
 	left.Version, right.Version = "GC"+string(target), "GB"+view.Source
-	view.Changes = newChanges(d, left, right, changesView{}, "", 0)
+	view.Changes = newChanges(would.Diff, left, right, changesView{}, "", 0)
 	return nil
+}
+
+// elsewhere leads to the pages of another repository, which the caller may read.
+func (p codePages) elsewhere(ctx context.Context, c codeView, id slipway.RepositoryID) (codeView, error) {
+	if id == c.id {
+		return c, nil
+	}
+	r, err := p.repos.Get(ctx, id)
+	if err != nil {
+		return c, err
+	}
+	project, err := p.identity.Project(ctx, r.Project)
+	if err != nil {
+		return c, err
+	}
+	c.Project, c.Repo, c.Default, c.id, c.repo = &project, r.Name, r.DefaultBranch, r.ID, r
+	return c, nil
 }
 
 func (p codePages) createPull(w http.ResponseWriter, r *http.Request, v View) error {

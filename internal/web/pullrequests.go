@@ -59,6 +59,7 @@ type pullRunRow struct{ Label, State, URL string }
 type pullView struct {
 	codeView
 	repos.PullRequest
+	ReviewApps  []reviewRow
 	State       string
 	Shows       string          // overview, files, commits
 	Text        templ.Component // nil without a description
@@ -219,6 +220,13 @@ func (p codePages) addPullOverview(r *http.Request, view *pullView) error {
 	}
 	if err := p.addDiscussion(ctx, view, iterations); err != nil {
 		return err
+	}
+	if p.reviewApps != nil {
+		apps, err := p.reviewApps(ctx, view.ID, 0)
+		if err != nil {
+			return err
+		}
+		view.ReviewApps = reviewRows(view.View, apps)
 	}
 	if view.Failed, view.FailedURL, err = p.failedTests(ctx, view); err != nil {
 		return err

@@ -32,6 +32,7 @@ type runView struct {
 	Problems    []pipelines.FileProblem
 	Warnings    []plan.Warning
 	Sources     []sourceRow
+	Packages    []pipelines.RunPackage
 	Columns     [][]stageBox
 	Jobs        []jobRow
 	Waiting     []validationRow
@@ -182,6 +183,9 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 			return view, err
 		}
 		view.Sources = append(view.Sources, sourceRow{Alias: s.Alias, Run: other.PipelineName + " " + other.Number, URL: runURL(v, other.ID), Triggered: s.Triggered})
+	}
+	if view.Packages, err = p.pipelines.Packages(r.Context(), run.ID); err != nil {
+		return view, err
 	}
 	mayRerun := mayChange && (over || !run.Canceled)
 	view.Columns = stageColumns(t.Stages, mayChange, mayRerun)

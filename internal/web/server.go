@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"hash/fnv"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/a-h/templ"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"slipway"
+	"slipway/internal/environments"
 	"slipway/internal/events"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
@@ -31,6 +34,9 @@ type Server struct {
 	router   chi.Router
 	url      string // by which browsers reach the server, without a slash at its end
 	secure   bool   // the server is reached by https
+
+	// reviewApps lists those of a pull request; nil without environments.
+	reviewApps func(ctx context.Context, pull slipway.PullRequestID, of slipway.EnvironmentID) ([]environments.Environment, error)
 }
 
 // New makes the server with the pages that belong to no domain: sign-in, projects, the profile. externalURL is the
@@ -47,7 +53,20 @@ func New(ident *identity.Service, log *events.Log, logger *slog.Logger, external
 
 // Handler is the pages behind the check against cross-origin posts.
 func (s *Server) Handler() http.Handler {
-	return http.NewCrossOriginProtection().Handler(securityHeaders(s.router))
+	return http.NewCrossOriginProtection().Handler(securityHeaders(compressed(s.router)))
+}
+
+// compressed makes pages and static files smaller, and leaves live parts alone, which are sent in small pieces, and connections that become
+// something else, as that of a terminal.
+func compressed(next http.Handler) http.Handler {
+	smaller := middleware.Compress(5, "text/html", "text/css", "text/javascript", "image/svg+xml")(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		smaller.ServeHTTP(w, r)
+	})
 }
 
 func securityHeaders(next http.Handler) http.Handler {
@@ -184,7 +203,19 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, v View, err error)
 		http.Redirect(w, r, "/signin?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
-	s.write(w, r, httpx.Status(p.Code), v.Titled(errorTitle(p.Code), ""), problemPage(*p, backFrom(r)))
+	shown := *p
+	shown.Message = abridged(shown.Message)
+	s.write(w, r, httpx.Status(p.Code), v.Titled(errorTitle(p.Code), ""), problemPage(shown, backFrom(r)))
+}
+
+// abridged keeps a sentence readable that repeats something long which was sent: the middle goes, since what to do stands at the end.
+func abridged(message string) string {
+	const kept = 300 // characters at either end
+	r := []rune(message)
+	if len(r) <= 2*kept+1 {
+		return message
+	}
+	return string(r[:kept]) + "…" + string(r[len(r)-kept:])
 }
 
 // backFrom is the page that sent a form which was refused, "" when that is not known.

@@ -71,7 +71,7 @@ func (t Things) describe(ctx context.Context, v View, r slipway.Reference) thing
 	case slipway.RefAlert:
 		ok = t.alert(ctx, v, number, &named)
 	case slipway.RefTrace:
-		named.URL, ok = v.URL("_insights", "traces", r.ID), true
+		named.URL, ok = operationURL(v, r.ID, time.Time{}), true
 	}
 	if !ok {
 		return bare

@@ -14,6 +14,7 @@ const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
 const problems = [];
 page.on('console', (m) => { if (m.type() === 'error') problems.push(`${page.url()}: console: ${m.text()}`); });
 page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
+page.on('dialog', (d) => d.accept()); // an editor with changes asks before it is left
 page.on('response', (r) => { if (r.status() >= 400) problems.push(`${r.url()}: ${r.status()}`); });
 
 let number = 0;
@@ -39,7 +40,8 @@ await page.click('main button');
 await page.waitForURL(url + '/');
 await shot('projects');
 
-await see('overview', '/sample', 'dev', 'production', 'Latest runs');
+await see('overview', '/sample', 'dev', 'production', 'Latest runs', 'Next');
+if (await page.locator('.ring li.is-good').count() < 8) problems.push('the ring does not show how far the change has come');
 await see('repositories', '/sample/_git', 'sample');
 await see('repository', '/sample/_git/sample', 'azure-pipelines.yml');
 await page.getByRole('link', { name: 'azure-pipelines.yml' }).first().click();
@@ -119,6 +121,22 @@ const chosen = await page.evaluate(() => document.activeElement.value.slice(docu
 if (!chosen.startsWith('dispalyName')) problems.push(`the place of a mistake puts the cursor before "${chosen}"`);
 await shot('editor-mistake');
 
+// It offers what may stand at the cursor, says what stands there, and can be undone.
+await page.fill('textarea.editor', 'steps:\n- task: ');
+await page.locator('textarea.editor').press('End');
+await page.keyboard.type('Dock');
+await page.locator('#suggestions [role=option]', { hasText: 'Docker@2' }).waitFor();
+await shot('editor-choices');
+await page.keyboard.press('Enter');
+if (await page.inputValue('textarea.editor') !== 'steps:\n- task: Docker@2') problems.push(`a choice makes "${await page.inputValue('textarea.editor')}" of the text`);
+await page.locator('#about').getByText('Docker@2').first().waitFor();
+await page.keyboard.press('Control+z');
+if (await page.inputValue('textarea.editor') !== 'steps:\n- task: Dock') problems.push('a choice cannot be undone');
+await page.keyboard.press('Control+Space');
+await page.locator('#suggestions [role=option]', { hasText: 'Docker@2' }).waitFor();
+await page.keyboard.press('Escape');
+if (await page.locator('#suggestions').isVisible()) problems.push('Escape does not close the choices');
+
 // Why the run did what it did, and what its logs say.
 await page.goto(url + '/sample/_build/results?buildId=1');
 await page.getByRole('link', { name: 'Why', exact: true }).click();
@@ -156,7 +174,7 @@ await page.locator('#pool-default summary').click();
 await shot('pool');
 await see('upstreams', '/_upstreams', 'New upstream');
 await see('tasks', '/_tasks', 'No task was uploaded yet');
-await see('jobs-at-once', '/sample/_settings/jobs', 'This installation');
+await see('limits-of-jobs', '/sample/_settings/jobs', 'What jobs reach');
 
 // A service connection: its password is stored, and not shown again.
 await see('connections', '/sample/_settings/connections');

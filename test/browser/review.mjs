@@ -114,6 +114,7 @@ await click(ada, ada, 'Complete when policies hold');
 await want(ada, 'Minimum number of reviewers', 'body');
 await shot(ada, 'refused');
 await Promise.all([ada.waitForNavigation({ waitUntil: 'load' }), ada.getByRole('link', { name: 'Back to the page before' }).click()]);
+await want(ada, 'Minimum number of reviewers', 'form > .refused'); // beside what was refused
 if ((await ada.locator('main').innerText()).includes('Branch main has it')) problems.push('the pull request was completed without its policies');
 await shot(ada, 'waits');
 await click(ada, ada, 'Complete when policies hold');

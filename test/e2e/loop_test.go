@@ -57,6 +57,7 @@ func TestLoop(t *testing.T) {
 		{"bad telemetry opens a bug", badTelemetryOpensABug},
 		{"a restart brings everything back", restartBringsBack},
 		{"the pages can be opened", pagesOpen},
+		{"every page is reached, and every link leads somewhere", everyPageReached},
 		{"the restart was no fault", restartIsNoFault},
 	}) {
 		return

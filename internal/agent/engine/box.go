@@ -25,6 +25,8 @@ type Box struct {
 	Container *plan.Container // nil when only services are contained
 	Services  []plan.Container
 	Targets   []plan.Container // in which steps of the job run
+	// User is who works in the job's container when the file names nobody: a number, or two as UID:GID. "" is the image's own.
+	User string
 	// Say takes lines for people.
 	Say func(format string, args ...any)
 
@@ -173,6 +175,7 @@ func (b *Box) MakeWorkspace(ctx context.Context, agent string) (mount []string, 
 // Agent says how the agent runs in the job's container.
 type Agent struct {
 	Program string   // path of the static agent on this machine
+	Folder  string   // of the job, in the container
 	Mounts  []string // words for the engine, the workspace among them
 	Env     map[string]string
 }
@@ -182,10 +185,13 @@ func (b *Box) Command(ctx context.Context, a Agent) (run func() error) {
 	c := b.Container
 	b.started = append(b.started, b.Name)
 	cmd := b.Engine.Command(ctx)
-	args := []string{"run", "--name", b.Name, "--label", label + "=" + b.Engine.process, "--workdir", Workspace, "--security-opt", "label=disable",
+	args := []string{"run", "--name", b.Name, "--label", label + "=" + b.Engine.process, "--workdir", a.Folder, "--security-opt", "label=disable",
 		"--volume", a.Program + ":" + Programs + "/slipway-agent:ro"}
 	if b.network {
 		args = append(args, "--network", b.Name)
+	}
+	if c.User == nil && b.User != "" {
+		args = append(args, "--user", b.User)
 	}
 	args = append(append(args, flags(c, b.volumes)...), a.Mounts...)
 	for _, p := range c.Ports {

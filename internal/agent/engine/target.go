@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,27 +14,35 @@ import (
 	"slipway/internal/pipelines/plan"
 )
 
+// HasHost reports whether steps of the job, which runs in a container, run on this machine itself. Then the job's folder has one path for
+// both, and whoever runs the job serves plan.TargetHost there.
+func (b *Box) HasHost() bool {
+	return slices.ContainsFunc(b.Targets, onHost)
+}
+
+func onHost(t plan.Container) bool { return t.Alias == plan.TargetHost }
+
 // StartTargets starts the containers in which steps of the job run, each with an agent of its own, which starts programs for that of the
-// job. folder is the job's, at the same path for all of them; the agent's mounts have it.
-func (b *Box) StartTargets(ctx context.Context, a Agent, folder string) error {
+// job. The agent's folder is the job's, at the same path for all of them; its mounts have it.
+func (b *Box) StartTargets(ctx context.Context, a Agent) error {
 	for i := range b.Targets {
-		if err := b.startTarget(ctx, &b.Targets[i], fmt.Sprintf("%s-target-%d", b.Name, i+1), a, folder); err != nil {
+		if onHost(b.Targets[i]) {
+			continue
+		}
+		if err := b.startTarget(ctx, &b.Targets[i], fmt.Sprintf("%s-target-%d", b.Name, i+1), a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *Box) startTarget(ctx context.Context, t *plan.Container, name string, a Agent, folder string) error {
-	if t.Image == "" {
-		return slipway.Unsupported("target: %s of a step: the job runs in a container of its own here, beside which this machine is not: put the step into a job without container", t.Alias)
-	}
+func (b *Box) startTarget(ctx context.Context, t *plan.Container, name string, a Agent) error {
 	if err := b.Engine.Pull(ctx, t.Image, b.Say); err != nil {
 		return err
 	}
 	b.started = append(b.started, name)
 	cmd := b.Engine.Command(ctx)
-	args := []string{"run", "--detach", "--name", name, "--label", label + "=" + b.Engine.process, "--workdir", folder, "--security-opt", "label=disable",
+	args := []string{"run", "--detach", "--name", name, "--label", label + "=" + b.Engine.process, "--workdir", a.Folder, "--security-opt", "label=disable",
 		"--volume", a.Program + ":" + Programs + "/slipway-agent:ro"}
 	if t.User == nil {
 		user, err := b.targetUser(ctx)
@@ -51,7 +60,7 @@ func (b *Box) startTarget(ctx context.Context, t *plan.Container, name string, a
 		env = map[string]string{}
 	}
 	maps.Copy(env, a.Env)
-	args = append(append(args, environment(cmd, env)...), "--entrypoint", Programs+"/slipway-agent", t.Image, "target", folder, t.Alias)
+	args = append(append(args, environment(cmd, env)...), "--entrypoint", Programs+"/slipway-agent", t.Image, "target", a.Folder, t.Alias)
 	cmd.Args = append(cmd.Args, args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return slipway.Unavailable("container %s (%s), in which steps run, does not start: %s", t.Alias, t.Image, lastLines(string(out)))
@@ -62,16 +71,24 @@ func (b *Box) startTarget(ctx context.Context, t *plan.Container, name string, a
 // targetUser is who works in the job's folder beside its own agent: the same user.
 func (b *Box) targetUser(ctx context.Context) (string, error) {
 	if b.Container == nil {
-		if strings.Contains(filepath.Base(b.Engine.Program), "docker") {
-			return fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()), nil
-		}
-		return "0", nil // podman's root is the user who calls it
+		return b.Engine.OwnUser(), nil
+	}
+	if b.Container.User == nil && b.User != "" {
+		return b.User, nil
 	}
 	user, err := b.jobUser(ctx)
 	if _, number := strconv.Atoi(user); err != nil || number != nil {
 		user = "0"
 	}
 	return user, err
+}
+
+// OwnUser is the user in containers who is this process' outside of them.
+func (e *Engine) OwnUser() string {
+	if strings.Contains(filepath.Base(e.Program), "docker") {
+		return fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
+	}
+	return "0" // podman's root is the user who calls it
 }
 
 // jobUser is the user of the job's container, "" for the usual one.

@@ -8,7 +8,7 @@ func chain() []Layer {
 		PackageSet{Packages: []string{"ca-certificates", "apt"}},
 		// What pipelines' scripts take for granted.
 		PackageSet{Packages: []string{
-			"bash", "bzip2", "curl", "file", "git", "gnupg", "jq", "less", "make", "openssh-client", "patch", "procps", "rsync", "unzip", "wget", "xz-utils", "zip",
+			"bash", "bzip2", "curl", "file", "git", "git-lfs", "gnupg", "jq", "less", "make", "openssh-client", "patch", "procps", "rsync", "unzip", "wget", "xz-utils", "zip",
 		}},
 		// The container makes its own data folder; a cluster of databases in the image would be of no use.
 		PackageSet{Packages: []string{"postgresql-15"}, Files: map[string]string{

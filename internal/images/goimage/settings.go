@@ -45,10 +45,16 @@ type settingsBuild struct {
 	Ldflags []string `yaml:"ldflags"`
 }
 
-// readSettings reads the file; without one everything is empty.
-func readSettings(dir string) (settings, error) {
+// readSettings reads the file; without one everything is empty. place is another folder of it, or its path.
+func readSettings(dir, place string) (settings, error) {
 	var s settings
-	f, err := os.Open(filepath.Join(dir, settingsFile))
+	if place == "" || !filepath.IsAbs(place) {
+		place = filepath.Join(dir, place)
+	}
+	if fi, err := os.Stat(place); err == nil && fi.IsDir() {
+		place = filepath.Join(place, settingsFile)
+	}
+	f, err := os.Open(place)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
@@ -72,10 +78,10 @@ func readSettings(dir string) (settings, error) {
 }
 
 // apply completes the options by the settings of the module; what the options say themselves goes before.
-func (s settings) apply(o Options, importPath string) (Options, error) {
+func (s settings) apply(o Options) (Options, error) {
 	if o.Base == "" {
 		o.Base = s.DefaultBaseImage
-		if base := s.BaseImageOverrides[importPath]; base != "" {
+		if base := s.BaseImageOverrides[o.importPath]; base != "" {
 			o.Base = base
 		}
 	}
@@ -87,7 +93,7 @@ func (s settings) apply(o Options, importPath string) (Options, error) {
 	}
 	env, flags, ldflags := s.DefaultEnv, s.DefaultFlags, s.DefaultLdflags
 	for _, b := range s.Builds {
-		if b.is(o.Package) {
+		if b.is(o) {
 			if len(b.Env) > 0 {
 				env = b.Env
 			}
@@ -120,13 +126,20 @@ func (s settings) apply(o Options, importPath string) (Options, error) {
 	return o, nil
 }
 
-// is reports whether the settings are those of a package, which is written as a path in the module.
-func (b settingsBuild) is(pkg string) bool {
+// is reports whether the settings are those of a package.
+func (b settingsBuild) is(o Options) bool {
 	main := b.Main
 	if strings.HasSuffix(main, ".go") {
 		main = path.Dir(main)
 	}
-	return path.Clean(path.Join(b.Dir, main)) == path.Clean(filepath.ToSlash(pkg))
+	folder := filepath.Join(o.Dir, b.Dir, main)
+	if real, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = real
+	}
+	if abs, err := filepath.Abs(folder); err == nil {
+		folder = abs
+	}
+	return folder == o.dir
 }
 
 // templateValues are what {{...}} in the settings may name.

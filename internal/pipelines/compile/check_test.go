@@ -66,9 +66,9 @@ stages:
 	f("but a slip is one", "stages:\n- stage: Build\n  jobs: [{job: J, steps: [{script: x}]}]\n- stage: B\n  dependsOn: Biuld\n  jobs: [{job: J, steps: [{script: x}]}]\n",
 		`p.yml:5:14: stage B depends on "Biuld", which is no stage here, did you mean "Build"?`)
 	f("a step of a misspelt kind", "steps:\n- displayName: a\n  scrpt: x\n  conditoin: y\n- foo: x\n",
-		`p.yml:3:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "script"?
+		`p.yml:3:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, getPackage, reviewApp, task, did you mean "script"?
 p.yml:4:3: unknown key "conditoin" of a script step, did you mean "condition"?
-p.yml:5:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task`)
+p.yml:5:3: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, getPackage, reviewApp, task`)
 	f("a template of variables", "parameters:\n  a: ''\nvariables:\n- name: x\n  value: ${{ parameters.a }}\n", "")
 	f("a template in another repository", `
 resources:

@@ -155,6 +155,10 @@ type compiler struct {
 }
 
 func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
+	if other := otherLanguage(n); other != "" {
+		c.problems.Unsupported(n.At, "%s", other)
+		return
+	}
 	n = c.modern(n)
 	o, ok := c.object(n, schema.File)
 	if !ok {

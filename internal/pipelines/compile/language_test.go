@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/yaml"
 )
@@ -284,13 +285,17 @@ resources:
 steps: [{script: x}]
 `, `
 p.yml:7:5: build jenkins starts no run and has no files to download: fetch them in a script step, and start runs over the API
-p.yml:9:5: package pack starts no run and is not downloaded: fetch it in a script step, and start runs over the API
 `)
 	refused(t, "checked", "resources:\n  webhooks: [{webhok: a, connection: b}]\n  packages: [{package: a, type: cargo, connection: b, name: c}]\nsteps: [{script: x}]\n", `
 p.yml:2:14: a webhook resource needs webhook
 p.yml:2:15: unknown key "webhok" of a webhook resource, did you mean "webhook"?
 p.yml:3:33: type of a package resource is npm or NuGet, not "cargo"
 `)
+	got := compiled(t, "resources: {packages: [{package: pack, type: NPM, connection: k, name: a/b, tag: next, trigger: true}]}\nsteps:\n- getPackage: PACK\n  path: lib\n").Stages[0].Jobs[0].Steps[1]
+	wanted := plan.Package{Alias: "pack", Kind: plan.PackageNPM, Endpoint: "k", Name: "a/b", Tag: "next", Trigger: true, At: slipway.Position{File: "p.yml", Line: 1, Column: 24}}
+	if diff := cmp.Diff(&plan.GetPackage{Package: wanted, Path: "lib"}, got.Package); diff != "" || len(got.Connections) != 1 || got.DisplayName != "Get package pack" {
+		t.Errorf("%+v\n%s", got, diff)
+	}
 	p := compiled(t, "resources: {pipelines: [{pipeline: lib, source: q}]}\nsteps:\n- checkout: none\n- downloadBuild: lib\n  artifact: a\n")
 	if got := p.Stages[0].Jobs[0].Steps[0]; got.Kind != plan.StepDownload || got.Download.Source != "lib" || got.Download.Artifact != "a" {
 		t.Errorf("%+v", got)
@@ -348,7 +353,7 @@ jobs:
 	refused(t, "mistakes have their places", "phases:\n- phase: A\n  quue: x\n  queue: {vmimage: y}\n  steps: [{scrip: x}]\n", `
 p.yml:3:3: unknown key "quue" of a phase, did you mean "queue"?
 p.yml:4:11: unknown key "vmimage" of a queue, did you mean "vmImage"?
-p.yml:5:12: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "script"?
+p.yml:5:12: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, getPackage, reviewApp, task, did you mean "script"?
 `)
 	refused(t, "old and new", "phases: [{phase: A, steps: [{script: x}]}]\njobs: [{job: B, steps: [{script: x}]}]\n",
 		"p.yml:1:1: phases is the old name of jobs, which stands here too")
@@ -497,4 +502,19 @@ jobs:
 	warned(t, "looks itself", jobs("and(succeeded('B'), in(dependencies.A.result, 'Succeeded', 'Skipped'))"), "")
 	warned(t, "runs anyway", jobs("succeededOrFailed()"), "")
 	warned(t, "the same condition", jobs("eq(variables.a, 'b')"), "")
+}
+
+func TestReviewApp(t *testing.T) {
+	t.Parallel()
+	p := compiled(t, "jobs:\n- deployment: D\n  environment: {name: staging, resourceName: web}\n  strategy:\n    runOnce:\n      deploy:\n        steps:\n        - reviewApp: web\n        - script: x\n")
+	d := p.Stages[0].Jobs[0].Deployment
+	step := d.Hooks[0].Steps[1] // behind the implied download
+	if !d.Environment.Review || step.Kind != plan.StepReview || step.DisplayName != "Review app of web" {
+		t.Errorf("%+v %+v", d.Environment, step)
+	}
+	refused(t, "in a job", "steps:\n- reviewApp: web\n", "p.yml:2:3: reviewApp stands in a hook of a deployment job, whose environment the review app is made of")
+	refused(t, "of machines", "jobs:\n- deployment: D\n  environment: {name: staging, resourceType: VirtualMachine}\n  strategy: {runOnce: {deploy: {steps: [{reviewApp: web}]}}}\n",
+		"p.yml:4:42: a review app is a namespace of Kubernetes, and this job deploys to virtual machines: leave reviewApp out")
+	refused(t, "of another resource", "jobs:\n- deployment: D\n  environment: staging.web\n  strategy: {runOnce: {deploy: {steps: [{reviewApp: api}]}}}\n",
+		"p.yml:4:53: reviewApp is made of the resource that the job deploys to, web, not of api")
 }

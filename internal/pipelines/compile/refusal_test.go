@@ -56,7 +56,7 @@ p.yml:6:3: unknown key "dispalyName" of a stage, did you mean "displayName"?
 p.yml:9:23: timeoutInMinutes of a job is a whole number from 0 to 525600, not "soon"
 p.yml:10:21: vmImage windows-latest: jobs run in Linux containers, there is no Windows; write ubuntu-latest
 p.yml:12:7: the script step has no script
-p.yml:13:7: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, task, did you mean "bash"?
+p.yml:13:7: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, getPackage, reviewApp, task, did you mean "bash"?
 p.yml:15:7: unknown key "conditon" of a script step, did you mean "condition"?
 p.yml:17:33: the language has no operator ==: write eq(a, b)
 p.yml:18:13: unknown task Dokcer@2, did you mean "Docker"?
@@ -104,8 +104,8 @@ func TestRefusedLanguage(t *testing.T) {
 		"p.yml:4:74: input successCriteria: it is about the answer, and with waitForCompletion: true the answer does not count: leave one of them out")
 	f("another task of the server", "pool: server\nsteps: [{task: AzureFunction@1}]\n",
 		"p.yml:2:16: task AzureFunction@1 is not there yet: call its REST API with InvokeRESTAPI@1 in a job with pool: server, or with curl in a script step")
-	f("getPackage", "steps:\n- getPackage: x\n", "p.yml:2:3: getPackage steps are not taken: fetch the package in a script step")
-	f("reviewApp", "steps:\n- reviewApp: x\n", "p.yml:2:3: reviewApp steps are not taken: deploy each branch to an environment of its own, environment: review-$(Build.SourceBranchName)")
+	f("getPackage", "resources: {packages: [{package: core, type: npm, connection: c, name: o/core}]}\nsteps:\n- getPackage: cor\n", `p.yml:3:15: getPackage is a package declared under resources.packages, not "cor", did you mean "core"?`)
+	f("package", "resources: {packages: [{package: a, type: NuGet, connection: c, name: o/a, tag: next}]}\nsteps:\n- script: x\n", "p.yml:1:76: tag goes with packages of npm, NuGet has none: write version")
 	f("two steps in one", "steps:\n- script: x\n  bash: y\n", "p.yml:3:3: a step is one thing, this is both script and bash")
 	f("retries", "steps:\n- script: x\n  retryCountOnTaskFailure: 11\n", "p.yml:3:28: retryCountOnTaskFailure of a script step is a whole number from 0 to 10, not \"11\"")
 	f("canary", "jobs:\n- deployment: D\n  environment: e\n  strategy:\n    canary: {}\n", "p.yml:5:13: canary needs deploy with its steps")
@@ -129,10 +129,6 @@ func TestRefusedLanguage(t *testing.T) {
 		"p.yml:4:11: repository a needs endpoint: the service connection says where the GitHub Enterprise Server is")
 	f("another host", "resources:\n  repositories:\n  - repository: a\n    type: gitlab\n    name: x/y\nsteps: [{script: x}]\n",
 		"p.yml:4:11: type of a repository is git, github, githubenterprise or bitbucket, not \"gitlab\"")
-	f("number of a pipeline", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: 12\n",
-		"p.yml:5:5: pipeline 12 is a number of Azure: write the pipeline's name")
-	f("pipeline by a macro", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: $(up)\n",
-		"p.yml:5:5: pipeline and branch of a download must be known when the run is queued: write them out, or declare the pipeline under resources.pipelines")
 	f("run of a pipeline", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: $(x)\n    runVersion: specific\n",
 		"p.yml:4:5: buildType must be known when the run is made: write current or specific, not \"$(x)\"")
 	pipeline := "resources:\n  pipelines:\n  - {pipeline: p, source: q}\nsteps:\n"
@@ -146,8 +142,8 @@ func TestRefusedLanguage(t *testing.T) {
 	f("checkout path", "steps:\n- checkout: self\n  path: ../x\n", "p.yml:3:9: path of checkout is below $(Pipeline.Workspace), not \"../x\"")
 	f("AzurePowerShell", "steps:\n- task: AzurePowerShell@5\n", "p.yml:2:9: task AzurePowerShell@5 is not there yet: run az in a bash step, with its credentials in env")
 	f("batch", "steps:\n- task: AzureCLI@2\n  inputs: {azureSubscription: a, scriptType: batch, scriptPath: a.bat}\n", "p.yml:3:34: input scriptType: batch of task AzureCLI@2 is not there yet: jobs run on Linux, write a script of type bash or pscore")
-	f("bake", "steps:\n- task: KubernetesManifest@1\n  inputs: {action: bake}\n",
-		"p.yml:3:12: input action: bake of task KubernetesManifest@1 is not there yet: render it in a script step and deploy the manifests")
+	f("promote", "steps:\n- task: KubernetesManifest@1\n  inputs: {action: promote}\n",
+		"p.yml:3:12: input action: promote of task KubernetesManifest@1 is not there yet: use strategy: none")
 	f("missing input", "steps:\n- task: KubernetesManifest@1\n", "p.yml:2:9: task KubernetesManifest@1 needs the input \"manifests\" when action is deploy")
 	f("lockBehavior", "lockBehavior: first\nsteps: [{script: x}]\n", "p.yml:1:15: lockBehavior of a pipeline is sequential or runLatest, not \"first\"")
 	f("artifact name", "steps:\n- publish: x\n  artifact: a/b\n", `p.yml:3:13: artifact name "a/b" holds one of \ / " : < > | * ?`)
@@ -181,13 +177,13 @@ func TestRule5MacrosAreNotExpandedInConditions(t *testing.T) {
 func TestRule6NoMacrosWhereNamesAreRead(t *testing.T) {
 	t.Parallel()
 	refused(t, "macros", `
-trigger: [$(branch)]
+trigger: ['$[ variables.branch ]']
 stages:
 - stage: $(name)
   dependsOn: $(other)
   jobs: [{job: A, steps: [{script: x}]}]
 `, `
-p.yml:1:11: a trigger is read before there are variables: write the pattern out instead of "$(branch)"
+p.yml:1:11: a trigger is read before there are variables: write the pattern out instead of "$[ variables.branch ]"
 p.yml:3:10: "$(name)" is no name for a stage: names are letters, digits and underscores and do not start with a digit
 p.yml:4:14: dependsOn is read before there are variables: write the name out instead of "$(other)"
 `)

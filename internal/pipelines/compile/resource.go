@@ -3,7 +3,6 @@ package compile
 import (
 	"strings"
 
-	"slipway"
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
@@ -40,6 +39,14 @@ func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
 			r.Pipelines = append(r.Pipelines, pipeline)
 		}
 	}
+	for _, item := range c.items(o.get("packages"), "packages") {
+		if p, ok := c.packageResource(item); ok {
+			if r.Package(p.Alias) != nil {
+				c.problems.Add(p.At, "package %s is declared a second time", p.Alias)
+			}
+			r.Packages = append(r.Packages, p)
+		}
+	}
 	for _, item := range c.items(o.get("webhooks"), "webhooks") {
 		c.webhook(item)
 	}
@@ -47,27 +54,17 @@ func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
 	return r
 }
 
-// foreignResources checks resources of other systems and says what does not happen here.
+// foreignResources checks builds of other systems and says what does not happen here.
 func (c *compiler) foreignResources(o object) {
-	for _, kind := range []struct {
-		key, mark, instead string
-		keys               *schema.Object
-	}{
-		{"builds", "build", "starts no run and has no files to download: fetch them in a script step, and start runs over the API", schema.BuildResource},
-		{"packages", "package", "starts no run and is not downloaded: fetch it in a script step, and start runs over the API", schema.PackageResource},
-	} {
-		for _, item := range c.items(o.get(kind.key), kind.key) {
-			r, ok := c.object(item, kind.keys)
-			if !ok {
-				continue
-			}
-			r.check()
-			alias := r.text(kind.mark)
-			if kind.mark == "build" {
-				c.builds = append(c.builds, strings.ToLower(alias))
-			}
-			c.warnOf(item.At, "%s %s %s", kind.mark, alias, kind.instead)
+	for _, item := range c.items(o.get("builds"), "builds") {
+		r, ok := c.object(item, schema.BuildResource)
+		if !ok {
+			continue
 		}
+		r.check()
+		alias := r.text("build")
+		c.builds = append(c.builds, strings.ToLower(alias))
+		c.warnOf(item.At, "build %s starts no run and has no files to download: fetch them in a script step, and start runs over the API", alias)
 	}
 }
 
@@ -267,28 +264,15 @@ func (c *compiler) pipelineResource(n *yaml.Node) (r plan.Pipeline, ok bool) {
 	}
 	r = plan.Pipeline{Alias: o.needed("pipeline"), Source: o.needed("source"), Project: o.text("project"), Branch: o.text("branch"),
 		Version: o.text("version"), Tags: o.texts("tags"), Trigger: c.pipelineTrigger(o), At: n.At}
-	if r.Project != "" {
-		c.checkProject(o.at("project"), r.Project)
+	if c.ownProject(r.Project) {
+		r.Project = ""
 	}
 	return r, r.Alias != "" && r.Source != ""
 }
 
-// checkProject refuses another project than the pipeline's own, by its name or id, where that is known.
-func (c *compiler) checkProject(at slipway.Position, project string) {
-	known := false
-	for _, name := range []string{"System.TeamProject", "System.TeamProjectId"} {
-		own := c.in.Variables[name]
-		if strings.EqualFold(own, project) {
-			return
-		}
-		known = known || own != ""
-	}
-	const why = "the token of a job opens its own project alone, so another project's artifacts are not read: keep both pipelines in one project, or publish what is shared as an image or a package"
-	if known {
-		c.problems.Unsupported(at, "project %s is another one, and %s", project, why)
-		return
-	}
-	c.warnOf(at, "project %s has to be this pipeline's own: %s", project, why)
+// ownProject reports the pipeline's own project, by its name or id.
+func (c *compiler) ownProject(project string) bool {
+	return strings.EqualFold(c.in.Variables["System.TeamProject"], project) || strings.EqualFold(c.in.Variables["System.TeamProjectId"], project)
 }
 
 func (c *compiler) pipelineTrigger(o object) *plan.PipelineTrigger {

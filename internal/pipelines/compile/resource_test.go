@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -206,16 +205,16 @@ func TestProjects(t *testing.T) {
 			t.Errorf("%v: %v", names, err)
 		}
 	}
-	const why = ": keep both pipelines in one project, or publish what is shared as an image or a package"
-	_, err := compileIn(own, file("bank", "bank"))
-	for _, want := range []string{"p.yml:1:50: project bank is another one, and ", "p.yml:4:30: project bank is another one, and ", why} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
-	p, err := compileIn(nil, file("bank", "$(System.TeamProject)")) // a check without a server
-	if err != nil || len(p.Warnings) != 1 || !strings.HasPrefix(p.Warnings[0].Message, "project bank has to be this pipeline's own") {
+	p, err := compileIn(own, file("bank", "bank"))
+	if err != nil || len(p.Resources.Pipelines) != 1 || p.Resources.Pipelines[0].Project != "bank" || p.Stages[0].Jobs[0].Steps[1].Download.Source != "p" {
 		t.Errorf("%+v, %v", p, err)
+	}
+	// Another project's pipeline of that name is another one, and so is one by its number, or by what a variable says.
+	for _, one := range [][2]string{{"till", "latest of q in till"}, {"$(there)", "latest of q in $(there)"}} {
+		p, err = compileIn(own, file("bank", one[0]))
+		if err != nil || len(p.Resources.Pipelines) != 2 || p.Resources.Pipelines[1].Project != one[0] || p.Stages[0].Jobs[0].Steps[1].Download.Source != one[1] {
+			t.Errorf("%+v, %v", p, err)
+		}
 	}
 }
 

@@ -134,6 +134,10 @@ func resourceTriggers(root *yaml.Node) (list []plan.ResourceTrigger) {
 		r.Push, ok = c.repositoryTrigger(object{c: c, n: n, keys: schema.RepositoryResource})
 		return r, ok
 	})
+	each("packages", func(c *compiler, n *yaml.Node) (r plan.ResourceTrigger, ok bool) {
+		p, ok := c.packageResource(n)
+		return plan.ResourceTrigger{Kind: plan.ResourcePackage, Alias: p.Alias, Source: p.Name, Package: &p}, ok && p.Trigger
+	})
 	each("webhooks", func(c *compiler, n *yaml.Node) (plan.ResourceTrigger, bool) { return c.webhook(n) })
 	return list
 }

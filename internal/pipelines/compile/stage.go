@@ -29,7 +29,11 @@ func (c *compiler) stages(n *yaml.Node, pool *plan.Pool) []plan.Stage {
 		c.known = around.with(s.Variables)
 		s.Jobs = c.jobs(o.get("jobs"), c.poolOr(o.get("pool"), pool))
 		c.known = around
-		if len(s.Jobs) == 0 && c.whole() {
+		switch n := o.get("jobs"); {
+		case len(s.Jobs) > 0 || !c.whole():
+		case c.draft && n != nil && n.Kind == yaml.List && len(n.Items) == 0:
+			c.warnOf(o.at("jobs"), "stage %s has no jobs: it must get some from what a run knows, its variables or the name of the pipeline", s.Name)
+		default:
 			c.problems.Add(o.at("jobs"), "stage %s has no jobs", s.Name)
 		}
 		depends = append(depends, c.dependsOn(o, "stage", s.Name))

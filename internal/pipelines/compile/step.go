@@ -137,6 +137,10 @@ func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bo
 		return c.publish(o, s, kind)
 	case "download", "downloadBuild":
 		return c.download(o, s, kind)
+	case "getPackage":
+		return c.getPackage(o, s)
+	case "reviewApp":
+		return c.reviewApp(o, s, j)
 	}
 	ok := c.task(o, s)
 	if s.Task != nil && s.Task.Package == nil && s.Task.Name == "PowerShell" {

@@ -66,7 +66,7 @@ func TestSteps(t *testing.T) {
 	f("PublishPipelineArtifact@1", "- task: PublishPipelineArtifact@1\n  inputs: {path: out, artifact: a}\n",
 		plan.Step{DisplayName: "PublishPipelineArtifact", Kind: plan.StepPublish, Publish: &plan.Publish{Path: "out", Artifact: "a"}})
 	f("PublishBuildArtifacts@1", "- task: PublishBuildArtifacts@1\n",
-		plan.Step{DisplayName: "PublishBuildArtifacts", Kind: plan.StepPublish, Publish: &plan.Publish{Path: "$(Build.ArtifactStagingDirectory)", Artifact: "drop"}})
+		plan.Step{DisplayName: "PublishBuildArtifacts", Kind: plan.StepPublish, Publish: &plan.Publish{Path: "$(Build.ArtifactStagingDirectory)", Artifact: "drop", Add: true}})
 	f("download", "- download: current\n  artifact: drop\n  patterns: '**/*.js'\n",
 		plan.Step{DisplayName: "Download artifact drop", Kind: plan.StepDownload, Download: &plan.Download{Source: "current", Artifact: "drop", Patterns: "**/*.js"}})
 	f("DownloadPipelineArtifact@2", "- task: DownloadPipelineArtifact@2\n  inputs: {source: current, artifact: a, path: p}\n",

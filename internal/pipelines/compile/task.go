@@ -3,7 +3,6 @@ package compile
 import (
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"slipway"
@@ -88,7 +87,7 @@ func (c *compiler) keyword(o object, s *plan.Step, reference string, inputs map[
 		s.Publish = &plan.Publish{Path: inputs["targetPath"], Artifact: inputs["artifactName"], Properties: inputs["properties"]}
 	case "PublishBuildArtifacts@1":
 		s.Kind = plan.StepPublish
-		s.Publish = &plan.Publish{Path: inputs["PathtoPublish"], Artifact: inputs["ArtifactName"]}
+		s.Publish = &plan.Publish{Path: inputs["PathtoPublish"], Artifact: inputs["ArtifactName"], Add: true}
 	case "DownloadPipelineArtifact@0", "DownloadPipelineArtifact@1", "DownloadPipelineArtifact@2":
 		s.Kind = plan.StepDownload
 		s.Download = c.downloadSource(o, inputs)
@@ -136,8 +135,7 @@ func ofResource(text string, names ...string) string {
 }
 
 // downloadSource is whose artifacts a download task fetches: those of this run, of a run by its number, or of a pipeline
-// under resources. Which run of the pipeline that is was settled when this one was queued, so that a branch here can only
-// say the same.
+// under resources or one that the task names. Which run of the pipeline that is is settled when this one is queued.
 func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Download {
 	place := func(names ...string) slipway.Position {
 		for _, name := range names {
@@ -158,9 +156,6 @@ func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Down
 	case !strings.EqualFold(kind, "specific"):
 		return current
 	}
-	if project := inputs["project"]; project != "" && !strings.HasPrefix(strings.ToLower(project), "$(system.teamproject") && ofResource(project, "projectID", "projectName") == "" {
-		c.checkProject(place("project"), project)
-	}
 	name := inputs["definition"]
 	if alias := ofResource(name, "pipelineName", "pipelineID"); alias != "" {
 		name = alias
@@ -172,7 +167,7 @@ func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Down
 			if runID == "" {
 				c.problems.Add(place("buildVersionToDownload", "runVersion"), "the number of the run is missing: give runId")
 			}
-			return &plan.Download{Source: "current", Run: runID}
+			return &plan.Download{Source: "current", Run: runID} // whatever its project, if the job may read that
 		}
 		name = alias
 	case strings.EqualFold(version, "latestFromBranch") && ofResource(inputs["branchName"], "sourceBranch") == "":
@@ -182,7 +177,7 @@ func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Down
 		return c.latestRun(place("branchName", "runBranch", "definition", "pipeline"), name, inputs)
 	}
 	for _, p := range c.resources.Pipelines {
-		if !p.Implied && (strings.EqualFold(p.Source, name) || strings.EqualFold(p.Alias, name)) {
+		if !p.Implied && (strings.EqualFold(p.Source, name) && strings.EqualFold(p.Project, c.downloadProject(inputs)) || strings.EqualFold(p.Alias, name)) {
 			return &plan.Download{Source: p.Alias}
 		}
 	}
@@ -199,22 +194,34 @@ func (c *compiler) latestRun(at slipway.Position, name string, inputs map[string
 	if !strings.EqualFold(inputs["buildVersionToDownload"], "latestFromBranch") {
 		branch = ""
 	}
-	if strings.Contains(name+branch, "$(") {
-		c.problems.Unsupported(at, "pipeline and branch of a download must be known when the run is queued: write them out, or declare the pipeline under resources.pipelines")
-		return &plan.Download{Source: "current"}
-	}
-	if _, err := strconv.Atoi(name); err == nil {
-		c.problems.Unsupported(at, "pipeline %s is a number of Azure: write the pipeline's name", name)
-		return &plan.Download{Source: "current"}
-	}
-	p := plan.Pipeline{Alias: "latest of " + name, Source: name, Branch: branch, Implied: true, At: at}
+	p := plan.Pipeline{Alias: "latest of " + name, Source: name, Project: c.downloadProject(inputs), Branch: branch, Implied: true, At: at}
 	if branch != "" {
 		p.Alias += " of " + branch
+	}
+	if p.Project != "" {
+		p.Alias += " in " + p.Project
 	}
 	if !slices.ContainsFunc(c.resources.Pipelines, func(known plan.Pipeline) bool { return strings.EqualFold(known.Alias, p.Alias) }) {
 		c.resources.Pipelines = append(c.resources.Pipelines, p)
 	}
 	return &plan.Download{Source: p.Alias}
+}
+
+// downloadProject is the project that a download task names, "" for the pipeline's own.
+func (c *compiler) downloadProject(inputs map[string]string) string {
+	project := inputs["project"]
+	if strings.HasPrefix(strings.ToLower(project), "$(system.teamproject") || c.ownProject(project) {
+		return ""
+	}
+	if alias := ofResource(project, "projectID", "projectName"); alias != "" {
+		for _, p := range c.resources.Pipelines {
+			if strings.EqualFold(p.Alias, alias) {
+				return p.Project
+			}
+		}
+		return ""
+	}
+	return project
 }
 
 // lower writes a boolean as plans do; a macro stays as it is.

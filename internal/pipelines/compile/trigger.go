@@ -98,11 +98,14 @@ func (c *compiler) patterns(n *yaml.Node, what string) []string {
 		switch {
 		case item.Kind != yaml.Scalar:
 			c.problems.Add(item.At, "%s is a list of patterns, this is %s", what, item.Kind)
-		case strings.Contains(item.Text, "$(") || strings.Contains(item.Text, "${{") || isRuntime(item.Text):
+		case strings.Contains(item.Text, "${{") || isRuntime(item.Text):
 			c.problems.Add(item.At, "a trigger is read before there are variables: write the pattern out instead of %q", item.Text)
 		case item.Text == "":
-			c.problems.Add(item.At, "%s has an empty pattern", what)
+			c.warnOf(item.At, "%s has an empty pattern, which matches nothing: leave it out", what)
 		default:
+			if strings.Contains(item.Text, "$(") {
+				c.warnOf(item.At, "a trigger is read before there are variables, so that %q is taken as it is written: write the pattern out", item.Text)
+			}
 			list = append(list, item.Text)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"slipway/internal/pipelines/nearest"
 )
 
 // Limits on one expression.
@@ -257,6 +259,9 @@ func (p *parser) named(n node) error {
 	known := "there are none here"
 	if len(p.scope.Names) > 0 {
 		known = "here are " + strings.Join(p.scope.Names, ", ")
+	}
+	if meant := nearest.Suggest(n.name, p.scope.Names); meant != "" {
+		return &Error{n.offset, fmt.Sprintf("unknown value %q%s", n.name, meant)}
 	}
 	return &Error{n.offset, fmt.Sprintf("unknown value %q: %s; text stands in single quotes", n.name, known)}
 }

@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -289,8 +290,11 @@ func TestToolsOfGitHub(t *testing.T) {
 		lines []string
 		notes []string
 	}{
-		"goreleaser":       {"uses: goreleaser/goreleaser-action@v6\n      with: {version: '~> v2', args: release --clean}", []string{"bash: go run github.com/goreleaser/goreleaser/v2@latest release --clean"}, nil},
-		"goreleaser 1":     {"uses: goreleaser/goreleaser-action@v4\n      with: {version: v1.26.2, args: check, workdir: app}", []string{"bash: go run github.com/goreleaser/goreleaser@v1.26.2 check", "workingDirectory: app"}, nil},
+		"goreleaser":   {"uses: goreleaser/goreleaser-action@v6\n      with: {version: '~> v2', args: release --clean}", []string{"bash: go run github.com/goreleaser/goreleaser/v2@latest release --clean"}, nil},
+		"goreleaser 1": {"uses: goreleaser/goreleaser-action@v4\n      with: {version: v1.26.2, args: check, workdir: app}", []string{"bash: go run github.com/goreleaser/goreleaser@v1.26.2 check", "workingDirectory: app"}, nil},
+		"Task":         {"uses: go-task/setup-task@v1\n      with: {version: 3.40.0}", []string{"go install github.com/go-task/task/v3/cmd/task@v3.40.0", `echo "##vso[task.prependpath]$(go env GOPATH)/bin"`}, nil},
+		"bake": {"uses: docker/bake-action@v6\n      with: {files: 'cwd://docker-bake.hcl', targets: 'app web', push: true, set: '*.platform=linux/amd64', source: ., sbom: true}",
+			[]string{`docker buildx bake \`, `--file docker-bake.hcl \`, `--set "*.platform=linux/amd64" \`, `--push=true \`, `app \`, "web"}, []string{"input sbom is left out"}},
 		"govulncheck":      {"uses: golang/govulncheck-action@v1\n      with: {go-version-input: '1.24', go-package: ./cmd/...}", []string{"version: '1.24'", "bash: go run golang.org/x/vuln/cmd/govulncheck@latest ./cmd/..."}, nil},
 		"pre-commit":       {"uses: pre-commit/action@v3.0.1", []string{"python3 -m pre_commit run --show-diff-on-failure --color=always --all-files"}, nil},
 		"bun":              {"uses: oven-sh/setup-bun@v2\n      with: {bun-version: 1.2.3}", []string{"script: npm install -g bun@1.2.3"}, nil},
@@ -391,9 +395,33 @@ web:
 		t.Errorf("stages (-want +got)\n%s", diff)
 	}
 	notes(t, out, ".gitlab-ci.yml:2:34: include of template Security/SAST.gitlab-ci.yml is left out", "tags of a job choose no runner", "expire_in of artifacts is left out",
-		"service docker:dind is left out", "url of an environment is left out", "the variable CI_REGISTRY_IMAGE has no counterpart")
+		"service docker:dind is left out", "url of an environment is left out")
 	if out.Carried != out.Steps || out.Steps != 7 {
 		t.Errorf("%d of %d steps", out.Carried, out.Steps)
+	}
+}
+
+// GitLab's variables of the registry are this server's: its host, the images of the project, and the job's own token.
+func TestGitLabRegistry(t *testing.T) {
+	t.Parallel()
+	out, p := imported(t, importer.GitLab, `
+build:
+  stage: test
+  script:
+  - echo "$CI_REGISTRY_PASSWORD" | docker login -u $CI_REGISTRY_USER --password-stdin $CI_REGISTRY
+  - docker build --push -t $CI_REGISTRY_IMAGE/web:1 .
+own:
+  image: $CI_REGISTRY_IMAGE/tools
+  script: make
+plain: {script: make}
+`, nil)
+	has(t, out, `echo "##vso[task.setvariable variable=CI_REGISTRY]$SLIPWAY_REGISTRY_HOST"`, "CI_REGISTRY_PASSWORD: $(System.AccessToken)")
+	notes(t, out, "image $CI_REGISTRY_IMAGE/tools is of a registry that is not known before the job runs")
+	for _, j := range p.Stages[0].Jobs {
+		made := slices.ContainsFunc(j.Steps, func(s plan.Step) bool { return s.DisplayName == "Registry" })
+		if want := j.Name != "plain"; made != want {
+			t.Errorf("job %s sets the variables: %t, want %t", j.Name, made, want)
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ type Assignment struct {
 	// StopAtFailure is for how many minutes in all the job waits for a person at steps that failed; 0 is not at all.
 	StopAtFailure int `json:"stopAtFailure,omitempty"`
 
+	// HasHost says that a container of the pool's image is beside the job's own, for what the image of that lacks: plan.TargetHost.
+	HasHost bool `json:"hasHost,omitempty"`
+
 	// Environment is set for a deployment job, whose artifacts are downloaded without asking.
 	Environment *plan.EnvironmentReference `json:"environment,omitempty"`
 	// Server is the server's URL as it stands in the repositories and variables: an agent that reaches it by another puts that in its place.
@@ -315,7 +318,7 @@ type Summary struct {
 type Deployment struct {
 	// Step that asks.
 	Step int `json:"step"`
-	// Action is deploy or delete.
+	// Action is deploy.
 	Action    string `json:"action"`
 	Namespace string `json:"namespace,omitempty"`
 	// Manifests are YAML or JSON documents.
@@ -323,8 +326,6 @@ type Deployment struct {
 	// Images are references whose repositories' images in the manifests they replace.
 	Images      []string `json:"images,omitempty"`
 	PullSecrets []string `json:"pullSecrets,omitempty"`
-	// Arguments are those of action delete: kubectl's KIND NAME pairs.
-	Arguments string `json:"arguments,omitempty"`
 	// TimeoutInSeconds bounds the wait for readiness, 0 is the server's own bound.
 	TimeoutInSeconds int `json:"timeoutInSeconds,omitempty"`
 }

@@ -13,6 +13,9 @@ import (
 // minSecret is the shortest text that is masked: masking single letters would make a log unreadable.
 const minSecret = 3
 
+// minShifted is the shortest secret that is masked within longer text in base64, where its first and last bytes cannot be told.
+const minShifted = 8
+
 // Masker replaces secrets by *** in text. It is safe for concurrent use. The zero value knows none.
 type Masker struct {
 	mu       sync.RWMutex
@@ -23,7 +26,8 @@ type Masker struct {
 	finder   finder
 }
 
-// Add makes the masker know a secret: its value, each line of it, and each of these in base64, as JSON text and in a URL.
+// Add makes the masker know a secret: its value, each line of it, and each of these in base64, also from the middle of a longer
+// text on, as JSON text and in a URL.
 func (m *Masker) Add(secret string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -62,6 +66,14 @@ func (m *Masker) Add(secret string) {
 
 func (m *Masker) add(text string) {
 	forms := []string{text, strings.TrimSpace(text), base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text), url.PathEscape(text)}
+	for skipped := 1; skipped <= 2 && len(text) >= minShifted; skipped++ {
+		// What stands before it in the encoded text takes a part of the first group of three bytes, and what stands after it of the last.
+		rest := text[skipped:]
+		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(rest[:len(rest)/3*3])))
+	}
+	if len(text) >= minShifted {
+		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(text[:len(text)/3*3])))
+	}
 	if b, err := json.Marshal(text); err == nil {
 		forms = append(forms, string(b[1:len(b)-1]))
 	}

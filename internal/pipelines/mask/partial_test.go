@@ -11,7 +11,7 @@ func TestPartial(t *testing.T) {
 	m.Add("swordfish")
 	m.Add("fishbone-soup")
 	for text, want := range map[string]int{
-		"": 0, "nothing": 0, "a swo": 3, "s": 1, "swordfish": 4 /* fish, of the other one */, "a swordfish b": 0, "swordfishbone": 8, "wordfis": 3,
+		"": 0, "nothing": 0, "a swo": 3, "s": 1, "swordfish": 4 /* fish, of the other one */, "a swordfish !": 0, "swordfishbone": 8, "wordfis": 3,
 	} {
 		if got := m.Partial(text); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)

@@ -9,7 +9,7 @@ import (
 // Misspelt reports whether name is a candidate with at most two slips in it.
 func Misspelt(name string, candidates []string) bool {
 	for _, c := range candidates {
-		if len(c) > 3 && distance(strings.ToLower(name), strings.ToLower(c)) <= 2 {
+		if len(c) > 3 && apart(name, c) <= 2 && distance(strings.ToLower(name), strings.ToLower(c)) <= 2 {
 			return true
 		}
 	}
@@ -25,6 +25,9 @@ func Slip(name string, candidates []string) string {
 	}
 	found := ""
 	for _, c := range candidates {
+		if apart(name, c) > allowed {
+			continue
+		}
 		switch d := distance(strings.ToLower(name), strings.ToLower(c)); {
 		case d == 0:
 			return ""
@@ -56,7 +59,12 @@ func Suggest(name string, candidates []string) string {
 func Find(name string, candidates []string) string {
 	best, bestDistance := "", max(2, len(name)/3)+1
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < bestDistance {
+		if apart(name, c) > bestDistance {
+			continue
+		}
+		d := distance(strings.ToLower(name), strings.ToLower(c))
+		longer := d == bestDistance && best != "" && begins(c, name) && !begins(best, name) // branch is rather branches than batch
+		if d < bestDistance || longer {
 			best, bestDistance = c, d
 		}
 	}
@@ -66,18 +74,27 @@ func Find(name string, candidates []string) string {
 	return best
 }
 
+// apart is the least that the distance of two names can be, for their lengths: most candidates need no closer look. Lower case
+// may have another length, which happens to letters that names do not have.
+func apart(a, b string) int { return max(len(a)-len(b), len(b)-len(a)) }
+
+// maxLength bounds names that are compared, in bytes.
+const maxLength = 64
+
+func begins(s, with string) bool { return strings.HasPrefix(strings.ToLower(s), strings.ToLower(with)) }
+
 // distance counts the insertions, deletions, changes and swaps of neighbours between a and b.
 func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
+	if len(a) > maxLength || len(b) > maxLength {
+		return maxLength
 	}
-	var before, last []int
-	row := make([]int, len(b)+1)
-	for j := range row {
+	var rows [3][maxLength + 1]int
+	before, last, row := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
 		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, make([]int, len(b)+1)
+		before, last, row = last, row, before
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1

@@ -59,6 +59,9 @@ func (p *Plan) Connections() []Connection {
 			list = append(list, c)
 		}
 	}
+	for k := range p.Resources.Packages {
+		list = append(list, p.Resources.Packages[k].Connection())
+	}
 	container := func(c *Container) {
 		if c, ok := c.Connection(); ok {
 			list = append(list, c)

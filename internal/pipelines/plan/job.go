@@ -145,8 +145,10 @@ type EnvironmentReference struct {
 	// ResourceType is Kubernetes, VirtualMachine, or "" when not said.
 	ResourceType string `json:"resourceType,omitempty"`
 	// Tags are all on the virtual machines that are meant.
-	Tags []string         `json:"tags,omitempty"`
-	At   slipway.Position `json:"at"`
+	Tags []string `json:"tags,omitempty"`
+	// Review says that a run of a pull request deploys to a review app of the environment (a reviewApp step).
+	Review bool             `json:"review,omitempty"`
+	At     slipway.Position `json:"at"`
 }
 
 // HookName is a phase of a deployment.

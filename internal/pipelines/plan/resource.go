@@ -12,6 +12,7 @@ type Resources struct {
 	Repositories []Repository `json:"repositories,omitempty"`
 	Containers   []Container  `json:"containers,omitempty"`
 	Pipelines    []Pipeline   `json:"pipelines,omitempty"`
+	Packages     []Package    `json:"packages,omitempty"`
 }
 
 // Repository is a repository that templates or checkout steps refer to by its alias.

@@ -12,6 +12,8 @@ const (
 	StepPublish  StepKind = "publish"
 	StepDownload StepKind = "download"
 	StepTask     StepKind = "task"
+	StepPackage  StepKind = "getPackage"
+	StepReview   StepKind = "reviewApp" // has no part
 )
 
 // Step is one thing that the agent does. Exactly the part that Kind names is set. Every string in the parts, the
@@ -41,11 +43,12 @@ type Step struct {
 	// Connections are the service connections that the inputs of a task name.
 	Connections []Connection `json:"connections,omitempty"`
 
-	Script   *Script   `json:"script,omitempty"`
-	Checkout *Checkout `json:"checkout,omitempty"`
-	Publish  *Publish  `json:"publish,omitempty"`
-	Download *Download `json:"download,omitempty"`
-	Task     *Task     `json:"task,omitempty"`
+	Script   *Script     `json:"script,omitempty"`
+	Checkout *Checkout   `json:"checkout,omitempty"`
+	Publish  *Publish    `json:"publish,omitempty"`
+	Download *Download   `json:"download,omitempty"`
+	Task     *Task       `json:"task,omitempty"`
+	Package  *GetPackage `json:"package,omitempty"`
 
 	At slipway.Position `json:"at"`
 }
@@ -121,6 +124,8 @@ type Publish struct {
 	Path string `json:"path"`
 	// Artifact is the name, unique in a run; "" leaves the choice to the agent, which takes the job's name.
 	Artifact string `json:"artifact,omitempty"`
+	// Add adds to an artifact of that name.
+	Add bool `json:"add,omitempty"`
 	// Properties is a JSON object as text.
 	Properties string `json:"properties,omitempty"`
 }
@@ -134,7 +139,7 @@ type Download struct {
 	Run string `json:"run,omitempty"`
 	// Artifact is the name; "" is all of them, each into its own folder.
 	Artifact string `json:"artifact,omitempty"`
-	// Patterns are globs, one a line; "" is everything.
+	// Patterns are globs, one a line; "" is everything. Where all artifacts are fetched they begin with the artifact's name.
 	Patterns string `json:"patterns,omitempty"`
 	// Path is the folder; "" is $(Pipeline.Workspace)/ARTIFACT.
 	Path string `json:"path,omitempty"`

@@ -20,6 +20,7 @@ type ResourceKind string
 const (
 	ResourceContainer  ResourceKind = "container"
 	ResourceRepository ResourceKind = "repository"
+	ResourcePackage    ResourceKind = "package"
 	ResourceWebhook    ResourceKind = "webhook"
 )
 
@@ -35,6 +36,8 @@ type ResourceTrigger struct {
 	Push Push `json:"push"`
 	// Filters of a webhook, all of which must hold.
 	Filters []WebhookFilter `json:"filters,omitempty"`
+	// Package whose new versions start a run; Source is its name.
+	Package *Package `json:"package,omitempty"`
 }
 
 // WebhookFilter is a value that the body of a call must have at a path.

@@ -189,6 +189,12 @@ func TestContainerOptions(t *testing.T) {
 		t.Errorf("host aliases %+v", aliases)
 	}
 	made.Status = corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{{Name: "service-1", RestartCount: 1}}}
+	at := metav1.Now()
+	made.Status.InitContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 3, StartedAt: at, FinishedAt: metav1.NewTime(at.Add(time.Second))}
+	if s := status(made, time.Now()); s.Phase != pipelines.PodBroken || s.Note != `the service postgres:17 ended with code 3 before its check "pg_isready" succeeded: its program must go on running` {
+		t.Errorf("a service that ends: %+v", s)
+	}
+	made.Status.InitContainerStatuses[0].LastTerminationState.Terminated.FinishedAt = metav1.NewTime(at.Add(time.Minute))
 	if s := status(made, time.Now()); s.Phase != pipelines.PodBroken || s.Note != `the service postgres:17 is not healthy: its check "pg_isready" did not succeed in 60 seconds` {
 		t.Errorf("an ill service: %+v", s)
 	}

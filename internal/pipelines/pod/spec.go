@@ -113,6 +113,7 @@ func (o *Options) environment(p pipelines.Pod) []corev1.EnvVar {
 			LocalObjectReference: corev1.LocalObjectReference{Name: p.Name}, Key: tokenKey,
 		}}},
 		{Name: "SLIPWAY_WORKSPACE", Value: workFolder},
+		{Name: "SLIPWAY_IN_POD", Value: "1"},
 	}
 	return append(env, sortedEnv(p.Env)...)
 }

@@ -122,12 +122,21 @@ func unhealthy(p *corev1.Pod) (pipelines.PodStatus, bool) {
 		}
 		for _, s := range p.Status.InitContainerStatuses {
 			if s.Name == c.Name && s.RestartCount > 0 && (s.Started == nil || !*s.Started) {
+				if t := s.LastTerminationState.Terminated; t != nil && endedByItself(t, c.StartupProbe) {
+					return broken("the service %s ended with code %d before its check %q succeeded: its program must go on running", c.Image, t.ExitCode, c.StartupProbe.Exec.Command[2]), true
+				}
 				return broken("the service %s is not healthy: its check %q did not succeed in %d seconds", c.Image, c.StartupProbe.Exec.Command[2],
 					c.StartupProbe.PeriodSeconds*c.StartupProbe.FailureThreshold), true
 			}
 		}
 	}
 	return pipelines.PodStatus{}, false
+}
+
+// endedByItself reports a container that ended before its checks had failed as often as they may.
+func endedByItself(t *corev1.ContainerStateTerminated, check *corev1.Probe) bool {
+	patience := time.Duration(check.PeriodSeconds*(check.FailureThreshold-1)) * time.Second
+	return !t.StartedAt.IsZero() && t.FinishedAt.Sub(t.StartedAt.Time) < patience
 }
 
 // waiting explains a container that does not start.

@@ -10,7 +10,7 @@ var Resources = &Object{
 		{Name: "containers", Value: list(object(ContainerResource)), Doc: "Container images, for container and services of jobs."},
 		{Name: "pipelines", Value: list(object(PipelineResource)), Doc: "Other pipelines, whose artifacts are downloaded and whose runs start this one."},
 		{Name: "builds", Value: list(object(BuildResource)), Doc: "Builds of other systems; they are not read and start no run here."},
-		{Name: "packages", Value: list(object(PackageResource)), Doc: "Packages; they are not read and start no run here."},
+		{Name: "packages", Value: list(object(PackageResource)), Doc: "Packages of npm or NuGet, which getPackage downloads and whose new versions start a run."},
 		{Name: "webhooks", Value: list(object(WebhookResource)), Doc: "Calls from outside that start a run."},
 	},
 }
@@ -29,16 +29,16 @@ var BuildResource = &Object{
 	},
 }
 
-// PackageResource is a package of a feed.
+// PackageResource is a package of a registry.
 var PackageResource = &Object{
-	Name: "a package resource", Doc: "A package; it is not read and starts no run here.",
+	Name: "a package resource", Doc: "A package, which getPackage downloads and whose new versions start a run.",
 	Keys: []Key{
 		{Name: "package", Required: true, Value: text(), Doc: "The alias."},
 		{Name: "type", Required: true, Value: option("npm", "NuGet"), Doc: "The kind of package."},
-		{Name: "connection", Required: true, Value: text(), Doc: "The service connection to GitHub."},
-		{Name: "name", Required: true, Value: text(), Doc: "REPOSITORY/PACKAGE."},
+		{Name: "connection", Required: true, Value: text(), Doc: "The service connection to GitHub, or to a registry of such packages."},
+		{Name: "name", Required: true, Value: text(), Doc: "OWNER/PACKAGE, or PACKAGE of a registry without owners."},
 		{Name: "version", Value: text(), Doc: "The version; the latest by default."},
-		{Name: "tag", Value: text(), Doc: "The tag of the version."},
+		{Name: "tag", Value: text(), Doc: "The tag of npm whose version is taken; latest by default."},
 		{Name: "trigger", Value: Value{Boolean: true, Options: []string{"none"}}, Doc: "Whether new versions start a run."},
 	},
 }

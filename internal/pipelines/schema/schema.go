@@ -67,6 +67,7 @@ const (
 	Repository           // an alias under resources.repositories
 	Container            // an alias under resources.containers, or an image
 	Pipeline             // an alias under resources.pipelines
+	Package              // an alias under resources.packages
 	Task                 // NAME@MAJOR
 	Inputs               // the inputs of the task beside it, under their names
 	Arguments            // the parameters of the template beside it, under their names

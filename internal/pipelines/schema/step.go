@@ -39,6 +39,10 @@ var StepObjects = []*Object{
 		Key{Name: "patterns", Value: text(), Doc: "Patterns of the files that are fetched, one a line; ** by default."},
 		Key{Name: "path", Value: text(), Doc: "The folder; $(Pipeline.Workspace) by default."},
 	),
+	step("getPackage", "Fetches a package of resources.packages and unpacks it.", refers(Package),
+		Key{Name: "path", Value: text(), Doc: "The folder, below $(Pipeline.Workspace); the package's alias by default."},
+	),
+	step("reviewApp", "Lets a deployment job of a pull request's run deploy to a review app: an environment of its own, made of the job's.", text()),
 	step("task", "Runs a task, NAME@MAJOR.", refers(Task), Key{Name: "inputs", Value: Value{Names: &Value{Text: true}, Refers: Inputs}, Doc: "The task's inputs, under their names in any case."}),
 }
 
@@ -105,6 +109,5 @@ func RefusedStep(mark string) (instead string, ok bool) {
 
 // refusedSteps is never changed.
 var refusedSteps = map[string]string{
-	"getPackage": "fetch the package in a script step", "reviewApp": "deploy each branch to an environment of its own, environment: review-$(Build.SourceBranchName)",
 	"restoreCache": "leave it out", "saveCache": "leave it out",
 }

@@ -84,7 +84,7 @@ var buildTasks = []Definition{
 		{Name: "buildProperties", Doc: "Properties of the build, NAME=VALUE with semicolons between."},
 		{Name: "verbosityPack", Doc: "How much pack says.", Default: "Normal", Options: []string{"-", "Quiet", "Minimal", "Normal", "Detailed", "Diagnostic"}},
 		{Name: "workingDirectory", Doc: "Where it runs."},
-		{Name: "requestTimeout", Doc: "Milliseconds that a request to a feed may take.", Default: "300000"},
+		{Name: "requestTimeout", Doc: "Milliseconds that a request to a feed may take.", Default: "300000", Integer: true},
 	}},
 	{Name: "NuGetCommand", Major: 2, Title: "NuGetCommand", Doc: "Restores packages of NuGet by dotnet.", Inputs: []Input{
 		{Name: "command", Doc: "What to do.", Default: "restore", Options: []string{"restore", "pack", "push", "custom"}, Unsupported: map[string]string{"pack": "use DotNetCoreCLI@2 with command: pack", "push": "run dotnet nuget push in a script step, with its key in env", "custom": "nuget.exe is a program of Windows: run dotnet nuget in a script step"}},
@@ -103,7 +103,7 @@ var buildTasks = []Definition{
 		{Name: "feedPublish", Doc: "A feed of Azure Artifacts.", Aliases: []string{"publishVstsFeed"}, Unsupported: map[string]string{"": noFeeds}},
 		{Name: "publishPackageMetadata", Doc: "Whether the feed hears of the run.", Default: "true", Boolean: true},
 		{Name: "allowPackageConflicts", Doc: "Whether packages may be there already.", Default: "false", Boolean: true},
-		{Name: "requestTimeout", Doc: "Milliseconds that a request to a feed may take."},
+		{Name: "requestTimeout", Doc: "Milliseconds that a request to a feed may take.", Integer: true},
 		{Name: "externalEndpoint", Doc: "The service connection of the feed.", Aliases: []string{"publishFeedCredentials"}, Unsupported: map[string]string{"": noConnections}},
 		{Name: "verbosityPush", Doc: "How much push says.", Default: "Detailed", Options: []string{"Quiet", "Normal", "Detailed"}},
 		{Name: "searchPatternPack", Doc: "Patterns of project or nuspec files.", Aliases: []string{"packagesToPack"}, Default: "**/*.csproj"},
@@ -147,6 +147,7 @@ var buildTasks = []Definition{
 	{Name: "TwineAuthenticate", Major: 0, Title: "TwineAuthenticate", Doc: "Writes a .pypirc file with the credentials of service connections.", Inputs: []Input{
 		{Name: "feedList", Doc: "Feeds of Azure Artifacts, which there are none of.", Aliases: []string{"artifactFeeds"}},
 		{Name: "externalFeeds", Doc: "Service connections of indexes, parted by commas.", Aliases: []string{"externalSources"}, Connection: twineConnection, Several: true},
+		{Name: "publishPackageMetadata", Doc: "Whether the feed hears of the run, which changes nothing.", Default: "true", Boolean: true},
 	}},
 	{Name: "TwineAuthenticate", Major: 1, Title: "TwineAuthenticate", Doc: "Writes a .pypirc file with the credentials of a service connection.", Inputs: []Input{
 		{Name: "artifactFeed", Doc: "A feed of Azure Artifacts, which there are none of."},
@@ -228,10 +229,6 @@ func maven(major int) Definition {
 
 // gradle is the task; version 4 no longer measures coverage.
 func gradle(major int) Definition {
-	machines := []string{"x86", "x64"}
-	if major > 2 {
-		machines = append(machines, "arm64")
-	}
 	inputs := []Input{
 		{Name: "wrapperScript", Doc: "The wrapper script.", Aliases: []string{"gradleWrapperFile"}, Default: "gradlew", Required: true},
 		{Name: "cwd", Doc: "Where it runs.", Aliases: []string{"workingDirectory"}},
@@ -243,7 +240,7 @@ func gradle(major int) Definition {
 		{Name: "javaHomeSelection", Doc: "Whether JAVA_HOME is found by a version or is a path.", Aliases: []string{"javaHomeOption"}, Default: "JDKVersion", Options: []string{"JDKVersion", "Path"}},
 		{Name: "jdkVersion", Doc: "The version of the JDK.", Aliases: []string{"jdkVersionOption"}, Default: "default", Options: []string{"default", "1.17", "1.11", "1.10", "1.9", "1.8", "1.7", "1.6"}},
 		{Name: "jdkUserInputPath", Doc: "The folder of the JDK.", Aliases: []string{"jdkDirectory"}, NeededFor: "javaHomeSelection", NeededForValues: []string{"Path"}},
-		{Name: "jdkArchitecture", Doc: "The processor of the JDK.", Aliases: []string{"jdkArchitectureOption"}, Default: "x64", Options: machines},
+		{Name: "jdkArchitecture", Doc: "The processor of the JDK.", Aliases: []string{"jdkArchitectureOption"}, Default: "x64", Options: []string{"x86", "x64", "arm64"}},
 		{Name: "gradleOpts", Doc: "The value of GRADLE_OPTS.", Aliases: []string{"gradleOptions"}, Default: "-Xmx1024m"},
 		{Name: "sqAnalysisEnabled", Doc: "Whether SonarQube analyses.", Aliases: []string{"sonarQubeRunAnalysis"}, Default: "false", Boolean: true, Unsupported: map[string]string{"true": "name the plugin's task in tasks"}},
 		{Name: "sqGradlePluginVersionChoice", Doc: "Where the version of SonarQube's plugin stands.", Default: "specify", Options: []string{"specify", "build"}},

@@ -36,13 +36,11 @@ func dockerCompose(major int) Definition {
 		{Name: "requireAdditionalDockerComposeFiles", Doc: "Whether the additional files must be there.", Default: "false", Boolean: true},
 		{Name: "cwd", Aliases: []string{"currentWorkingDirectory"}, Doc: "Where the compose file is looked for and docker runs.", Default: "$(System.DefaultWorkingDirectory)"},
 	}, runInputs("serviceName", "containerName", "ports", "workDir", "entrypoint", "containerCommand"), []Input{
-		{Name: "buildImages", Doc: "Of running services, which a job cannot.", Boolean: true},
-		{Name: "detached", Doc: "Of running services, which a job cannot.", Boolean: true},
-		{Name: "abortOnContainerExit", Doc: "Of running services, which a job cannot.", Boolean: true},
+		{Name: "buildImages", Doc: "Of running services, which a job cannot.", Default: "true", Boolean: true},
+		{Name: "detached", Doc: "Of running services, which a job cannot.", Default: "true", Boolean: true},
+		{Name: "abortOnContainerExit", Doc: "Of running services, which a job cannot.", Default: "true", Boolean: true},
 	})
-	if major == 1 {
-		inputs = append(inputs, Input{Name: "arguments", Doc: "More arguments of the command."},
-			Input{Name: "dockerComposePath", Doc: "Another docker-compose.", Unsupported: map[string]string{"": "docker compose of the job is used: leave it out, or call the other one in a bash step"}})
-	}
+	inputs = append(inputs, Input{Name: "arguments", Doc: "More arguments of the command."},
+		Input{Name: "dockerComposePath", Doc: "Another docker-compose.", Unsupported: map[string]string{"": "docker compose of the job is used: leave it out, or call the other one in a bash step"}})
 	return Definition{Name: "DockerCompose", Major: major, Title: "Docker Compose", Doc: "Builds and pushes the images of compose files, without a Docker daemon.", Inputs: inputs}
 }

@@ -7,11 +7,9 @@ var kubernetesTasks = []Definition{
 }
 
 func kubernetesManifest(major int) Definition {
-	const applyFirst = "render it in a script step and deploy the manifests"
-	return Definition{Name: "KubernetesManifest", Major: major, Title: "KubernetesManifest", Doc: "Applies manifests to a cluster, with images put into them, and waits until they are rolled out.", Inputs: []Input{
+	d := Definition{Name: "KubernetesManifest", Major: major, Title: "KubernetesManifest", Doc: "Applies manifests to a cluster, with images put into them, and waits until they are rolled out; or renders them, or changes an object.", Inputs: []Input{
 		{Name: "action", Doc: "What to do.", Default: "deploy", Options: []string{"bake", "createSecret", "delete", "deploy", "patch", "promote", "scale", "reject"},
-			Unsupported: map[string]string{"bake": applyFirst, "delete": "leave it out of the manifests: a deployment removes what is no longer there",
-				"patch": "change the manifests", "promote": "use strategy: none", "scale": "set replicas in the manifests", "reject": "use strategy: none"}},
+			Unsupported: map[string]string{"promote": "use strategy: none", "reject": "use strategy: none"}},
 		{Name: "connectionType", Doc: "How the cluster is reached.", Default: "kubernetesServiceConnection", Options: []string{"azureResourceManager", "kubernetesServiceConnection"},
 			Unsupported: map[string]string{"azureResourceManager": "name the cluster's connection with kubernetesServiceConnection, or the environment's resource"}},
 		{Name: "kubernetesServiceConnection", Doc: "The service connection to the cluster; the environment's resource without one.", Aliases: []string{"kubernetesServiceEndpoint"}, Connection: clusterConnection, Own: true},
@@ -21,31 +19,35 @@ func kubernetesManifest(major int) Definition {
 		{Name: "useClusterAdmin", Doc: "Whether the cluster's administrator is used.", Default: "false", Boolean: true, Unsupported: map[string]string{"true": "name the cluster's connection with kubernetesServiceConnection"}},
 		{Name: "namespace", Doc: "The namespace; the environment's resource says it too."},
 		{Name: "strategy", Doc: "How it is rolled out.", Default: "none", Options: []string{"none", "canary"}, Unsupported: map[string]string{"canary": "use strategy: none"}},
-		{Name: "trafficSplitMethod", Doc: "How traffic is split for a canary.", Options: []string{"pod", "smi"}},
-		{Name: "percentage", Doc: "The share of a canary."},
-		{Name: "baselineAndCanaryReplicas", Doc: "The replicas of a canary."},
+		{Name: "trafficSplitMethod", Doc: "How traffic is split for a canary.", Default: "pod", Options: []string{"pod", "smi"}},
+		{Name: "percentage", Doc: "The share of a canary.", Default: "0"},
+		{Name: "baselineAndCanaryReplicas", Doc: "The replicas of a canary.", Default: "1"},
 		{Name: "manifests", Doc: "The manifest files, one a line, with patterns.", NeededFor: "action", NeededForValues: []string{"deploy"}},
 		{Name: "containers", Doc: "Images that are put into the manifests, one a line: each replaces the image of the same repository."},
 		{Name: "imagePullSecrets", Doc: "Names of pull secrets that are added to pods, one a line."},
-		{Name: "renderType", Doc: "What bake renders.", Options: []string{"helm", "kompose", "kustomize"}},
-		{Name: "dockerComposeFile", Doc: "The Compose file that bake renders."},
-		{Name: "helmChart", Doc: "The chart that bake renders."},
+		{Name: "renderType", Doc: "What bake renders.", Default: "helm", Options: []string{"helm", "kompose", "kustomize"}},
+		{Name: "dockerComposeFile", Doc: "The Compose file that bake renders.", Required: true, visible: rules("action = bake", "renderType = kompose")},
+		{Name: "helmChart", Doc: "The chart that bake renders.", Required: true, visible: rules("action = bake", "renderType = helm")},
 		{Name: "releaseName", Doc: "The release that bake renders."},
-		{Name: "overrideFiles", Doc: "Value files for bake."},
-		{Name: "overrides", Doc: "Values for bake."},
+		{Name: "overrideFiles", Doc: "Value files for bake, one a line."},
+		{Name: "overrides", Doc: "Values for bake, NAME:VALUE, one a line."},
 		{Name: "kustomizationPath", Doc: "The folder that bake renders."},
-		{Name: "resourceToPatch", Doc: "What is patched.", Options: []string{"file", "name"}},
-		{Name: "resourceFileToPatch", Doc: "The file whose resource is patched."},
-		{Name: "kind", Doc: "The kind of the resource."},
-		{Name: "name", Doc: "The name of the resource."},
-		{Name: "replicas", Doc: "The number of replicas."},
-		{Name: "mergeStrategy", Doc: "How a patch is merged.", Options: []string{"json", "merge", "strategic"}},
-		{Name: "patch", Doc: "The patch."},
-		{Name: "arguments", Doc: "More arguments of the command."},
+		{Name: "resourceToPatch", Doc: "What is patched.", Default: "file", Options: []string{"file", "name"}},
+		{Name: "resourceFileToPatch", Doc: "The file whose resource is patched.", Required: true, visible: rules("action = patch", "resourceToPatch = file")},
+		{Name: "kind", Doc: "The kind of the resource.", Options: []string{"deployment", "replicaset", "statefulset"}, Required: true, visible: rules("action = scale || resourceToPatch = name")},
+		{Name: "name", Doc: "The name of the resource.", Required: true, visible: rules("action = scale || resourceToPatch = name")},
+		{Name: "replicas", Doc: "The number of replicas.", NeededFor: "action", NeededForValues: []string{"scale"}},
+		{Name: "mergeStrategy", Doc: "How a patch is merged.", Default: "strategic", Options: []string{"json", "merge", "strategic"}},
+		{Name: "patch", Doc: "The patch.", NeededFor: "action", NeededForValues: []string{"patch"}},
+		{Name: "arguments", Doc: "What kubectl delete removes, as KIND NAME or -f FILE.", NeededFor: "action", NeededForValues: []string{"delete"}},
 		{Name: "secretType", Doc: "The type of the secret.", Default: "dockerRegistry", Options: []string{"dockerRegistry", "generic"}},
 		{Name: "secretName", Doc: "The name of the secret.", NeededFor: "action", NeededForValues: []string{"createSecret"}},
 		{Name: "secretArguments", Doc: "What is in the secret."},
 		{Name: "dockerRegistryEndpoint", Doc: "The service connection to the registry of the secret; one of this server's registry is not needed.", Connection: registryConnection, Own: true},
 		{Name: "rolloutStatusTimeout", Doc: "How many seconds the rollout may take; 0 is without a limit of its own.", Default: "0"},
 	}}
+	if major == 1 {
+		d.Inputs = append(d.Inputs, Input{Name: "resourceType", Doc: "The kind of a cluster of Azure, which changes nothing.", Default: "Microsoft.ContainerService/managedClusters"})
+	}
+	return d
 }

@@ -41,6 +41,19 @@ func parseRule(s string) (*rule, error) {
 	return r, nil
 }
 
+// rules are those of a built-in task; all must hold. One that is not understood is a mistake in the table, which is made when the program
+// starts.
+func rules(texts ...string) []*rule {
+	list := make([]*rule, len(texts))
+	for i, text := range texts {
+		var err error
+		if list[i], err = parseRule(text); err != nil {
+			panic(err)
+		}
+	}
+	return list
+}
+
 // parseComparison takes the operator that stands first, and of several at one place the longest.
 func parseComparison(s string) (c comparison, ok bool) {
 	best := -1

@@ -17,6 +17,7 @@ var sshTasks = []Definition{
 		{Name: "interactiveSession", Doc: "Whether the machine asks questions.", Default: "false", Boolean: true, Unsupported: map[string]string{"true": "nobody answers in a job: leave it out"}},
 		{Name: "readyTimeout", Doc: "Milliseconds that signing in may take.", Default: "20000"},
 		{Name: "interactiveKeyboardAuthentication", Doc: "Changes nothing: a password answers the machine's questions, too.", Default: "false", Boolean: true},
+		{Name: "enableRemoteVsoCommands", Doc: "Whether logging commands that the machine writes are obeyed.", Default: "false", Boolean: true},
 	}},
 	{Name: "CopyFilesOverSSH", Major: 0, Title: "CopyFilesOverSSH", Doc: "Copies files to the machine of a service connection.", Inputs: []Input{
 		{Name: "sshEndpoint", Doc: "The service connection.", Required: true, Connection: sshConnection},

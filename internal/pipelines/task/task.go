@@ -132,6 +132,9 @@ func (d *Definition) Resolve(given map[string]string) (inputs map[string]string,
 		inputs[in.Name] = given[name]
 		if m := in.check(d, name, given[name]); m != nil {
 			mistakes = append(mistakes, *m)
+			if m.Harmless && d.Package == nil { // as getBoolInput of azure-pipelines-task-lib reads it
+				inputs[in.Name] = "false"
+			}
 		}
 	}
 	for i := range d.Inputs {
@@ -153,7 +156,7 @@ func (in *Input) check(d *Definition, name, value string) *Mistake {
 		return nil
 	}
 	if in.Boolean && value != "" && !isBoolean(value) {
-		return &Mistake{Input: name, Message: fmt.Sprintf("input %q of task %s is true or false, not %q", name, d, value)}
+		return &Mistake{Input: name, Harmless: true, Message: fmt.Sprintf("input %q of task %s is %q, which counts as false: write true or false", name, d, value)}
 	}
 	if _, err := strconv.Atoi(strings.TrimSpace(value)); in.Integer && value != "" && err != nil {
 		return &Mistake{Input: name, Message: fmt.Sprintf("input %q of task %s is a whole number, not %q", name, d, value)}

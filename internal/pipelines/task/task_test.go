@@ -58,7 +58,7 @@ func TestResolve(t *testing.T) {
 		got = append(got, m.Message)
 	}
 	wantMistakes := []string{
-		`input "addPipelineData" of task Docker@2 is true or false, not "maybe"`,
+		`input "addPipelineData" of task Docker@2 is "maybe", which counts as false: write true or false`,
 		`task Docker@2 has no input "comand", did you mean "command"?`,
 		`input "command" of task Docker@2 may be buildAndPush, build, push, login, logout, start, stop, tag, images, version, run, not "buildAndPsh", did you mean "buildAndPush"?`,
 		`inputs "containerRegistry" and "dockerRegistryEndpoint" of task Docker@2 are the same: give one`,
@@ -105,7 +105,12 @@ func TestBuildTasksRefuse(t *testing.T) {
 	f("Maven@4", map[string]string{"mavenAuthenticateFeed": "true"}, "write settings.xml in a script step")
 	f("Gradle@3", map[string]string{"codeCoverageToolOption": "None", "javaHomeOption": "Path"}, `needs the input "jdkUserInputPath"`)
 	f("Gradle@4", map[string]string{"codeCoverageToolOption": "None"}, `task Gradle@4 has no input "codeCoverageToolOption"`)
-	f("Gradle@2", map[string]string{"jdkArchitecture": "arm64"}, "may be x86, x64, not")
+	f("Gradle@2", map[string]string{"jdkArchitecture": "arm"}, "may be x86, x64, arm64, not")
+	f("KubernetesManifest@1", map[string]string{"action": "bake", "renderType": "kustomize"}, "")
+	f("KubernetesManifest@1", map[string]string{"action": "bake"}, `needs the input "helmChart"`)
+	f("KubernetesManifest@0", map[string]string{"action": "scale", "kind": "deployment", "replicas": "2"}, `needs the input "name"`)
+	f("KubernetesManifest@1", map[string]string{"action": "patch", "patch": "{}"}, `needs the input "resourceFileToPatch"`)
+	f("KubernetesManifest@1", map[string]string{"action": "promote"}, "use strategy: none")
 	f("DotNetCoreCLI@2", map[string]string{"command": "push"}, "run dotnet nuget push in a script step")
 	f("DotNetCoreCLI@2", map[string]string{"command": "restore", "feedsToUse": "select", "vstsFeed": "x"}, "there are no feeds of packages here")
 	f("NuGetCommand@2", map[string]string{"command": "push"}, "run dotnet nuget push in a script step")

@@ -47,7 +47,7 @@ var toolTasks = []Definition{
 		{Name: "includePreviewVersions", Doc: "Whether previews count.", Default: "false", Boolean: true},
 		{Name: "installationPath", Doc: "Where it is installed.", Default: "$(Agent.ToolsDirectory)/dotnet"},
 		{Name: "performMultiLevelLookup", Doc: "The value of DOTNET_MULTILEVEL_LOOKUP.", Default: "false", Boolean: true},
-		{Name: "requestTimeout", Doc: "Milliseconds that a request may take; every request has a limit of its own here.", Default: "300000"},
+		{Name: "requestTimeout", Doc: "Milliseconds that a request may take; every request has a limit of its own here.", Default: "300000", Integer: true},
 	}},
 	{Name: "HelmInstaller", Major: 1, Title: "HelmInstaller", Doc: "Makes a version of Helm the one that later steps use.", Inputs: []Input{
 		{Name: "helmVersionToInstall", Doc: "The version, as 3.14.0 or latest.", Default: "latest"},

@@ -61,7 +61,7 @@ func TestUploadedInputs(t *testing.T) {
 	f(map[string]string{"app": "web", "where": "prod"}, `task Deploy@2 needs the input "token"`)
 	f(map[string]string{"app": "api", "where": "Prod", "token": "t"}, `task Deploy@2 needs the input "approver"`)
 	f(map[string]string{"app": "web", "slot": "b"}, `task Deploy@2 needs the input "token"`)
-	f(map[string]string{"app": "web", "more": "yes"}, `input "more" of task Deploy@2 is true or false, not "yes"`)
+	f(map[string]string{"app": "web", "more": "yes"}, `input "more" of task Deploy@2 is "yes", which counts as false: write true or false`)
 	f(map[string]string{"app": "web", "more": "true"}, `task Deploy@2 needs the input "reason"`)
 	f(map[string]string{"app": "web", "times": "many"}, `input "times" of task Deploy@2 is a whole number, not "many"`)
 	f(map[string]string{"app": "web", "wher": "prod"}, `task Deploy@2 has no input "wher", did you mean "where"?`)

@@ -17,7 +17,7 @@ type Unread struct {
 }
 
 // isTemplate reports whether a file looks as if others include it: besides parameters it has one list of stages, jobs, steps
-// or variables and nothing else, and its name is not that of a pipeline.
+// or variables, or extends a template, and nothing else, and its name is not that of a pipeline.
 func isTemplate(file string, root *yaml.Node) bool {
 	if strings.HasPrefix(strings.ToLower(path.Base(file)), "azure-pipelines") {
 		return false
@@ -26,7 +26,7 @@ func isTemplate(file string, root *yaml.Node) bool {
 	for _, p := range root.Pairs {
 		switch p.Key.Text {
 		case "parameters":
-		case string(inStages), string(inJobs), string(inSteps), string(inVariables):
+		case string(inStages), string(inJobs), string(inSteps), string(inVariables), "extends":
 			lists++
 		default:
 			return false

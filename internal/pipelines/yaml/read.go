@@ -44,7 +44,7 @@ func Read(file string, data []byte) (*Node, error) {
 		if errors.Is(err, io.EOF) {
 			problems.Add(top, "the file is empty")
 		} else {
-			problems.put(syntaxProblem(file, err))
+			problems.put(syntaxProblem(file, data, err))
 		}
 		return nil, problems
 	}
@@ -54,7 +54,7 @@ func Read(file string, data []byte) (*Node, error) {
 		problems.Add(slipway.Position{File: file, Line: max(second.Line, 1), Column: max(second.Column, 1)},
 			"the file has a second YAML document: a pipeline file holds one")
 	case !errors.Is(err, io.EOF):
-		problems.put(syntaxProblem(file, err))
+		problems.put(syntaxProblem(file, data, err))
 	}
 	r := reader{file: file, lines: strings.Split(string(data), "\n"), problems: problems}
 	root := &doc
@@ -101,7 +101,7 @@ func ReadDocuments(file string, data []byte) ([]*Node, error) {
 			break
 		}
 		if err != nil {
-			r.problems.put(syntaxProblem(file, err))
+			r.problems.put(syntaxProblem(file, data, err))
 			break
 		}
 		root := &doc
@@ -114,20 +114,6 @@ func ReadDocuments(file string, data []byte) ([]*Node, error) {
 		r.problems.Add(top, "the file is empty")
 	}
 	return documents, r.problems.Err()
-}
-
-func syntaxProblem(file string, err error) *slipway.Problem {
-	at := slipway.Position{File: file, Line: 1, Column: 1}
-	var load *yaml.LoadError
-	if !errors.As(err, &load) {
-		return slipway.Invalid("not valid YAML: %v", err).At(at)
-	}
-	at.Line, at.Column = max(load.Mark.Line, 1), max(load.Mark.Column, 1)
-	message := load.Message
-	if load.ContextMsg != "" {
-		message = load.ContextMsg + ", " + message
-	}
-	return slipway.Invalid("not valid YAML: %s", message).At(at)
 }
 
 type reader struct {
@@ -197,7 +183,11 @@ func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key := r.node(y.Content[i], depth+1)
 		if key.Kind != Scalar {
-			r.problems.Add(key.At, "a key must be text, not %s", key.Kind)
+			hint := ""
+			if key.Kind == Map {
+				hint = ": {{ }} is a map in a map, an expression is written ${{ }}"
+			}
+			r.problems.Add(key.At, "a key must be text, not %s%s", key.Kind, hint)
 			continue
 		}
 		if key.Plain && key.Text == "<<" {
@@ -212,6 +202,7 @@ func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
 			n.Pairs = slices.DeleteFunc(n.Pairs, func(p Pair) bool { return p.Key.Text == key.Text }) // the last one counts
 		} else if first, ok := seen[key.Text]; ok && !strings.Contains(key.Text, "${{") {
 			r.problems.Add(key.At, "key %q stands here a second time, first on line %d", key.Text, first.Line)
+			continue
 		}
 		seen[key.Text] = key.At
 		n.Pairs = append(n.Pairs, Pair{key, r.node(y.Content[i+1], depth+1)})

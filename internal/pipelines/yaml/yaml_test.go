@@ -31,6 +31,15 @@ func TestReadRefusals(t *testing.T) {
 			"p.yml:2:4: alias *x: Azure Pipelines has no aliases; use a template or write the value out")
 	f("merge key", "a:\n  <<: {b: 1}\n", "p.yml:2:3: merge key <<: Azure Pipelines has no merge keys; write the values out")
 	f("list as a key", "? [a]\n: 1\n", "p.yml:1:3: a key must be text, not a list")
+	f("braces", "a:\n- {{ x }}\n", "p.yml:2:4: a key must be text, not a map: {{ }} is a map in a map, an expression is written ${{ }}")
+	for _, text := range []string{"steps:\n\t- script: a\n", "a:\n  b\n\tc: d\n", "a:\n- b: |\n\tx\n"} {
+		_, err := Read("p.yml", []byte(text))
+		if err == nil || !strings.HasSuffix(err.Error(), "the line is indented with a tab, and YAML is indented with spaces") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	f("a colon in text", "a: b: c\n", `p.yml:1:5: not valid YAML: a colon and a space make a key, and none may stand here: put text with ": " in quotes, and indent a key as those beside it`)
+	f("wrong indentation", "steps:\n  - a\n - b\n", "p.yml:3:2: not valid YAML: the line fits none of those before it: indent it as what it belongs to, and look for quotes that end too early")
 	f("second document", "a: 1\n---\nb: 1\n", "p.yml:2:1: the file has a second YAML document: a pipeline file holds one")
 	f("too big", strings.Repeat("#", MaxBytes+1), "p.yml:1:1: the file has 1048577 bytes, more than the 1048576 allowed")
 	f("too many", "["+strings.Repeat("a,", MaxNodes)+"]", "p.yml:1:200000: the file has more than 100000 values")

@@ -17,6 +17,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
+
+	"slipway/internal/registry/dockerarchive"
 )
 
 // Export writes images of a registry, `shop/web:1` or `shop/web@sha256:…`, into an OCI layout in one tar file, which
@@ -86,7 +88,7 @@ func (a *archive) add(ctx context.Context, from Registry, called string, o Optio
 		return err
 	}
 	a.index.Manifests = append(a.index.Manifests, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Platform: d.Platform,
-		Annotations: map[string]string{ocispec.AnnotationRefName: name, annotationContainerd: host + "/" + name}})
+		Annotations: map[string]string{ocispec.AnnotationRefName: name, dockerarchive.AnnotationName: host + "/" + name}})
 	c.result.Digest = d.Digest
 	done(c.result)
 	return nil

@@ -16,15 +16,13 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content/oci"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"slipway/internal/registry/dockerarchive"
 )
 
 // Import is one thing to bring into a registry.
@@ -41,8 +39,15 @@ type Import struct {
 
 // Run imports all images of the source. done hears of each.
 func (i Import) Run(ctx context.Context, to Registry, o Options, done func(Result)) error {
+	var local bool
+	if i.Source, local = withoutTransport(i.Source); !local && strings.HasPrefix(i.Source, dockerTransport) {
+		i.Source = strings.TrimPrefix(i.Source, dockerTransport)
+		return i.remote(ctx, to, o, done)
+	}
 	info, err := os.Stat(i.Source)
 	switch {
+	case err != nil && local:
+		return fmt.Errorf("open %s: %w", i.Source, err)
 	case err == nil && info.IsDir():
 		return i.layout(ctx, to, o, os.DirFS(i.Source), done)
 	case err == nil:
@@ -51,6 +56,18 @@ func (i Import) Run(ctx context.Context, to Registry, o Options, done func(Resul
 		return fmt.Errorf("open %s: %w", i.Source, err)
 	}
 	return i.remote(ctx, to, o, done)
+}
+
+const dockerTransport = "docker://"
+
+// withoutTransport takes away what skopeo and others write before the path of a folder or file: what is in it says the same.
+func withoutTransport(source string) (path string, local bool) {
+	for _, transport := range []string{"docker-archive:", "oci-archive:", "oci-layout:", "oci:"} {
+		if path, ok := strings.CutPrefix(source, transport); ok {
+			return path, true
+		}
+	}
+	return source, false
 }
 
 // remote imports an image of another registry.
@@ -102,9 +119,6 @@ func (i Import) layout(ctx context.Context, to Registry, o Options, folder fs.FS
 	return i.index(ctx, to, o, from, index, done)
 }
 
-// annotationContainerd is the whole name of an image, as containerd and docker write it into archives.
-const annotationContainerd = "io.containerd.image.name"
-
 // index imports what the index of a layout lists, save for what is about other images: that goes with them.
 func (i Import) index(ctx context.Context, to Registry, o Options, from source, raw []byte, done func(Result)) error {
 	var index ocispec.Index
@@ -128,7 +142,7 @@ func (i Import) index(ctx context.Context, to Registry, o Options, from source, 
 		return fmt.Errorf("%s holds %d images, which cannot all be called %s: give a name that ends in a slash, to be put before theirs", i.Source, len(roots), i.Name)
 	}
 	for _, d := range roots {
-		called := d.Annotations[annotationContainerd]
+		called := d.Annotations[dockerarchive.AnnotationName]
 		if called == "" {
 			called = d.Annotations[ocispec.AnnotationRefName]
 		}
@@ -261,49 +275,10 @@ func (i Import) dockerArchive(ctx context.Context, to Registry, o Options, file 
 		return fmt.Errorf("make a folder for %s: %w", i.Source, err)
 	}
 	defer os.RemoveAll(folder)
-	open := func() (io.ReadCloser, error) { return os.Open(file) }
-	list, err := tarball.LoadManifest(open)
-	if err != nil {
+	if err := dockerarchive.WriteLayout(file, folder); err != nil {
 		return fmt.Errorf("read %s: %w", i.Source, err)
 	}
-	made, err := layout.Write(folder, empty.Index)
-	if err != nil {
-		return fmt.Errorf("unpack %s: %w", i.Source, err)
-	}
-	for _, one := range list {
-		if len(one.RepoTags) == 0 && len(list) > 1 {
-			return fmt.Errorf("%s holds several images, and one of them without a name: save it by its name", i.Source)
-		}
-		var tag *name.Tag
-		if len(one.RepoTags) > 0 {
-			parsed, err := name.NewTag(one.RepoTags[0])
-			if err != nil {
-				return fmt.Errorf("%s: image name %q: %w", i.Source, one.RepoTags[0], err)
-			}
-			tag = &parsed
-		}
-		image, err := tarball.Image(open, tag)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", i.Source, err)
-		}
-		if err := appendImage(made, image, one.RepoTags); err != nil {
-			return fmt.Errorf("unpack %s: %w", i.Source, err)
-		}
-	}
 	return i.layout(ctx, to, o, os.DirFS(folder), done)
-}
-
-// appendImage puts an image into a layout under each of its names.
-func appendImage(to layout.Path, image v1.Image, names []string) error {
-	if len(names) == 0 {
-		return to.AppendImage(image)
-	}
-	for _, called := range names {
-		if err := to.AppendImage(image, layout.WithAnnotations(map[string]string{annotationContainerd: called})); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // inspect looks into a tar file for the index of an OCI layout and the manifest of docker.
@@ -330,7 +305,7 @@ func inspect(file string) (index []byte, docker bool, err error) {
 			if index, err = io.ReadAll(r); err != nil {
 				return nil, false, err
 			}
-		case "manifest.json":
+		case dockerarchive.ManifestFile:
 			docker = true
 		}
 	}

@@ -70,7 +70,8 @@ document.addEventListener('change', (event) => {
 // Keys: an element with data-key="t" is followed, or gets the focus, when nobody types into something.
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.key === '"' || event.target.closest('input, textarea, select, [contenteditable]')) return;
-  const element = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  const wanted = `[data-key="${CSS.escape(event.key)}"]`;
+  const element = document.querySelector(`main ${wanted}`) || document.querySelector(wanted);
   if (!element) return;
   event.preventDefault();
   if (element.matches('input')) element.focus();
@@ -121,3 +122,50 @@ document.addEventListener('click', (event) => {
 });
 document.addEventListener('DOMContentLoaded', () => markLines(true));
 window.addEventListener('hashchange', () => markLines(true));
+
+// Menus close by Escape, which gives the focus back, and by a click elsewhere.
+function closeMenus(except) {
+  for (const menu of document.querySelectorAll('details.menu[open]')) {
+    if (except && menu.contains(except)) continue;
+    const inside = menu.contains(document.activeElement);
+    menu.open = false;
+    if (inside) menu.querySelector('summary').focus();
+  }
+}
+document.addEventListener('keydown', (event) => { if (event.key === 'Escape') closeMenus(null); });
+document.addEventListener('click', (event) => closeMenus(event.target));
+
+// A live part that is replaced keeps what the reader has opened, scrolled and focused in it; one in which somebody types waits.
+const place = (element, root) => {
+  const way = [];
+  for (let one = element; one !== root; one = one.parentElement) way.unshift([...one.parentElement.children].indexOf(one));
+  return way;
+};
+const found = (way, root) => way.reduce((one, n) => one && one.children[n], root);
+let before = null;
+document.addEventListener('htmx:sseBeforeMessage', (event) => {
+  const root = event.target;
+  const active = document.activeElement;
+  if (active && root.contains(active) && active.matches('input:not([type=checkbox], [type=radio]), textarea, select') && !active.closest('[hx-preserve]')) {
+    event.preventDefault();
+    return;
+  }
+  before = {
+    root,
+    open: [...root.querySelectorAll('details[open] > summary')].map((one) => [place(one, root), one.textContent]),
+    scrolled: [...root.querySelectorAll('*')].filter((one) => one.scrollTop || one.scrollLeft).map((one) => [place(one, root), one.scrollTop, one.scrollLeft]),
+    focus: active && active !== root && root.contains(active) ? [place(active, root), active.textContent] : null,
+  };
+});
+document.addEventListener('htmx:sseMessage', (event) => {
+  if (!before || before.root !== event.target) return;
+  const { root, open, scrolled, focus } = before;
+  before = null;
+  for (const [way, text] of open) {
+    const summary = found(way, root);
+    if (summary && summary.matches('summary') && summary.textContent === text) summary.parentElement.open = true;
+  }
+  for (const [way, top, left] of scrolled) found(way, root)?.scrollTo(left, top);
+  const focused = focus && found(focus[0], root);
+  if (focused && focused.textContent === focus[1]) focused.focus({ preventScroll: true });
+});

@@ -75,6 +75,30 @@ func dockerBuild(s *step) []*draft.Map {
 	return one(m)
 }
 
+// dockerBake builds what files of bake name by script.
+func dockerBake(s *step) []*draft.Map {
+	args := []string{"docker buildx bake"}
+	for _, file := range strings.FieldsFunc(s.with("files"), func(r rune) bool { return r == ',' || r == '\n' }) {
+		args = append(args, "--file "+word(strings.TrimPrefix(strings.TrimSpace(file), "cwd://")))
+	}
+	for _, line := range s.lines("set") {
+		args = append(args, "--set "+word(line))
+	}
+	for _, flag := range []string{"push", "no-cache", "pull"} {
+		if v := s.with(flag); v != "" && v != "false" {
+			args = append(args, "--"+flag+"="+v)
+		}
+	}
+	for _, target := range strings.FieldsFunc(s.with("targets"), func(r rune) bool { return r == ',' || r == '\n' || r == ' ' }) {
+		args = append(args, word(target))
+	}
+	if source := s.with("source"); strings.Contains(source, "://") {
+		s.note(s.n, "source: "+source+" is left out: what the job has checked out is built", "check that repository out")
+	}
+	s.unused("builder", "load", "provenance", "sbom", "allow", "list", "github-token")
+	return one((&draft.Map{}).Text("bash", strings.Join(args, " \\\n  ")).Text("displayName", "Build images").Text("workingDirectory", s.with("workdir")))
+}
+
 // word quotes a word for the shell if it needs to be.
 func word(text string) string {
 	if strings.ContainsAny(text, " \t\"'`;|&<>*?") {

@@ -131,3 +131,11 @@ func pypi(s *step) []*draft.Map {
 	m.Put("env", env.Node())
 	return one(m)
 }
+
+// goTool installs a program that is a module of Go, in the version that an input names.
+func goTool(title, module, input string) func(s *step) []*draft.Map {
+	return func(s *step) []*draft.Map {
+		version := s.versionOf(input)
+		return one(bash(title+" "+version, "set -e\ngo install "+module+"@"+version+"\necho \"##vso[task.prependpath]$(go env GOPATH)/bin\""))
+	}
+}

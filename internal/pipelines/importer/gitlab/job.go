@@ -297,6 +297,9 @@ func (j *job) machine(out *draft.Map) {
 			j.f.note(name.At, "image "+name.Text+" is left out: docker of a job's own image builds and pushes without a daemon", "")
 			j.image = ""
 		}
+		if strings.Contains(j.image, "CI_REGISTRY") {
+			j.notes = append(j.notes, j.f.note(name.At, "image "+name.Text+" is of a registry that is not known before the job runs", "write its host and name"))
+		}
 	}
 	out.Text("container", j.image)
 	var services draft.Map

@@ -33,6 +33,9 @@ func (j *job) steps() []*yaml.Node {
 	if j.reads("CI_COMMIT_SHORT_SHA", script+after) {
 		add((&draft.Map{}).Text("script", `echo "##vso[task.setvariable variable=CI_COMMIT_SHORT_SHA]$(echo $(Build.SourceVersion) | cut -c1-8)"`).Text("displayName", "Short commit"))
 	}
+	if j.reads("CI_REGISTRY", script+after) && j.f.globals["CI_REGISTRY"] == "" {
+		add((&draft.Map{}).Text("script", registryScript).Text("displayName", "Registry"))
+	}
 	add(j.downloads()...)
 	add(j.caches()...)
 	m := (&draft.Map{}).Text("script", options+script).Text("displayName", "Script")
@@ -77,11 +80,14 @@ func (j *job) reads(name, script string) bool {
 	return false
 }
 
-// withEnv gives a script the variables that it does not see by themselves: the token, and names with small letters.
+// withEnv gives a script the variables that it does not see by themselves: tokens, and names with small letters.
 func (j *job) withEnv(m *draft.Map, script string) *draft.Map {
 	var env draft.Map
 	if strings.Contains(script, "CI_JOB_TOKEN") {
 		env.Text("CI_JOB_TOKEN", "$(System.AccessToken)")
+	}
+	if strings.Contains(script, "CI_REGISTRY_PASSWORD") && j.f.globals["CI_REGISTRY_PASSWORD"] == "" {
+		env.Text("CI_REGISTRY_PASSWORD", "$(System.AccessToken)")
 	}
 	seen := map[string]bool{}
 	for _, set := range []map[string]string{j.f.globals, j.variables} {

@@ -101,18 +101,32 @@ func (f *file) useAll(script string) {
 	}
 }
 
+// ofRegistry reports a variable that says where images of the project are and how one signs in there.
+func ofRegistry(name string) bool {
+	switch name {
+	case "CI_REGISTRY", "CI_REGISTRY_IMAGE", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD":
+		return true
+	}
+	return false
+}
+
+// registryScript sets GitLab's variables of the registry to this server's, whose host a job knows when it runs. Names of images have
+// small letters; the user may be any with the job's token.
+const registryScript = `image=$(echo "$(System.TeamProject)/$(Build.Repository.Name)" | tr 'A-Z ' 'a-z-')
+echo "##vso[task.setvariable variable=CI_REGISTRY]$SLIPWAY_REGISTRY_HOST"
+echo "##vso[task.setvariable variable=CI_REGISTRY_IMAGE]$SLIPWAY_REGISTRY_HOST/$image"
+echo "##vso[task.setvariable variable=CI_REGISTRY_USER]gitlab-ci-token"`
+
 // predefined are those of GitLab's variables that the file reads. Which have no counterpart is told once.
 func (f *file) predefined() []*yaml.Node {
 	list := []*yaml.Node{(&draft.Map{}).Text("name", "CI").Put("value", draft.Scalar("true")).Node()}
 	for _, name := range sortedKeys(f.used) {
 		value, ok := predefinedVariables[name]
-		if name == "CI_COMMIT_SHORT_SHA" || name == "CI_JOB_TOKEN" || name == "CI" || f.globals[name] != "" {
+		if name == "CI_COMMIT_SHORT_SHA" || name == "CI_JOB_TOKEN" || name == "CI" || f.globals[name] != "" || ofRegistry(name) {
 			continue // each job makes it, or it is there
 		}
 		if !ok {
-			if strings.HasPrefix(name, "CI_REGISTRY") {
-				f.say(f.root.At, "the variable "+name+" has no counterpart", "add it to the variables: the host and name of images; docker of a job is logged in at this server's registry")
-			} else if strings.HasPrefix(name, "CI_") {
+			if strings.HasPrefix(name, "CI_") {
 				f.say(f.root.At, "the variable "+name+" has no counterpart", "add it to the variables if something needs it")
 			}
 			continue

@@ -1,0 +1,418 @@
+package secretscan
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/zlib"
+)
+
+const (
+	// maxPackObjects bounds the objects of a pack whose places are remembered.
+	maxPackObjects = 4_000_000
+	// maxWhole bounds a file that is held as a whole, in bytes, and what another may be a difference to.
+	maxWhole = 1 << 20
+	// maxBases bounds the files that are held of one pack, in bytes.
+	maxBases = 8 << 20
+	// maxLeft bounds the files that are left to others.
+	maxLeft = 100_000
+	// maxPart bounds what is held at once of a larger file, in bytes. Parts overlap by partOverlap, in which any finding fits.
+	maxPart     = 4 << 20
+	partOverlap = 48 << 10
+	// binaryPart is where git looks for a zero byte, by which it tells a binary file.
+	binaryPart = 8000
+)
+
+// The kinds of entries in a pack (gitformat-pack(5)).
+const (
+	packBlob     = 3
+	packTag      = 4
+	packOffset   = 6 // a difference to an entry that comes before
+	packRef      = 7 // a difference to an object that is named
+	packHeadSize = 12
+	inputSize    = 64 << 10
+)
+
+// Pack is what Pack says about the files in a pack.
+type Pack struct {
+	// Suspect says that a file may hold a secret; the others have not all been looked at.
+	Suspect bool
+	// Left are the places in the pack of what could not be looked at here: differences to what is not at hand. They may be no files.
+	Left []int64
+}
+
+// ErrPack says that a pack cannot be read here, as one with too many objects cannot.
+var ErrPack = errors.New("the pack cannot be read")
+
+// ReadPack reads a pack as it comes, and looks at each file once. Of a file that comes as a difference to another
+// it looks at the changed lines and their neighbours alone: the others have been looked at. nameSize is that of object names in bytes. Whether
+// the pack is whole and its objects are well-formed git finds out.
+func ReadPack(in io.Reader, nameSize int) (Pack, error) {
+	came := &counted{in: in}
+	r := packReader{in: bufio.NewReaderSize(came, inputSize), came: came, nameSize: nameSize, bases: map[int64]*packFile{}}
+	var head [packHeadSize]byte
+	if _, err := io.ReadFull(r.in, head[:]); err != nil {
+		return Pack{}, fmt.Errorf("read a pack's head: %w", err)
+	}
+	version, count := binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
+	if string(head[:4]) != "PACK" || version != 2 && version != 3 || count > maxPackObjects {
+		return Pack{}, fmt.Errorf("%w: %q of version %d with %d objects", ErrPack, head[:4], version, count)
+	}
+	for range count {
+		if err := r.entry(); err != nil {
+			return Pack{}, fmt.Errorf("read a pack at byte %d: %w", r.place(), err)
+		}
+		if r.found.Suspect {
+			return r.found, nil
+		}
+	}
+	if _, err := io.CopyN(io.Discard, r.in, int64(nameSize)); err != nil { // the checksum
+		return Pack{}, fmt.Errorf("read a pack's end: %w", err)
+	}
+	return r.found, nil
+}
+
+// counted knows how much has come.
+type counted struct {
+	in io.Reader
+	n  int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.in.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// packFile is a file that others may be differences to.
+type packFile struct {
+	offset int64
+	text   []byte
+	binary bool
+}
+
+type packReader struct {
+	in       *bufio.Reader // of this very type, for which inflating is quick
+	came     *counted      // what in is filled from
+	nameSize int
+	zlib     io.ReadCloser // used again and again
+	places   []int64       // of the entries so far, ascending
+	kinds    []byte        // of them; 0 where it is not known
+	bases    map[int64]*packFile
+	order    []*packFile // of bases, the oldest first
+	held     int         // bytes in bases
+	free     []byte      // room of a file that is held no more
+	part     []byte
+	delta    []byte
+	found    Pack
+}
+
+// place is how far the pack has been read.
+func (r *packReader) place() int64 { return r.came.n - int64(r.in.Buffered()) }
+
+// entry reads the next one.
+func (r *packReader) entry() error {
+	at := r.place()
+	b, err := r.in.ReadByte()
+	if err != nil {
+		return err
+	}
+	kind, size := b>>4&7, int64(b&15)
+	for shift := 4; b&0x80 != 0; shift += 7 {
+		if b, err = r.in.ReadByte(); err != nil {
+			return err
+		}
+		if shift > 50 {
+			return fmt.Errorf("%w: an object's size is too large", ErrPack)
+		}
+		size |= int64(b&0x7f) << shift
+	}
+	base, known := int64(-1), kind
+	switch kind {
+	case 1, 2, packBlob, packTag:
+	case packOffset:
+		distance, err := r.distance()
+		if err != nil {
+			return err
+		}
+		base = at - distance
+		i, ok := slices.BinarySearch(r.places, base)
+		if !ok {
+			return fmt.Errorf("%w: a difference to no object", ErrPack)
+		}
+		known = r.kinds[i]
+	case packRef:
+		if _, err := io.CopyN(io.Discard, r.in, int64(r.nameSize)); err != nil {
+			return err
+		}
+		known = 0
+	default:
+		return fmt.Errorf("%w: an object of kind %d", ErrPack, kind)
+	}
+	r.places, r.kinds = append(r.places, at), append(r.kinds, known)
+	if err := r.openZlib(); err != nil {
+		return err
+	}
+	switch {
+	case kind == packBlob:
+		err = r.file(at, size)
+	case known == packBlob && size <= maxWhole && r.bases[base] != nil:
+		err = r.difference(at, size, r.bases[base])
+	case known == packBlob || known == 0:
+		err = r.leave(at, size)
+	default:
+		err = r.skip(size)
+	}
+	return err
+}
+
+// distance reads how far before an entry its base is.
+func (r *packReader) distance() (int64, error) {
+	b, err := r.in.ReadByte()
+	n := int64(b & 0x7f)
+	for err == nil && b&0x80 != 0 {
+		if n > 1<<48 {
+			return 0, fmt.Errorf("%w: a difference to no object", ErrPack)
+		}
+		b, err = r.in.ReadByte()
+		n = (n+1)<<7 | int64(b&0x7f)
+	}
+	return n, err
+}
+
+func (r *packReader) openZlib() (err error) {
+	if r.zlib == nil {
+		r.zlib, err = zlib.NewReader(r.in)
+		return err
+	}
+	return r.zlib.(zlib.Resetter).Reset(r.in, nil)
+}
+
+// ended makes sure that what is compressed has no more bytes, and reads its checksum.
+func (r *packReader) ended() error {
+	var more [1]byte
+	n, err := r.zlib.Read(more[:])
+	if n != 0 {
+		return fmt.Errorf("%w: an object is larger than it says", ErrPack)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (r *packReader) skip(size int64) error {
+	if _, err := io.CopyN(io.Discard, r.zlib, size); err != nil {
+		return err
+	}
+	return r.ended()
+}
+
+func (r *packReader) leave(at, size int64) error {
+	if len(r.found.Left) >= maxLeft {
+		return fmt.Errorf("%w: too many differences to objects elsewhere", ErrPack)
+	}
+	r.found.Left = append(r.found.Left, at)
+	return r.skip(size)
+}
+
+// file reads a whole one and looks at it.
+func (r *packReader) file(at, size int64) error {
+	if size > maxWhole {
+		suspect, err := SuspectFile(r.zlib, size, &r.part)
+		if r.found.Suspect = suspect; err != nil || suspect {
+			return err
+		}
+		return r.ended()
+	}
+	f := &packFile{offset: at, text: r.room(int(size))}
+	if _, err := io.ReadFull(r.zlib, f.text); err != nil {
+		return err
+	}
+	f.binary = isBinary(f.text)
+	r.found.Suspect = !f.binary && Suspect(f.text)
+	r.keep(f)
+	return r.ended()
+}
+
+// difference reads one to a file at hand, and looks at the lines that it changes.
+func (r *packReader) difference(at, size int64, base *packFile) error {
+	r.delta = slices.Grow(r.delta[:0], int(size))[:size]
+	if _, err := io.ReadFull(r.zlib, r.delta); err != nil {
+		return err
+	}
+	want, changes, err := readDelta(r.delta, base.text)
+	if err != nil {
+		return err
+	}
+	if want > maxWhole {
+		r.found.Left = append(r.found.Left, at)
+		return r.ended()
+	}
+	f := &packFile{offset: at, text: r.room(want)[:0]}
+	var changed []span
+	for _, c := range changes {
+		if c.changed {
+			changed = append(changed, span{len(f.text), len(f.text) + len(c.text)})
+		}
+		f.text = append(f.text, c.text...)
+	}
+	if len(f.text) != want {
+		return fmt.Errorf("%w: a difference does not give what it says", ErrPack)
+	}
+	f.binary = isBinary(f.text)
+	switch {
+	case f.binary:
+	case base.binary: // which nobody has looked at
+		r.found.Suspect = Suspect(f.text)
+	default:
+		r.found.Suspect = suspectLines(f.text, changed)
+	}
+	r.keep(f)
+	return r.ended()
+}
+
+// room is memory for a file, if possible that of one that is held no more.
+func (r *packReader) room(n int) []byte {
+	if cap(r.free) >= n {
+		b := r.free[:n]
+		r.free = nil
+		return b
+	}
+	return make([]byte, n)
+}
+
+// keep holds a file for differences to it, instead of the oldest ones.
+func (r *packReader) keep(f *packFile) {
+	r.bases[f.offset], r.order, r.held = f, append(r.order, f), r.held+len(f.text)
+	for r.held > maxBases {
+		old := r.order[0]
+		delete(r.bases, old.offset)
+		r.order, r.held = r.order[1:], r.held-len(old.text)
+		if cap(old.text) > cap(r.free) {
+			r.free = old.text
+		}
+	}
+}
+
+// piece is a part of a file that a difference makes; changed says that it, or the place before it, is not as in the base.
+type piece struct {
+	text    []byte
+	changed bool
+}
+
+// span is a part of a text.
+type span struct{ begin, end int }
+
+// readDelta reads a difference (gitformat-pack(5), deltified representation). size is that of its result.
+func readDelta(delta, base []byte) (size int, pieces []piece, err error) {
+	bad := fmt.Errorf("%w: a difference is malformed", ErrPack)
+	from, n := binary.Uvarint(delta)
+	if n <= 0 || from != uint64(len(base)) {
+		return 0, nil, bad
+	}
+	delta = delta[n:]
+	to, n := binary.Uvarint(delta)
+	if n <= 0 || to > 1<<40 {
+		return 0, nil, bad
+	}
+	delta = delta[n:]
+	at := 0 // the end of the last copy in base
+	for len(delta) > 0 {
+		op := delta[0]
+		delta = delta[1:]
+		if op&0x80 == 0 { // bytes that are new
+			n := int(op)
+			if n == 0 || n > len(delta) {
+				return 0, nil, bad
+			}
+			pieces, delta, at = append(pieces, piece{delta[:n], true}), delta[n:], -1
+			continue
+		}
+		var offset, length int
+		for i := range 7 {
+			if op&(1<<i) == 0 {
+				continue
+			}
+			if len(delta) == 0 {
+				return 0, nil, bad
+			}
+			if i < 4 {
+				offset |= int(delta[0]) << (8 * i)
+			} else {
+				length |= int(delta[0]) << (8 * (i - 4))
+			}
+			delta = delta[1:]
+		}
+		if length == 0 {
+			length = 0x10000
+		}
+		if offset+length > len(base) {
+			return 0, nil, bad
+		}
+		if offset != at { // two parts meet that did not
+			pieces = append(pieces, piece{nil, true})
+		}
+		pieces, at = append(pieces, piece{base[offset : offset+length], false}), offset+length
+	}
+	if at != len(base) {
+		pieces = append(pieces, piece{nil, true})
+	}
+	return int(to), pieces, nil
+}
+
+// suspectLines looks at the lines that are changed, the one before and the one behind: a private key is told by two.
+func suspectLines(text []byte, changed []span) bool {
+	for i := 0; i < len(changed); {
+		c := changed[i]
+		begin := lineBegin(text, max(0, lineBegin(text, c.begin)-1))
+		end := c.end
+		for ; i < len(changed) && changed[i].begin <= end; i++ { // those that the same lines hold
+			end = max(end, afterLine(text, afterLine(text, changed[i].end)))
+		}
+		if Suspect(text[begin:end]) {
+			return true
+		}
+	}
+	return false
+}
+
+func lineBegin(text []byte, at int) int { return bytes.LastIndexByte(text[:at], '\n') + 1 }
+
+func afterLine(text []byte, at int) int { return min(lineEnd(text, at)+1, len(text)) }
+
+func isBinary(text []byte) bool {
+	return bytes.IndexByte(text[:min(len(text), binaryPart)], 0) >= 0
+}
+
+// SuspectFile reads a file of that size in parts and says whether it may hold a finding, at which it ends; git shows no lines of a binary one. part
+// is the room for them, and grows.
+func SuspectFile(in io.Reader, size int64, part *[]byte) (bool, error) {
+	text := (*part)[:0]
+	defer func() { *part = text[:0] }()
+	for first := true; size > 0; first = false {
+		kept := len(text)
+		n := int(min(size, int64(maxPart-kept)))
+		text = slices.Grow(text, n)[:kept+n]
+		if _, err := io.ReadFull(in, text[kept:]); err != nil {
+			return false, err
+		}
+		size -= int64(n)
+		if first && isBinary(text) {
+			_, err := io.CopyN(io.Discard, in, size)
+			return false, err
+		}
+		if Suspect(text) {
+			return true, nil
+		}
+		if size > 0 {
+			text = append(text[:0], text[len(text)-partOverlap:]...)
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,140 @@
+package secretscan_test
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"slipway/internal/repos/secretscan"
+)
+
+// git runs the program in a folder.
+func git(t testing.TB, dir, stdin string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.org"}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("git %q: %v", args, err)
+	}
+	return string(out)
+}
+
+// filler are lines that no difference shortens, of which git makes one difference to another.
+func filler(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "line %d of %x\n", i, i*i*7919)
+	}
+	return b.String()
+}
+
+// packOf is a pack as git makes it of versions of a file; those that come later are mostly differences.
+func packOf(t testing.TB, format string, versions ...string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	git(t, dir, "", "init", "-q", "--bare", "-b", "main", "--object-format="+format, ".")
+	var in strings.Builder
+	for i, v := range versions {
+		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter Ada <ada@example.org> %d +0000\ndata 1\nx\nM 100644 inline file.txt\ndata %d\n%s\n", 1_700_000_000+i, len(v), v)
+	}
+	git(t, dir, in.String(), "fast-import", "--quiet")
+	return []byte(git(t, dir, "main\n", "pack-objects", "--revs", "--stdout", "--delta-base-offset", "--window=20", "-q"))
+}
+
+// What a version of a file adds is found, whichever version git makes a difference to the other.
+func TestReadPack(t *testing.T) {
+	t.Parallel()
+	key := "AKIA" + "Z7VRSQ5TJN2XMPLQ"
+	body := filler(400)
+	half := len(body) / 2
+	tests := map[string]struct {
+		versions []string
+		want     bool
+	}{
+		"nothing":                    {[]string{body, body + "more\n"}, false},
+		"at the end":                 {[]string{body, body + key}, true},
+		"at the beginning":           {[]string{body, key + "\n" + body}, true},
+		"in the middle":              {[]string{body, body[:half] + "\n" + key + "\n" + body[half:]}, true},
+		"begun in the base":          {[]string{body + "k=" + key[:14] + "\n", body + "k=" + key + "\n"}, true},
+		"ended in the base":          {[]string{body + "=" + key[10:] + "\n", body + "=" + key + "\n"}, true},
+		"joined":                     {[]string{body[:half] + "\nAKIA\n" + key[4:] + "\n" + body[half:], body[:half] + "\n" + key + "\n" + body[half:]}, true},
+		"cut out of a longer word":   {[]string{body + "x" + key + "y\n" + body, body + key + "\n" + body}, true},
+		"cut off":                    {[]string{body + key + "y", body + key}, true},
+		"binary":                     {[]string{"\x00" + body, "\x00" + body + key}, false},
+		"a binary that is text now":  {[]string{"\x00" + body + key + "\n", body + key + "\n"}, true},
+		"a key below its first line": {[]string{body + "-----BEGIN " + "PRIVATE KEY-----\n" + body, body + "-----BEGIN " + "PRIVATE KEY-----\n" + strings.Repeat("Zm9v", 16) + "\n" + body}, true},
+		"a first line above the key": {[]string{body + "--\n" + strings.Repeat("Zm9v", 16) + "\n" + body, body + "-----BEGIN " + "PRIVATE KEY-----\n" + strings.Repeat("Zm9v", 16) + "\n" + body}, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for format, size := range map[string]int{"sha1": 20, "sha256": 32} {
+				pack, err := secretscan.ReadPack(bytes.NewReader(packOf(t, format, test.versions...)), size)
+				if err != nil || len(pack.Left) > 0 || pack.Suspect != test.want {
+					t.Errorf("%s: %+v, %v; want suspect %v", format, pack, err, test.want)
+				}
+				// The other way round: git makes differences of the older to the newer.
+				reversed := []string{test.versions[1], test.versions[0], test.versions[1]}
+				if pack, err = secretscan.ReadPack(bytes.NewReader(packOf(t, format, reversed...)), size); err != nil || pack.Suspect != test.want {
+					t.Errorf("%s reversed: %+v, %v; want suspect %v", format, pack, err, test.want)
+				}
+			}
+		})
+	}
+}
+
+// A chain of differences is followed, and the packs of these tests have some.
+func TestReadPackChain(t *testing.T) {
+	t.Parallel()
+	body := filler(300)
+	var versions []string
+	for i := range 30 {
+		versions = append(versions, body+fmt.Sprintf("version %d\n", i)+body)
+	}
+	clean := packOf(t, "sha1", versions...)
+	dir := t.TempDir()
+	git(t, dir, "", "init", "-q", "--bare", ".")
+	git(t, dir, string(clean), "index-pack", "--stdin")
+	if out := git(t, dir, "", "cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(deltabase)"); strings.Count(out, "blob 0000") > 3 {
+		t.Fatalf("git made few differences:\n%s", out)
+	}
+	if pack, err := secretscan.ReadPack(bytes.NewReader(clean), 20); err != nil || pack.Suspect || len(pack.Left) > 0 {
+		t.Errorf("%+v, %v", pack, err)
+	}
+	versions[17] = body + "AKIA" + "Z7VRSQ5TJN2XMPLQ\n" + body
+	if pack, err := secretscan.ReadPack(bytes.NewReader(packOf(t, "sha1", versions...)), 20); err != nil || !pack.Suspect {
+		t.Errorf("%+v, %v", pack, err)
+	}
+}
+
+// What is a difference to something outside of the pack is left, with its place.
+func TestReadPackThin(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	git(t, dir, "", "init", "-q", "--bare", "-b", "main", ".")
+	body := filler(400)
+	for i, v := range []string{body, body + "more\n"} {
+		from := ""
+		if i > 0 {
+			from = "from refs/heads/main^0\n"
+		}
+		git(t, dir, fmt.Sprintf("commit refs/heads/main\ncommitter Ada <ada@example.org> %d +0000\ndata 1\nx\n%sM 100644 inline file.txt\ndata %d\n%s\n", 1_700_000_000+i, from, len(v), v), "fast-import", "--quiet")
+	}
+	thin := git(t, dir, "main\n^main~1\n", "pack-objects", "--revs", "--stdout", "--thin", "--delta-base-offset", "-q")
+	if pack, err := secretscan.ReadPack(strings.NewReader(thin), 20); err != nil || len(pack.Left) == 0 {
+		t.Errorf("%+v, %v", pack, err)
+	}
+}
+
+// Whatever comes is read to its end or refused.
+func FuzzReadPack(f *testing.F) {
+	body := filler(40)
+	f.Add(packOf(f, "sha1", body, body+"more\n", "x"+body))
+	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01\x30x"))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		_, _ = secretscan.ReadPack(bytes.NewReader(b), 20)
+	})
+}

@@ -1,0 +1,171 @@
+// Follows every link from the first page on, as an administrator, and looks at each kind of page once. Usage:
+//   node crawl.mjs URL PASSWORD SCREENSHOT-FOLDER ROUTES PROJECT
+// ROUTES is a file with the patterns of all pages, a line each; PROJECT has one of everything. Ends with an error when a link leads
+// nowhere, when a page writes an error to the console, is wider than the window at 1280 or 400 pixels, has no title or heading of
+// its own, or breaks a rule of accessibility that axe-core calls serious; and when a page of ROUTES is not reached by any link.
+import { chromium } from 'playwright-core';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const [url, password, folder, routesFile, project] = process.argv.slice(2);
+mkdirSync(folder, { recursive: true });
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+// What answers with something else than a page: it is fetched.
+const data = /\/(live|raw|archive|zip|artifact|attachment|lastcommits|socket|log|mirrors)$|\/_live\//;
+// Pages to which forms lead, or links for a while only: pages.mjs opens them; and those of what an installation need not have.
+const elsewhere = ['/signin', '/{project}/_build/logs', '/{project}/_build/terminal', '/{project}/_build/terminal/socket',
+  '/{project}/_build/coverage', '/{project}/_settings/hooks/{hook}/{delivery}'];
+// Parts of an address that make another page of it, some of them on a closer look alone (EVERY).
+const byValue = process.env.EVERY ? ['_a', 'kind', 'view'] : [];
+const byPresence = process.env.EVERY ? ['build', 'delete', 'digest', 'new', 'path', 'retention', 's', 'settings', 'text', 'thing'] : ['digest', 'path', 's', 'settings', 'thing'];
+const perRoute = 6; // links of one kind that are followed without being looked at
+
+const routes = readFileSync(routesFile, 'utf8').trim().split('\n').map((pattern) => ({
+  pattern,
+  seen: elsewhere.includes(pattern),
+  fetched: 0,
+  matches: new RegExp(`^${pattern.replace(/[.]/g, '\\$&').replace(/\{[^}]+\}/g, '[^/]+').replace('*', '.+')}$`),
+})).sort((a, b) => weight(a.pattern) - weight(b.pattern));
+function weight(pattern) { return (pattern.match(/[{*]/g) || []).length; }
+const fetches = [];
+const from = new Map(); // by link, the page on which it was found first
+const known = new Set(); // paths
+const kinds = new Set();
+const queue = [];
+let number = 0;
+let others = 0;
+const routeOf = (path) => routes.find((route) => route.matches.test(path));
+
+const browser = await chromium.launch({
+  executablePath: '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: true, colorScheme: process.env.SCHEME || 'light' }); // the pages' policy keeps axe out
+const page = await context.newPage();
+const problems = [];
+page.on('console', (m) => { if (m.type() === 'error') problems.push(`${page.url()}: console: ${m.text()}`); });
+page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
+page.on('response', (r) => { if (r.status() >= 400) problems.push(`${r.url()}: ${r.status()}, linked from ${from.get(r.url()) || page.url()}`); });
+page.on('dialog', (d) => d.accept());
+
+await page.goto(`${url}/`);
+await page.fill('input[name=name]', 'admin');
+await page.fill('input[name=password]', password);
+await page.click('main button');
+await page.waitForURL(`${url}/`);
+
+// One of everything that the stories before have not made.
+const made = `crawl-${Date.now()}`;
+const send = async (path, form) => {
+  const answer = await context.request.post(url + path, { form });
+  if (!answer.ok()) problems.push(`POST ${path}: ${answer.status()}: ${(await answer.text()).replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ').slice(-300)}`);
+};
+await send(`/${project}/_git/${project}/forks`, { name: made, project });
+await send(`/${project}/_library`, { group: made });
+await send('/_pools', { name: made, machines: 'yes', create: 'yes' });
+await send(`/${project}/_settings/hooks`, { name: made, url: 'https://203.0.113.7/', kinds: 'repos.pushed', format: 'event' });
+await page.goto(`${url}/_pools`);
+await page.locator(`form[action="/_pools/${made}/machines"] button`, { hasText: 'Register a machine' }).evaluate((button) => button.click());
+await page.getByLabel('Registration token').waitFor();
+await look('registration');
+
+offer('/');
+while (queue.length + fetches.length > 0) {
+  if (queue.length === 0) {
+    await fetched(fetches.shift());
+    continue;
+  }
+  const { path, key } = queue.shift();
+  await page.goto(url + path, { waitUntil: 'load' });
+  await look(key);
+  const here = page.url();
+  for (const link of await page.evaluate(() => [...document.querySelectorAll('a[href], area[href]')].map((a) => new URL(a.getAttribute('href'), document.baseURI).href))) {
+    if (!link.startsWith(`${url}/`)) continue;
+    const to = link.slice(url.length).replace(/#.*/, '');
+    if (!from.has(url + to)) from.set(url + to, here);
+    offer(to);
+  }
+}
+
+// offer queues a page that is the first of its kind, and fetches some of the others.
+function offer(path) {
+  if (known.has(path)) return;
+  known.add(path);
+  const address = new URL(url + path);
+  const route = routeOf(decodeURI(address.pathname));
+  if (!route) {
+    if (!address.pathname.startsWith('/static/') && !address.pathname.startsWith('/_apis/')) fetches.push(path);
+    return;
+  }
+  if (route.pattern.startsWith('/{project}') && !decodeURI(path).startsWith(`/${project}`)) { // another project's, which is not looked at
+    fetches.push(path);
+    return;
+  }
+  const q = address.searchParams;
+  const key = [route.pattern, q.has('path') ? (q.get('version') || '').slice(0, 2) + /\.\w+$/.test(q.get('path')) : '', ...byValue.map((name) => q.get(name) || ''), ...byPresence.map((name) => q.has(name))].join(' ');
+  if (data.test(address.pathname) || q.has('download') || kinds.has(key)) {
+    route.fetched += 1;
+    if (data.test(address.pathname) ? route.fetched === 1 : route.fetched <= perRoute) fetches.push(path);
+    route.seen = true;
+    return;
+  }
+  kinds.add(key);
+  route.seen = true;
+  queue.push({ path, key });
+}
+
+// look checks the page that is open.
+async function look(name) {
+  number += 1;
+  const where = page.url().slice(url.length);
+  if (await page.title() === '' || /^( ·|Slipway$)/.test(await page.title())) problems.push(`${where}: has no title of its own`);
+  const headings = await page.locator('main h1:not(.prose h1)').count(); // besides those of texts that people wrote
+  if (headings !== 1) problems.push(`${where}: has ${headings} headings of the first level`);
+  const broken = await page.evaluate(() => [...document.images].filter((image) => image.complete && image.naturalWidth === 0).map((image) => image.src));
+  for (const image of broken) problems.push(`${where}: the image ${image} is not shown`);
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => axe.run({ exclude: [['.source tr:nth-child(n+12)'], ['.log .line:nth-child(n+12)']] }, { // a long text is made of the same few things
+    resultTypes: ['violations'], rules: { 'scrollable-region-focusable': { enabled: false } } })); // Chromium makes these focusable by itself
+  for (const v of found.violations.filter((one) => ['serious', 'critical'].includes(one.impact))) {
+    problems.push(`${where}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`);
+  }
+  for (const width of [1280, 400]) {
+    await page.setViewportSize({ width, height: 900 });
+    const wide = await page.evaluate(() => {
+      const over = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+      if (over <= 1) return '';
+      const widest = [...document.querySelectorAll('main *')].find((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && e.children.length === 0);
+      return `${over} pixels too wide${widest ? `: ${widest.outerHTML.slice(0, 120)}` : ''}`;
+    });
+    if (wide) problems.push(`${where} at ${width}: ${wide}`);
+    if (process.env.SHOTS) await page.screenshot({ path: `${folder}/${String(number).padStart(3, '0')}-${width}-${name.replaceAll(/[^a-z]+/gi, '-').slice(0, 80)}.png`, fullPage: true });
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+}
+
+// fetched follows a link without looking at what is there; what is linked from it may be the first of its kind.
+async function fetched(path) {
+  others += 1;
+  const answer = await context.request.get(url + path);
+  if (answer.status() >= 400) problems.push(`${path}: ${answer.status()}, linked from ${from.get(url + path)}`);
+  if (!(answer.headers()['content-type'] || '').startsWith('text/html')) return;
+  for (const [, href] of (await answer.text()).matchAll(/ href="([^"]*)"/g)) {
+    const link = new URL(href.replaceAll('&amp;', '&').replaceAll('&#34;', '"').replaceAll('&#39;', "'"), url + path).href;
+    if (!link.startsWith(`${url}/`)) continue;
+    const to = link.slice(url.length).replace(/#.*/, '');
+    if (!from.has(url + to)) from.set(url + to, url + path);
+    offer(to);
+  }
+}
+
+for (const route of routes) {
+  if (!route.seen && !data.test(route.pattern)) problems.push(`${route.pattern}: no link leads to this page`);
+}
+
+await browser.close();
+if (problems.length > 0) {
+  console.error([...new Set(problems)].join('\n'));
+  process.exit(1);
+}
+console.log(`${number} pages, ${others} other links`);
