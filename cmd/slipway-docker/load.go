@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/tar"
 	"bufio"
 	"compress/gzip"
 	"context"
@@ -101,9 +100,9 @@ func (p program) keepArchive(in io.Reader) (_ string, err error) {
 // readArchive finds the images of an archive that have a name. One that is no OCI layout (OCI image specification), as docker has written them since
 // its version 25, becomes a folder that is one. It returns what is kept in the archive's place.
 func readArchive(archive string) (kept string, named []ocispec.Descriptor, err error) {
-	index, docker, err := archiveIndex(archive)
+	index, docker, err := dockerarchive.Inspect(archive)
 	if err != nil {
-		return archive, nil, err
+		return archive, nil, slipway.Invalid("the archive cannot be read: %v", err)
 	}
 	if index == nil {
 		if !docker {
@@ -132,33 +131,6 @@ func readArchive(archive string) (kept string, named []ocispec.Descriptor, err e
 		return archive, nil, slipway.Unsupported("no image of the archive has a name: save it by its name, as `docker save NAME`")
 	}
 	return archive, named, nil
-}
-
-// archiveIndex is the index.json of an archive, if it has one, and whether it has a manifest.json.
-func archiveIndex(path string) (index []byte, docker bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, false, fmt.Errorf("read the archive: %w", err)
-	}
-	defer f.Close()
-	for tr := tar.NewReader(f); ; {
-		h, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			return index, docker, nil
-		}
-		if err != nil {
-			return nil, false, slipway.Invalid("the archive is no tar file: %v", err)
-		}
-		switch filepath.Clean(h.Name) {
-		case ocispec.ImageIndexFile:
-			if index, err = io.ReadAll(io.LimitReader(tr, maxManifest)); err != nil {
-				return nil, false, fmt.Errorf("read the archive: %w", err)
-			}
-			return index, docker, nil
-		case dockerarchive.ManifestFile:
-			docker = true
-		}
-	}
 }
 
 // pushArchive sends an image out of the archive that it was loaded from, under its own digest.

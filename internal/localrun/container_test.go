@@ -256,25 +256,33 @@ jobs:
 
 func TestCancelInTarget(t *testing.T) {
 	t.Parallel()
-	w := inPodman(t, `
-resources: {containers: [{container: tools, image: "localhost/tools:1"}]}
+	for _, c := range []struct{ name, job, target string }{
+		{"another container", `resources: {containers: [{container: tools, image: "localhost/tools:1"}]}`, "tools"},
+		{"the host of a job in a container", "container: localhost/tools:1", "host"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := inPodman(t, fmt.Sprintf(`
+%s
 steps:
 - checkout: none
 - script: |
     echo "it runs"
     sleep 600
-  target: tools
+  target: %[2]s
 - script: echo "cleaned up in $PWD"
   condition: always()
-  target: tools
-`)
-	ctx, cancel := context.WithCancel(t.Context())
-	w.options.Out = &trigger{w.options.Out, "\nit runs\n", cancel, bytes.Buffer{}}
-	if r := w.run(ctx); r.Result != schedule.Canceled {
-		t.Errorf("result %s", r.Result)
-	}
-	if !strings.Contains(w.out.String(), "cleaned up in /") {
-		t.Errorf("the log:\n%s", w.out.String())
+  target: %[2]s
+`, c.job, c.target))
+			ctx, cancel := context.WithCancel(t.Context())
+			w.options.Out = &trigger{w.options.Out, "\nit runs\n", cancel, bytes.Buffer{}}
+			if r := w.run(ctx); r.Result != schedule.Canceled {
+				t.Errorf("result %s", r.Result)
+			}
+			if !strings.Contains(w.out.String(), "cleaned up in /") {
+				t.Errorf("the log:\n%s", w.out.String())
+			}
+		})
 	}
 }
 

@@ -1,8 +1,6 @@
 package localrun_test
 
 import (
-	"bytes"
-	"context"
 	"strings"
 	"testing"
 
@@ -56,29 +54,5 @@ jobs:
 		if !strings.Contains(w.out.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, w.out.String())
 		}
-	}
-}
-
-func TestCancelOnHostOfJobInContainer(t *testing.T) {
-	t.Parallel()
-	w := inPodman(t, `
-container: localhost/tools:1
-steps:
-- checkout: none
-- bash: |
-    echo "it runs"
-    sleep 600
-  target: host
-- bash: echo "cleaned up in $PWD"
-  condition: always()
-  target: host
-`)
-	ctx, cancel := context.WithCancel(t.Context())
-	w.options.Out = &trigger{w.options.Out, "\nit runs\n", cancel, bytes.Buffer{}}
-	if r := w.run(ctx); r.Result != schedule.Canceled {
-		t.Errorf("result %s", r.Result)
-	}
-	if !strings.Contains(w.out.String(), "cleaned up in /") {
-		t.Errorf("the log:\n%s", w.out.String())
 	}
 }

@@ -3,15 +3,19 @@
 package dockerarchive
 
 import (
+	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // ManifestFile is the file of an archive that lists its images.
@@ -19,6 +23,39 @@ const ManifestFile = "manifest.json"
 
 // AnnotationName is containerd's annotation for an image's whole name in an index.
 const AnnotationName = "io.containerd.image.name"
+
+// maxIndex bounds an index.json, in bytes.
+const maxIndex = 4 << 20
+
+// Inspect looks into a tar file: index is the index.json of an OCI layout, nil without one, and docker says that there is a ManifestFile.
+func Inspect(file string) (index []byte, docker bool, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	r := tar.NewReader(f)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return index, docker, nil
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("it is no tar file: %w", err)
+		}
+		switch path.Clean(h.Name) {
+		case ocispec.ImageIndexFile:
+			if h.Size > maxIndex {
+				return nil, false, fmt.Errorf("its index has more than %d bytes", maxIndex)
+			}
+			if index, err = io.ReadAll(r); err != nil {
+				return nil, false, err
+			}
+		case ManifestFile:
+			docker = true
+		}
+	}
+}
 
 // WriteLayout makes an OCI layout in a folder of an archive's images, each under all of its names. Layers are compressed, which takes the time
 // that gzip takes.

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"archive/tar"
 	"bufio"
 	"compress/gzip"
 	"context"
@@ -251,7 +250,7 @@ func (i Import) archive(ctx context.Context, to Registry, o Options, done func(R
 		return err
 	}
 	defer remove()
-	index, docker, err := inspect(file)
+	index, docker, err := dockerarchive.Inspect(file)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", i.Source, err)
 	}
@@ -279,36 +278,6 @@ func (i Import) dockerArchive(ctx context.Context, to Registry, o Options, file 
 		return fmt.Errorf("read %s: %w", i.Source, err)
 	}
 	return i.layout(ctx, to, o, os.DirFS(folder), done)
-}
-
-// inspect looks into a tar file for the index of an OCI layout and the manifest of docker.
-func inspect(file string) (index []byte, docker bool, err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, false, err
-	}
-	defer f.Close()
-	r := tar.NewReader(f)
-	for {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return index, docker, nil
-		}
-		if err != nil {
-			return nil, false, fmt.Errorf("it is no tar file: %w", err)
-		}
-		switch path.Clean(h.Name) {
-		case ocispec.ImageIndexFile:
-			if h.Size > maxManifest {
-				return nil, false, fmt.Errorf("its index has more than %d bytes", maxManifest)
-			}
-			if index, err = io.ReadAll(r); err != nil {
-				return nil, false, err
-			}
-		case dockerarchive.ManifestFile:
-			docker = true
-		}
-	}
 }
 
 // uncompressed is the path of a tar file that is not compressed; remove removes what was made for it.
