@@ -150,7 +150,8 @@ func (p program) run(ctx context.Context, args []string) error {
 	}
 	if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
 		_, err := fmt.Fprintf(p.stdout, "docker of Slipway's jobs builds and moves images at the server's builder, without a container engine.\n\nCommands: %s.\n\n"+
-			"docker COMMAND --help lists the options of one. Containers are run by the keys `container:` and `services:` of the job.\n", commands)
+			"docker COMMAND --help lists the options of one. `docker run` carries a command out to its end at the builder;\n"+
+			"what is to run beside the steps, or be their place, is for the keys `services:` and `container:` of the job.\n", commands)
 		return err
 	}
 	known := p.known()
@@ -198,7 +199,7 @@ func moduleVersion(path string) string {
 }
 
 // commands are those that people write.
-const commands = "build, push, pull, tag, images, inspect, save, scan, login, logout, buildx build, buildx bake, buildx imagetools, compose build, manifest, info and version"
+const commands = "build, push, pull, tag, images, inspect, save, load, scan, login, logout, run, create, cp, export, rm, buildx build, buildx bake, buildx imagetools, compose build, manifest, info and version"
 
 // refuse says what to use instead of a command that needs an engine.
 func refuse(command string) error {
