@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
 
 	"slipway/node/config"
 )
@@ -36,6 +38,19 @@ func New(c *config.Config, name string) (*kubernetes.Clientset, error) {
 
 // WaitReady waits until the API server answers /readyz with success.
 func WaitReady(ctx context.Context, c *config.Config) error {
+	return wait(ctx, c, "the API server", c.Server()+"/readyz", func(status int, _ string) bool { return status == http.StatusOK })
+}
+
+// WaitControllers waits until the controller manager has built its controllers: its health names them from then on. It is to be
+// asked inside the node's network namespace.
+func WaitControllers(ctx context.Context, c *config.Config) error {
+	built := "]" + names.PersistentVolumeAttachDetachController + " "
+	url := fmt.Sprintf("https://127.0.0.1:%d/healthz?verbose", config.ControllersPort)
+	return wait(ctx, c, "the controllers", url, func(_ int, body string) bool { return strings.Contains(body, built) })
+}
+
+// wait asks a URL until its answer is the one that is waited for.
+func wait(ctx context.Context, c *config.Config, what, url string, done func(status int, body string) bool) error {
 	r, err := REST(c, "addons")
 	if err != nil {
 		return err
@@ -45,33 +60,32 @@ func WaitReady(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	client.Timeout = c.Patient(5 * time.Second)
-	last := "no answer"
 	for {
-		if last = ask(ctx, client, c.Server()+"/readyz"); last == "" {
+		status, body, err := get(ctx, client, url)
+		if err == nil && done(status, body) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the API server: %s", last)
+			if err != nil {
+				return fmt.Errorf("wait for %s: %w", what, err)
+			}
+			return fmt.Errorf("wait for %s: %s: %d %s", what, url, status, body)
 		case <-time.After(c.Patient(50 * time.Millisecond)): // it offers no signal but this
 		}
 	}
 }
 
-// ask returns "" when the URL answers with success, or what it said instead.
-func ask(ctx context.Context, client *http.Client, url string) string {
+func get(ctx context.Context, client *http.Client, url string) (status int, body string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err.Error()
+		return 0, "", err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err.Error()
+		return 0, "", err
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		return ""
-	}
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	return fmt.Sprintf("%s: %s", response.Status, body)
+	b, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	return response.StatusCode, string(b), err
 }

@@ -48,6 +48,9 @@ func (c *Config) NodeName() string { return "slipway-" + c.Name }
 // Server is the API server's address.
 func (c *Config) Server() string { return "https://" + c.NodeAddress.String() + ":6443" }
 
+// ControllersPort is where the controller manager tells its health, on the loopback device of the node's network namespace.
+const ControllersPort = 10257
+
 // ClusterDNS is the address of the cluster's DNS service: the tenth of the service network, as is the custom.
 func (c *Config) ClusterDNS() netip.Addr { return nth(c.ServiceCIDR, 10) }
 

@@ -151,7 +151,15 @@ func (n *node) start() time.Duration {
 		}
 	}()
 	n.wait("node", "ready")
-	return time.Since(begin)
+	took := time.Since(begin)
+	log, err := os.ReadFile(filepath.Join(n.state, "logs", "node.log"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if bytes.Contains(log, []byte("Failed to initialize CSINode")) {
+		n.t.Error("the kubelet came before the controllers, which took its name from the volume plugin that they share")
+	}
+	return took
 }
 
 // wait reads progress until the phase is in the state.

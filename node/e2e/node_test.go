@@ -258,7 +258,7 @@ func (n *node) testPortForward(t *testing.T) {
 func (n *node) testTop(t *testing.T) {
 	eventually(t, 90*time.Second, func() error {
 		out, err := n.try("", "top", "pods")
-		if err == nil && strings.Count(out, "web-") != 2 {
+		if err == nil && (strings.Count(out, "web-") != 2 || !strings.Contains(out, "writer")) {
 			err = fmt.Errorf("kubectl top pods says\n%s", out)
 		}
 		return err

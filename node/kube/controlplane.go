@@ -13,7 +13,7 @@ import (
 	"slipway/node/config"
 )
 
-// RunControllerManager runs kube-controller-manager without a port of its own.
+// RunControllerManager runs kube-controller-manager. Its port is for its health alone, which tells when its controllers are there.
 func RunControllerManager(ctx context.Context, c *config.Config) error {
 	options.Lock()
 	o, err := controlleroptions.NewKubeControllerManagerOptions()
@@ -25,7 +25,10 @@ func RunControllerManager(ctx context.Context, c *config.Config) error {
 	o.ParsedFlags = &flags
 	err = parse("controller-manager", []string{
 		"--kubeconfig=" + c.PKI("controller-manager.kubeconfig"),
-		"--secure-port=0",
+		"--bind-address=127.0.0.1",
+		"--secure-port=" + fmt.Sprint(config.ControllersPort),
+		"--tls-cert-file=" + c.PKI("apiserver.crt"),
+		"--tls-private-key-file=" + c.PKI("apiserver.key"),
 		"--leader-elect=false",
 		"--allocate-node-cidrs=true",
 		"--cluster-cidr=" + c.PodCIDR.String(),

@@ -46,8 +46,7 @@ func (s Set) all() []part {
 	for _, c := range kube.Components() {
 		all = append(all, part{name: c.Name, server: c.NeedsServer, run: func(ctx context.Context) error {
 			if c.Name == "kubelet" {
-				// A pod that starts before the pause image is there fails, and waits ten seconds for its next turn.
-				if err := containers.WaitImage(ctx, s.Config.ContainerdSocket(), containers.PauseImage); err != nil {
+				if err := s.beforeKubelet(ctx); err != nil {
 					return err
 				}
 			}
@@ -70,6 +69,17 @@ func (s Set) all() []part {
 		all = append(all, part{name: "ingress", server: true, run: func(ctx context.Context) error { return ingress.Run(ctx, s.Config, s.Ingress) }})
 	}
 	return all
+}
+
+// beforeKubelet waits for what the kubelet must not come before.
+func (s Set) beforeKubelet(ctx context.Context) error {
+	// A pod that starts before the pause image is there fails, and waits ten seconds for its next turn.
+	if err := containers.WaitImage(ctx, s.Config.ContainerdSocket(), containers.PauseImage); err != nil {
+		return err
+	}
+	// The volume plugin for CSI keeps the node's name and the drivers in variables of the process, and both the controllers and the
+	// kubelet set them, the controllers to no name: whoever comes last wins, and a kubelet without a name never becomes ready.
+	return client.WaitControllers(ctx, s.Config)
 }
 
 // Groups spreads the parts over processes: one for all of them, or one for each Kubernetes component and one for the add-ons.
