@@ -149,7 +149,7 @@ func (db *DB) QueryRowContext(ctx context.Context, query string, args ...any) *s
 // ExecContext writes one statement in a transaction of its own.
 func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	result, err := db.write.ExecContext(ctx, query, args...)
-	return result, full(err)
+	return result, told(err)
 }
 
 // Tx is an open transaction.
@@ -181,15 +181,15 @@ func (db *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 func (db *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 	inner, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin transaction: %w", full(err))
+		return fmt.Errorf("begin transaction: %w", told(err))
 	}
 	tx := &Tx{Tx: inner, db: db}
 	defer inner.Rollback() //nolint:errcheck // after a commit this does nothing
 	if err := fn(tx); err != nil {
-		return full(err)
+		return told(err)
 	}
 	if err := inner.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", full(err))
+		return fmt.Errorf("commit: %w", told(err))
 	}
 	for _, f := range tx.after {
 		f()
@@ -197,11 +197,21 @@ func (db *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 	return nil
 }
 
-// full makes a Problem of the engines' errors that mean that the records' disk is full; their transaction is rolled back.
-func full(err error) error {
+// told makes a Problem of those of the engines' errors that somebody outside can do something about; the transaction is rolled back.
+// PostgreSQL's codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+func told(err error) error {
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
-	if errors.As(err, &lite) && (lite.Code()&0xff == sqlite3.SQLITE_FULL || lite.Code() == sqlite3.SQLITE_IOERR_SHMSIZE) || errors.As(err, &pg) && pg.Code == "53100" {
+	full := errors.As(err, &lite) && (lite.Code()&0xff == sqlite3.SQLITE_FULL || lite.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "53100": // disk_full
+			full = true
+		case "22021", "22P05": // character_not_in_repertoire, untranslatable_character
+			return slipway.Invalid("a text holds a NUL character or bytes that are no UTF-8, which the database cannot keep: write it without them").Because(err)
+		}
+	}
+	if full {
 		return slipway.Full("the server has no room for its records: its administrator must free some on the disk of the database").Because(err)
 	}
 	return err

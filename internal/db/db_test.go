@@ -7,6 +7,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"slipway"
 	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
 )
@@ -86,6 +87,32 @@ func TestTxRollsBackOnError(t *testing.T) {
 		list, err := db.List(ctx, d, scanThing, `SELECT id, name, done, created, body FROM things LIMIT 10`)
 		if err != nil || len(list) != 0 {
 			t.Errorf("after the rollback: %v, %v", list, err)
+		}
+	})
+}
+
+func TestTextsThatAreNone(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if d.Engine() != db.Postgres {
+			return // SQLite keeps any bytes
+		}
+		ctx := context.Background()
+		if err := d.Migrate(ctx, "things", migrations); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"a\x00b", "a\xffb"} {
+			_, err := d.ExecContext(ctx, `INSERT INTO things (name, created) VALUES ($1, 0)`, name)
+			if slipway.CodeOf(err) != slipway.CodeInvalid {
+				t.Errorf("ExecContext with %q: %v", name, err)
+			}
+			err = d.Tx(ctx, func(tx *db.Tx) error {
+				_, err := tx.ExecContext(ctx, `INSERT INTO things (name, created) VALUES ($1, 0)`, name)
+				return err
+			})
+			if slipway.CodeOf(err) != slipway.CodeInvalid {
+				t.Errorf("Tx with %q: %v", name, err)
+			}
 		}
 	})
 }

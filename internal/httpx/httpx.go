@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -121,7 +122,7 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// Middleware gives each request an id, logs slow and failed ones, and turns a panic into an internal error.
+// Middleware gives each request an id, logs slow and failed ones, turns a panic into an internal error, and refuses addresses with a NUL.
 func Middleware(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := uuid.NewString()
@@ -141,6 +142,10 @@ func Middleware(logger *slog.Logger, next http.Handler) http.Handler {
 			}
 			logger.Debug("request", "request", id, "method", r.Method, "path", r.URL.Path, "status", rec.status, "duration", time.Since(start))
 		}()
+		if strings.ContainsRune(r.URL.Path, 0) || strings.Contains(r.URL.RawQuery, "%00") {
+			http.Error(rec, "the address holds a NUL character (%00), which no name here has", http.StatusBadRequest)
+			return
+		}
 		next.ServeHTTP(rec, r)
 	})
 }
