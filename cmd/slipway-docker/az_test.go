@@ -107,7 +107,9 @@ func newJob(t *testing.T) *job {
 	rest := api.New(p.Identity, p.Logger, "http://localhost")
 	rest.AddPipelines(p.Pipelines)
 	mux := http.NewServeMux()
-	mux.Handle("/v2/", ociserver.New(images, p.Identity, p.Logger))
+	registry := ociserver.New(images, p.Identity, p.Logger)
+	mux.Handle("/v2/", registry)
+	mux.Handle("/acr/v1/", registry)
 	mux.Handle("/Shop/_apis/", rest.Handler())
 	server := httptest.NewServer(httpx.Middleware(p.Logger, mux))
 	t.Cleanup(server.Close)
@@ -225,7 +227,10 @@ func TestAzRegistry(t *testing.T) {
 	j.fails(3, "acr repository show-tags -n x --repository nothing", "nothing")
 	j.fails(3, "acr repository show -n x --image web:v9", "web:v9")
 	j.fails(2, "acr repository show-tags -n x", "--repository")
-	j.fails(2, "acr repository show-tags -n x --repository web --orderby time_desc", "leave --orderby out")
+	j.want("acr repository show-tags -n x --repository web --orderby time_desc -o tsv", "v2\nv1\n")
+	j.want("acr repository show-tags -n x --repository web --orderby time_asc --top 1 -o tsv", "v1\n")
+	j.want("acr manifest list-metadata -r x -n web --orderby time_desc --query [].digest -o tsv", two+"\n"+one+"\n")
+	j.fails(2, "acr repository show-tags -n x --repository web --orderby size", "invalid choice: 'size'")
 	j.fails(2, "acr repository show-tags -n x --repository web --query [", "--query")
 	j.fails(2, "acr repository show-tags -n x --repository web -o xml", "invalid choice")
 }
@@ -236,12 +241,30 @@ func TestAzDelete(t *testing.T) {
 	digest := j.push("shop/web:v1")
 	j.push("shop/web:v2")
 	// A job may push and not delete: the registry says so, and a person's token may be given.
-	j.fails(1, "acr repository delete -n x --image web:v1 --yes", "a job's token")
+	j.fails(1, "acr repository delete -n x --image web:v1 --yes", "neither deletes nor locks")
 	j.fails(2, "acr repository delete -n x --image web:v1", "--yes")
 	j.want("acr repository untag -n x --image web:v2 -u ada -p "+j.admin, "")
 	j.want("acr repository show-tags -n x --repository web -o tsv", "v1\n")
 	j.want("acr repository delete -n x --image web:v1 -y --username ada --password "+j.admin+" --query manifestsDeleted -o tsv", digest+"\n")
 	j.want("acr repository show-tags -n x --repository web -o tsv", "")
+}
+
+func TestAzLock(t *testing.T) {
+	t.Parallel()
+	j := newJob(t)
+	digest, ada := j.push("shop/web:v1"), " -u ada -p "+j.admin
+	j.fails(1, "acr repository update -n x --image web:v1 --write-enabled false", "neither deletes nor locks")
+	j.want("acr repository update -n x --image web:v1 --write-enabled false --query changeableAttributes.writeEnabled"+ada, "false\n")
+	j.want("acr repository show -n x --image web:v1 --query [changeableAttributes.deleteEnabled,changeableAttributes.writeEnabled] -o tsv", "true\nfalse\n")
+	j.fails(1, "acr repository untag -n x --image web:v1"+ada, "is locked")
+	j.fails(1, "acr repository delete -n x --image web@"+digest+" -y"+ada, "is locked")
+	j.want("acr manifest update-metadata -r x -n web:v1 --write-enabled true --query changeableAttributes.writeEnabled"+ada, "true\n")
+	j.want("acr manifest update-metadata x.azurecr.io/web@"+digest+" --delete-enabled false --query changeableAttributes.deleteEnabled -r x"+ada, "false\n")
+	j.fails(1, "acr repository delete -n x --image web:v1 -y"+ada, "is locked")
+	j.want("acr repository update -n x --repository web --read-enabled false --query changeableAttributes.readEnabled"+ada, "false\n")
+	j.fails(1, "acr manifest show -r x -n web:v1", "is locked")
+	j.fails(2, "acr repository update -n x --repository web"+ada, "give one of --delete-enabled")
+	j.fails(2, "acr repository update -n x --repository web --read-enabled perhaps"+ada, "expected true or false")
 }
 
 func TestAzLogin(t *testing.T) {

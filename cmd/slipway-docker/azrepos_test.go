@@ -87,7 +87,7 @@ func TestAzRepos(t *testing.T) {
 	j.fails(3, "repos ref delete --name heads/release", "no refs/heads/release")
 	j.fails(1, "repos create --name other", "a job's token")
 	j.fails(3, "repos show --repository nothing", "nothing")
-	j.fails(2, "repos ref lock --name heads/main", "give the branch a policy")
+	j.fails(2, "repos ref lock --name heads/main", "lock the branch on the page Branches")
 	j.fails(2, "repos policy list", "page Policies")
 	delete(j.env, "BUILD_REPOSITORY_NAME")
 	j.fails(2, "repos show", "--repository")

@@ -25,22 +25,31 @@ type buildOptions struct {
 	images.Options
 	args, labels, secrets, outputs, contexts []string
 	ssh, cacheFrom, cacheTo                  []string
-	builder, program, base, progress         string
+	builders, env, buildpacks                []string
+	builder, image                           string // of builders: a socket, and an image of buildpacks
+	program, base, progress                  string
 	ldflags, provenance, sbom                string
 }
 
 // buildCommand builds a folder as a pipeline would.
 func buildCommand() *cobra.Command {
-	o := buildOptions{}
+	cmd, _ := newBuildCommand()
+	return cmd
+}
+
+func newBuildCommand() (*cobra.Command, *buildOptions) {
+	o := &buildOptions{}
 	cmd := &cobra.Command{
 		Use: "build DIR", GroupID: "project", Short: "build an image of a folder at the server's builder, as a pipeline would", Args: cobra.ExactArgs(1),
 		Long: `Build an image of a folder. The server's builder does it, with what the pipelines of the project have built as its cache; --builder
 names another one. A push goes to the registries that the image's names say, with the token for the server's own and docker's logins for others.
 
-With --go the program of a Go package is compiled here and put on a base image: no Dockerfile is needed.`,
+With --go the program of a Go package is compiled here and put on a base image, and with --builder IMAGE the Cloud Native Buildpacks of that image
+find out what the folder holds and build it: no Dockerfile is needed.`,
 		Example: `  slipway build . -t localhost:8080/shop/app:1 --push
   slipway build . --output out --target files
-  slipway build . --go ./cmd/app --base busybox -t localhost:8080/shop/app:1 --push`,
+  slipway build . --go ./cmd/app --base busybox -t localhost:8080/shop/app:1 --push
+  slipway build . --builder paketobuildpacks/builder-jammy-base -t localhost:8080/shop/app:1 --push`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	f := cmd.Flags()
@@ -57,7 +66,9 @@ With --go the program of a Go package is compiled here and put on a base image: 
 	f.BoolVar(&o.Pull, "pull", false, "ask the registry again for base images")
 	f.BoolVar(&o.Push, "push", false, "push the image under every name")
 	f.StringVar(&o.progress, "progress", "plain", "plain or quiet")
-	f.StringVar(&o.builder, "builder", "", "unix:///SOCKET of a builder of this machine, in place of the server's")
+	f.StringArrayVar(&o.builders, "builder", nil, "an image of buildpacks, which then build in place of a Dockerfile; or unix:///SOCKET of a builder of this machine, in place of the server's")
+	f.StringArrayVarP(&o.env, "env", "e", nil, "with --builder IMAGE: NAME=VALUE for the buildpacks")
+	f.StringArrayVar(&o.buildpacks, "buildpack", nil, "with --builder IMAGE: ID or ID@VERSION of one in it, in place of those that it finds")
 	f.StringVar(&o.program, "go", "", "build the Go program of this package instead of a Dockerfile, as ./cmd/app")
 	f.StringVar(&o.base, "base", "", "with --go: the image to put the program on (that of .ko.yaml, or scratch)")
 	f.StringVar(&o.ldflags, "ldflags", "", "with --go: for the linker (those of .ko.yaml)")
@@ -69,9 +80,15 @@ With --go the program of a Go package is compiled here and put on a base image: 
 	f.Lookup("provenance").NoOptDefVal, f.Lookup("sbom").NoOptDefVal = "true", "true"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.ContextDir = args[0]
+		if err := o.splitBuilders(); err != nil {
+			return err
+		}
+		if o.image != "" {
+			return o.pack(cmd.Context(), cmd, *data, *project)
+		}
 		return o.run(cmd.Context(), cmd, *data, *project)
 	}
-	return cmd
+	return cmd, o
 }
 
 func (o *buildOptions) run(ctx context.Context, cmd *cobra.Command, data, project string) error {

@@ -117,11 +117,18 @@ func connectionsPutCommand(fresh bool) *cobra.Command {
 		if err := f.apply(cmd, &c); err != nil {
 			return err
 		}
+		permissions, err := f.permissions(cmd, a, *project)
+		if err != nil {
+			return err
+		}
 		if err := a.call(cmd.Context(), method, path, c, &c); err != nil {
 			return err
 		}
-		if err := f.permit(cmd, a, *project, c.ID); err != nil {
-			return err
+		if permissions.AllPipelines != nil || len(permissions.Pipelines) > 0 {
+			at := "/" + url.PathEscape(*project) + "/_apis/pipelines/pipelinepermissions/endpoint/" + c.ID
+			if err := a.call(cmd.Context(), http.MethodPatch, at, permissions, nil); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is stored, id %s\n", c.Name, c.ID)
 		return nil
@@ -199,9 +206,8 @@ func put(into map[string]*string, pair string, input io.Reader) error {
 	return nil
 }
 
-// permit lets the pipelines use the connection that the flags name.
-func (f *connectionFlags) permit(cmd *cobra.Command, a access, project, id string) error {
-	var body api.ResourcePermissions
+// permissions are for the pipelines that the flags name.
+func (f *connectionFlags) permissions(cmd *cobra.Command, a access, project string) (body api.ResourcePermissions, err error) {
 	if cmd.Flags().Changed("all-pipelines") {
 		body.AllPipelines = &api.Permission{Authorized: f.all}
 	}
@@ -211,7 +217,7 @@ func (f *connectionFlags) permit(cmd *cobra.Command, a access, project, id strin
 			Name string `json:"name"`
 		}]
 		if err := a.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(project)+"/_apis/build/definitions", nil, &list); err != nil {
-			return err
+			return body, err
 		}
 		for _, name := range f.pipelines {
 			found := false
@@ -221,14 +227,11 @@ func (f *connectionFlags) permit(cmd *cobra.Command, a access, project, id strin
 				}
 			}
 			if !found {
-				return fmt.Errorf("there is no pipeline %q in project %s", name, project)
+				return body, fmt.Errorf("there is no pipeline %q in project %s", name, project)
 			}
 		}
 	}
-	if body.AllPipelines == nil && len(body.Pipelines) == 0 {
-		return nil
-	}
-	return a.call(cmd.Context(), http.MethodPatch, "/"+url.PathEscape(project)+"/_apis/pipelines/pipelinepermissions/endpoint/"+id, body, nil)
+	return body, nil
 }
 
 func connectionsDeleteCommand() *cobra.Command {

@@ -23,6 +23,9 @@ func TestConnectionsCommand(t *testing.T) {
 	c.fails("already", "connections", "add", "HUB", "--type", "dockerregistry")
 	c.fails("write a whole one", "connections", "add", "hooks")
 	c.fails("no such file", "connections", "add", "hooks", "--url", "https://hooks.example", "--secret", "password="+path+"x")
+	c.fails(`there is no pipeline "shoe"`, "connections", "add", "hooks", "--url", "https://hooks.example", "--pipeline", "shoe")
+	c.says("hooks is stored", "connections", "add", "hooks", "--url", "https://hooks.example", "--scheme", "None") // so nothing was
+	c.says("hooks is deleted", "connections", "delete", "hooks")
 	c.fails(`"username" is not NAME=VALUE`, "connections", "add", "hooks", "--url", "https://hooks.example", "--parameter", "username")
 	c.says("hub   dockerregistry  UsernamePassword  https://index.docker.io/v1/", "connections")
 	c.says("hub is stored", "connections", "update", "hub", "--description", "Our images", "--all-pipelines")

@@ -52,7 +52,7 @@ deployment to Kubernetes, telemetry, work item; and it remembers how everything 
 	root.AddCommand(validateCommand(), expandCommand(), planCommand(), runCommand(), importCommand(), lspCommand(), schemaCommand())
 	root.AddCommand(queueCommand(), runsCommand(), logsCommand(), resumeCommand(), rejectCommand(), stoppedCommand(), terminalCommand())
 	root.AddCommand(approveCommand(), rollbackCommand(), environmentsCommand(), traceCommand())
-	root.AddCommand(connectionsCommand(), secureFilesCommand(), webhooksCommand(), hooksCommand(), cachesCommand(), limitsCommand(), pipelinesCommand(), retentionCommand(), prCommand(), reposCommand(), variableGroupsCommand())
+	root.AddCommand(connectionsCommand(), secureFilesCommand(), artifactsCommand(), auditCommand(), webhooksCommand(), hooksCommand(), cachesCommand(), limitsCommand(), pipelinesCommand(), retentionCommand(), prCommand(), reposCommand(), variableGroupsCommand())
 	root.AddCommand(registryCommand(), buildCommand(), builderCommand(), poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
 	explainMistakes(root)
 	return root

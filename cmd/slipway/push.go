@@ -24,6 +24,9 @@ func (s *Server) tellPusher(ctx context.Context, p gitserver.Push) []string {
 	defer cancel()
 	var lines []string
 	for _, u := range p.Updates {
+		if u.Together { // no run starts for it, nor for those that follow
+			break
+		}
 		if u.Deleted() {
 			continue
 		}

@@ -29,6 +29,7 @@ func served(t *testing.T, text string) (*pipelines.Service, string) {
 	server.AddPipelines(w.Pipelines)
 	server.AddMachines(w.Pipelines, nil) // of pools
 	server.AddUsers()
+	server.AddAudit(w.Log)
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
 	data := t.TempDir()

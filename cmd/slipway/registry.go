@@ -17,7 +17,7 @@ import (
 func registryCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "registry", GroupID: "project", Short: "the image registry: its images, their rules, other registries read through it, images in and out", Args: cobra.NoArgs}
 	cmd.AddCommand(registryListCommand(), registryTagsCommand(), registryRemoveCommand(), registrySettingsCommand(), registryRetentionCommand(),
-		registryVerifyCommand(), upstreamsCommand(), imageImportCommand(), imageExportCommand())
+		registryLockCommand(), registryUnlockCommand(), registryVerifyCommand(), upstreamsCommand(), imageImportCommand(), imageExportCommand())
 	return cmd
 }
 
@@ -95,13 +95,13 @@ func registryTagsCommand() *cobra.Command {
 		if err := a.call(cmd.Context(), http.MethodGet, f.path("tags", "repository", args[0], "search", strings.Join(args[1:], "")), nil, &found); err != nil {
 			return err
 		}
-		rows := [][]string{{"TAG", "DIGEST", "PLATFORMS", "SIZE", "RUN", "COMMIT", "PUSHED", "LAST PULL"}}
+		rows := [][]string{{"TAG", "DIGEST", "PLATFORMS", "SIZE", "RUN", "COMMIT", "PUSHED", "LAST PULL", "LOCKED AGAINST"}}
 		for _, t := range found.Value {
 			run := ""
 			if t.Run != 0 {
 				run = fmt.Sprint(t.Run)
 			}
-			rows = append(rows, []string{t.Name, slipway.Digest(t.Digest).Short(), strings.Join(t.Platforms, ","), byteSize(t.Bytes), run, short(t.Commit), moment(t.Updated), moment(t.LastPull)})
+			rows = append(rows, []string{t.Name, slipway.Digest(t.Digest).Short(), strings.Join(t.Platforms, ","), byteSize(t.Bytes), run, short(t.Commit), moment(t.Updated), moment(t.LastPull), strings.Join(t.Forbidden, ",")})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
 	}
@@ -144,13 +144,12 @@ The bytes go with the next collection, unless another image has them too.`}
 
 // removal is the resource that a name of an image means.
 func removal(f registryFlags, name string, all bool) (string, error) {
-	if repository, digest, ok := strings.Cut(name, "@"); ok {
-		return f.path("manifests", "repository", repository, "digest", digest), nil
-	}
-	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-		return f.path("tags", "repository", name[:i], "tag", name[i+1:]), nil
-	}
-	if !all {
+	switch repository, reference := splitImage(name); {
+	case strings.Contains(name, "@"):
+		return f.path("manifests", "repository", repository, "digest", reference), nil
+	case reference != "":
+		return f.path("tags", "repository", repository, "tag", reference), nil
+	case !all:
 		return "", fmt.Errorf("%s is a whole repository: write %s:TAG or %s@DIGEST, or add --all to delete all of it", name, name, name)
 	}
 	return f.path("repositories", "repository", name), nil

@@ -10,7 +10,7 @@ import (
 // doors are the handlers of each protocol that the one HTTP port speaks.
 type doors struct {
 	git       http.Handler // /{project}/_git/{repository}/info/refs and the two services
-	registry  http.Handler // /v2/, /acr/v1/, /oauth2/
+	registry  http.Handler // /v2/, /acr/v1/, /oauth2/, and what `docker search` asks
 	telemetry http.Handler // /v1/traces, /v2/track, ...
 	jobs      http.Handler // /_slipway/
 	api       http.Handler // /_apis/, /{project}/_apis/, /.well-known/ and what clients of Sigstore ask for
@@ -29,7 +29,7 @@ func (d doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
 	case isTelemetry(path):
 		d.telemetry.ServeHTTP(w, r)
-	case first == "v2" || strings.HasPrefix(path, "/acr/v1/") || path == "/oauth2/token" || path == "/oauth2/exchange":
+	case first == "v2" || strings.HasPrefix(path, "/acr/v1/") || path == "/oauth2/token" || path == "/oauth2/exchange" || path == "/v1/search" || path == "/v1/_ping":
 		d.registry.ServeHTTP(w, r)
 	case first == "_slipway":
 		d.jobs.ServeHTTP(w, r)

@@ -57,9 +57,9 @@ func sbomCommand() *cobra.Command {
 			if err := a.image(cmd.Context(), *project, "diff", url.Values{"from": {args[0]}, "to": {args[1]}, "platform": {*platform}}, &changes); err != nil {
 				return err
 			}
-			rows := [][]string{{"TYPE", "PACKAGE", "BEFORE", "AFTER"}}
+			rows := [][]string{{"CHANGE", "TYPE", "PACKAGE", "BEFORE", "AFTER", "LICENCES BEFORE", "LICENCES AFTER"}}
 			for _, c := range changes.Value {
-				rows = append(rows, []string{c.Type, c.Name, c.Before, c.After})
+				rows = append(rows, []string{c.Kind(), c.Type, c.Name, c.Before, c.After, strings.Join(c.LicensesBefore, ", "), strings.Join(c.LicensesAfter, ", ")})
 			}
 			return tableTo(cmd.OutOrStdout(), rows)
 		}

@@ -148,6 +148,7 @@ func (s *Server) api() http.Handler {
 	a.AddEnvironments(s.environments)
 	a.AddMachines(s.pipelines, s.environments)
 	a.AddUsers()
+	a.AddAudit(s.events)
 	a.AddUpstreams(s.upstreams)
 	a.AddRegistry(s.registry)
 	a.AddHooks(s.hooks)

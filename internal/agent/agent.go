@@ -33,7 +33,9 @@ type Config struct {
 	InPod bool
 	// Registry is the host of the image registry as the job's programs reach it.
 	Registry string
-	Logger   *slog.Logger
+	// Ports are those of the services beside the job in its pod.
+	Ports  []job.ServicePort
+	Logger *slog.Logger
 }
 
 // MachineName is the machine of an agent that does one job after the other.

@@ -31,6 +31,13 @@ func (t *task) publish(p *plan.Publish) error {
 	if published && !p.Add {
 		return fmt.Errorf("artifact %q exists already: this job has published it; give this one another name, or add files to it with PublishBuildArtifacts@1 or artifact.upload", name)
 	}
+	if t.flag(p.Tar, false) {
+		var err error
+		if source, err = t.packed(name, source); err != nil {
+			return err
+		}
+		defer os.Remove(source)
+	}
 	t.log.Printf("Publishing %s as artifact %s", source, name)
 	if err := t.upload(name, source, p.Add); err != nil {
 		return err
@@ -80,6 +87,11 @@ func (t *task) upload(name, source string, add bool) error {
 		return fmt.Errorf("publish artifact %q: %w", name, err)
 	}
 	return nil
+}
+
+// PackArtifact writes a file, or what is in a folder, as the tar file that an artifact is.
+func PackArtifact(ctx context.Context, w io.Writer, source string) error {
+	return writeTar(ctx, w, source)
 }
 
 // writeTar writes a file under its own name, or what is in a folder. Links are followed when they stay inside it.
@@ -162,15 +174,21 @@ func (t *task) download(d *plan.Download) error {
 	if len(names) == 0 {
 		t.log.Printf("The run has no artifacts.")
 	}
+	var files []string
 	for i, name := range names {
 		t.log.Printf("Downloading artifact %s to %s", name, folders[i])
 		prefix := ""
 		if d.Folders || t.text(d.Artifact) == "" { // MinimatchFilterWithArtifactName of azure-pipelines-agent
 			prefix = name + "/"
 		}
-		if err := t.fetchArtifact(name, run, folders[i], prefix, newPatterns(t.text(d.Patterns))); err != nil {
+		written, err := t.fetchArtifact(name, run, folders[i], prefix, newPatterns(t.text(d.Patterns)))
+		if err != nil {
 			return err
 		}
+		files = append(files, written...)
+	}
+	if err := t.unpackTars(d, t.absolute(t.text(d.Path)), files); err != nil {
+		return err
 	}
 	if d.Folders {
 		t.mu.Lock()
@@ -213,55 +231,58 @@ func (t *task) downloads(d *plan.Download, run slipway.RunID, source string) (na
 	return names, folders, nil
 }
 
-// fetchArtifact writes the files of an artifact that the patterns choose, which see their names behind the prefix.
-func (t *task) fetchArtifact(name string, run slipway.RunID, folder, prefix string, patterns patterns) error {
-	err := t.client.again(t.ctx, func() error {
+// fetchArtifact writes the files of an artifact that the patterns choose, which see their names behind the prefix, and lists them.
+func (t *task) fetchArtifact(name string, run slipway.RunID, folder, prefix string, patterns patterns) (files []string, err error) {
+	err = t.client.again(t.ctx, func() error {
 		resp, err := t.client.send(t.ctx, "GET", artifactPath(name, run), "", nil)
 		if err != nil {
 			return err
 		}
 		defer resp.Body.Close()
-		n, err := readTar(resp.Body, folder, prefix, patterns)
+		files, err = readTar(resp.Body, folder, prefix, patterns)
 		if err == nil {
-			t.log.Printf("%d files", n)
+			t.log.Printf("%d files", len(files))
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("download artifact %q: %w", name, err)
+		return nil, fmt.Errorf("download artifact %q: %w", name, err)
 	}
-	return nil
+	return files, nil
 }
 
 // UnpackArtifact writes the files of an artifact, as the agent stores it, below a folder, and counts them.
-func UnpackArtifact(r io.Reader, folder string) (int, error) { return readTar(r, folder, "", nil) }
+func UnpackArtifact(r io.Reader, folder string) (int, error) {
+	files, err := readTar(r, folder, "", nil)
+	return len(files), err
+}
 
-// readTar writes the files of a tar file that match below a folder. What breaks off while reading is tried again.
-func readTar(r io.Reader, folder, prefix string, patterns patterns) (int, error) {
+// readTar writes the files of a tar file that match below a folder, and gives their paths. What breaks off while reading is tried again.
+func readTar(r io.Reader, folder, prefix string, patterns patterns) (files []string, err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return 0, err
+		return nil, err
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer root.Close()
-	tr := tar.NewReader(r)
-	for n := 0; ; {
+	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
-			return n, nil
+			return files, nil
 		}
 		if err != nil {
-			return n, errTemporary{err}
+			return files, errTemporary{err}
 		}
 		if h.Typeflag != tar.TypeReg || !patterns.match(prefix+path.Clean(h.Name)) {
 			continue
 		}
-		if err := writeFile(root, filepath.FromSlash(path.Clean(h.Name)), fs.FileMode(h.Mode).Perm(), tr); err != nil {
-			return n, err
+		name := filepath.FromSlash(path.Clean(h.Name))
+		if err := writeFile(root, name, fs.FileMode(h.Mode).Perm(), tr); err != nil {
+			return files, err
 		}
-		n++
+		files = append(files, filepath.Join(folder, name))
 	}
 }
 

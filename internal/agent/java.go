@@ -238,6 +238,9 @@ func (t *task) ant(in inputs) error {
 	if _, err := os.Stat(file); err != nil {
 		return fmt.Errorf("the build file %s is not there", file)
 	}
+	if _, err := t.look("ant"); err != nil {
+		return err
+	}
 	env := map[string]string{}
 	if err := t.chosenJava(in, env); err != nil {
 		return err

@@ -54,6 +54,7 @@ type runner struct {
 	published     map[string]bool             // artifacts of publish steps, by name in lower case
 	secureFiles   []string                    // paths of those that are to be deleted
 	taskVariables map[*plan.Step]variable.Set
+	sshKeys       *installedKeys // nil without any
 
 	packages map[slipway.Digest]string // folders of unpacked tasks
 	preJobs  []int                     // steps that are parts of tasks, before the job's own
@@ -165,6 +166,7 @@ func (r *runner) prepare() error {
 	log := &stepLog{spool: spool, mask: r.mask}
 	log.Printf("##[section]Starting: %s", r.work.Title)
 	log.Printf("Job %d of run %d, attempt %d, on %s (%s/%s)", r.work.Job, r.work.Run, r.work.Attempt, hostName(), runtime.GOOS, runtime.GOARCH)
+	r.servicePorts(log.Printf)
 	f := r.folders
 	err = nil
 	for _, dir := range map[string][]string{"outputs": {f.binaries}, "resources": {f.sources}, "all": {f.workspace}}[r.work.Workspace] {

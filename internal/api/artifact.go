@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"slipway"
@@ -17,7 +18,7 @@ import (
 type BuildArtifact struct {
 	ID       int              `json:"id"` // its place among the run's
 	Name     string           `json:"name"`
-	Source   string           `json:"source"` // the record of the job that published it
+	Source   string           `json:"source,omitempty"` // the record of the job that published it
 	Resource ArtifactResource `json:"resource"`
 }
 
@@ -43,13 +44,16 @@ func (b buildRoutes) artifacts(w http.ResponseWriter, r request) error {
 	wanted := r.URL.Query().Get("artifactName")
 	var out []BuildArtifact
 	for i, a := range all {
-		job, err := b.pipelines.Job(r.Context(), a.Job)
+		source, err := b.sourceOf(r, &a)
 		if err != nil {
 			return err
 		}
 		self := fmt.Sprintf("%s/%s/_apis/build/builds/%d/artifacts?artifactName=%s&api-version=7.1", b.url, url.PathEscape(r.project.Name), run.ID, url.QueryEscape(a.Name))
-		one := BuildArtifact{ID: i + 1, Name: a.Name, Source: recordID("run/%d/job/%s/%d", run.ID, job.Instance, job.Attempt), Resource: ArtifactResource{
+		one := BuildArtifact{ID: i + 1, Name: a.Name, Source: source, Resource: ArtifactResource{
 			Type: "PipelineArtifact", Data: a.Name, URL: self, DownloadURL: self + "&%24format=zip", Properties: map[string]string{"artifactsize": fmt.Sprint(a.Size)}}}
+		if a.UploadedBy.ID != "" {
+			one.Resource.Properties["uploadedBy"] = a.UploadedBy.Name
+		}
 		if wanted == "" {
 			out = append(out, one)
 			continue
@@ -67,6 +71,48 @@ func (b buildRoutes) artifacts(w http.ResponseWriter, r request) error {
 		return slipway.NotFound("run %d has no artifact %q", run.ID, wanted)
 	}
 	return list(w, out)
+}
+
+// sourceOf is the record of the job that published an artifact, "" if a person uploaded it.
+func (b buildRoutes) sourceOf(r request, a *pipelines.Artifact) (string, error) {
+	if a.UploadedBy.ID != "" {
+		return "", nil
+	}
+	job, err := b.pipelines.Job(r.Context(), a.Job)
+	return recordID("run/%d/job/%s/%d", job.Run, job.Instance, job.Attempt), err
+}
+
+// tarArtifact answers with an artifact as the tar file that it is.
+func (b buildRoutes) tarArtifact(w http.ResponseWriter, r request) error {
+	run, err := b.run(r)
+	if err != nil {
+		return err
+	}
+	content, err := b.pipelines.OpenArtifact(r.Context(), run.ID, r.named("artifact"))
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Length", strconv.FormatInt(content.Size(), 10))
+	if _, err := io.Copy(w, content); err != nil { // the answer has begun: it is shorter than it says
+		httpx.LogError(b.logger, r.Request, err)
+	}
+	return nil
+}
+
+// uploadArtifact stores the body, a tar file, as an artifact of the run.
+func (b buildRoutes) uploadArtifact(w http.ResponseWriter, r request) error {
+	run, err := b.run(r)
+	if err != nil {
+		return err
+	}
+	a, err := b.pipelines.UploadArtifact(r.Context(), run.ID, r.named("artifact"), r.Body, r.caller.Actor)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusCreated, a.Artifact)
+	return nil
 }
 
 // zipArtifact answers with the files of an artifact below a folder of its name.

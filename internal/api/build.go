@@ -44,6 +44,8 @@ func (s *Server) AddPipelines(p *pipelines.Service) {
 	s.project("GET", "/build/builds/{build}/logs/{log}", identity.Read, b.log)
 	s.project("GET", "/slipway/builds/{build}/logsearch", identity.Read, b.searchLogs)
 	s.project("GET", "/build/builds/{build}/artifacts", identity.Read, b.artifacts)
+	s.project("GET", "/slipway/builds/{build}/artifacts/{artifact}", identity.Read, b.tarArtifact)
+	s.project("PUT", "/slipway/builds/{build}/artifacts/{artifact}", identity.Contribute, b.uploadArtifact)
 	b.addTagRoutes()
 	b.addTestRoutes()
 	b.addValidationRoutes()

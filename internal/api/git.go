@@ -30,6 +30,9 @@ func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 	g.addMirrors()
 	g.addRepositories()
 	g.addForks()
+	g.addMerges()
+	g.addProjects()
+	g.addPullQueries()
 	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
 	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
 	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways

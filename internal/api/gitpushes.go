@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,15 +33,18 @@ type GitPush struct {
 func (g gitRoutes) push(r request, repo repos.Repository, p repos.PushRecord, refs bool) GitPush {
 	out := GitPush{PushID: p.ID, Date: p.When, PushedBy: identityRef(p.Actor), Repository: g.repository(r.project, repo)}
 	out.URL = out.Repository.URL + "/pushes/" + strconv.FormatInt(p.ID, 10)
-	if refs {
-		u := GitRefUpdate{Name: p.Ref, OldObjectID: string(p.Before), NewObjectID: string(p.After)}
-		if p.Before.IsZero() {
+	if !refs {
+		return out
+	}
+	for _, moved := range p.Updates {
+		u := GitRefUpdate{Name: moved.Ref, OldObjectID: string(moved.Before), NewObjectID: string(moved.After)}
+		if moved.Before.IsZero() {
 			u.OldObjectID = repo.ObjectFormat.NoObject()
 		}
-		if p.After.IsZero() {
+		if moved.After.IsZero() {
 			u.NewObjectID = repo.ObjectFormat.NoObject()
 		}
-		out.RefUpdates = []GitRefUpdate{u}
+		out.RefUpdates = append(out.RefUpdates, u)
 	}
 	return out
 }
@@ -74,7 +78,7 @@ func (g gitRoutes) getPushes(w http.ResponseWriter, r request) error {
 	ref, pusher, refs := q.Get("searchCriteria.refName"), q.Get("searchCriteria.pusherId"), truth(q, "searchCriteria.includeRefUpdates")
 	var out []GitPush
 	for _, p := range all {
-		if ref != "" && p.Ref != ref || pusher != "" && p.Actor.ID != pusher || !from.IsZero() && p.When.Before(from) || !to.IsZero() && p.When.After(to) {
+		if ref != "" && !slices.ContainsFunc(p.Updates, func(u repos.RefMoved) bool { return u.Ref == ref }) || pusher != "" && p.Actor.ID != pusher || !from.IsZero() && p.When.Before(from) || !to.IsZero() && p.When.After(to) {
 			continue
 		}
 		if skip--; skip < 0 && len(out) < top {
@@ -304,14 +308,17 @@ func (c newChange) changes() ([]repos.Change, error) {
 			return nil, slipway.Invalid("the rename to %s has no sourceServerItem", path)
 		}
 		if c.NewContent != nil {
-			return []repos.Change{{Path: from, Delete: true}, {Path: path, Content: content}}, nil
+			return []repos.Change{{Path: from, Delete: true}, {Path: path, Content: content, Like: from, New: true}}, nil
 		}
-		return []repos.Change{{Path: from, Delete: true}, {Path: path, From: from}}, nil
+		return []repos.Change{{Path: from, Delete: true}, {Path: path, From: from, New: true}}, nil
 	case "add", "edit":
 		if c.NewContent == nil {
 			return nil, slipway.Invalid("the change of %s has no newContent", path)
 		}
-		return []repos.Change{{Path: path, Content: content}}, nil
+		if kind == "add" {
+			return []repos.Change{{Path: path, Content: content, New: true}}, nil
+		}
+		return []repos.Change{{Path: path, Content: content, Like: path}}, nil
 	}
 	return nil, slipway.Invalid("the change of %q has no changeType", path)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -36,7 +37,9 @@ type GitRef struct {
 	ObjectID       string `json:"objectId"`
 	PeeledObjectID string `json:"peeledObjectId,omitempty"` // of an annotated tag: the commit
 	IsLocked       bool   `json:"isLocked,omitempty"`
-	URL            string `json:"url"`
+	// IsLockedBy is who locked the branch, and unlocks it.
+	IsLockedBy *IdentityRef `json:"isLockedBy,omitempty"`
+	URL        string       `json:"url"`
 }
 
 func (g gitRoutes) getRefs(w http.ResponseWriter, r request) error {
@@ -62,6 +65,10 @@ func (g gitRoutes) getRefs(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
+	locks, err := g.repos.BranchLocks(r.Context(), repo.ID)
+	if err != nil {
+		return err
+	}
 	address, contains := g.repository(r.project, repo).URL, strings.ToLower(q.Get("filterContains"))
 	var out []GitRef
 	for _, ref := range append(branches, tags...) { // by name, since heads comes before tags
@@ -73,6 +80,9 @@ func (g gitRoutes) getRefs(w http.ResponseWriter, r request) error {
 			break
 		}
 		one := GitRef{Name: ref.Full, ObjectID: ref.Target, URL: address + "/refs?filter=" + strings.TrimPrefix(ref.Full, "refs/")}
+		if l, ok := locks[ref.Full]; ok {
+			one.IsLocked, one.IsLockedBy = true, identityRef(l.By)
+		}
 		if truth(q, "peelTags") && ref.Target != string(ref.Commit) {
 			one.PeeledObjectID = string(ref.Commit)
 		}
@@ -134,6 +144,8 @@ func refResult(r request, id slipway.RepositoryID, u GitRefUpdate, err error) Gi
 	switch {
 	case p.Field == repos.FieldPolicy:
 		out.UpdateStatus, out.RejectedBy = "rejectedByPolicy", "branch policies"
+	case p.Field == repos.FieldLock:
+		out.UpdateStatus, out.IsLocked = "locked", true
 	case p.Code == slipway.CodeConflict:
 		out.UpdateStatus = "staleOldObjectId"
 	case p.Code == slipway.CodeNotFound:
@@ -144,9 +156,42 @@ func refResult(r request, id slipway.RepositoryID, u GitRefUpdate, err error) Gi
 	return out
 }
 
-// lockRef says what stands in the place of locks.
-func (g gitRoutes) lockRef(http.ResponseWriter, request) error {
-	return slipway.Unsupported("branches are not locked one by one: give the branch a policy, as required reviewers")
+// lockRef locks a branch, or unlocks it.
+func (g gitRoutes) lockRef(w http.ResponseWriter, r request) error {
+	var body struct {
+		Name     string `json:"name"`
+		IsLocked *bool  `json:"isLocked"`
+	}
+	if err := r.decode(w, itemBody, &body, `{"isLocked": true}`); err != nil {
+		return err
+	}
+	repo, err := g.find(r)
+	if err != nil {
+		return err
+	}
+	name := cmp.Or(r.named("*"), r.URL.Query().Get("filter"), body.Name)
+	if name == "" || body.IsLocked == nil {
+		return slipway.Invalid(`name the branch and what becomes of it: PATCH refs?filter=heads/main with {"isLocked": true}`)
+	}
+	ref := "refs/heads/" + strings.TrimPrefix(strings.TrimPrefix(name, "refs/"), "heads/")
+	administers := g.identity.Authorize(r.Context(), r.caller, identity.Administer, r.project.ID) == nil
+	if err := g.repos.LockBranch(r.Context(), r.caller.Actor, repo.ID, ref, *body.IsLocked, administers); err != nil {
+		return err
+	}
+	commit, err := g.repos.Resolve(r.Context(), repo.ID, ref)
+	if err != nil {
+		return err
+	}
+	out := GitRef{Name: ref, ObjectID: string(commit), IsLocked: *body.IsLocked, URL: g.repository(r.project, repo).URL + "/refs?filter=" + strings.TrimPrefix(ref, "refs/")}
+	if out.IsLocked {
+		locks, err := g.repos.BranchLocks(r.Context(), repo.ID)
+		if err != nil {
+			return err
+		}
+		out.IsLockedBy = identityRef(locks[ref].By)
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
+	return nil
 }
 
 // GitBranchStats is Azure DevOps' GitBranchStats.

@@ -31,6 +31,7 @@ var locations = []Location{
 	location("a8c47e17-4d56-4a56-92bb-de7ea7dc65be", "distributedtask", "pools", "_apis/distributedtask/pools/{poolId}"),
 	location("e298ef32-5878-4cab-993c-043836571f42", "distributedtask", "agents", "_apis/distributedtask/pools/{poolId}/agents/{agentId}"),
 	location("603fe2ac-9723-48b9-88ad-09305aa6c6e1", "core", "projects", "_apis/projects/{*projectId}"),
+	location("9a1b74b4-2ca8-4a9f-8470-c2f2e6fdc949", "operations", "operations", "_apis/operations/{operationId}"),
 	location("225f7195-f9c7-4d14-ab28-a83f7ff77e1f", "git", "repositories", "{project}/_apis/git/repositories/{repositoryId}"),
 	location("fb93c0db-47ed-4a31-8c20-47552878fb44", "git", "items", "{project}/_apis/git/repositories/{repositoryId}/items/{*path}"),
 	location("630fd2e4-fb88-4f85-ad21-13f3fd1fbca9", "git", "itemsBatch", "{project}/_apis/git/repositories/{repositoryId}/itemsBatch"),
@@ -40,6 +41,7 @@ var locations = []Location{
 	location("6400dfb2-0bcb-462b-b992-5a57f8f1416c", "git", "commitsBatch", "{project}/_apis/git/repositories/{repositoryId}/commitsBatch"),
 	location("5bf884f5-3e07-42e9-afb8-1b872267bf16", "git", "changes", "{project}/_apis/git/repositories/{repositoryId}/commits/{commitId}/changes"),
 	location("7cf2abb6-c964-4f7e-9872-f78c66e72e9c", "git", "mergeBases", "{project}/_apis/git/repositories/{repositoryNameOrId}/commits/{commitId}/mergeBases"),
+	location("985f7ae9-844f-4906-9897-7ef41516c0e2", "git", "merges", "{project}/_apis/git/repositories/{repositoryNameOrId}/merges/{mergeOperationId}"),
 	location("615588d5-c0c7-4b88-88f8-e625306446e8", "git", "diffs", "{project}/_apis/git/repositories/{repositoryId}/diffs/commits"),
 	location("2d874a60-a811-4f62-9c9f-963a6ea0a55b", "git", "refs", "{project}/_apis/git/repositories/{repositoryId}/refs/{*filter}"),
 	location("d5b216de-d8d5-4d32-ae76-51df755b16d3", "git", "stats", "{project}/_apis/git/repositories/{repositoryId}/stats/branches"),
@@ -67,6 +69,8 @@ var locations = []Location{
 	location("75cf11c5-979f-4038-a76e-058a06adf2bf", "git", "pullRequestIterationStatuses", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/iterations/{iterationId}/statuses/{statusId}"),
 	location("48a52185-5b9e-4736-9dc1-bb1e2feac80b", "git", "pullRequestProperties", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/properties"),
 	location("696f3a82-47c9-487f-9117-b9d00972ca84", "git", "pullRequestShare", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/share"),
+	location("b3a6eebe-9cf0-49ea-b6cb-1a4c5f5007b0", "git", "pullRequestQueries", "{project}/_apis/git/repositories/{repositoryId}/pullrequestquery"),
+	location("9393b4fb-4445-4919-972b-9ad16f442d83", "git", "suggestions", "{project}/_apis/git/repositories/{repositoryId}/suggestions"),
 	location("033bad68-9a14-43d1-90e0-59cb8856fef6", "git", "cherryPicks", "{project}/_apis/git/repositories/{repositoryId}/cherryPicks/{cherryPickId}"),
 	location("bc866058-5449-4715-9cf1-a510b6ff193c", "git", "reverts", "{project}/_apis/git/repositories/{repositoryId}/reverts/{revertId}"),
 	location("b5f6bb4f-8d1e-4d79-8d11-4c9172c99c35", "git", "pullRequestStatuses", "{project}/_apis/git/repositories/{repositoryId}/pullRequests/{pullRequestId}/statuses/{statusId}"),
@@ -107,6 +111,7 @@ var locations = []Location{
 	location("4637d869-3a76-4468-8057-0bb02aa385cf", "test", "results", "{project}/_apis/test/Runs/{runId}/results/{testCaseResultId}"),
 	location("6e6114b2-8161-44c8-8f6c-c5505782427f", "build", "tags", "{project}/_apis/build/builds/{buildId}/tags/{tag}"),
 	location("d84ac5c6-edc7-43d5-adc9-1b34be5dea09", "build", "tags", "{project}/_apis/build/tags"),
+	location("4e5fa14f-7097-4b73-9c85-00abc7353c61", "audit", "AuditLog", "_apis/audit/auditlog"),
 	location("1db06c96-014e-44e1-ac91-90b2d4b3e984", "build", "artifacts", "{project}/_apis/build/builds/{buildId}/artifacts"),
 }
 

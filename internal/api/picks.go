@@ -92,12 +92,12 @@ func (g gitRoutes) startPick(w http.ResponseWriter, r request, kind repos.PickKi
 	if r.caller.Kind != slipway.ActorUser {
 		return slipway.Forbidden("only a user picks commits")
 	}
-	u, err := g.identity.User(r.Context(), slipway.UserID(r.caller.ID))
+	committer, err := g.author(r)
 	if err != nil {
 		return err
 	}
 	ask := repos.PickRequest{Repository: repo.ID, Kind: kind, PullRequest: slipway.PullRequestID(body.Source.PullRequestID), Onto: body.OntoRefName, Branch: body.GeneratedRefName,
-		Committer: repos.Signature{Name: u.GitName(), Email: u.Email}, Actor: r.caller.Actor}
+		Committer: committer, Actor: r.caller.Actor}
 	for _, c := range body.Source.CommitList {
 		id, err := slipway.ParseCommitID(c.CommitID)
 		if err != nil {

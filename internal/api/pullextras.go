@@ -328,24 +328,24 @@ func (g gitRoutes) iterationChanges(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	d, err := g.repos.CompareSpan(r.Context(), p, span, repos.DiffRequest{})
+	files, _, err := g.repos.SpanChanges(r.Context(), p, span)
 	if err != nil {
 		return err
 	}
-	top, skip := min(at["$top"], 2000), min(at["$skip"], len(d.Files))
+	top, skip := min(at["$top"], 2000), min(at["$skip"], len(files))
 	entries := []GitPullRequestChange{}
-	for i, f := range d.Files[skip:min(skip+top, len(d.Files))] {
+	for i, f := range files[skip:min(skip+top, len(files))] {
 		entries = append(entries, gitChange(skip+i+1, f))
 	}
 	out := map[string]any{"changeEntries": entries, "nextSkip": 0, "nextTop": 0}
-	if next := skip + len(entries); next < len(d.Files) {
-		out["nextSkip"], out["nextTop"] = next, min(top, len(d.Files)-next)
+	if next := skip + len(entries); next < len(files) {
+		out["nextSkip"], out["nextTop"] = next, min(top, len(files)-next)
 	}
 	httpx.WriteJSON(w, http.StatusOK, out)
 	return nil
 }
 
-func gitChange(id int, f repos.FileDiff) GitPullRequestChange {
+func gitChange(id int, f repos.TreeChange) GitPullRequestChange {
 	c := GitPullRequestChange{ChangeID: id, ChangeTrackingID: id, Item: GitChangeItem{Path: "/" + f.Path(), ObjectID: f.NewObject, OriginalObjectID: f.OldObject}}
 	switch f.Status {
 	case repos.FileAdded:
@@ -354,7 +354,7 @@ func gitChange(id int, f repos.FileDiff) GitPullRequestChange {
 		c.ChangeType = "delete"
 	case repos.FileRenamed:
 		c.ChangeType, c.OriginalPath = "rename", "/"+f.OldPath
-		if f.Additions+f.Deletions > 0 {
+		if f.OldObject != f.NewObject {
 			c.ChangeType = "edit, rename"
 		}
 	default:

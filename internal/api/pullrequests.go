@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"slipway"
-	"slipway/internal/boards"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
 	"slipway/internal/repos"
@@ -63,22 +61,13 @@ func commitRef(c slipway.CommitID) *GitCommitRef {
 	return &GitCommitRef{CommitID: string(c)}
 }
 
-// GitCompletionOptions say how a pull request is completed.
-type GitCompletionOptions struct {
-	MergeStrategy      string `json:"mergeStrategy,omitempty"`
-	MergeCommitMessage string `json:"mergeCommitMessage,omitempty"`
-	DeleteSourceBranch bool   `json:"deleteSourceBranch,omitempty"`
-	BypassPolicy       bool   `json:"bypassPolicy,omitempty"`
-	BypassReason       string `json:"bypassReason,omitempty"`
-	// AutoCompleteIgnoreConfigIDs are the optional policies that auto-complete does not wait for.
-	AutoCompleteIgnoreConfigIDs []int64 `json:"autoCompleteIgnoreConfigIds,omitempty"`
-}
-
 // GitPullRequest is Azure DevOps' GitPullRequest.
 type GitPullRequest struct {
 	Repository            GitRepository         `json:"repository"`
 	PullRequestID         int64                 `json:"pullRequestId"`
-	Status                string                `json:"status"` // active, abandoned, completed
+	CodeReviewID          int64                 `json:"codeReviewId"` // by which policies name it
+	ArtifactID            string                `json:"artifactId"`   // by which work items do
+	Status                string                `json:"status"`       // active, abandoned, completed
 	CreatedBy             *IdentityRef          `json:"createdBy"`
 	CreationDate          time.Time             `json:"creationDate"`
 	ClosedBy              *IdentityRef          `json:"closedBy,omitempty"`
@@ -100,11 +89,14 @@ type GitPullRequest struct {
 	AutoCompleteSetBy     *IdentityRef          `json:"autoCompleteSetBy,omitempty"`
 	SupportsIterations    bool                  `json:"supportsIterations"`
 	Labels                []Label               `json:"labels,omitempty"`
+	Commits               []GitCommitRef        `json:"commits,omitempty"`      // when they are asked for
+	WorkItemRefs          []ResourceRef         `json:"workItemRefs,omitempty"` // likewise
 	Links                 Links                 `json:"_links"`
 }
 
 func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullRequest) (GitPullRequest, error) {
-	out := GitPullRequest{Repository: g.repository(r.project, repo), PullRequestID: int64(p.ID), Status: string(p.Status), CreatedBy: identityRef(p.CreatedBy),
+	out := GitPullRequest{Repository: g.repository(r.project, repo), PullRequestID: int64(p.ID), CodeReviewID: int64(p.ID),
+		ArtifactID: fmt.Sprintf("vstfs:///Git/PullRequestId/%s%%2f%s%%2f%d", p.Project, p.Repository, p.ID), Status: string(p.Status), CreatedBy: identityRef(p.CreatedBy),
 		CreationDate: p.Created, ClosedBy: identityRef(p.ClosedBy), ClosedDate: when(p.Closed), Title: p.Title, Description: p.Description,
 		SourceRefName: p.Source, TargetRefName: p.Target, MergeStatus: string(p.MergeStatus), MergeFailureMessage: p.MergeReason, IsDraft: p.Draft,
 		LastMergeSourceCommit: commitRef(p.SourceCommit), LastMergeTargetCommit: commitRef(p.TargetCommit), LastMergeCommit: commitRef(p.MergeCommit),
@@ -130,11 +122,6 @@ func (g gitRoutes) pullRequest(r request, repo repos.Repository, p repos.PullReq
 	}
 	out.Reviewers, err = g.reviewers(r, p)
 	return out, err
-}
-
-func completionOptions(c repos.Completion) *GitCompletionOptions {
-	return &GitCompletionOptions{MergeStrategy: string(c.Strategy), MergeCommitMessage: c.Message, DeleteSourceBranch: c.DeleteSource, BypassPolicy: c.Bypass != "",
-		BypassReason: c.Bypass}
 }
 
 func (g gitRoutes) reviewers(r request, p repos.PullRequest) ([]GitReviewer, error) {
@@ -229,7 +216,24 @@ func (g gitRoutes) getPullRequest(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	return g.show(w, http.StatusOK, r, repo, p)
+	out, err := g.pullRequest(r, repo, p)
+	if err != nil {
+		return err
+	}
+	if truth(r.URL.Query(), "includeCommits") {
+		commits, _, err := g.repos.PullRequestCommits(r.Context(), p)
+		if err != nil {
+			return err
+		}
+		out.Commits = commitRefs(commits)
+	}
+	if truth(r.URL.Query(), "includeWorkItemRefs") {
+		if out.WorkItemRefs, err = g.workItems(r, p); err != nil {
+			return err
+		}
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
+	return nil
 }
 
 // name is a value of one of Azure DevOps' enumerations, which some clients send as its number.
@@ -261,6 +265,8 @@ type pullRequestBody struct {
 		DeleteSourceBranch bool   `json:"deleteSourceBranch"`
 		BypassPolicy       bool   `json:"bypassPolicy"`
 		BypassReason       string `json:"bypassReason"`
+		// TransitionWorkItems finishes the linked work items.
+		TransitionWorkItems bool `json:"transitionWorkItems"`
 
 		AutoCompleteIgnoreConfigIDs []int64 `json:"autoCompleteIgnoreConfigIds"`
 	} `json:"completionOptions"`
@@ -268,26 +274,16 @@ type pullRequestBody struct {
 	Labels    []struct {
 		Name string `json:"name"`
 	} `json:"labels"` // of a new one
-	WorkItemRefs      []json.RawMessage `json:"workItemRefs"`
-	AutoCompleteSetBy json.RawMessage   `json:"autoCompleteSetBy"`
-	ForkSource        json.RawMessage   `json:"forkSource"`
-}
-
-// strategies are Azure DevOps' names and numbers of merge strategies.
-var strategies = map[string]repos.MergeStrategy{
-	"": "", "nofastforward": repos.NoFastForward, "1": repos.NoFastForward, "squash": repos.Squash, "2": repos.Squash,
-	"rebase": repos.Rebase, "3": repos.Rebase, "rebasemerge": repos.RebaseMerge, "4": repos.RebaseMerge,
+	WorkItemRefs []struct {
+		ID name `json:"id"`
+	} `json:"workItemRefs"` // of a new one
+	AutoCompleteSetBy json.RawMessage `json:"autoCompleteSetBy"`
+	ForkSource        json.RawMessage `json:"forkSource"`
 }
 
 func readPullRequest(w http.ResponseWriter, r request) (pullRequestBody, error) {
 	var body pullRequestBody
-	if err := r.decode(w, maxPullRequestBody, &body, "the JSON of a pull request"); err != nil {
-		return body, err
-	}
-	if len(body.WorkItemRefs) > 0 {
-		return body, at("workItemRefs", slipway.Unsupported("write AB# and the work item's number into title or description"))
-	}
-	return body, nil
+	return body, r.decode(w, maxPullRequestBody, &body, "the JSON of a pull request")
 }
 
 func (g gitRoutes) createPullRequest(w http.ResponseWriter, r request) error {
@@ -316,8 +312,15 @@ func (g gitRoutes) createPullRequest(w http.ResponseWriter, r request) error {
 		ask.Description = *body.Description
 	}
 	ask.Draft = body.IsDraft != nil && *body.IsDraft
+	items, err := g.namedItems(r, body)
+	if err != nil {
+		return err
+	}
 	p, err := g.repos.CreatePullRequest(r.Context(), ask)
 	if err != nil {
+		return err
+	}
+	if err := g.linkItems(r, repo, p, items); err != nil {
 		return err
 	}
 	if err := g.askReviewers(r, p, body.Reviewers); err != nil {
@@ -352,6 +355,15 @@ func (g gitRoutes) updatePullRequest(w http.ResponseWriter, r request) error {
 	case body.Status != "" && status != repos.PullRequestCompleted:
 		change.Status = &status
 	}
+	if body.TargetRefName != "" && body.TargetRefName != p.Target {
+		if err := g.identity.Authorize(r.Context(), r.caller, identity.Contribute, r.project.ID); err != nil {
+			return err
+		}
+		change.Target = &body.TargetRefName
+	}
+	if body.SourceRefName != "" && body.SourceRefName != p.Source {
+		return at("sourceRefName", slipway.Unsupported("the source of a pull request stays %s: open another one from %s", p.Source, body.SourceRefName))
+	}
 	if change != (repos.PullRequestChange{}) {
 		if p, err = g.repos.UpdatePullRequest(r.Context(), r.caller.Actor, p.ID, change); err != nil {
 			return err
@@ -376,23 +388,6 @@ func (g gitRoutes) updatePullRequest(w http.ResponseWriter, r request) error {
 	return g.show(w, http.StatusOK, r, repo, p)
 }
 
-// complete wants to know what its caller looked at, as Azure DevOps does: somebody may have pushed since.
-func (g gitRoutes) complete(r request, p repos.PullRequest, body pullRequestBody) (repos.PullRequest, error) {
-	if body.LastMergeSourceCommit == nil || body.LastMergeSourceCommit.CommitID == "" {
-		return p, at("lastMergeSourceCommit", slipway.Invalid("name the commit of the source that you looked at: %s is the last", p.SourceCommit))
-	}
-	expect, err := slipway.ParseCommitID(body.LastMergeSourceCommit.CommitID)
-	if err != nil {
-		return p, at("lastMergeSourceCommit.commitId", err)
-	}
-	req, err := g.completeRequest(r, body)
-	if err != nil {
-		return p, err
-	}
-	req.Expect = expect
-	return g.repos.CompletePullRequest(r.Context(), p.ID, req)
-}
-
 func (g gitRoutes) listCommits(w http.ResponseWriter, r request) error {
 	_, p, err := g.pull(r)
 	if err != nil {
@@ -413,28 +408,6 @@ func commitRefs(commits []repos.Commit) []GitCommitRef {
 			Committer: &GitUserDate{c.Committer.Name, c.Committer.Email, c.Committer.Time}})
 	}
 	return out
-}
-
-// ResourceRef names a work item.
-type ResourceRef struct {
-	ID  string `json:"id"`
-	URL string `json:"url"`
-}
-
-func (g gitRoutes) listWorkItems(w http.ResponseWriter, r request) error {
-	_, p, err := g.pull(r)
-	if err != nil {
-		return err
-	}
-	items, err := g.boards.List(r.Context(), boards.Filter{Project: r.project.ID, Reference: slipway.Ref(slipway.RefPullRequest, p.ID)})
-	if err != nil {
-		return err
-	}
-	var out []ResourceRef
-	for _, i := range items {
-		out = append(out, ResourceRef{i.ID.String(), fmt.Sprintf("%s/%s/_workitems/edit/%d", g.url, url.PathEscape(r.project.Name), i.ID)})
-	}
-	return list(w, out)
 }
 
 func (g gitRoutes) listReviewers(w http.ResponseWriter, r request) error {

@@ -24,6 +24,13 @@ import (
 // gitWorld is the API over a repository shop whose branch topic has one commit more than main.
 func gitWorld(t *testing.T) (w world, token string) {
 	t.Helper()
+	w, token, _ = gitAndBoards(t)
+	return w, token
+}
+
+// gitAndBoards is gitWorld with its work items.
+func gitAndBoards(t *testing.T) (w world, token string, items *boards.Service) {
+	t.Helper()
 	ctx, d, logger, folder := context.Background(), dbtest.SQLite(t), slog.New(slog.DiscardHandler), t.TempDir()
 	must := func(err error) {
 		t.Helper()
@@ -35,7 +42,7 @@ func gitWorld(t *testing.T) (w world, token string) {
 	must(err)
 	ids, err := identity.Open(ctx, d, log, clock.System{})
 	must(err)
-	items, err := boards.Open(ctx, d, log, clock.System{})
+	items, err = boards.Open(ctx, d, log, clock.System{})
 	must(err)
 	r, err := repos.Open(ctx, d, log, clock.System{}, folder, logger)
 	must(err)
@@ -67,7 +74,7 @@ func gitWorld(t *testing.T) (w world, token string) {
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
 	w = world{t, listener.URL, ids, p}
-	return w, w.user("ada", true)
+	return w, w.user("ada", true), items
 }
 
 func TestPullRequests(t *testing.T) {

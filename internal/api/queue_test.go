@@ -51,6 +51,7 @@ func pipelineWorldOf(t *testing.T, text string) (world, *pipelines.Service, stri
 	p := pipelinestest.Open(t, "Shop", text)
 	server := api.New(p.Identity, p.Logger, "http://localhost")
 	server.AddPipelines(p.Pipelines)
+	server.AddAudit(p.Log)
 	listener := httptest.NewServer(server.Handler())
 	t.Cleanup(listener.Close)
 	w, token := world{t, listener.URL, p.Identity, p.Project}, p.Token(t)

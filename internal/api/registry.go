@@ -30,6 +30,7 @@ func (s *Server) AddRegistry(r *registry.Service) {
 		register("GET", "/slipway/registry/tags", identity.Read, routes.listTags)
 		register("DELETE", "/slipway/registry/tags", identity.Administer, routes.deleteTag)
 		register("DELETE", "/slipway/registry/manifests", identity.Administer, routes.deleteManifest)
+		register("PUT", "/slipway/registry/locks", identity.Administer, routes.putLock)
 		register("GET", "/slipway/registry/settings", identity.Read, routes.showSettings)
 		register("PUT", "/slipway/registry/settings", identity.Administer, routes.putSettings)
 		register("GET", "/slipway/registry/retention", identity.Read, routes.planRetention)
@@ -47,6 +48,7 @@ type ImageRepository struct {
 	Bytes     int64      `json:"bytes"`
 	Latest    string     `json:"latest,omitempty"` // the tag that was moved last
 	Updated   *time.Time `json:"updated,omitempty"`
+	Forbidden []string   `json:"forbidden,omitempty"` // by a lock of all that is in it: delete, write, read
 }
 
 // repository is the one that the query names, if it is the project's.
@@ -69,18 +71,10 @@ func (g registryRoutes) listRepositories(w http.ResponseWriter, r request) error
 	}
 	var out []ImageRepository
 	for _, repo := range found {
-		one := ImageRepository{Name: repo.Name, Public: repo.Public, Updated: when(repo.Created)}
-		u, err := g.registry.Usage(r.Context(), repo)
-		if err != nil {
-			return err
-		}
-		one.Tags, one.Manifests, one.Bytes = u.Tags, u.Manifests, u.Bytes
-		latest, err := g.registry.RecentTags(r.Context(), repo, 1)
-		if err != nil {
-			return err
-		}
-		if len(latest) > 0 {
-			one.Latest, one.Updated = latest[0].Name, when(latest[0].Updated)
+		one := ImageRepository{Name: repo.Name, Public: repo.Public, Updated: when(repo.Created), Forbidden: repo.Lock.Strings(),
+			Tags: repo.Usage.Tags, Manifests: repo.Usage.Manifests, Bytes: repo.Usage.Bytes, Latest: repo.Latest.Name}
+		if one.Latest != "" {
+			one.Updated = when(repo.Latest.Updated)
 		}
 		out = append(out, one)
 	}
@@ -111,6 +105,7 @@ type ImageTag struct {
 	Pulls     int64      `json:"pulls"`
 	Run       int64      `json:"run,omitempty"`
 	Commit    string     `json:"commit,omitempty"`
+	Forbidden []string   `json:"forbidden,omitempty"` // by a lock of the tag or of its image: delete, write, read
 }
 
 func (g registryRoutes) listTags(w http.ResponseWriter, r request) error {
@@ -118,14 +113,14 @@ func (g registryRoutes) listTags(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	found, err := g.registry.DescribeTags(r.Context(), repo, r.URL.Query().Get("search"), 0)
+	found, err := g.registry.DescribeTags(r.Context(), repo, r.URL.Query().Get("search"), r.URL.Query().Get("last"), 0)
 	if err != nil {
 		return err
 	}
 	var out []ImageTag
 	for _, t := range found {
 		out = append(out, ImageTag{Name: t.Name, Digest: string(t.Digest), MediaType: t.MediaType, Bytes: t.Size, Platforms: t.Platforms, Updated: when(t.Updated),
-			LastPull: when(t.Pulled), Pulls: t.Pulls, Run: int64(t.Run), Commit: string(t.Commit)})
+			LastPull: when(t.Pulled), Pulls: t.Pulls, Run: int64(t.Run), Commit: string(t.Commit), Forbidden: (t.Lock | t.ImageLock).Strings()})
 	}
 	return list(w, out)
 }

@@ -158,12 +158,13 @@ func (g gitRoutes) completeRequest(r request, body pullRequestBody) (repos.Compl
 	if o.BypassPolicy && strings.TrimSpace(o.BypassReason) == "" {
 		return repos.CompleteRequest{}, at("completionOptions.bypassReason", slipway.Invalid("say why policies are bypassed"))
 	}
-	u, err := g.identity.User(r.Context(), slipway.UserID(r.caller.ID))
+	committer, err := g.author(r)
 	if err != nil {
 		return repos.CompleteRequest{}, err
 	}
-	req := repos.CompleteRequest{Actor: r.caller.Actor, Committer: repos.Signature{Name: u.GitName(), Email: u.Email},
-		Completion: repos.Completion{Strategy: strategy, Message: o.MergeCommitMessage, DeleteSource: o.DeleteSourceBranch}}
+	req := repos.CompleteRequest{Actor: r.caller.Actor, Committer: committer,
+		Completion: repos.Completion{Strategy: strategy, Message: o.MergeCommitMessage, DeleteSource: o.DeleteSourceBranch,
+			ResolveItems: o.TransitionWorkItems}}
 	if o.BypassPolicy {
 		req.Bypass = o.BypassReason
 	}

@@ -4,8 +4,10 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -34,8 +36,23 @@ func New(ident *identity.Service, logger *slog.Logger, externalURL string) *Serv
 	s.router.NotFound(httpx.JSON(logger, func(_ http.ResponseWriter, r *http.Request) error {
 		return slipway.NotFound("Slipway does not serve %s %s", r.Method, r.URL.Path)
 	}).ServeHTTP)
+	s.router.MethodNotAllowed(httpx.JSON(logger, s.otherMethod).ServeHTTP)
 	s.addLocations()
 	return s
+}
+
+// otherMethod says by which methods a path is served that is asked for by another.
+func (s *Server) otherMethod(w http.ResponseWriter, r *http.Request) error {
+	var served []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+		if s.router.Match(chi.NewRouteContext(), m, cmp.Or(r.URL.RawPath, r.URL.Path)) {
+			served = append(served, m)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(served, ", "))
+	httpx.WriteJSON(w, http.StatusMethodNotAllowed, map[string]any{"code": slipway.CodeUnsupported,
+		"message": fmt.Sprintf("Slipway serves %s by %s, not by %s", r.URL.Path, strings.Join(served, ", "), r.Method)})
+	return nil
 }
 
 // Collection is what stands before the path in clients that insist on a collection of projects, such as tfx; there is none here.

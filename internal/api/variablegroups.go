@@ -180,7 +180,7 @@ func (b buildRoutes) createVariableGroup(w http.ResponseWriter, r request) error
 		return err
 	}
 	g.Project = p.ID
-	if g, err = b.pipelines.CreateGroup(r.Context(), g); err != nil {
+	if g, err = b.pipelines.CreateGroup(r.Context(), g, r.caller.Actor); err != nil {
 		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, variableGroup(&g, p))
@@ -203,7 +203,7 @@ func (b buildRoutes) updateVariableGroup(w http.ResponseWriter, r request) error
 		return slipway.Invalid("variable group %d is of project %q and cannot be moved: make one in the other project", old.ID, p.Name)
 	}
 	g.ID, g.Project, g.Created, g.Name = old.ID, old.Project, old.Created, cmp.Or(g.Name, old.Name)
-	if g, err = b.pipelines.PutGroup(r.Context(), g); err != nil {
+	if g, err = b.pipelines.PutGroup(r.Context(), g, r.caller.Actor); err != nil {
 		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, variableGroup(&g, p))
@@ -216,7 +216,7 @@ func (b buildRoutes) deleteVariableGroup(w http.ResponseWriter, r request) error
 		err = b.mayAdminister(r, p)
 	}
 	if err == nil {
-		err = b.pipelines.DeleteGroup(r.Context(), p.ID, g.ID)
+		err = b.pipelines.DeleteGroup(r.Context(), p.ID, g.ID, r.caller.Actor)
 	}
 	if err != nil {
 		return err

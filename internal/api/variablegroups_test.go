@@ -10,6 +10,7 @@ import (
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7"
 	"github.com/microsoft/azure-devops-go-api/azuredevops/v7/taskagent"
 
+	"slipway"
 	"slipway/internal/identity"
 	"slipway/internal/pipelines"
 )
@@ -90,7 +91,7 @@ func TestVariableGroupClient(t *testing.T) {
 func TestVariableGroupRights(t *testing.T) {
 	t.Parallel()
 	w, s, token := pipelineWorld(t)
-	g := must[pipelines.Group](t)(s.PutGroup(t.Context(), pipelines.Group{Project: w.project.ID, Name: "shared"}))
+	g := must[pipelines.Group](t)(s.PutGroup(t.Context(), pipelines.Group{Project: w.project.ID, Name: "shared"}, slipway.Actor{}))
 	contributor, stranger := w.member("carl", identity.RoleContributor), w.user("eve", false)
 	const all = "/_apis/distributedtask/variablegroups"
 	one := fmt.Sprintf("%s/%d", all, g.ID)

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
@@ -29,6 +28,7 @@ var (
 	imageOption      = option{names: []string{"--image", "-t"}, doc: "REPOSITORY:TAG or REPOSITORY@DIGEST"}
 	yesOption        = option{names: []string{"--yes", "-y"}, kind: flag, doc: "do not ask"}
 	topOption        = option{names: []string{"--top"}, doc: "how many at most"}
+	orderOption      = option{names: []string{"--orderby"}, doc: "time_asc or time_desc"}
 )
 
 var registryCommands = []command{
@@ -50,15 +50,19 @@ var registryCommands = []command{
 		registryName("--registry", "-r"), option{names: []string{"--force"}, kind: flag, doc: "replace the tag"}, option{names: []string{"--no-wait"}, kind: flag}), run: (*call).acrImport},
 	{name: "acr repository list", doc: "Lists the repositories that the job may read.", options: registryOptions(registryName("--name", "-n"), topOption), run: (*call).acrRepositories},
 	{name: "acr repository show-tags", doc: "Lists a repository's tags.", options: registryOptions(registryName("--name", "-n"), needed(repositoryOption), topOption,
-		option{names: []string{"--detail"}, kind: flag, doc: "with digests"}, option{names: []string{"--orderby"}}), run: (*call).acrTags},
+		option{names: []string{"--detail"}, kind: flag, doc: "with digests, times and locks"}, orderOption), run: (*call).acrTags},
 	{name: "acr repository show", doc: "Shows a repository or an image.", options: registryOptions(registryName("--name", "-n"), repositoryOption, imageOption), run: (*call).acrRepository},
-	{name: "acr repository show-manifests", doc: "Lists what a repository's tags mean.", options: registryOptions(registryName("--name", "-n"), needed(repositoryOption), topOption,
-		option{names: []string{"--detail"}, kind: flag}), run: (*call).acrManifests},
+	{name: "acr repository update", doc: "Locks a repository or an image, or unlocks it.", options: registryOptions(append([]option{registryName("--name", "-n"), repositoryOption, imageOption}, lockOptions...)...),
+		run: (*call).acrLock},
+	{name: "acr repository show-manifests", doc: "Lists a repository's manifests.", options: registryOptions(registryName("--name", "-n"), needed(repositoryOption), topOption,
+		option{names: []string{"--detail"}, kind: flag}, orderOption), run: (*call).acrManifests},
 	{name: "acr repository delete", doc: "Deletes a repository's images, or one image with all its tags.", options: registryOptions(registryName("--name", "-n"), repositoryOption, imageOption, yesOption),
 		run: (*call).acrDelete},
 	{name: "acr repository untag", doc: "Removes a tag.", options: registryOptions(registryName("--name", "-n"), needed(imageOption)), run: (*call).acrUntag},
-	{name: "acr manifest list-metadata", doc: "Lists what a repository's tags mean.", positional: "the repository, with the registry's name before it", options: registryOptions(
-		registryName("--registry", "-r"), option{names: []string{"--name", "-n"}, doc: "the repository"}, topOption, option{names: []string{"--orderby"}}), run: (*call).acrManifests},
+	{name: "acr manifest list-metadata", doc: "Lists a repository's manifests.", positional: "the repository, with the registry's name before it", options: registryOptions(
+		registryName("--registry", "-r"), option{names: []string{"--name", "-n"}, doc: "the repository"}, topOption, orderOption), run: (*call).acrManifests},
+	{name: "acr manifest update-metadata", doc: "Locks an image, or unlocks it.", positional: "the image, with the registry's name before it", options: registryOptions(append([]option{
+		registryName("--registry", "-r"), {names: []string{"--name", "-n"}, doc: "REPOSITORY:TAG or REPOSITORY@DIGEST"}}, lockOptions...)...), run: (*call).acrLock},
 	{name: "acr manifest show", doc: "Shows an image's manifest.", positional: "the image, with the registry's name before it", options: registryOptions(
 		registryName("--registry", "-r"), option{names: []string{"--name", "-n"}, doc: "REPOSITORY:TAG"}, option{names: []string{"--raw"}, kind: flag}), run: (*call).acrManifest},
 }
@@ -207,36 +211,6 @@ func absent(err error) bool {
 	return errors.Is(err, errdef.ErrNotFound) || errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
-func (c *call) acrRepository() (any, error) {
-	if c.given("image") == c.given("repository") {
-		return nil, usagef("give one of --repository and --image/-t")
-	}
-	host, err := c.host()
-	if err != nil {
-		return nil, err
-	}
-	name, reference, err := c.imageName(cmp.Or(c.text("image"), c.text("repository")))
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.repository(name)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]any{"registry": host, "imageName": name, "changeableAttributes": map[string]any{"deleteEnabled": true, "listEnabled": true, "readEnabled": true, "writeEnabled": true}}
-	if c.given("repository") {
-		tags, err := c.tags(r)
-		out["tagCount"] = len(tags)
-		return out, err
-	}
-	d, err := r.Resolve(c.ctx, cmp.Or(reference, "latest"))
-	if err != nil {
-		return nil, registryError("look at "+name+":"+cmp.Or(reference, "latest"), err)
-	}
-	out["digest"], out["mediaType"], out["name"] = d.Digest.String(), d.MediaType, reference
-	return out, nil
-}
-
 // chosenRepository is the repository that a command names, by its name, with the tag or digest behind it.
 func (c *call) chosenRepository() (name, reference string, r *remote.Repository, err error) {
 	text, err := c.repositoryArgument()
@@ -263,39 +237,6 @@ func (c *call) repositoryArgument() (string, error) {
 		return "", usagef("the following arguments are required: --name/-n")
 	}
 	return text, nil
-}
-
-// acrManifests lists images by the tags that mean them; a registry does not list those without a tag.
-func (c *call) acrManifests() (any, error) {
-	name, _, r, err := c.chosenRepository()
-	if err != nil {
-		return nil, err
-	}
-	tags, err := c.tags(r)
-	if err != nil {
-		return nil, err
-	}
-	byDigest, order := map[string][]string{}, []string{}
-	found := map[string]ocispec.Descriptor{}
-	for _, tag := range tags {
-		d, err := r.Resolve(c.ctx, tag)
-		if err != nil {
-			return nil, registryError("look at "+name+":"+tag, err)
-		}
-		digest := d.Digest.String()
-		if found[digest] = d; byDigest[digest] == nil {
-			order = append(order, digest)
-		}
-		byDigest[digest] = append(byDigest[digest], tag)
-	}
-	if order, err = c.top(order); err != nil {
-		return nil, err
-	}
-	out := []any{}
-	for _, digest := range order {
-		out = append(out, map[string]any{"digest": digest, "tags": byDigest[digest], "mediaType": found[digest].MediaType})
-	}
-	return out, nil
 }
 
 func (c *call) acrManifest() (any, error) {
@@ -377,12 +318,7 @@ func (c *call) acrUntag() (any, error) {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode/100 != 2 {
-		e := &errcode.ErrorResponse{Method: r.Method, URL: r.URL, StatusCode: answer.StatusCode}
-		var body struct{ Errors errcode.Errors }
-		if json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&body) == nil {
-			e.Errors = body.Errors
-		}
-		return nil, registryError("remove the tag "+name+":"+tag, e)
+		return nil, registryError("remove the tag "+name+":"+tag, refusal(r, answer))
 	}
 	return nil, nil
 }

@@ -16,7 +16,7 @@ func (c *call) completion() (map[string]any, error) {
 	if c.given("squash") {
 		o["mergeStrategy"] = map[bool]string{true: "squash", false: "noFastForward"}[c.flag("squash")]
 	}
-	for name, key := range map[string]string{"delete-source-branch": "deleteSourceBranch", "bypass-policy": "bypassPolicy"} {
+	for name, key := range map[string]string{"delete-source-branch": "deleteSourceBranch", "bypass-policy": "bypassPolicy", "transition-work-items": "transitionWorkItems"} {
 		if c.given(name) {
 			o[key] = c.flag(name)
 		}

@@ -22,7 +22,7 @@ var completionFlags = []option{
 	{names: []string{"--auto-complete"}, kind: flag, doc: "complete it when its policies allow"}, {names: []string{"--squash"}, kind: flag, doc: "as one commit"},
 	{names: []string{"--delete-source-branch"}, kind: flag, doc: "delete the source then"}, {names: []string{"--merge-commit-message"}, doc: "message of the commit"},
 	{names: []string{"--bypass-policy"}, kind: flag, doc: "whatever policies say"}, {names: []string{"--bypass-policy-reason"}, doc: "why"},
-	{names: []string{"--transition-work-items"}, kind: flag, doc: "changes nothing: the boards' rules say what becomes of work items"},
+	{names: []string{"--transition-work-items"}, kind: flag, doc: "resolve the linked work items then"},
 	{names: []string{"--draft"}, kind: flag, doc: "a draft, which is not reviewed yet"}, {names: []string{"--description", "-d"}, kind: list, doc: "the text; each value is a line"},
 	{names: []string{"--title"}, doc: "the title"}, openOption,
 }

@@ -276,33 +276,3 @@ func (c *call) tags(r *remote.Repository) ([]string, error) {
 	slices.Sort(tags)
 	return tags, nil
 }
-
-func (c *call) acrTags() (any, error) {
-	name, _, err := c.imageName(c.text("repository"))
-	if err != nil {
-		return nil, err
-	}
-	if c.given("orderby") {
-		return nil, slipway.Unsupported("the registry does not say when a tag was set: leave --orderby out, tags come in the order of their names")
-	}
-	r, err := c.repository(name)
-	if err != nil {
-		return nil, err
-	}
-	tags, err := c.tags(r)
-	if err != nil {
-		return nil, err
-	}
-	if tags, err = c.top(tags); err != nil || !c.flag("detail") {
-		return tags, err
-	}
-	out := []any{}
-	for _, tag := range tags {
-		d, err := r.Resolve(c.ctx, tag)
-		if err != nil {
-			return nil, registryError("look at "+name+":"+tag, err)
-		}
-		out = append(out, map[string]any{"name": tag, "digest": d.Digest.String()})
-	}
-	return out, nil
-}

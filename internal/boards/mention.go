@@ -124,6 +124,34 @@ func (s *Service) LinkMentions(ctx context.Context, m Mentioned) ([]Item, error)
 	return list, err
 }
 
+// ResolveLinked moves the items of a project that are linked to a thing on to where finished work is, each at most once on account of that thing, and
+// returns them. Items that nobody works on any more stay.
+func (s *Service) ResolveLinked(ctx context.Context, by slipway.Actor, project slipway.ProjectID, because slipway.Reference) ([]Item, error) {
+	linked, err := s.List(ctx, Filter{Project: project, Reference: because})
+	if err != nil {
+		return nil, err
+	}
+	moved := []Item{}
+	err = s.db.Tx(ctx, func(tx *db.Tx) error {
+		moved = []Item{}
+		for _, one := range linked {
+			i, err := getItem(ctx, tx, one.ID)
+			if slipway.CodeOf(err) == slipway.CodeNotFound || err == nil && !i.State.Open() {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if i, err = s.moveOnce(ctx, tx, by, i, because, i.Type.Done()); err != nil {
+				return err
+			}
+			moved = append(moved, i)
+		}
+		return nil
+	})
+	return moved, err
+}
+
 // moveOnce sets the item's state on account of a thing, unless it was moved on its account before.
 func (s *Service) moveOnce(ctx context.Context, tx *db.Tx, by slipway.Actor, i Item, because slipway.Reference, state State) (Item, error) {
 	const insert = `

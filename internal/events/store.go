@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"slipway"
 	"slipway/internal/db"
@@ -47,6 +48,9 @@ type Filter struct {
 	After     int64 // only ids above this, oldest first; 0 means newest first
 	Before    int64 // only ids below this; 0 for no limit
 	Limit     int   // at most 1000, which is also the default
+
+	People       bool      // only what users did
+	Since, Until time.Time // only from the one on, and before the other; zero is no bound
 }
 
 // List returns events with their references.
@@ -58,14 +62,24 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Event, error) {
 	if f.After > 0 {
 		order = "ASC"
 	}
+	var since, until int64
+	if !f.Since.IsZero() {
+		since = db.Micros(f.Since)
+	}
+	if !f.Until.IsZero() {
+		until = db.Micros(f.Until)
+	}
 	query := `
 		SELECT ` + eventColumns + ` FROM events
 		WHERE id > $1 AND ($2 = '' OR project = $2) AND ($3 = '' OR kind = $3)
 		  AND ($4 = '' OR id IN (SELECT event_id FROM event_references WHERE reference_kind = $4 AND reference_id = $5))
-		  AND ($7 = 0 OR id < $7)
+		  AND (id < $7 OR $7 = 0)
+		  AND (NOT $8 OR actor LIKE '%"kind":"user"%')
+		  AND (time >= $9 OR $9 = 0) AND (time < $10 OR $10 = 0)
 		ORDER BY id ` + order + ` LIMIT $6`
 	list, err := db.List(ctx, l.db, scanEvent, query, f.After, string(f.Project), string(f.Kind),
-		string(f.Reference.Kind), f.Reference.ID, f.Limit, f.Before)
+		string(f.Reference.Kind), f.Reference.ID, f.Limit, f.Before,
+		f.People, since, until)
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
 	}

@@ -178,7 +178,7 @@ func (a *Access) Failure(ctx context.Context, done string, err error) error {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return slipway.Unavailable("repository %s was not %s in time", address, done)
 	case has("could not read Username", "Authentication failed", " 401", " 403", "Permission denied (publickey"):
-		return slipway.NotFound("the host of %s does not let these credentials in, or there is no such repository: name a service connection whose credentials may read it", address).Because(err)
+		return slipway.NotFound("the host of %s does not let these credentials in, or there is no such repository: give credentials, or a service connection, by which it may be %s", address, done).Because(err)
 	case has("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"):
 		return slipway.Conflict("the host of %s has another key than before: make sure that it is the right one, and give its key anew", address).Because(err)
 	case has("error: 301", "error: 302", "error: 307", "error: 308"):
@@ -188,8 +188,31 @@ func (a *Access) Failure(ctx context.Context, done string, err error) error {
 	case has("not found", " 404", "does not appear to be a git repository", "Could not read from remote repository"):
 		return slipway.NotFound("there is no repository %s, or these credentials may not read it", address).Because(err)
 	}
+	if said := lastWord(text); said != "" {
+		return slipway.Unavailable("repository %s cannot be %s; git says: %s", address, done, said).Because(err)
+	}
 	return slipway.Unavailable("repository %s cannot be %s", address, done).Because(err)
 }
+
+// lastWord is git's own line about what went wrong, empty when there is none. It holds no credentials: git has none, they are added on the way.
+func lastWord(text string) string {
+	said := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		for _, kind := range []string{"fatal: ", "error: ", "remote: "} {
+			if rest, ok := strings.CutPrefix(line, kind); ok && rest != "" && (said == "" || kind == "fatal: ") {
+				said = rest
+			}
+		}
+	}
+	if len(said) > maxSaid {
+		said = said[:maxSaid] + "…"
+	}
+	return strings.ToValidUTF8(said, "?")
+}
+
+// maxSaid bounds what is repeated of git's words, in bytes.
+const maxSaid = 200
 
 // refused is why something could not be reached, nil if nothing is known.
 func (a *Access) refused() error {

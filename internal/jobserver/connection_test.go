@@ -96,7 +96,7 @@ func TestAzureKeyVault(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	group := pipelines.Group{Project: w.source.repository.Project, Name: "vault", Variables: []pipelines.GroupVariable{{Name: "db-password", Value: "hunter2hunter2", Secret: true}, {Name: "plain", Value: "not-so-plain"}}}
-	if _, err := w.PutGroup(context.Background(), group); err != nil {
+	if _, err := w.PutGroup(context.Background(), group, slipway.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	runs := w.push(`

@@ -163,6 +163,54 @@ steps:
 	}
 }
 
+// StoreAsTar and extractTars do what publishbuildartifacts.ts and file_helper.ts of microsoft/azure-pipelines-tasks do: NAME.tar in the artifact, and
+// its contents in the folder NAME in its place. GNU tar looks at what is stored.
+func TestStoreAsTar(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.one(w.push(`
+jobs:
+- job: make
+  steps:
+  - bash: mkdir -p out/bin out/empty && echo run > out/bin/tool && chmod 750 out/bin/tool && ln -s bin/tool out/link && echo plain > plain.txt
+  - task: PublishBuildArtifacts@1
+    inputs: {PathtoPublish: out, ArtifactName: drop, StoreAsTar: true}
+  - task: PublishBuildArtifacts@1
+    inputs: {PathtoPublish: plain.txt, ArtifactName: one, StoreAsTar: $(tar)}
+  - task: PublishBuildArtifacts@1
+    inputs: {PathtoPublish: plain.txt, ArtifactName: none, storeAsTar: false}
+- job: use
+  dependsOn: make
+  steps:
+  - checkout: none
+  - task: DownloadBuildArtifacts@1
+    inputs: {artifactName: drop, downloadPath: packed}
+  - task: DownloadBuildArtifacts@0
+    inputs: {downloadType: specific, downloadPath: got, extractTars: true}
+  - task: DownloadBuildArtifacts@0
+    displayName: nothing to unpack
+    inputs: {artifactName: none, downloadPath: other, extractTars: true}
+  - bash: |
+      tar tf packed/drop/drop.tar | sed 's|^\./||; s|/$||' | grep . | sort
+      find got -mindepth 1 -printf '%P %y %l\n' | sort
+      stat -c %a got/drop/bin/tool; cat got/drop/link got/one/plain.txt
+    displayName: look
+variables: {tar: true}
+`))
+	tl := w.completed(id)
+	if tl.Run.Result != schedule.Succeeded {
+		t.Fatalf("result %s:\n%s", tl.Run.Result, w.describe(tl))
+	}
+	want := "\nbin\nbin/tool\nempty\nlink\n" +
+		"drop d \ndrop/bin d \ndrop/bin/tool f \ndrop/empty d \ndrop/link l bin/tool\nnone d \nnone/plain.txt f \none d \none/plain.txt f \n750\nrun\nplain\n"
+	if log := w.log(w.job(tl, "__default.use"), "look"); !strings.Contains(log, want) {
+		t.Errorf("log:\n%s, want\n%s", log, want)
+	}
+	if log := w.log(w.job(tl, "__default.use"), "nothing to unpack"); !strings.Contains(log, "extractTars has no effect: no tar file was downloaded.\n") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
 // Results of another format than JUnit, and a file of one that does not fit.
 func TestPublishTestResults(t *testing.T) {
 	t.Parallel()

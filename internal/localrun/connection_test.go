@@ -31,7 +31,7 @@ jobs:
 		t.Errorf("results %v", got)
 	}
 	for _, text := range []string{"The key vault shop lives at a server: give its secrets with --secret api-key --secret db-password",
-		`service connection "registry": this needs a server: a run on this machine does not have it`} {
+		`service connection "registry": it lives at a server, which a run on this machine does not have: a script step may take credentials from --secret in its place`} {
 		if !strings.Contains(w.out.String(), text) {
 			t.Errorf("no %q in\n%s", text, w.out.String())
 		}

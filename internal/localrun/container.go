@@ -195,7 +195,10 @@ func (b *box) mounts() []string {
 		sources = append(sources, other)
 	}
 	for _, s := range sources {
-		args = append(args, "--volume", s.folder+":"+s.folder+":ro", "--volume", s.objects+":"+s.objects+":ro")
+		args = append(args, "--volume", s.folder+":"+s.folder+":ro")
+		if s.objects != "" {
+			args = append(args, "--volume", s.objects+":"+s.objects+":ro")
+		}
 	}
 	return args
 }

@@ -101,6 +101,11 @@ func (d *door) handler(logger *slog.Logger) http.Handler {
 	} {
 		mux.Handle(pattern, httpx.JSON(logger, d.forJob(h)))
 	}
+	for what, instead := range map[string]string{"connections": "a script step may take credentials from --secret in its place", "securefiles": "a script step may copy a file of this machine in its place"} {
+		mux.Handle("GET /_slipway/jobs/{job}/"+what, httpx.JSON(logger, func(http.ResponseWriter, *http.Request) error {
+			return slipway.Unsupported("it lives at a server, which a run on this machine does not have: %s", instead)
+		}))
+	}
 	mux.Handle("/", httpx.JSON(logger, func(http.ResponseWriter, *http.Request) error {
 		return slipway.Unsupported("this needs a server: a run on this machine does not have it")
 	}))

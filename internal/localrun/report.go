@@ -237,6 +237,7 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		Name     string     `xml:"name,attr"`
 		Tests    int        `xml:"tests,attr"`
 		Failures int        `xml:"failures,attr"`
+		Errors   int        `xml:"errors,attr"` // none: a step that does not run is skipped or has failed
 		Skipped  int        `xml:"skipped,attr"`
 		Time     string     `xml:"time,attr"`
 		Cases    []testCase `xml:"testcase"`

@@ -20,7 +20,7 @@ import (
 type source struct {
 	top     string // the working tree
 	folder  string // the borrowing repository
-	objects string // the folder of the user's objects
+	objects string // the folder of the user's objects, "" in a folder without git
 	branch  string // full name; that of a detached head is refs/heads/HEAD
 	name    string // of the repository, for people
 	author  string
@@ -37,6 +37,10 @@ type snapshot struct {
 // openSource prepares the repository in folder, which must not be there yet. Each start of git costs milliseconds, so that what can be
 // asked at once is, and the rest at the same time.
 func openSource(ctx context.Context, top, folder string) (*source, error) {
+	top, err := filepath.Abs(top) // git runs in it, and its objects are named from another folder
+	if err != nil {
+		return nil, fmt.Errorf("find the working tree: %w", err)
+	}
 	s := &source{top: top, folder: folder, name: filepath.Base(top), branch: "refs/heads/HEAD", author: "nobody", email: "nobody@localhost"}
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, slipway.Unavailable("there is no git on this machine: install it")
@@ -87,7 +91,7 @@ func (s *source) borrow(ctx context.Context) error {
 	said := strings.Split(out, "\n")
 	refsErr := all.Wait()
 	if err != nil {
-		return slipway.Invalid("%s is no git repository: run git init in it", s.top).Because(err)
+		return s.plain(err)
 	}
 	if refsErr != nil {
 		return refsErr
@@ -118,6 +122,15 @@ func (s *source) borrow(ctx context.Context) error {
 		}
 	}
 	return s.lay(files)
+}
+
+// plain makes the repository of a folder that is in none of git's: all of its files are taken. What git refuses for another reason it says.
+func (s *source) plain(refused error) error {
+	if !strings.Contains(refused.Error(), "not a git repository") {
+		return slipway.Invalid("%s cannot be read by git", s.top).Because(refused)
+	}
+	s.objects = ""
+	return s.lay(map[string]string{"HEAD": "ref: refs/heads/main\n", "config": "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"})
 }
 
 // lay writes the files of the repository.
@@ -157,9 +170,11 @@ func (s *source) take(ctx context.Context) (snapshot, error) {
 	if err := all.Wait(); err != nil {
 		return snapshot{}, err
 	}
-	if headErr != nil { // a repository without a commit, or a broken one
-		if _, err := s.user(ctx, "rev-parse", "--quiet", "--verify", "HEAD"); err == nil {
-			return snapshot{}, headErr
+	if headErr != nil { // a folder without git, a repository without a commit, or a broken one
+		if s.objects != "" {
+			if _, err := s.user(ctx, "rev-parse", "--quiet", "--verify", "HEAD"); err == nil {
+				return snapshot{}, headErr
+			}
 		}
 		commit, err := s.own(ctx, "commit-tree", tree, "-m", "working tree")
 		return snapshot{slipway.CommitID(commit), tree, "working tree"}, err

@@ -2,6 +2,8 @@ package localrun_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,6 +25,14 @@ steps:
 		"one commit":       {func(*world) {}, []string{"text", "2", "refs/heads/main"}},
 		"committed":        {func(w *world) { w.git("add", "-A"); w.git("commit", "-qm", "second") }, []string{"text", "2", "refs/heads/main"}},
 		"detached, packed": {func(w *world) { w.git("checkout", "-q", "--detach"); w.git("pack-refs", "--all") }, []string{"text", "2", "refs/heads/HEAD"}},
+		"no repository": {func(w *world) {
+			if err := os.RemoveAll(filepath.Join(w.top, ".git")); err != nil {
+				w.t.Fatal(err)
+			}
+			w.write(".gitignore", "left-out\n")
+			w.write("left-out", "text\n")
+			w.write("file", "of a folder\n")
+		}, []string{"of a folder", "1", "refs/heads/HEAD"}},
 		"without a commit": {func(w *world) { w.git("update-ref", "-d", "HEAD") }, []string{"text", "1", "refs/heads/main"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -36,6 +46,34 @@ steps:
 			w.said(tt.want...)
 		})
 	}
+}
+
+// Another repository is a folder, which may be named from where the program is.
+func TestOtherRepositoryByARelativePath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+resources:
+  repositories:
+  - {repository: tools, type: git, name: tools}
+steps:
+- checkout: tools
+- bash: cat data
+`)
+	other := newWorld(t, "steps: [{checkout: none}]")
+	other.write("data", "of the other\n")
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, other.top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.options.Repositories = map[string]string{"tools": relative}
+	if report := w.run(t.Context()); !report.Succeeded() {
+		t.Errorf("the run is %s\n%s", report.Result, w.out.String())
+	}
+	w.said("of the other")
 }
 
 // A repository that a run cannot borrow from is refused with what would do.

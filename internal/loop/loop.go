@@ -55,9 +55,12 @@ func (l *Loop) Subscribe(log *events.Log) {
 	log.Subscribe("boards.link_commits", l.linkCommits, repos.EventPushed)
 	// So may the pull request that it belongs to, which follows its branches.
 	log.Subscribe("repos.follow_push", l.followPush, repos.EventPushed)
+	log.Subscribe("repos.follow_many", l.followMany, repos.EventPushedMany)
 	log.Subscribe("boards.link_pull_request", l.linkPullRequest, repos.EventPullRequestCreated, repos.EventPullRequestUpdated, repos.EventPullRequestCompleted)
 	// 3. The push starts the pipelines whose triggers match.
 	log.Subscribe("pipelines.run_push", l.runPush, repos.EventPushed)
+	// Of many branches at once the first hundred do; of the others the schedules are kept.
+	log.Subscribe("pipelines.keep_schedules", l.keepSchedules, repos.EventPushedMany)
 	// So does a pull request, by what it would make of its target.
 	log.Subscribe("pipelines.run_pull_request", l.runPullRequest, repos.EventPullRequestCreated, repos.EventPullRequestUpdated)
 	// One from a fork waits until somebody who may push has said /azp run.
@@ -111,6 +114,18 @@ func (l *Loop) runPush(ctx context.Context, e events.Event) error {
 	}
 	_, err := l.Pipelines.Pushed(ctx, p)
 	return err
+}
+
+func (l *Loop) keepSchedules(ctx context.Context, e events.Event) error {
+	var many repos.PushedMany
+	if err := e.Decode(&many); err != nil || many.Copied {
+		return err
+	}
+	list := make([]pipelines.Push, 0, len(many.Updates))
+	for _, u := range many.Updates {
+		list = append(list, pipelines.Push{Event: e.ID, Repository: many.Repository, Ref: u.Ref, Before: u.Before, After: u.After, Actor: e.Actor})
+	}
+	return l.Pipelines.PushedMany(ctx, many.Repository, list)
 }
 
 func (l *Loop) renewWarm(ctx context.Context, e events.Event) error {
@@ -197,6 +212,14 @@ func (l *Loop) followPush(ctx context.Context, e events.Event) error {
 	return l.Repos.FollowPush(ctx, e.Actor, push)
 }
 
+func (l *Loop) followMany(ctx context.Context, e events.Event) error {
+	var many repos.PushedMany
+	if err := e.Decode(&many); err != nil {
+		return err
+	}
+	return l.Repos.FollowMany(ctx, e.Actor, many)
+}
+
 // linkPullRequest links the work items that a pull request's title and description name. Completed into the default branch it moves
 // those that it fixes.
 func (l *Loop) linkPullRequest(ctx context.Context, e events.Event) error {
@@ -212,6 +235,10 @@ func (l *Loop) linkPullRequest(ctx context.Context, e events.Event) error {
 		URL: fmt.Sprintf("/%s/_git/%s/pullrequest/%s", project.Name, p.Name, e.Subject.ID)}
 	_, err = l.Boards.LinkMentions(ctx, boards.Mentioned{Project: e.Project, By: e.Actor, Text: p.Title + "\n\n" + p.Description, Link: link,
 		Final: p.Status == repos.PullRequestCompleted && p.DefaultTarget})
+	if err != nil || !p.ResolveItems {
+		return err
+	}
+	_, err = l.Boards.ResolveLinked(ctx, e.Actor, e.Project, e.Subject)
 	return err
 }
 

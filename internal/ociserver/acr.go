@@ -1,10 +1,7 @@
 package ociserver
 
 import (
-	"context"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,8 +15,11 @@ import (
 // acrPrefix begins the paths of its lists.
 const acrPrefix = "/acr/v1/"
 
-// metadataRead is the action of its scopes for lists and details.
-const metadataRead = "metadata_read"
+// The actions of its scopes for lists and details, and for locks.
+const (
+	metadataRead  = "metadata_read"
+	metadataWrite = "metadata_write"
+)
 
 // splitACR takes a path below acrPrefix apart.
 func splitACR(rest string) route {
@@ -65,7 +65,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// acrAttributes says what may be done; there are no locks of single images, see acrUpdate.
+// acrAttributes says what may be done with a repository, a tag or a manifest.
 type acrAttributes struct {
 	Delete bool `json:"deleteEnabled"`
 	Write  bool `json:"writeEnabled"`
@@ -73,7 +73,9 @@ type acrAttributes struct {
 	Read   bool `json:"readEnabled"`
 }
 
-var acrOpen = acrAttributes{true, true, true, true}
+func toACRAttributes(l registry.Lock) acrAttributes {
+	return acrAttributes{Delete: l&registry.LockDelete == 0, Write: l&registry.LockWrite == 0, List: true, Read: l&registry.LockRead == 0}
+}
 
 type acrTag struct {
 	Name       string         `json:"name"`
@@ -84,7 +86,7 @@ type acrTag struct {
 }
 
 func toACRTag(t registry.Tag) acrTag {
-	return acrTag{t.Name, t.Digest, t.Updated, t.Updated, acrOpen}
+	return acrTag{t.Name, t.Digest, t.Updated, t.Updated, toACRAttributes(t.Lock)}
 }
 
 type acrManifest struct {
@@ -100,7 +102,7 @@ type acrManifest struct {
 }
 
 func toACRManifest(m registry.Manifest) acrManifest {
-	out := acrManifest{Digest: m.Digest, Size: m.TotalSize, Created: m.Pushed, Updated: m.Pushed, MediaType: m.MediaType, Tags: append([]string{}, m.Tags...), Attributes: acrOpen}
+	out := acrManifest{Digest: m.Digest, Size: m.TotalSize, Created: m.Pushed, Updated: m.Pushed, MediaType: m.MediaType, Tags: append([]string{}, m.Tags...), Attributes: toACRAttributes(m.Lock)}
 	out.OS, out.Architecture, _ = strings.Cut(m.Platform, "/")
 	return out
 }
@@ -116,6 +118,10 @@ func (s *Server) acrRepository(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
+	return s.acrAbout(w, q, repo)
+}
+
+func (s *Server) acrAbout(w http.ResponseWriter, q *request, repo registry.Repository) error {
 	u, err := s.registry.Usage(q.Context(), repo)
 	if err != nil {
 		return err
@@ -129,32 +135,51 @@ func (s *Server) acrRepository(w http.ResponseWriter, q *request) error {
 		updated = recent[0].Updated
 	}
 	writeJSON(w, http.StatusOK, "application/json", map[string]any{"registry": q.Host, "imageName": q.name, "createdTime": repo.Created, "lastUpdateTime": updated,
-		"manifestCount": u.Manifests, "tagCount": u.Tags, "changeableAttributes": acrOpen})
+		"manifestCount": u.Manifests, "tagCount": u.Tags, "changeableAttributes": toACRAttributes(repo.Lock)})
 	return nil
 }
 
-// acrTags lists tags by name, or the newest thousand with `orderby=timedesc`.
+// acrPage reads what part of a list is asked for, and in which order.
+func acrPage(r *http.Request) (p registry.Page, err error) {
+	if p.Limit, p.Last, err = page(r); err != nil {
+		return p, err
+	}
+	p.Limit = max(p.Limit, 1)
+	switch order := r.URL.Query().Get("orderby"); order {
+	case "", "none":
+	case "timedesc":
+		p.Order = registry.NewestFirst
+	case "timeasc":
+		p.Order = registry.OldestFirst
+	default:
+		return p, slipway.Unsupported("orderby is none, timedesc or timeasc")
+	}
+	return p, nil
+}
+
+// acrNext leads to the rest of a list.
+func acrNext(w http.ResponseWriter, q *request, last string) {
+	values := q.URL.Query()
+	values.Set("last", last)
+	next(w, q.URL.Path, values)
+}
+
+// acrTags lists tags, those of one manifest with `digest`.
 func (s *Server) acrTags(w http.ResponseWriter, q *request) error {
 	repo, err := s.allowed(q, metadataRead)
 	if err != nil {
 		return err
 	}
-	n, last, err := page(q.Request)
+	p, err := acrPage(q.Request)
 	if err != nil {
 		return err
 	}
-	n = max(n, 1)
-	var list []registry.Tag
-	switch query := q.URL.Query(); {
-	case query.Get("digest") != "":
-		return slipway.Unsupported("digest is no filter here: the details of a manifest name its tags")
-	case query.Get("orderby") == "timedesc" && last == "":
-		list, err = s.registry.RecentTags(q.Context(), repo, n)
-	case query.Get("orderby") == "" || query.Get("orderby") == "none":
-		list, err = s.acrTagPage(q.Context(), w, q, repo, last, n)
-	default:
-		return slipway.Unsupported("orderby is none or timedesc, and timedesc has no last: it lists the newest %d tags", maxPage)
+	if value := q.URL.Query().Get("digest"); value != "" {
+		if p.Digest, err = digest(value); err != nil {
+			return err
+		}
 	}
+	list, more, err := s.registry.TagPage(q.Context(), repo, p)
 	if err != nil {
 		return err
 	}
@@ -162,19 +187,10 @@ func (s *Server) acrTags(w http.ResponseWriter, q *request) error {
 	for _, t := range list {
 		out = append(out, toACRTag(t))
 	}
+	if more {
+		acrNext(w, q, list[len(list)-1].Name)
+	}
 	return q.acr(w, "tags", out)
-}
-
-func (s *Server) acrTagPage(ctx context.Context, w http.ResponseWriter, q *request, repo registry.Repository, last string, n int) ([]registry.Tag, error) {
-	list, err := s.registry.Tags(ctx, repo, last, n)
-	if err != nil || len(list) < n {
-		return list, err
-	}
-	more, err := s.registry.TagNames(ctx, repo, list[n-1].Name, 1)
-	if len(more) > 0 {
-		next(w, q.URL.Path, url.Values{"n": {strconv.Itoa(n)}, "last": {list[n-1].Name}})
-	}
-	return list, err
 }
 
 func (s *Server) acrTag(w http.ResponseWriter, q *request) error {
@@ -189,26 +205,26 @@ func (s *Server) acrTag(w http.ResponseWriter, q *request) error {
 	return q.acr(w, "tag", toACRTag(t))
 }
 
-// acrManifests lists the newest manifests.
+// acrManifests lists manifests.
 func (s *Server) acrManifests(w http.ResponseWriter, q *request) error {
 	repo, err := s.allowed(q, metadataRead)
 	if err != nil {
 		return err
 	}
-	n, last, err := page(q.Request)
+	p, err := acrPage(q.Request)
 	if err != nil {
 		return err
 	}
-	if order := q.URL.Query().Get("orderby"); last != "" || order != "" && order != "timedesc" && order != "none" {
-		return slipway.Unsupported("manifests are listed by age, the newest %d: leave out last, and write orderby=timedesc or nothing", maxPage)
-	}
-	list, err := s.registry.Manifests(q.Context(), registry.Filter{Repository: repo.Name, Limit: max(n, 1)})
+	list, more, err := s.registry.ManifestPage(q.Context(), repo, p)
 	if err != nil {
 		return err
 	}
 	out := []acrManifest{}
 	for _, m := range list {
 		out = append(out, toACRManifest(m))
+	}
+	if more {
+		acrNext(w, q, string(list[len(list)-1].Digest))
 	}
 	return q.acr(w, "manifests", out)
 }
@@ -240,9 +256,4 @@ func (s *Server) acrDelete(w http.ResponseWriter, q *request) error {
 	}
 	writeJSON(w, http.StatusAccepted, "application/json", map[string][]string{"manifestsDeleted": {}, "tagsDeleted": {}})
 	return nil
-}
-
-// acrUpdate refuses locks of single images: patterns of tags are what is locked here.
-func (s *Server) acrUpdate(_ http.ResponseWriter, q *request) error {
-	return slipway.Unsupported("single images and tags cannot be locked: make tags immutable with `slipway registry settings %s --immutable PATTERN`", q.name)
 }

@@ -116,10 +116,17 @@ func TestAzureContainerRegistry(t *testing.T) {
 	if about["manifestCount"] != 1.0 || about["tagCount"] != 3.0 {
 		t.Errorf("repository %v", about)
 	}
-	w.acr(read, "/acr/v1/shop/web/_tags?orderby=timeasc", http.StatusBadRequest)
+	oldest, _ := w.acr(read, "/acr/v1/shop/web/_tags?orderby=timeasc&n=2&last=v1", http.StatusOK)
+	if got := names(oldest["tags"], "name"); !cmp.Equal(got, []string{"v2", "v3"}) {
+		t.Errorf("oldest after v1 %v", got)
+	}
+	if of, _ := w.acr(read, "/acr/v1/shop/web/_tags?digest="+d, http.StatusOK); len(of["tags"].([]any)) != 3 {
+		t.Errorf("tags of the image %v", of)
+	}
+	w.acr(read, "/acr/v1/shop/web/_manifests?last="+d, http.StatusOK)
+	w.acr(read, "/acr/v1/shop/web/_tags?orderby=size", http.StatusBadRequest)
 	w.acr(read, "/acr/v1/shop/none/_tags", http.StatusUnauthorized)
 	w.acr(read, "/v2/shop/web/manifests/v1", http.StatusUnauthorized) // details are not the image
-	want(t, "a lock", w.do(w.admin, "PATCH", "/acr/v1/shop/web/_tags/v1", `{"deleteEnabled":false}`), http.StatusBadRequest)
 	want(t, "deletion by a reader", w.do(reader, "DELETE", "/acr/v1/shop/web/_tags/v1", ""), http.StatusForbidden)
 	want(t, "deletion of a tag", w.do(w.admin, "DELETE", "/acr/v1/shop/web/_tags/v1", ""), http.StatusAccepted)
 	want(t, "the tag", w.do(w.admin, "GET", "/acr/v1/shop/web/_tags/v1", ""), http.StatusNotFound)

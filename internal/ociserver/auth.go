@@ -114,6 +114,9 @@ func (s *Server) allowOurs(ctx context.Context, p identity.Principal, repo regis
 		}
 		action = pull // which it may everywhere in its project
 	}
+	if p.Kind == slipway.ActorJob && needed(action) == identity.Administer {
+		return repo, slipway.Forbidden("a job's token pushes images, and neither deletes nor locks them: use the personal access token of an administrator of the project")
+	}
 	return repo, s.identity.Authorize(ctx, p, needed(action), repo.Project)
 }
 
@@ -142,6 +145,15 @@ func (s *Server) allowed(q *request, action string) (registry.Repository, error)
 	return s.existing(q.Context(), q.who, q.name, action)
 }
 
+// readable is allowed for what is pulled, unless the repository is locked against that.
+func (s *Server) readable(q *request) (registry.Repository, error) {
+	repo, err := s.allowed(q, pull)
+	if err == nil {
+		err = repo.CheckPull()
+	}
+	return repo, err
+}
+
 // existing is allow for a repository that must be there.
 func (s *Server) existing(ctx context.Context, p identity.Principal, name, action string) (registry.Repository, error) {
 	repo, err := s.allow(ctx, p, name, action)
@@ -156,6 +168,9 @@ func (s *Server) pushed(q *request) (registry.Repository, error) {
 	repo, err := s.allow(q.Context(), q.who, q.name, push)
 	if err == nil && repo.ID == 0 {
 		return s.registry.Ensure(q.Context(), q.name, repo.Project)
+	}
+	if err == nil {
+		err = repo.CheckPush()
 	}
 	return repo, err
 }
@@ -193,6 +208,8 @@ func actionsFor(method string, kind routeKind) string {
 		return pull + "," + push
 	case method == http.MethodGet || method == http.MethodHead:
 		return pull
+	case method == http.MethodPatch: // of attributes: parts of uploads were dealt with
+		return metadataRead + "," + metadataWrite
 	case method == http.MethodDelete:
 		return pull + "," + push + "," + remove
 	}

@@ -17,7 +17,7 @@ func contentHeaders(w http.ResponseWriter, mediaType, digest string) {
 }
 
 func (s *Server) headBlob(w http.ResponseWriter, q *request) error {
-	repo, err := s.allowed(q, pull)
+	repo, err := s.readable(q)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Server) headBlob(w http.ResponseWriter, q *request) error {
 }
 
 func (s *Server) getBlob(w http.ResponseWriter, q *request) error {
-	repo, err := s.allowed(q, pull)
+	repo, err := s.readable(q)
 	if err != nil {
 		return err
 	}

@@ -283,4 +283,7 @@ func dockerAnonymous(t *testing.T, w *world, c client) {
 	c.refused([]string{"unauthorized"}, "push", w.host+"/shop/derived:v1")
 	c.run("rmi", "-f", w.host+"/shop/web:v1")
 	c.refused([]string{"unauthorized"}, "pull", w.host+"/shop/web:v1")
+	if got := c.run("search", "--format", "{{.Name}}", w.host+"/shop"); got != "shop/derived" {
+		t.Errorf("docker finds %q, want what is public", got)
+	}
 }

@@ -12,11 +12,14 @@ import (
 )
 
 func (s *Server) getManifest(w http.ResponseWriter, q *request) error {
-	repo, err := s.allowed(q, pull)
+	repo, err := s.readable(q)
 	if err != nil {
 		return err
 	}
 	c, err := s.registry.GetContent(q.Context(), repo, q.reference)
+	if err == nil {
+		err = c.CheckPull(repo, q.reference)
+	}
 	if err != nil {
 		return err
 	}

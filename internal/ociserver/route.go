@@ -16,6 +16,8 @@ const (
 	routeUploads
 	routeUpload
 	routeExchange
+	routeSearch
+	routeSearchPing
 	routeACRRepository
 	routeACRTags
 	routeACRTag
@@ -41,6 +43,10 @@ func split(path string) route {
 		return route{kind: routeToken}
 	case path == "/oauth2/exchange":
 		return route{kind: routeExchange}
+	case path == searchPath:
+		return route{kind: routeSearch}
+	case path == searchPing:
+		return route{kind: routeSearchPing}
 	case path == "/v2" || ok && rest == "":
 		return route{kind: routePing}
 	case !ok:

@@ -23,7 +23,7 @@ import (
 	"slipway/internal/registry"
 )
 
-// Server serves /v2/, /acr/v1/, /oauth2/token and /oauth2/exchange. Mount it there; it needs no other path.
+// Server serves /v2/, /acr/v1/, /oauth2/token, /oauth2/exchange, /v1/search and /v1/_ping. Mount it there; it needs no other path.
 type Server struct {
 	registry *registry.Service
 	identity *identity.Service
@@ -96,6 +96,8 @@ var handlers = map[routeKind]map[string]handler{
 	routeUploads: {"POST": (*Server).startUpload},
 	routeUpload: {"GET": (*Server).uploadStatus, "PATCH": (*Server).appendUpload,
 		"PUT": (*Server).finishUpload, "DELETE": (*Server).cancelUpload},
+	routeSearch:        {"GET": (*Server).search},
+	routeSearchPing:    {"GET": (*Server).pingSearch},
 	routeACRRepository: {"GET": (*Server).acrRepository, "DELETE": (*Server).acrDelete, "PATCH": (*Server).acrUpdate},
 	routeACRTags:       {"GET": (*Server).acrTags},
 	routeACRTag:        {"GET": (*Server).acrTag, "DELETE": (*Server).deleteManifest, "PATCH": (*Server).acrUpdate},

@@ -113,7 +113,7 @@ func (s *Server) may(ctx context.Context, who identity.Principal, sc scope) []st
 		sc.actions = []string{pull, push, remove}
 	}
 	var list []string
-	for _, action := range []string{pull, push, remove, metadataRead} {
+	for _, action := range []string{pull, push, remove, metadataRead, metadataWrite} {
 		for _, wanted := range sc.actions {
 			if wanted != action {
 				continue

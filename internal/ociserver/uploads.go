@@ -92,7 +92,9 @@ func (s *Server) mount(q *request, repo registry.Repository, from string, d slip
 	for _, name := range names {
 		source, err := repo, error(nil)
 		if name != repo.Name {
-			source, err = s.existing(q.Context(), q.who.InRegistry(), name, pull)
+			if source, err = s.existing(q.Context(), q.who.InRegistry(), name, pull); err == nil {
+				err = source.CheckPull()
+			}
 		}
 		if err == nil && s.registry.Mount(q.Context(), repo, source, d) == nil {
 			return true

@@ -26,8 +26,10 @@ const maxArtifactFiles = 100_000
 // Artifact is an artifact of a run.
 type Artifact struct {
 	job.Artifact
-	Job     slipway.JobID // that published it
+	Job     slipway.JobID // that published it, if nobody uploaded it
 	Created time.Time
+	// UploadedBy is the person who uploaded it by hand.
+	UploadedBy slipway.Actor
 }
 
 // ArtifactFile is a file of an artifact.
@@ -54,7 +56,7 @@ func (s *Service) PutArtifact(ctx context.Context, id slipway.JobID, name string
 	if err := s.mayPublish(ctx, s.db, &j, name); err != nil {
 		return Artifact{}, err
 	}
-	return s.storeArtifact(ctx, &j, name, r, func(tx *db.Tx) error { return s.mayPublish(ctx, tx, &j, name) })
+	return s.storeArtifact(ctx, &j, name, r, func(tx *db.Tx) error { return s.mayPublish(ctx, tx, &j, name) }, nil)
 }
 
 // AddToArtifact adds the files of a tar file to an artifact of the run, whichever job made it, in place of those of the same names. One that is
@@ -81,7 +83,7 @@ func (s *Service) AddToArtifact(ctx context.Context, id slipway.JobID, name stri
 		return nil
 	}
 	if before.id == 0 {
-		return s.storeArtifact(ctx, &j, name, r, same)
+		return s.storeArtifact(ctx, &j, name, r, same, nil)
 	}
 	old, err := s.OpenArtifact(ctx, j.Run, name)
 	if err != nil {
@@ -92,7 +94,7 @@ func (s *Service) AddToArtifact(ctx context.Context, id slipway.JobID, name stri
 	done := make(chan struct{})
 	go func() { defer close(done); w.CloseWithError(job.MergeTar(w, r, old)) }()
 	defer func() { merged.Close(); <-done }()
-	return s.storeArtifact(ctx, &j, name, merged, same)
+	return s.storeArtifact(ctx, &j, name, merged, same, nil)
 }
 
 // publisher is the running job that publishes an artifact.
@@ -107,8 +109,9 @@ func (s *Service) publisher(ctx context.Context, id slipway.JobID, name string) 
 	return j, err
 }
 
-// storeArtifact stores what r gives, if check has nothing against it in the end.
-func (s *Service) storeArtifact(ctx context.Context, j *Job, name string, r io.Reader, check func(tx *db.Tx) error) (Artifact, error) {
+// storeArtifact stores what r gives, if check has nothing against it in the end; stored, if it is not nil, then goes on in the transaction with
+// the row of the artifact.
+func (s *Service) storeArtifact(ctx context.Context, j *Job, name string, r io.Reader, check func(tx *db.Tx) error, stored func(tx *db.Tx, artifact int64) error) (Artifact, error) {
 	files, chunks, err := s.storeTar(ctx, r)
 	if err != nil {
 		return Artifact{}, err
@@ -136,6 +139,9 @@ func (s *Service) storeArtifact(ctx context.Context, j *Job, name string, r io.R
 		if err == nil {
 			err = putChunks(ctx, tx, artifact, chunks)
 		}
+		if err == nil && stored != nil {
+			err = stored(tx, artifact)
+		}
 		if err != nil {
 			return fmt.Errorf("record artifact %q: %w", name, err)
 		}
@@ -148,6 +154,9 @@ func (s *Service) storeArtifact(ctx context.Context, j *Job, name string, r io.R
 // mayPublish refuses a name that another job of the run has taken.
 func (s *Service) mayPublish(ctx context.Context, q db.Querier, j *Job, name string) error {
 	owner, err := db.One(ctx, q, db.Value[string], `SELECT instance FROM pipeline_artifacts WHERE run = $1 AND name_key = $2`, int64(j.Run), strings.ToLower(name))
+	if err == nil && owner == "" {
+		return slipway.Conflict("artifact %q exists already: somebody uploaded it", name)
+	}
 	if err == nil && owner != j.Instance {
 		return slipway.Conflict("artifact %q exists already: job %s published it", name, owner)
 	}
@@ -235,11 +244,15 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-const artifactColumns = `name, size, files, job, created`
+const artifactColumns = `name, size, files, job, created, uploaded_by`
 
 func scanArtifact(row interface{ Scan(...any) error }, a *Artifact) error {
 	var created int64
-	err := row.Scan(&a.Name, &a.Size, &a.Files, (*int64)(&a.Job), &created)
+	var uploader string
+	err := row.Scan(&a.Name, &a.Size, &a.Files, (*int64)(&a.Job), &created, &uploader)
+	if err == nil && uploader != "" {
+		err = decodeColumns(column{uploader, &a.UploadedBy})
+	}
 	a.Created = db.Time(created)
 	return err
 }

@@ -392,7 +392,7 @@ func TestKeyVault(t *testing.T) {
 	group := pipelines.Group{Project: "p", Name: "shop-vault", Variables: []pipelines.GroupVariable{{Name: "api-key", Value: "hunter2", Secret: true}, {Name: "other", Value: "o"}}}
 	put := func() {
 		t.Helper()
-		if _, err := w.PutGroup(ctx, group); err != nil {
+		if _, err := w.PutGroup(ctx, group, slipway.Actor{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"slipway/internal/pipelines/plan"
 )
 
-// The events of this package. The subject of all but those of secure files, service connections, tasks and pools is the run; they
-// refer to the pipeline, the repository and the commit. The subject of a secure file's and a service connection's is the project,
-// that of a task's the task.
+// The events of this package. The subject of all but those of secure files, service connections, variable groups, tasks and pools is
+// the run; they refer to the pipeline, the repository and the commit. The subject of a secure file's, a service connection's and a variable
+// group's is the project, that of a task's the task.
 const (
 	EventRunQueued    events.Kind = "pipelines.run_queued"    // RunPayload
 	EventRunStarted   events.Kind = "pipelines.run_started"   // RunPayload
@@ -33,6 +33,8 @@ const (
 	EventRunDeleted       events.Kind = "pipelines.run_deleted"       // RetentionPayload
 	EventRetentionChanged events.Kind = "pipelines.retention_changed" // retention.Settings; the subject is the project
 
+	EventArtifactUploaded events.Kind = "pipelines.artifact_uploaded" // ArtifactPayload
+
 	EventSecureFileCreated   events.Kind = "pipelines.secure_file_created"  // SecureFilePayload
 	EventSecureFileDeleted   events.Kind = "pipelines.secure_file_deleted"  // SecureFilePayload
 	EventSecureFileFetched   events.Kind = "pipelines.secure_file_fetched"  // SecureFilePayload, by a job
@@ -49,6 +51,9 @@ const (
 	EventMachineRemoved      events.Kind = "pipelines.machine_removed"      // MachinePayload; the subject is the user, or the project
 	EventValidationRequested events.Kind = "pipelines.validation_requested" // ValidationPayload
 	EventValidationDecided   events.Kind = "pipelines.validation_decided"   // ValidationPayload; the actor decided
+
+	EventVariableGroupChanged events.Kind = "pipelines.variable_group_changed" // VariableGroupPayload
+	EventVariableGroupDeleted events.Kind = "pipelines.variable_group_deleted" // VariableGroupPayload
 )
 
 // RunPayload is the payload of a run's events.

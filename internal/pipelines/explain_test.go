@@ -134,7 +134,7 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, ctx := setup(t, d), context.Background()
-		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "shared", Variables: []pipelines.GroupVariable{{Name: "go", Value: "yes"}}}); err != nil {
+		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "shared", Variables: []pipelines.GroupVariable{{Name: "go", Value: "yes"}}}, slipway.Actor{}); err != nil {
 			t.Fatal(err)
 		}
 		id := w.push(`
@@ -177,7 +177,7 @@ jobs:
 			t.Errorf("nothing is said of the legs: %+v", list)
 		}
 		// A variable group that was changed would decide otherwise today, which is said.
-		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "shared", Variables: []pipelines.GroupVariable{{Name: "go", Value: "no"}}}); err != nil {
+		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "shared", Variables: []pipelines.GroupVariable{{Name: "go", Value: "no"}}}, slipway.Actor{}); err != nil {
 			t.Fatal(err)
 		}
 		differs, err := w.Replay(ctx, id)

@@ -39,7 +39,7 @@ func TestForksGetNoSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 		group := pipelines.Group{Project: "p", Name: "vault", Variables: []pipelines.GroupVariable{{Name: "open", Value: "yes"}, {Name: "hidden", Value: "hunter2hunter2", Secret: true}}}
-		if _, err := w.PutGroup(ctx, group); err != nil {
+		if _, err := w.PutGroup(ctx, group, slipway.Actor{}); err != nil {
 			t.Fatal(err)
 		}
 		const text = "pr: [main]\nvariables:\n- group: vault\n- {name: System.PullRequest.IsFork, value: False}\nsteps:\n- task: Docker@2\n  inputs: {command: login, containerRegistry: hub}\n" +

@@ -77,23 +77,23 @@ func (s *Service) Groups(ctx context.Context, project slipway.ProjectID) ([]Grou
 }
 
 // CreateGroup makes a group; a second one of a name is a conflict.
-func (s *Service) CreateGroup(ctx context.Context, g Group) (Group, error) {
-	return s.storeGroup(ctx, g, `INSERT INTO variable_groups (project, name, name_key, description, created) VALUES ($1, $2, $3, $4, $5) RETURNING id, created`)
+func (s *Service) CreateGroup(ctx context.Context, g Group, by slipway.Actor) (Group, error) {
+	return s.storeGroup(ctx, g, by, `INSERT INTO variable_groups (project, name, name_key, description, created) VALUES ($1, $2, $3, $4, $5) RETURNING id, created`)
 }
 
 // PutGroup replaces the name, description and variables of the group of that ID; without one it makes the project's group of that name or
 // replaces its description and variables.
-func (s *Service) PutGroup(ctx context.Context, g Group) (Group, error) {
+func (s *Service) PutGroup(ctx context.Context, g Group, by slipway.Actor) (Group, error) {
 	if g.ID != 0 {
-		return s.storeGroup(ctx, g, `UPDATE variable_groups SET name = $2, name_key = $3, description = $4 WHERE project = $1 AND id = $5 RETURNING id, created`)
+		return s.storeGroup(ctx, g, by, `UPDATE variable_groups SET name = $2, name_key = $3, description = $4 WHERE project = $1 AND id = $5 RETURNING id, created`)
 	}
-	return s.storeGroup(ctx, g, `
+	return s.storeGroup(ctx, g, by, `
 		INSERT INTO variable_groups (project, name, name_key, description, created) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (project, name_key) DO UPDATE SET name = excluded.name, description = excluded.description RETURNING id, created`)
 }
 
 // storeGroup runs a statement that stores the group: of its project, name, name's key, description and either ID or creation.
-func (s *Service) storeGroup(ctx context.Context, g Group, statement string) (Group, error) {
+func (s *Service) storeGroup(ctx context.Context, g Group, by slipway.Actor, statement string) (Group, error) {
 	if g.Name = strings.TrimSpace(g.Name); g.Name == "" || len(g.Name) > 200 {
 		return g, slipway.Invalid("a variable group has a name of up to 200 characters")
 	}
@@ -120,7 +120,14 @@ func (s *Service) storeGroup(ctx context.Context, g Group, statement string) (Gr
 			return err
 		}
 		g.Created = db.Time(created)
-		return s.putGroupValues(ctx, tx, &g)
+		before, err := groupValues(ctx, tx, g.ID)
+		if err != nil {
+			return err
+		}
+		if err := s.putGroupValues(ctx, tx, &g, before); err != nil {
+			return err
+		}
+		return s.announceProject(ctx, tx, g.Project, EventVariableGroupChanged, by, changesOf(&g, before))
 	})
 	if err != nil {
 		return g, fmt.Errorf("store variable group %q: %w", g.Name, err)
@@ -133,27 +140,17 @@ func (s *Service) storeGroup(ctx context.Context, g Group, statement string) (Gr
 	return g, nil
 }
 
-func (s *Service) putGroupValues(ctx context.Context, tx *db.Tx, g *Group) error {
-	type stored struct {
-		key    string
-		sealed []byte
-	}
-	old, err := db.List(ctx, tx, func(row interface{ Scan(...any) error }, v *stored) error { return row.Scan(&v.key, &v.sealed) },
-		`SELECT name_key, sealed FROM variable_group_values WHERE group_id = $1 AND secret = TRUE`, g.ID)
-	if err != nil {
-		return err
-	}
-	secrets := map[string][]byte{}
-	for _, v := range old {
-		secrets[v.key] = v.sealed
-	}
+func (s *Service) putGroupValues(ctx context.Context, tx *db.Tx, g *Group, before map[string]groupValue) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM variable_group_values WHERE group_id = $1`, g.ID); err != nil {
 		return err
 	}
 	for _, v := range g.Variables {
 		key, value, sealed := strings.ToLower(v.Name), v.Value, []byte{}
 		if v.Secret {
-			if sealed = secrets[key]; v.Value != "" || sealed == nil {
+			if old := before[key]; v.Value == "" && old.secret {
+				sealed = old.sealed
+			} else {
+				var err error
 				if sealed, err = s.Secrets.Seal([]byte(v.Value), groupContext(g.ID, key)); err != nil {
 					return err
 				}
@@ -176,10 +173,10 @@ func groupContext(group int64, key string) string {
 }
 
 // DeleteGroup removes a variable group; runs that need it fail from then on.
-func (s *Service) DeleteGroup(ctx context.Context, project slipway.ProjectID, id int64) error {
+func (s *Service) DeleteGroup(ctx context.Context, project slipway.ProjectID, id int64, by slipway.Actor) error {
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
-		owner, err := db.One(ctx, tx, db.Value[string], `SELECT project FROM variable_groups WHERE id = $1`, id)
-		if db.IsNoRows(err) || err == nil && owner != string(project) {
+		g, err := db.One(ctx, tx, scanGroup, `SELECT `+groupColumns+` FROM variable_groups WHERE id = $1`, id)
+		if db.IsNoRows(err) || err == nil && g.Project != project {
 			return slipway.NotFound("there is no variable group %d in this project", id)
 		}
 		if err != nil {
@@ -190,7 +187,7 @@ func (s *Service) DeleteGroup(ctx context.Context, project slipway.ProjectID, id
 				return fmt.Errorf("delete variable group %d: %w", id, err)
 			}
 		}
-		return nil
+		return s.announceProject(ctx, tx, project, EventVariableGroupDeleted, by, VariableGroupPayload{Group: id, Name: g.Name})
 	})
 }
 
@@ -203,20 +200,13 @@ func (s *Service) groupSet(ctx context.Context, q db.Querier, project slipway.Pr
 	if err != nil {
 		return set, false, fmt.Errorf("find variable group %q: %w", name, err)
 	}
-	type value struct {
-		name, key, text string
-		secret          bool
-		sealed          []byte
-	}
-	list, err := db.List(ctx, q, func(row interface{ Scan(...any) error }, v *value) error {
-		return row.Scan(&v.name, &v.key, &v.text, &v.secret, &v.sealed)
-	}, `SELECT name, name_key, value, secret, sealed FROM variable_group_values WHERE group_id = $1`, id)
+	values, err := groupValues(ctx, q, id)
 	if err != nil {
 		return set, false, fmt.Errorf("read variable group %q: %w", name, err)
 	}
-	for _, v := range list {
+	for key, v := range values {
 		if v.secret {
-			plain, err := s.Secrets.Open(v.sealed, groupContext(id, v.key))
+			plain, err := s.Secrets.Open(v.sealed, groupContext(id, key))
 			if err != nil {
 				return set, false, fmt.Errorf("read variable %q of group %q: %w", v.name, name, err)
 			}

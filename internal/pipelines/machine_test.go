@@ -2,6 +2,7 @@ package pipelines_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -260,7 +261,7 @@ func TestChosenMachines(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, ctx := setup(t, d), context.Background()
 		prod := pipelines.MachineTarget{Project: "p", ProjectName: "Shop", Environment: "Prod"}
-		w.register(prod, job.MachineRegistration{Name: "web-1", Tags: []string{"web", "EU"}})
+		first := w.register(prod, job.MachineRegistration{Name: "web-1", Tags: []string{"web", "EU"}}).Machine
 		w.register(prod, job.MachineRegistration{Name: "web.2", Tags: []string{"web"}})
 		off := w.register(prod, job.MachineRegistration{Name: "web-3", Tags: []string{"web"}}).Machine
 		w.register(pipelines.MachineTarget{Project: "other", Environment: "prod"}, job.MachineRegistration{Name: "foreign", Tags: []string{"web"}})
@@ -273,11 +274,13 @@ func TestChosenMachines(t *testing.T) {
 			"tags: web, ":                     {"D web-1", "D web.2"},
 			"tags: 'web, eu', ":               {"D web-1"},
 			"resourceName: WEB.2, ":           {"D web.2"},
+			"resourceId: $(NUMBER), ":         {"D web-1"},
+			"resourceId: 987, ":               {"environment prod has no virtual machine of the number 987"},
 			"resourceName: web-9, ":           {"environment prod has no virtual machine named web-9"},
 			"tags: db, ":                      {"environment prod has no virtual machine with the tags db"},
 			"resourceName: web-3, tags: web,": {"all virtual machines named web-3 with the tags web of environment prod are disabled: enable one on its page"},
 		} {
-			run := w.push("jobs:\n- deployment: D\n  environment: {" + which + " name: prod, resourceType: virtualMachine}\n  strategy: {runOnce: {deploy: {steps: [{bash: x}]}}}\n")[0].ID
+			run := w.push(fmt.Sprintf("variables: {NUMBER: %d}\n", first) + "jobs:\n- deployment: D\n  environment: {" + which + " name: prod, resourceType: virtualMachine}\n  strategy: {runOnce: {deploy: {steps: [{bash: x}]}}}\n")[0].ID
 			if err := w.ChecksCompleted(ctx, run, "__default", 1, schedule.ChecksApproved, ""); err != nil {
 				t.Fatal(err)
 			}

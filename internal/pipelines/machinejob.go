@@ -82,11 +82,14 @@ func (s *Service) chooseMachines(ctx context.Context, tx *db.Tx, run *Run, e *pl
 	}
 	some := len(list) > 0
 	list = slices.DeleteFunc(list, func(m Machine) bool {
-		return e.Resource != "" && !strings.EqualFold(e.Resource, m.Name) || !m.hasTags(e.Tags)
+		return e.Resource != "" && !strings.EqualFold(e.Resource, m.Name) || e.ResourceID != "" && e.ResourceID != strconv.FormatInt(m.ID, 10) || !m.hasTags(e.Tags)
 	})
 	which := ""
 	if e.Resource != "" {
 		which += " named " + e.Resource
+	}
+	if e.ResourceID != "" {
+		which += " of the number " + e.ResourceID
 	}
 	if len(e.Tags) > 0 {
 		which += " with the tags " + strings.Join(e.Tags, ", ")

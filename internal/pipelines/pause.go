@@ -279,7 +279,8 @@ func endPauses(ctx context.Context, tx *db.Tx, j *Job) error {
 // touched reports whether somebody may have changed by hand what a run does: its files may not be those of its commit.
 func (s *Service) touched(ctx context.Context, run slipway.RunID) (bool, error) {
 	const query = `SELECT (SELECT COUNT(*) FROM pipeline_terminals WHERE run = $1) +
-		(SELECT COUNT(*) FROM pipeline_pauses WHERE run = $1 AND decision IN ('rerun', 'succeed'))`
+		(SELECT COUNT(*) FROM pipeline_pauses WHERE run = $1 AND decision IN ('rerun', 'succeed')) +
+		(SELECT COUNT(*) FROM pipeline_artifacts WHERE run = $1 AND uploaded_by <> '')`
 	n, err := db.One(ctx, s.db, db.Value[int64], query, int64(run))
 	if err != nil {
 		return false, fmt.Errorf("find what was done by hand in run %d: %w", run, err)
@@ -294,7 +295,7 @@ func (s *Service) untouched(ctx context.Context, j *Job) error {
 	}
 	touched, err := s.touched(ctx, j.Run)
 	if err == nil && touched {
-		err = slipway.Unsupported("somebody has worked by hand in this run, which stops at failures: its files may not be those of the commit; queue a run without that to deploy")
+		err = slipway.Unsupported("somebody has worked by hand in this run, or uploaded an artifact to it: its files may not be those of the commit; queue a run without that to deploy")
 	}
 	return err
 }

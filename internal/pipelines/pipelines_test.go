@@ -51,7 +51,7 @@ func TestLifeOfARun(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, ctx := setup(t, d), context.Background()
-		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "Shared", Variables: []pipelines.GroupVariable{{Name: "plain", Value: "a"}, {Name: "key", Value: "hunter2", Secret: true}}}); err != nil {
+		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "Shared", Variables: []pipelines.GroupVariable{{Name: "plain", Value: "a"}, {Name: "key", Value: "hunter2", Secret: true}}}, slipway.Actor{}); err != nil {
 			t.Fatal(err)
 		}
 		runs := w.push(twoStages)
@@ -100,7 +100,7 @@ func TestLifeOfARun(t *testing.T) {
 		if got := w.result(id); got != schedule.Succeeded {
 			t.Errorf("result %s", got)
 		}
-		want := map[events.Kind]int{pipelines.EventRunQueued: 1, pipelines.EventRunStarted: 1, pipelines.EventRunCompleted: 1, pipelines.EventStageWaiting: 1,
+		want := map[events.Kind]int{pipelines.EventVariableGroupChanged: 1, pipelines.EventRunQueued: 1, pipelines.EventRunStarted: 1, pipelines.EventRunCompleted: 1, pipelines.EventStageWaiting: 1,
 			pipelines.EventStageOver: 1, pipelines.EventJobStarted: 2, pipelines.EventJobCompleted: 2}
 		if diff := cmp.Diff(want, w.kinds()); diff != "" {
 			t.Errorf("events: %s", diff)
@@ -115,7 +115,7 @@ func TestRejectRetryCancel(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, ctx := setup(t, d), context.Background()
-		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "shared"}); err != nil {
+		if _, err := w.PutGroup(ctx, pipelines.Group{Project: "p", Name: "shared"}, slipway.Actor{}); err != nil {
 			t.Fatal(err)
 		}
 		id := w.push(twoStages)[0].ID

@@ -35,7 +35,11 @@ type Push struct {
 // failed and says where. Pipelines of other repositories that name this one as a resource may start too. With trigger.batch a push may wait for the run under way: Run starts what waits.
 func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
 	if p.After.IsZero() {
-		return nil, s.deleted(ctx, p)
+		definitions, err := s.definitionsOf(ctx, p.Repository)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.deleted(ctx, p, definitions)
 	}
 	if !strings.HasPrefix(p.Ref, "refs/heads/") && !strings.HasPrefix(p.Ref, "refs/tags/") {
 		return nil, nil
@@ -75,14 +79,36 @@ func (s *Service) Pushed(ctx context.Context, p Push) ([]Run, error) {
 	return runs, errors.Join(errs...)
 }
 
+// PushedMany keeps the schedules of a repository's branches that changed together, more than runs are started for: the files of no other are looked
+// for, and a repository without pipelines gets none.
+func (s *Service) PushedMany(ctx context.Context, id slipway.RepositoryID, list []Push) error {
+	definitions, err := s.definitionsOf(ctx, id)
+	if err != nil || len(definitions) == 0 {
+		return err
+	}
+	for _, p := range list {
+		if p.After.IsZero() {
+			if err := s.deleted(ctx, p, definitions); err != nil {
+				return err
+			}
+			continue
+		}
+		if !strings.HasPrefix(p.Ref, "refs/heads/") {
+			continue
+		}
+		for _, d := range definitions {
+			if _, _, err := s.pushedFile(ctx, d, p); err != nil {
+				return fmt.Errorf("pipeline %q: %w", d.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // deleted forgets what waits for a branch that is gone, and its schedules.
-func (s *Service) deleted(ctx context.Context, p Push) error {
+func (s *Service) deleted(ctx context.Context, p Push, definitions []Definition) error {
 	if !strings.HasPrefix(p.Ref, "refs/heads/") {
 		return nil
-	}
-	definitions, err := s.definitionsOf(ctx, p.Repository)
-	if err != nil {
-		return err
 	}
 	for _, d := range definitions {
 		err := s.keepTriggers(ctx, d, p.Ref, p.Event, plan.Triggers{})
@@ -97,23 +123,28 @@ func (s *Service) deleted(ctx context.Context, p Push) error {
 	return nil
 }
 
+// pushedFile reads a pipeline's file as a push left it, and keeps the schedules that a branch has by it.
+func (s *Service) pushedFile(ctx context.Context, d Definition, p Push) (data []byte, there bool, err error) {
+	branch := strings.HasPrefix(p.Ref, "refs/heads/")
+	data, err = s.Source.ReadFile(ctx, d.Repository, p.After, d.Path, maxFile)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		if branch {
+			return nil, false, s.keepTriggers(ctx, d, p.Ref, p.Event, plan.Triggers{})
+		}
+		return nil, false, nil
+	}
+	if err == nil && branch {
+		err = s.readTriggers(ctx, d, p.Ref, p.Event, data)
+	}
+	return data, err == nil, err
+}
+
 // pushed judges a push for one pipeline.
 func (s *Service) pushed(ctx context.Context, d Definition, p Push) (Run, bool, error) {
 	branch := strings.HasPrefix(p.Ref, "refs/heads/")
-	data, err := s.Source.ReadFile(ctx, d.Repository, p.After, d.Path, maxFile)
-	if slipway.CodeOf(err) == slipway.CodeNotFound {
-		if branch {
-			return Run{}, false, s.keepTriggers(ctx, d, p.Ref, p.Event, plan.Triggers{})
-		}
-		return Run{}, false, nil
-	}
-	if err != nil {
+	data, there, err := s.pushedFile(ctx, d, p)
+	if err != nil || !there {
 		return Run{}, false, err
-	}
-	if branch {
-		if err := s.readTriggers(ctx, d, p.Ref, p.Event, data); err != nil {
-			return Run{}, false, err
-		}
 	}
 	if d.Disabled {
 		return Run{}, false, nil

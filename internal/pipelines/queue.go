@@ -472,10 +472,14 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, run *Run, p *plan.Plan, 
 	if err != nil {
 		return err
 	}
+	unwanted := map[string]bool{}
 	for _, name := range req.SkipStages {
 		st, err := skippable(p, name)
 		if err != nil {
 			return err
+		}
+		if unwanted[st.Name] = true; len(unwanted) == len(p.Stages) {
+			return field(slipway.Invalid("all stages are left out: leave one, so that something runs"), FieldSkipStages)
 		}
 		if err := sit.putStage(ctx, tx, &Stage{Name: st.Name, Attempt: 1, Unwanted: true}); err != nil {
 			return err

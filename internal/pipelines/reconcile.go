@@ -217,8 +217,10 @@ func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
 		maps.Copy(own, pod.Env)
 		pod.Env = own
 	}
+	var ports []job.ServicePort
 	for _, c := range i.Job.Services {
 		c = p.ContainerOf(c, vars.Expand)
+		ports = append(ports, job.ServicePorts(c.Alias, c.Ports)...)
 		if c.Image, err = logins.image(&c); err != nil {
 			return nil, err
 		}
@@ -236,6 +238,9 @@ func (s *Service) pod(ctx context.Context, j *Job) (*wantedPod, error) {
 	}
 	pod.Deadline += time.Duration(stop) * time.Minute
 	pod.Env["SLIPWAY_JOB"] = j.ID.String()
+	if len(ports) > 0 {
+		pod.Env["SLIPWAY_PORTS"] = job.FormatPorts(ports)
+	}
 	return &wantedPod{Pod: pod, common: common, pool: pool, run: &run, instance: &i}, nil
 }
 

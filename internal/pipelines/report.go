@@ -293,7 +293,7 @@ func (s *Service) reportRun(ctx context.Context, tx *db.Tx, id slipway.RunID, r 
 		}
 	}
 	for _, tag := range r.Tags {
-		if tag = strings.TrimSpace(tag); tag != "" && len(tag) <= maxRunTag && len(run.Tags) < maxRunTags && !contains(run.Tags, tag) {
+		if tag = strings.TrimSpace(tag); tag != "" && len(tag) <= MaxRunTag && len(run.Tags) < maxRunTags && !contains(run.Tags, tag) {
 			run.Tags = append(run.Tags, tag)
 		}
 	}

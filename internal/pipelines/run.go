@@ -10,6 +10,7 @@ import (
 	"slipway"
 	"slipway/internal/db"
 	"slipway/internal/pipelines/schedule"
+	"slipway/internal/pipelines/variable"
 )
 
 // RunState is how far a run is.
@@ -31,6 +32,7 @@ type Run struct {
 	Number       string // Build.BuildNumber
 	Title        string // first line of the commit's message
 	Reason       string // Build.Reason
+	Trigger      string // what started it if Reason is ResourceTrigger: run, image, push (of another repository), webhook or package
 	Schedule     int64  // that started it, 0 for none
 	ScheduleName string // the schedule's displayName
 	Repository   slipway.RepositoryID
@@ -68,7 +70,7 @@ func (p FileProblem) String() string { return p.At.String() + ": " + p.Message }
 const runColumns = `r.id, r.project, r.pipeline, d.name, r.number, r.title, r.reason, r.repository, r.ref, r.commit_id, r.actor, r.parameters,
 	r.problems, r.tags, r.state, r.result, r.canceled, r.canceled_by, r.queued, r.started, r.finished,
 	r.schedule, r.schedule_name, r.purged,
-	COALESCE((SELECT MAX(l.expires) FROM pipeline_leases l WHERE l.run = r.id), 0), r.fork`
+	COALESCE((SELECT MAX(l.expires) FROM pipeline_leases l WHERE l.run = r.id), 0), r.fork, COALESCE(r.cause, '')`
 
 // runWaiting is Run.Waiting.
 const runWaiting = `, r.state = 'running' AND (EXISTS (SELECT 1 FROM pipeline_stages s WHERE s.run = r.id AND s.state = 'checking')
@@ -83,16 +85,19 @@ const notDeleted = ` AND NOT EXISTS (SELECT 1 FROM pipeline_run_deletions x WHER
 const runTables = ` FROM pipeline_runs r JOIN pipeline_definitions d ON d.id = r.pipeline `
 
 func scanRun(row interface{ Scan(...any) error }, r *Run) error {
-	var actor, parameters, problems, tags, fork string
+	var actor, parameters, problems, tags, fork, cause string
 	var queued, started, finished, purged, retained int64
 	err := row.Scan((*int64)(&r.ID), (*string)(&r.Project), (*int64)(&r.Pipeline), &r.PipelineName, &r.Number, &r.Title, &r.Reason,
 		(*string)(&r.Repository), &r.Ref, (*string)(&r.Commit), &actor, &parameters, &problems, &tags, (*string)(&r.State),
-		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName, &purged, &retained, &fork, &r.Waiting)
+		(*string)(&r.Result), &r.Canceled, &r.CanceledBy, &queued, &started, &finished, &r.Schedule, &r.ScheduleName, &purged, &retained, &fork, &cause, &r.Waiting)
 	if err != nil {
 		return err
 	}
 	r.Queued, r.Started, r.Finished, r.Purged = db.Time(queued), db.Time(started), db.Time(finished), db.Time(purged)
 	r.RetainedUntil = db.Time(retained)
+	if r.Reason == variable.ReasonResourceTrigger {
+		r.Trigger, _, _ = strings.Cut(cause, "/")
+	}
 	return decodeColumns(column{actor, &r.Actor}, column{parameters, &r.Parameters}, column{problems, &r.Problems}, column{tags, &r.Tags}, column{fork, &r.Fork})
 }
 
@@ -191,8 +196,9 @@ func (f *RunFilter) conditions(place int) (conditions []string, args []any) {
 	oneOf("r.result", anys(f.Results, func(r schedule.Result) any { return string(r) }))
 	oneOf("LOWER(r.reason)", anys(f.Reasons, func(reason string) any { return strings.ToLower(reason) }))
 	for _, tag := range f.Tags {
-		text, _ := json.Marshal(strings.ToLower(tag)) // of a string, which cannot fail
-		conditions = append(conditions, "LOWER(r.tags) LIKE "+arg("%"+escapeLike(string(text))+"%")+" ESCAPE '!'")
+		lower, _ := json.Marshal(strings.ToLower(tag)) // of a string, which cannot fail
+		exact, _ := json.Marshal(tag)                  // SQLite's LOWER knows no letters beyond ASCII
+		conditions = append(conditions, "(LOWER(r.tags) LIKE "+arg("%"+escapeLike(string(lower))+"%")+" ESCAPE '!' OR r.tags LIKE "+arg("%"+escapeLike(string(exact))+"%")+" ESCAPE '!')")
 	}
 	if begin, ok := strings.CutSuffix(f.Number, "*"); ok {
 		conditions = append(conditions, "r.number LIKE "+arg(escapeLike(begin)+"%")+" ESCAPE '!'")

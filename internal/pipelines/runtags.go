@@ -10,15 +10,15 @@ import (
 	"slipway/internal/db"
 )
 
-// maxRunTags and maxRunTag bound the tags of a run, and the bytes of one.
-const maxRunTags, maxRunTag = 100, 200
+// maxRunTags bounds the tags of a run, MaxRunTag the bytes of one.
+const maxRunTags, MaxRunTag = 100, 200
 
 // ChangeTags takes tags off a run and puts others on it, which are the same in any case of letters, and returns what it has then. A tag that
 // a run gets when it is over starts nothing.
 func (s *Service) ChangeTags(ctx context.Context, id slipway.RunID, add, remove []string) (tags []string, err error) {
 	for i, tag := range add {
-		if add[i] = strings.TrimSpace(tag); add[i] == "" || len(add[i]) > maxRunTag {
-			return nil, slipway.Invalid("tag %q of a run: write 1 to %d bytes", tag, maxRunTag)
+		if add[i] = strings.TrimSpace(tag); add[i] == "" || len(add[i]) > MaxRunTag {
+			return nil, slipway.Invalid("tag %q of a run: write 1 to %d bytes", tag, MaxRunTag)
 		}
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {

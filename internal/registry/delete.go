@@ -11,8 +11,11 @@ import (
 	"slipway/internal/events"
 )
 
-// DeleteTag removes the tag and leaves its manifest. An immutable one stays.
+// DeleteTag removes the tag and leaves its manifest. An immutable or locked one stays.
 func (s *Service) DeleteTag(ctx context.Context, repo Repository, tag string, by slipway.Actor) error {
+	if err := repo.checkDelete(); err != nil {
+		return err
+	}
 	return s.db.Free(ctx, func(tx *db.Tx) error {
 		g, err := readGoverning(ctx, tx, repo)
 		if err != nil {
@@ -21,17 +24,20 @@ func (s *Service) DeleteTag(ctx context.Context, repo Repository, tag string, by
 		if pattern := g.immutable(tag); pattern != "" {
 			return immutableTag(repo, tag, pattern)
 		}
-		d, err := db.One(ctx, tx, db.Value[string], `DELETE FROM registry_tags WHERE repository_id = $1 AND name = $2 RETURNING digest`, repo.ID, tag)
+		t, err := db.One(ctx, tx, scanTag, `DELETE FROM registry_tags WHERE repository_id = $1 AND name = $2 RETURNING name, digest, updated, locks`, repo.ID, tag)
 		if db.IsNoRows(err) {
 			return unknownManifest(repo, tag)
 		}
 		if err != nil {
 			return fmt.Errorf("delete tag %s:%s: %w", repo.Name, tag, err)
 		}
-		if err := touchManifest(ctx, tx, repo, slipway.Digest(d), s.clock.Now()); err != nil {
+		if t.Lock.stays() {
+			return locked(repo, tag, deletion)
+		}
+		if err := touchManifest(ctx, tx, repo, t.Digest, s.clock.Now()); err != nil {
 			return err
 		}
-		return s.deleted(ctx, tx, repo, Deleted{Tag: tag, Digest: slipway.Digest(d)}, by)
+		return s.deleted(ctx, tx, repo, Deleted{Tag: tag, Digest: t.Digest}, by)
 	})
 }
 
@@ -55,34 +61,51 @@ func (s *Service) KeepContent(ctx context.Context, repo Repository, c Content) e
 }
 
 // DeleteManifest removes the manifest and the tags that point to it; what only it named goes with Collect. One with an immutable
-// tag stays.
+// or locked tag stays, and one that is locked itself.
 func (s *Service) DeleteManifest(ctx context.Context, repo Repository, d slipway.Digest, by slipway.Actor) error {
+	if err := repo.checkDelete(); err != nil {
+		return err
+	}
 	return s.db.Free(ctx, func(tx *db.Tx) error {
 		g, err := readGoverning(ctx, tx, repo)
 		if err != nil {
 			return err
 		}
-		tags, err := db.List(ctx, tx, db.Value[string], `DELETE FROM registry_tags WHERE repository_id = $1 AND digest = $2 RETURNING name`, repo.ID, string(d))
+		tags, err := db.List(ctx, tx, scanTag, `DELETE FROM registry_tags WHERE repository_id = $1 AND digest = $2 RETURNING name, digest, updated, locks`, repo.ID, string(d))
 		if err != nil {
 			return fmt.Errorf("delete manifest %s of %s: %w", d, repo.Name, err)
 		}
-		for _, tag := range tags {
-			if pattern := g.immutable(tag); pattern != "" {
-				return immutableTag(repo, tag, pattern)
-			}
+		if err := mayGo(repo, g, tags); err != nil {
+			return err
 		}
 		if err := deleteReferences(ctx, tx, repo, d); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM registry_manifests WHERE repository_id = $1 AND digest = $2`, repo.ID, string(d))
+		lock, err := db.One(ctx, tx, db.Value[int64], `DELETE FROM registry_manifests WHERE repository_id = $1 AND digest = $2 RETURNING locks`, repo.ID, string(d))
+		if db.IsNoRows(err) {
+			return unknownManifest(repo, string(d))
+		}
 		if err != nil {
 			return fmt.Errorf("delete manifest %s of %s: %w", d, repo.Name, err)
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(unknownManifest(repo, string(d)), err)
+		if Lock(lock).stays() {
+			return locked(repo, string(d), deletion)
 		}
 		return s.deleted(ctx, tx, repo, Deleted{Digest: d}, by)
 	})
+}
+
+// mayGo refuses to delete tags that are immutable or locked.
+func mayGo(repo Repository, g governing, tags []Tag) error {
+	for _, t := range tags {
+		if pattern := g.immutable(t.Name); pattern != "" {
+			return immutableTag(repo, t.Name, pattern)
+		}
+		if t.Lock.stays() {
+			return locked(repo, t.Name, deletion)
+		}
+	}
+	return nil
 }
 
 func deleteReferences(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest) error {
@@ -93,8 +116,11 @@ func deleteReferences(ctx context.Context, tx *db.Tx, repo Repository, d slipway
 }
 
 // DeleteRepository removes the repository with all that is in it; contents that no other has go with the next Collect. One that
-// has immutable tags stays.
+// has immutable tags, or anything that is locked, stays.
 func (s *Service) DeleteRepository(ctx context.Context, repo Repository, by slipway.Actor) error {
+	if err := repo.checkDelete(); err != nil {
+		return err
+	}
 	uploads, err := db.List(ctx, s.db, db.Value[string], `SELECT id FROM registry_uploads WHERE repository_id = $1`, repo.ID)
 	if err != nil {
 		return fmt.Errorf("delete repository %s: %w", repo.Name, err)
@@ -104,14 +130,19 @@ func (s *Service) DeleteRepository(ctx context.Context, repo Repository, by slip
 		if err != nil {
 			return err
 		}
-		tags, err := db.List(ctx, tx, db.Value[string], `DELETE FROM registry_tags WHERE repository_id = $1 RETURNING name`, repo.ID)
+		tags, err := db.List(ctx, tx, scanTag, `DELETE FROM registry_tags WHERE repository_id = $1 RETURNING name, digest, updated, locks`, repo.ID)
 		if err != nil {
 			return fmt.Errorf("delete repository %s: %w", repo.Name, err)
 		}
-		for _, tag := range tags {
-			if pattern := g.immutable(tag); pattern != "" {
-				return immutableTag(repo, tag, pattern)
-			}
+		if err := mayGo(repo, g, tags); err != nil {
+			return err
+		}
+		kept, err := db.List(ctx, tx, db.Value[string], `SELECT digest FROM registry_manifests WHERE repository_id = $1 AND (locks & $2) <> 0 LIMIT 1`, repo.ID, int64(LockDelete|LockWrite))
+		if err != nil {
+			return fmt.Errorf("delete repository %s: %w", repo.Name, err)
+		}
+		if len(kept) > 0 {
+			return locked(repo, kept[0], deletion)
 		}
 		for _, table := range []string{"registry_manifest_references", "registry_manifests", "registry_blob_links", "registry_pushes", "registry_uploads", "registry_pulls", "registry_settings",
 			"registry_cached_tags", "registry_cached_pulls", "registry_cached_repositories"} {

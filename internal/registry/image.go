@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"slipway"
@@ -28,49 +30,40 @@ type Manifest struct {
 	By           slipway.Actor     // who pushed it last
 	Run          slipway.RunID     // the run whose job did; 0 for none
 	Commit       slipway.CommitID  // that it was built from: the job's, else what the image says itself
+	Lock         Lock
+	Pulled       Pull // by its digest, as far as it is written down: see FlushPulls
 }
 
-const manifestColumns = `m.repository_id, r.name, m.digest, m.media_type, m.artifact_type, m.size, m.total_size, m.config, m.platform,
-	m.subject, m.annotations, m.pushed`
+// manifestColumns are of registry_manifests m with manifestTables; the last ones are the tags that point to the manifest, its last push and
+// its pulls. Tags are in no order, since an index that has one of their names would be read whole for it.
+const manifestColumns = `r.name, m.digest, m.media_type, m.artifact_type, m.size, m.total_size, m.config, m.platform,
+	m.subject, m.annotations, m.pushed, m.locks,
+	coalesce((SELECT string_agg(t.name, ' ') FROM (SELECT name FROM registry_tags WHERE repository_id = m.repository_id AND digest = m.digest LIMIT 100) AS t), ''),
+	coalesce(p.run, 0), coalesce(p.commit_id, ''), coalesce(p.actor, '{}'), coalesce(l.time, 0), coalesce(l.count, 0)`
 
-func scanManifest(row interface{ Scan(...any) error }, m *storedManifest) error {
-	return row.Scan(m.fields()...)
+const manifestTables = ` JOIN registry_repositories AS r ON r.id = m.repository_id
+	LEFT JOIN registry_pushes AS p ON p.id = (SELECT max(id) FROM registry_pushes AS l WHERE l.repository_id = m.repository_id AND l.digest = m.digest)
+	LEFT JOIN registry_pulls AS l ON l.repository_id = m.repository_id AND l.reference = m.digest`
+
+func scanManifest(row interface{ Scan(...any) error }, m *Manifest) error {
+	return m.scan(row)
 }
 
-// storedManifest is a row on its way to a Manifest.
-type storedManifest struct {
-	Manifest
-	repository  int64
-	annotations string
-	pushed      int64
-}
-
-func (m *storedManifest) fields() []any {
-	return []any{&m.repository, &m.Repository, (*string)(&m.Digest), &m.MediaType, &m.ArtifactType, &m.Size, &m.TotalSize,
-		(*string)(&m.Config), &m.Platform, (*string)(&m.Subject), &m.annotations, &m.pushed}
-}
-
-// complete fills in what other tables hold: tags and the last push.
-func (m *storedManifest) complete(ctx context.Context, s *Service) error {
-	m.Pushed = db.Time(m.pushed)
-	var err error
-	if m.Annotations, err = decodeAnnotations(m.annotations); err != nil {
+// scan reads manifestColumns, and what more there is behind them.
+func (m *Manifest) scan(row interface{ Scan(...any) error }, more ...any) error {
+	var annotations, tags, actor string
+	var pushed, pulled int64
+	err := row.Scan(append([]any{&m.Repository, (*string)(&m.Digest), &m.MediaType, &m.ArtifactType, &m.Size, &m.TotalSize,
+		(*string)(&m.Config), &m.Platform, (*string)(&m.Subject), &annotations, &pushed, (*int64)(&m.Lock),
+		&tags, (*int64)(&m.Run), (*string)(&m.Commit), &actor, &pulled, &m.Pulled.Count}, more...)...)
+	if err != nil {
+		return err
+	}
+	m.Pushed, m.Tags = db.Time(pushed), strings.Fields(tags)
+	m.Pulled.Last, m.Pulled.Reference = db.Time(pulled), string(m.Digest)
+	slices.Sort(m.Tags)
+	if m.Annotations, err = decodeAnnotations(annotations); err != nil {
 		return fmt.Errorf("read annotations of %s: %w", m.Digest, err)
-	}
-	m.Tags, err = db.List(ctx, s.db, db.Value[string],
-		`SELECT name FROM registry_tags WHERE repository_id = $1 AND digest = $2 ORDER BY name`+s.bytes+` LIMIT 100`, m.repository, string(m.Digest))
-	if err != nil {
-		return fmt.Errorf("list tags of %s: %w", m.Digest, err)
-	}
-	var actor string
-	const query = `
-		SELECT run, commit_id, actor FROM registry_pushes WHERE repository_id = $1 AND digest = $2 ORDER BY id DESC LIMIT 1`
-	err = s.db.QueryRowContext(ctx, query, m.repository, string(m.Digest)).Scan((*int64)(&m.Run), (*string)(&m.Commit), &actor)
-	if db.IsNoRows(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("get last push of %s: %w", m.Digest, err)
 	}
 	return json.Unmarshal([]byte(actor), &m.By)
 }
@@ -106,19 +99,20 @@ type Content struct {
 	MediaType string
 	Bytes     []byte
 	touched   int64
+	lock      Lock // of the manifest, and of the tag that was asked for
 }
 
 // GetContent returns the manifest that a tag or digest of the repository stands for.
 func (s *Service) GetContent(ctx context.Context, repo Repository, reference string) (Content, error) {
 	query := `
-		SELECT m.digest, m.media_type, m.content, m.touched FROM registry_tags AS t
+		SELECT m.digest, m.media_type, m.content, m.touched, m.locks | t.locks FROM registry_tags AS t
 		JOIN registry_manifests AS m ON m.repository_id = t.repository_id AND m.digest = t.digest
 		WHERE t.repository_id = $1 AND t.name = $2`
 	if _, err := slipway.ParseDigest(reference); err == nil {
-		query = `SELECT digest, media_type, content, touched FROM registry_manifests WHERE repository_id = $1 AND digest = $2`
+		query = `SELECT digest, media_type, content, touched, locks FROM registry_manifests WHERE repository_id = $1 AND digest = $2`
 	}
 	c, err := db.One(ctx, s.db, func(row interface{ Scan(...any) error }, c *Content) error {
-		return row.Scan((*string)(&c.Digest), &c.MediaType, &c.Bytes, &c.touched)
+		return row.Scan((*string)(&c.Digest), &c.MediaType, &c.Bytes, &c.touched, (*int64)(&c.lock))
 	}, query, repo.ID, reference)
 	if db.IsNoRows(err) {
 		return c, unknownManifest(repo, reference)
@@ -140,21 +134,18 @@ func (s *Service) GetManifest(ctx context.Context, repo Repository, reference st
 		return Manifest{}, err
 	}
 	query := `
-		SELECT ` + manifestColumns + `, m.content FROM registry_manifests AS m JOIN registry_repositories AS r ON r.id = m.repository_id
+		SELECT ` + manifestColumns + `, m.content FROM registry_manifests AS m` + manifestTables + `
 		WHERE m.repository_id = $1 AND m.digest = $2`
-	m, err := db.One(ctx, s.db, func(row interface{ Scan(...any) error }, m *storedManifest) error {
-		return row.Scan(append(m.fields(), &m.Content)...)
+	m, err := db.One(ctx, s.db, func(row interface{ Scan(...any) error }, m *Manifest) error {
+		return m.scan(row, &m.Content)
 	}, query, repo.ID, string(d))
 	if db.IsNoRows(err) {
-		return m.Manifest, unknownManifest(repo, reference)
-	}
-	if err == nil {
-		err = m.complete(ctx, s)
+		return m, unknownManifest(repo, reference)
 	}
 	if err != nil {
-		return m.Manifest, fmt.Errorf("get manifest %s of %s: %w", reference, repo.Name, err)
+		return m, fmt.Errorf("get manifest %s of %s: %w", reference, repo.Name, err)
 	}
-	return m.Manifest, nil
+	return m, nil
 }
 
 // GetConfig reads the configuration of an image, empty for an index or another artifact.
@@ -192,35 +183,47 @@ type Filter struct {
 
 // Manifests lists manifests, newest first, without their content.
 func (s *Service) Manifests(ctx context.Context, f Filter) ([]Manifest, error) {
-	const query = `
-		SELECT ` + manifestColumns + ` FROM registry_manifests AS m JOIN registry_repositories AS r ON r.id = m.repository_id
-		WHERE ($1 = '' OR r.project = $1) AND ($2 = '' OR r.name = $2) AND ($3 = '' OR m.digest = $3)
-		  AND (CAST($4 AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM registry_pushes AS p WHERE p.repository_id = m.repository_id AND p.digest = m.digest AND p.run = $4))
-		  AND ($5 = '' OR EXISTS (SELECT 1 FROM registry_pushes AS p WHERE p.repository_id = m.repository_id AND p.digest = m.digest AND p.commit_id = $5))
-		  AND (CAST($6 AS BIGINT) = 0 OR EXISTS (SELECT 1 FROM registry_tags AS t WHERE t.repository_id = m.repository_id AND t.digest = m.digest))
-		  AND (CAST($8 AS BIGINT) = 0 OR NOT EXISTS (SELECT 1 FROM registry_tags AS t WHERE t.repository_id = m.repository_id AND t.digest = m.digest))
-		  AND (CAST($7 AS BIGINT) = 0 OR m.subject = '')
-		ORDER BY m.pushed DESC, m.digest LIMIT $9`
-	tagged, untagged, subjects := 0, 0, 0
-	if f.Tagged {
-		tagged = 1
-	}
-	if f.Untagged {
-		untagged = 1
-	}
-	if f.Subjects {
-		subjects = 1
-	}
-	rows, err := db.List(ctx, s.db, scanManifest, query, string(f.Project), f.Repository, string(f.Digest), int64(f.Run), string(f.Commit), tagged, subjects, untagged, clamp(f.Limit))
+	conditions, args := f.conditions()
+	args = append(args, clamp(f.Limit))
+	query := fmt.Sprintf(`
+		SELECT x.repository_id, x.digest, x.pushed FROM registry_manifests AS x JOIN registry_repositories AS n ON n.id = x.repository_id
+		WHERE %s ORDER BY x.pushed DESC, x.digest LIMIT $%d`, strings.Join(append(conditions, `TRUE`), ` AND `), len(args))
+	list, err := s.manifests(ctx, query, `x.pushed DESC, x.digest`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list manifests: %w", err)
 	}
-	list := make([]Manifest, len(rows))
-	for i := range rows {
-		if err := rows[i].complete(ctx, s); err != nil {
-			return nil, err
-		}
-		list[i] = rows[i].Manifest
-	}
 	return list, nil
+}
+
+// conditions are those of the rows x of a repository n that the filter chooses.
+func (f Filter) conditions() (list []string, args []any) {
+	add := func(is bool, condition string, arg any) {
+		if is {
+			args = append(args, arg)
+			list = append(list, strings.ReplaceAll(condition, `?`, fmt.Sprintf(`$%d`, len(args))))
+		}
+	}
+	const push = `EXISTS (SELECT 1 FROM registry_pushes AS p WHERE p.repository_id = x.repository_id AND p.digest = x.digest AND `
+	add(f.Project != "", `n.project = ?`, string(f.Project))
+	add(f.Repository != "", `n.name = ?`, f.Repository)
+	add(f.Digest != "", `x.digest = ?`, string(f.Digest))
+	add(f.Run != 0, push+`p.run = ?)`, int64(f.Run))
+	add(f.Commit != "", push+`p.commit_id = ?)`, string(f.Commit))
+	const tag = `EXISTS (SELECT 1 FROM registry_tags AS t WHERE t.repository_id = x.repository_id AND t.digest = x.digest)`
+	if f.Tagged {
+		list = append(list, tag)
+	}
+	if f.Untagged {
+		list = append(list, `NOT `+tag)
+	}
+	if f.Subjects {
+		list = append(list, `x.subject = ''`)
+	}
+	return list, args
+}
+
+// manifests reads the manifests that a query of their repository_id, digest and pushed, called x, names, in an order of those.
+func (s *Service) manifests(ctx context.Context, query, order string, args ...any) ([]Manifest, error) {
+	query = `SELECT ` + manifestColumns + ` FROM (` + query + `) AS x JOIN registry_manifests AS m ON m.repository_id = x.repository_id AND m.digest = x.digest` + manifestTables + ` ORDER BY ` + order
+	return db.List(ctx, s.db, scanManifest, query, args...)
 }

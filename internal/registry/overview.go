@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"slipway"
@@ -19,60 +20,42 @@ type TagDetails struct {
 	Commit    slipway.CommitID
 	Pulled    time.Time // last; zero for never
 	Pulls     int64
+	ImageLock Lock // of its manifest
 }
 
-// DescribeTags lists up to limit tags (at most 1000) with their details, the latest moved first; those with search in their name when it is
-// not empty.
-func (s *Service) DescribeTags(ctx context.Context, repo Repository, search string, limit int) ([]TagDetails, error) {
-	pulls, err := s.Pulls(ctx, repo)
-	if err != nil {
+// platformsOf is the platforms of the manifests in the index that x names, separated by spaces, in its order; attestations have none.
+const platformsOf = `coalesce((SELECT string_agg(parts.platform, ' ') FROM (
+	SELECT c.platform FROM registry_manifest_references AS f JOIN registry_manifests AS c ON c.repository_id = f.repository_id AND c.digest = f.digest
+	WHERE f.repository_id = x.repository_id AND f.manifest = x.digest AND c.platform <> '' AND c.platform <> 'unknown/unknown' ORDER BY f.position LIMIT 50) AS parts), '')`
+
+// DescribeTags lists up to limit tags (at most 1000) with their details, the latest moved first, after the tag last when it is not empty; those with search in
+// their name when that is not empty.
+func (s *Service) DescribeTags(ctx context.Context, repo Repository, search, last string, limit int) ([]TagDetails, error) {
+	if err := s.FlushPulls(ctx); err != nil {
 		return nil, err
 	}
-	const query = `
-		SELECT t.name, t.digest, t.updated, m.media_type, m.total_size, m.platform, coalesce(p.run, 0), coalesce(p.commit_id, '')
-		FROM registry_tags AS t
-		JOIN registry_manifests AS m ON m.repository_id = t.repository_id AND m.digest = t.digest
-		LEFT JOIN registry_pushes AS p ON p.id = (SELECT max(id) FROM registry_pushes AS l WHERE l.repository_id = t.repository_id AND l.digest = t.digest)
-		WHERE t.repository_id = $1 AND t.name LIKE $2 ESCAPE '!' ORDER BY t.updated DESC, t.name LIMIT $3`
+	condition, order := Page{Order: NewestFirst}.after("registry_tags", "name", "updated", s.bytes)
+	query := `
+		SELECT x.name, x.digest, x.updated, x.locks, m.locks, m.media_type, m.total_size, m.platform, coalesce(p.run, 0), coalesce(p.commit_id, ''),
+			coalesce(l.time, 0), coalesce(l.count, 0), ` + platformsOf + `
+		FROM (
+			SELECT x.repository_id, x.name, x.digest, x.updated, x.locks FROM registry_tags AS x
+			WHERE x.repository_id = $1 AND ` + condition + ` AND x.name LIKE $3 ESCAPE '!' ORDER BY ` + order + ` LIMIT $4) AS x
+		JOIN registry_manifests AS m ON m.repository_id = x.repository_id AND m.digest = x.digest
+		LEFT JOIN registry_pushes AS p ON p.id = (SELECT max(id) FROM registry_pushes AS l WHERE l.repository_id = x.repository_id AND l.digest = x.digest)
+		LEFT JOIN registry_pulls AS l ON l.repository_id = x.repository_id AND l.reference = x.name
+		ORDER BY ` + order
 	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, t *TagDetails) error {
-		var updated int64
-		var platform string
-		err := row.Scan(&t.Name, (*string)(&t.Digest), &updated, &t.MediaType, &t.Size, &platform, (*int64)(&t.Run), (*string)(&t.Commit))
-		t.Updated, t.Pulled, t.Pulls = db.Time(updated), pulls[t.Name].Last, pulls[t.Name].Count
-		if platform != "" {
-			t.Platforms = []string{platform}
-		}
+		var updated, pulled int64
+		var platform, parts string
+		err := row.Scan(&t.Name, (*string)(&t.Digest), &updated, (*int64)(&t.Lock), (*int64)(&t.ImageLock), &t.MediaType, &t.Size, &platform, (*int64)(&t.Run), (*string)(&t.Commit),
+			&pulled, &t.Pulls, &parts)
+		t.Updated, t.Pulled = db.Time(updated), db.Time(pulled)
+		t.Platforms = strings.Fields(platform + " " + parts)
 		return err
-	}, query, repo.ID, contains(search), clamp(limit))
+	}, query, repo.ID, last, contains(search), clamp(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list tags of %s: %w", repo.Name, err)
-	}
-	parts := map[slipway.Digest][]string{}
-	for i, t := range list {
-		if !isIndex(t.MediaType) {
-			continue
-		}
-		platforms, known := parts[t.Digest]
-		if !known {
-			if platforms, err = s.platforms(ctx, repo, t.Digest); err != nil {
-				return nil, err
-			}
-			parts[t.Digest] = platforms
-		}
-		list[i].Platforms = platforms
-	}
-	return list, nil
-}
-
-// platforms are those of an index, in its order; attestations have none.
-func (s *Service) platforms(ctx context.Context, repo Repository, index slipway.Digest) ([]string, error) {
-	const query = `
-		SELECT m.platform FROM registry_manifest_references AS r
-		JOIN registry_manifests AS m ON m.repository_id = r.repository_id AND m.digest = r.digest
-		WHERE r.repository_id = $1 AND r.manifest = $2 AND m.platform <> '' AND m.platform <> 'unknown/unknown' ORDER BY r.position LIMIT 50`
-	list, err := db.List(ctx, s.db, db.Value[string], query, repo.ID, string(index))
-	if err != nil {
-		return nil, fmt.Errorf("list platforms of %s: %w", index, err)
 	}
 	return list, nil
 }

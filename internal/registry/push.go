@@ -51,6 +51,9 @@ type Push struct {
 // EventPushed, all in one transaction. Everything that it names must be in the repository already.
 func (s *Service) PutManifest(ctx context.Context, repo Repository, p Push) (Manifest, error) {
 	parsed, err := parseManifest(p.MediaType, p.Content)
+	if err == nil && (parsed.Subject == nil || len(p.Tags) > 0) { // what the server says about an image does not change it
+		err = repo.CheckPush()
+	}
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -190,9 +193,10 @@ func insertManifest(ctx context.Context, tx *db.Tx, repo Repository, parsed pars
 	return true, nil
 }
 
-// moveTag points the tag to the manifest. An immutable one is given once, and again only to the same manifest.
+// moveTag points the tag to the manifest. An immutable one is given once, and again only to the same manifest; a locked one stays.
 func moveTag(ctx context.Context, tx *db.Tx, repo Repository, g governing, m Manifest, tag string) (moved bool, err error) {
-	before, err := db.One(ctx, tx, db.Value[string], `SELECT digest FROM registry_tags WHERE repository_id = $1 AND name = $2`, repo.ID, tag)
+	const find = `SELECT digest FROM registry_tags WHERE repository_id = $1 AND name = $2`
+	before, err := db.One(ctx, tx, db.Value[string], find, repo.ID, tag)
 	isNew := db.IsNoRows(err)
 	if err != nil && !isNew {
 		return false, fmt.Errorf("tag %s:%s: %w", repo.Name, tag, err)
@@ -208,7 +212,7 @@ func moveTag(ctx context.Context, tx *db.Tx, repo Repository, g governing, m Man
 	if pattern != "" {
 		insert += `NOTHING`
 	} else {
-		insert += `UPDATE SET digest = excluded.digest, updated = excluded.updated WHERE registry_tags.digest <> excluded.digest`
+		insert += `UPDATE SET digest = excluded.digest, updated = excluded.updated WHERE registry_tags.digest <> excluded.digest AND (registry_tags.locks & 2) = 0`
 	}
 	result, err := tx.ExecContext(ctx, insert, repo.ID, tag, string(m.Digest), db.Micros(m.Pushed))
 	if err != nil {
@@ -217,6 +221,12 @@ func moveTag(ctx context.Context, tx *db.Tx, repo Repository, g governing, m Man
 	n, err := result.RowsAffected()
 	if err == nil && n == 0 && pattern != "" {
 		return false, fault(Denied, slipway.Forbidden("tag %s of %s is immutable (%s), and another push was faster: push under another tag", tag, repo.Name, pattern))
+	}
+	if err == nil && n == 0 { // another push gave it the same image meanwhile, or it is locked
+		before, err = db.One(ctx, tx, db.Value[string], find, repo.ID, tag)
+		if err == nil && before != string(m.Digest) {
+			return false, locked(repo, tag, change)
+		}
 	}
 	if err != nil {
 		return false, fmt.Errorf("tag %s:%s: %w", repo.Name, tag, err)

@@ -17,6 +17,7 @@ type Repository struct {
 	Name    string
 	Project slipway.ProjectID // empty for those of the installation itself
 	Public  bool              // may be pulled without signing in
+	Lock    Lock              // of all that is in it
 	Created time.Time
 }
 
@@ -37,11 +38,11 @@ func CheckName(name string) error {
 // IsTag reports whether s has the form of a tag.
 func IsTag(s string) bool { return tagForm.MatchString(s) }
 
-const repositoryColumns = `id, name, project, public, created`
+const repositoryColumns = `id, name, project, public, locks, created`
 
 func scanRepository(row interface{ Scan(...any) error }, r *Repository) error {
 	var created int64
-	err := row.Scan(&r.ID, &r.Name, (*string)(&r.Project), &r.Public, &created)
+	err := row.Scan(&r.ID, &r.Name, (*string)(&r.Project), &r.Public, (*int64)(&r.Lock), &created)
 	r.Created = db.Time(created)
 	return err
 }
@@ -87,13 +88,13 @@ func (s *Service) Repositories(ctx context.Context, last string, limit int) ([]R
 	return list, nil
 }
 
-// ProjectRepositories lists up to 1000 repositories of a project by name; copies of upstreams' are in none, those with search in their name when it is not empty.
-func (s *Service) ProjectRepositories(ctx context.Context, project slipway.ProjectID, search string) ([]Repository, error) {
+// FindRepositories lists those of Repositories that have the text in their names.
+func (s *Service) FindRepositories(ctx context.Context, text, last string, limit int) ([]Repository, error) {
 	query := `SELECT ` + repositoryColumns + ` FROM registry_repositories
-		WHERE project = $1 AND id NOT IN (SELECT repository_id FROM registry_cached_repositories) AND name LIKE $2 ESCAPE '!' ORDER BY name` + s.bytes + ` LIMIT 1000`
-	list, err := db.List(ctx, s.db, scanRepository, query, string(project), contains(strings.ToLower(search)))
+		WHERE name` + s.bytes + ` > $1 AND name LIKE $2 ESCAPE '!' ORDER BY name` + s.bytes + ` LIMIT $3`
+	list, err := db.List(ctx, s.db, scanRepository, query, last, contains(strings.ToLower(text)), clamp(limit))
 	if err != nil {
-		return nil, fmt.Errorf("list repositories of project %s: %w", project, err)
+		return nil, fmt.Errorf("find repositories: %w", err)
 	}
 	return list, nil
 }

@@ -81,11 +81,11 @@ func (s *Service) state(ctx context.Context, repo Repository) (retention.Reposit
 		return state, err
 	}
 	state.Tags, err = db.List(ctx, s.db, func(row interface{ Scan(...any) error }, t *retention.Tag) error {
-		var moved int64
-		err := row.Scan(&t.Name, (*string)(&t.Digest), &moved)
-		t.Moved, t.Pulled = db.Time(moved), pulls[t.Name].Last
+		var moved, lock int64
+		err := row.Scan(&t.Name, (*string)(&t.Digest), &moved, &lock)
+		t.Moved, t.Pulled, t.Locked = db.Time(moved), pulls[t.Name].Last, (repo.Lock | Lock(lock)).stays()
 		return err
-	}, `SELECT name, digest, updated FROM registry_tags WHERE repository_id = $1 ORDER BY name`, repo.ID)
+	}, `SELECT name, digest, updated, locks FROM registry_tags WHERE repository_id = $1 ORDER BY name`, repo.ID)
 	if err != nil {
 		return state, err
 	}
@@ -101,11 +101,11 @@ func (s *Service) state(ctx context.Context, repo Repository) (retention.Reposit
 		children[p.index] = append(children[p.index], p.manifest)
 	}
 	state.Manifests, err = db.List(ctx, s.db, func(row interface{ Scan(...any) error }, m *retention.Manifest) error {
-		var touched int64
-		err := row.Scan((*string)(&m.Digest), &m.Size, &touched, (*string)(&m.Subject))
-		m.Touched, m.Pulled, m.Children = db.Time(touched), pulls[string(m.Digest)].Last, children[m.Digest]
+		var touched, lock int64
+		err := row.Scan((*string)(&m.Digest), &m.Size, &touched, (*string)(&m.Subject), &lock)
+		m.Touched, m.Pulled, m.Children, m.Locked = db.Time(touched), pulls[string(m.Digest)].Last, children[m.Digest], (repo.Lock | Lock(lock)).stays()
 		return err
-	}, `SELECT digest, total_size, touched, subject FROM registry_manifests WHERE repository_id = $1 ORDER BY digest`, repo.ID)
+	}, `SELECT digest, total_size, touched, subject, locks FROM registry_manifests WHERE repository_id = $1 ORDER BY digest`, repo.ID)
 	return state, err
 }
 
@@ -172,7 +172,7 @@ func (s *Service) remove(ctx context.Context, repo Repository, f retention.Fate,
 }
 
 func removeTag(ctx context.Context, tx *db.Tx, repo Repository, f retention.Fate, now time.Time) (int64, error) {
-	result, err := tx.ExecContext(ctx, `DELETE FROM registry_tags WHERE repository_id = $1 AND name = $2 AND digest = $3 AND updated = $4`,
+	result, err := tx.ExecContext(ctx, `DELETE FROM registry_tags WHERE repository_id = $1 AND name = $2 AND digest = $3 AND updated = $4 AND (locks & 3) = 0`,
 		repo.ID, f.Tag, string(f.Digest), db.Micros(f.Moved))
 	if err != nil {
 		return 0, err
@@ -186,7 +186,7 @@ func removeTag(ctx context.Context, tx *db.Tx, repo Repository, f retention.Fate
 
 // removeUntagged locks the manifest first: a push of an index that names it, or of itself, has then touched it, or waits.
 func removeUntagged(ctx context.Context, tx *db.Tx, repo Repository, f retention.Fate) (int64, error) {
-	const lock = `UPDATE registry_manifests SET size = size WHERE repository_id = $1 AND digest = $2 AND touched = $3`
+	const lock = `UPDATE registry_manifests SET size = size WHERE repository_id = $1 AND digest = $2 AND touched = $3 AND (locks & 3) = 0`
 	result, err := tx.ExecContext(ctx, lock, repo.ID, string(f.Digest), db.Micros(f.Moved))
 	if err != nil {
 		return 0, err

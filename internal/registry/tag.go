@@ -15,11 +15,12 @@ type Tag struct {
 	Name    string
 	Digest  slipway.Digest
 	Updated time.Time
+	Lock    Lock
 }
 
 func scanTag(row interface{ Scan(...any) error }, t *Tag) error {
 	var updated int64
-	err := row.Scan(&t.Name, (*string)(&t.Digest), &updated)
+	err := row.Scan(&t.Name, (*string)(&t.Digest), &updated, (*int64)(&t.Lock))
 	t.Updated = db.Time(updated)
 	return err
 }
@@ -27,7 +28,7 @@ func scanTag(row interface{ Scan(...any) error }, t *Tag) error {
 // Tags lists up to limit tags (at most 1000) that come after last, in the order of their bytes.
 func (s *Service) Tags(ctx context.Context, repo Repository, last string, limit int) ([]Tag, error) {
 	query := `
-		SELECT name, digest, updated FROM registry_tags
+		SELECT name, digest, updated, locks FROM registry_tags
 		WHERE repository_id = $1 AND name` + s.bytes + ` > $2 ORDER BY name` + s.bytes + ` LIMIT $3`
 	list, err := db.List(ctx, s.db, scanTag, query, repo.ID, last, clamp(limit))
 	if err != nil {
@@ -38,7 +39,7 @@ func (s *Service) Tags(ctx context.Context, repo Repository, last string, limit 
 
 // Tag returns one tag of the repository.
 func (s *Service) Tag(ctx context.Context, repo Repository, name string) (Tag, error) {
-	t, err := db.One(ctx, s.db, scanTag, `SELECT name, digest, updated FROM registry_tags WHERE repository_id = $1 AND name = $2`, repo.ID, name)
+	t, err := db.One(ctx, s.db, scanTag, `SELECT name, digest, updated, locks FROM registry_tags WHERE repository_id = $1 AND name = $2`, repo.ID, name)
 	if db.IsNoRows(err) {
 		return t, unknownManifest(repo, name)
 	}
@@ -62,7 +63,7 @@ func (s *Service) TagNames(ctx context.Context, repo Repository, last string, li
 
 // RecentTags lists up to limit tags (at most 1000), the latest moved first.
 func (s *Service) RecentTags(ctx context.Context, repo Repository, limit int) ([]Tag, error) {
-	const query = `SELECT name, digest, updated FROM registry_tags WHERE repository_id = $1 ORDER BY updated DESC, name LIMIT $2`
+	const query = `SELECT name, digest, updated, locks FROM registry_tags WHERE repository_id = $1 ORDER BY updated DESC, name LIMIT $2`
 	list, err := db.List(ctx, s.db, scanTag, query, repo.ID, clamp(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list tags of %s: %w", repo.Name, err)

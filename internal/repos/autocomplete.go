@@ -66,7 +66,7 @@ func (s *Service) checkAutoComplete(ctx context.Context, p PullRequest, a *AutoC
 	if err := req.checkForm(); err != nil {
 		return err
 	}
-	if a.DeleteSource && p.Fork != "" {
+	if a.DeleteSource {
 		if err := s.checkSourceDeletion(ctx, p, a.By); err != nil {
 			return err
 		}

@@ -63,7 +63,34 @@ func (s *Service) Compare(ctx context.Context, id slipway.RepositoryID, req Diff
 	for _, f := range files {
 		d.Files = append(d.Files, fileDiff(f))
 	}
-	return d, nil
+	if d.Truncated {
+		err = s.addUnread(ctx, id, req, &d)
+	}
+	return d, err
+}
+
+// addUnread tells of the files that a difference leaves out because its text is too large.
+func (s *Service) addUnread(ctx context.Context, id slipway.RepositoryID, req DiffRequest, d *Diff) error {
+	changes, more, err := s.Changes(ctx, id, req.From, req.To)
+	if err != nil {
+		return err
+	}
+	read := map[string]bool{}
+	for _, f := range d.Files {
+		read[f.Path()] = true
+	}
+	d.Truncated = more
+	for _, c := range changes {
+		if read[c.Path()] || req.Path != "" && c.Path() != req.Path {
+			continue
+		}
+		if len(d.Files) >= maxDiffFiles {
+			d.Truncated = true
+			break
+		}
+		d.Files = append(d.Files, FileDiff{Status: c.Status, OldPath: c.OldPath, NewPath: c.NewPath, OldObject: c.OldObject, NewObject: c.NewObject, Unread: true})
+	}
+	return nil
 }
 
 // Span is what of a pull request is looked at: all of it, or what came between two of its iterations.
@@ -114,19 +141,38 @@ func SpanOf(all []Iteration, from, to int) (Span, error) {
 func (s *Service) CompareSpan(ctx context.Context, p PullRequest, span Span, req DiffRequest) (Diff, error) {
 	req.From, req.To = span.Commits()
 	d, err := s.Compare(ctx, p.Repository, req)
-	if err != nil || span.From.Number == 0 {
+	if err != nil {
 		return d, err
+	}
+	own, err := s.ownPaths(ctx, p, span)
+	d.Files = slices.DeleteFunc(d.Files, func(f FileDiff) bool { return own != nil && !own[f.OldPath] && !own[f.NewPath] })
+	return d, err
+}
+
+// SpanChanges are the files that changed in a span of a pull request, as CompareSpan has them, without their lines; more says that there are more than can be told.
+func (s *Service) SpanChanges(ctx context.Context, p PullRequest, span Span) (list []TreeChange, more bool, err error) {
+	from, to := span.Commits()
+	if list, more, err = s.Changes(ctx, p.Repository, from, to); err != nil {
+		return nil, false, err
+	}
+	own, err := s.ownPaths(ctx, p, span)
+	return slices.DeleteFunc(list, func(c TreeChange) bool { return own != nil && !own[c.OldPath] && !own[c.NewPath] }), more, err
+}
+
+// ownPaths are the files that the pull request itself changed at either end of a span between two iterations; nil when none is to be left out.
+func (s *Service) ownPaths(ctx context.Context, p PullRequest, span Span) (map[string]bool, error) {
+	if span.From.Number == 0 {
+		return nil, nil
 	}
 	own := map[string]bool{}
 	for _, i := range []Iteration{span.From, span.To} {
 		paths, more, err := s.ChangedPaths(ctx, p.Repository, i.BaseCommit, i.SourceCommit, maxPolicyPaths)
 		if err != nil || more { // with so many, none is left out
-			return d, err
+			return nil, err
 		}
 		for _, path := range paths {
 			own[path] = true
 		}
 	}
-	d.Files = slices.DeleteFunc(d.Files, func(f FileDiff) bool { return !own[f.OldPath] && !own[f.NewPath] })
-	return d, nil
+	return own, nil
 }

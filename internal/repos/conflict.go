@@ -238,7 +238,7 @@ func (f Conflict) resolve(r Resolution) (entry ConflictVersion, change *Change, 
 			line := bytes.Count(r.Text[:at[0]], []byte("\n")) + 1
 			return entry, nil, slipway.Invalid("%s has a conflict's mark in line %d still", f.Path, line)
 		}
-		return entry, &Change{Path: f.Path, Content: r.Text, Executable: f.Source.Mode == "100755"}, nil
+		return entry, &Change{Path: f.Path, Content: WithLineEndsOf(f.Text, r.Text), Executable: f.Source.Mode == "100755"}, nil
 	default:
 		return entry, nil, slipway.Invalid("take the left (target's) or the right (source's) version of %s, not %q", f.Path, shorten(string(r.Choose), 40))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"slipway"
@@ -66,15 +68,29 @@ func (s *Service) RestoreBranch(ctx context.Context, id slipway.RepositoryID, ac
 
 // keepDeleted makes git keep the commits of deleted branches. It comes before their rows go: after a crash it is done again.
 func (s *Service) keepDeleted(ctx context.Context, id slipway.RepositoryID, changes []change) error {
+	var commits []string
 	for _, c := range changes {
-		if c.after.Target != "" || c.deletedBranch() == "" {
-			continue
+		if c.deletedBranch() != "" {
+			commits = append(commits, string(c.before.Commit))
 		}
-		commit := c.before.Commit
-		args := []string{"update-ref", keptPrefix + string(commit), string(commit)}
-		if _, err := s.git.run(ctx, command{dir: s.dir(id), args: args}); err != nil && exitCode(err) != 128 { // 128: it is gone already
-			return fmt.Errorf("keep deleted branch %s: %w", c.name(), err)
+	}
+	if len(commits) == 0 {
+		return nil
+	}
+	slices.Sort(commits)
+	commits = slices.Compact(commits)
+	there, err := s.present(ctx, id, commits)
+	if err != nil {
+		return err
+	}
+	var moves strings.Builder
+	for i, c := range commits {
+		if there[i] {
+			fmt.Fprintf(&moves, "update %s%s %s\n", keptPrefix, c, c)
 		}
+	}
+	if _, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(moves.String())}); err != nil {
+		return fmt.Errorf("keep the commits of deleted branches of repository %s: %w", id, err)
 	}
 	return nil
 }
@@ -85,17 +101,6 @@ func (c change) deletedBranch() string {
 		return ""
 	}
 	return c.before.Name
-}
-
-// noteDeleted remembers a deleted branch in the transaction that announces its deletion.
-func (s *Service) noteDeleted(ctx context.Context, tx *db.Tx, id slipway.RepositoryID, c change, actor string) error {
-	name := c.deletedBranch()
-	if name == "" {
-		return nil
-	}
-	const insert = `INSERT INTO deleted_branches (repository, name, commit_id, deleted, actor) VALUES ($1, $2, $3, $4, $5)`
-	_, err := tx.ExecContext(ctx, insert, string(id), name, string(c.before.Commit), db.Micros(s.clock.Now()), actor)
-	return err
 }
 
 // expireDeleted forgets branches that were deleted too long ago to be restored: git may collect what nothing else names.
@@ -109,10 +114,12 @@ func (s *Service) expireDeleted(ctx context.Context, id slipway.RepositoryID) er
 	if err != nil {
 		return fmt.Errorf("list old deleted branches of repository %s: %w", id, err)
 	}
+	var moves strings.Builder
 	for _, commit := range old {
-		if _, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"update-ref", "-d", keptPrefix + commit}}); err != nil {
-			return fmt.Errorf("forget deleted branch of repository %s: %w", id, err)
-		}
+		fmt.Fprintf(&moves, "delete %s%s\n", keptPrefix, commit)
+	}
+	if _, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(moves.String()), time: collectTimeout}); err != nil {
+		return fmt.Errorf("forget deleted branches of repository %s: %w", id, err)
 	}
 	if _, err := s.db.ExecContext(ctx, `DELETE FROM deleted_branches WHERE repository = $1 AND deleted <= $2`, string(id), limit); err != nil {
 		return fmt.Errorf("forget deleted branches of repository %s: %w", id, err)

@@ -12,8 +12,12 @@ import (
 	"slipway"
 )
 
-// maxDiff bounds a diff's text in bytes; what is beyond is left out by whole files.
-const maxDiff = 4 << 20
+const (
+	// maxDiff bounds a diff's text in bytes; of what is beyond only the names of the files are told.
+	maxDiff = 4 << 20
+	// maxDiffFiles bounds the files of a diff that are told when its text is too large.
+	maxDiffFiles = 3000
+)
 
 // Diff is the difference between two commits.
 type Diff struct {
@@ -42,6 +46,7 @@ type FileDiff struct {
 	OldObject string // object name; empty for an added file, and where only the mode or the name changed
 	NewObject string
 	Binary    bool // no hunks are given
+	Unread    bool // no hunks are given either, since the whole is too large: they come when the file is asked for alone
 	Additions int  // lines
 	Deletions int
 	Hunks     []Hunk

@@ -17,6 +17,9 @@
 // So an event is never lost and never published twice; changes of one ref that come faster than they are announced
 // may arrive as one event. Whoever pushed is noted before git starts, and is named by the events even after a crash.
 //
+// Of many refs that change at once the first hundred have an event each; the others are told together (EventPushedMany), so that the push of a
+// mirror costs no processes and deliveries for each of its refs.
+//
 // A repository names its objects by SHA-1 or by SHA-256, which is chosen when it is made (ObjectFormat).
 //
 // The package knows no HTTP, no permissions and no other domain.

@@ -204,8 +204,18 @@ func (s *Service) checkPolicies(ctx context.Context, p PullRequest, req Complete
 	return nil, slipway.Conflict("branch policies of %s hold the pull request up: %s", p.TargetBranch(), strings.Join(stands, "; "))
 }
 
-// checkDeletion refuses to delete a branch that policies protect.
+// checkDeletion refuses to delete the source branch of a pull request when it is the default one, locked, or protected by policies.
 func (s *Service) checkDeletion(ctx context.Context, id slipway.RepositoryID, ref string) error {
+	r, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if ref == branchPrefix+r.DefaultBranch {
+		return slipway.Conflict("branch %s is the default branch of repository %s: keep the source branch", r.DefaultBranch, r.Name)
+	}
+	if err := s.checkLocked(ctx, id, ref); err != nil {
+		return err
+	}
 	protecting, err := s.protecting(ctx, id, ref)
 	if err != nil || len(protecting) == 0 {
 		return err
@@ -219,12 +229,17 @@ func (s *Service) protecting(ctx context.Context, id slipway.RepositoryID, ref s
 	if err != nil {
 		return nil, err
 	}
-	policies, err := s.BranchPolicies(ctx, r, ref)
+	all, err := s.Policies(ctx, r.Project)
+	return r.requires(all, ref), err
+}
+
+// requires lists the titles of the required ones of a project's policies on a ref.
+func (r Repository) requires(all []policy.Policy, ref string) []string {
 	var titles []string
-	for _, p := range policies {
-		if p.Blocking {
+	for _, p := range all {
+		if p.Blocking && p.Applies(r.ID, ref, branchPrefix+r.DefaultBranch) {
 			titles = append(titles, p.Title())
 		}
 	}
-	return titles, err
+	return titles
 }

@@ -165,13 +165,6 @@ func (s *Service) checkSourceDeletion(ctx context.Context, p PullRequest, by sli
 	if err := s.mayPush(ctx, p, by); err != nil {
 		return err
 	}
-	fork, err := s.Get(ctx, p.Fork)
-	if err != nil {
-		return err
-	}
-	if p.Source == branchPrefix+fork.DefaultBranch {
-		return slipway.Conflict("branch %s is the default branch of fork %s: keep the source branch", p.SourceBranch(), fork.Name)
-	}
 	return s.checkDeletion(ctx, p.Fork, p.Source)
 }
 

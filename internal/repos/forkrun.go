@@ -315,6 +315,9 @@ func (s *Service) moveForward(ctx context.Context, f ForkSync, from, to Reposito
 	names := make([]string, len(moves))
 	for i, m := range moves {
 		names[i] = m.Ref
+		if err := s.checkLocked(ctx, to.ID, m.Ref); err != nil {
+			return err
+		}
 		titles, err := s.refuses(ctx, to, m)
 		if err == nil && len(titles) > 0 {
 			err = slipway.Conflict("%s", strings.Join(protectedLines(m, titles)[:len(titles)+1], " "))

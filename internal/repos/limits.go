@@ -125,8 +125,9 @@ func (s *Service) limitRefusals(ctx context.Context, r Repository, ask pushCheck
 }
 
 func (s *Service) refLimit(ctx context.Context, r Repository, l Limits, ask pushCheck) ([]string, error) {
-	if l.Refs == 0 {
-		return nil, nil
+	limit := l.Refs
+	if limit == 0 {
+		limit = maxRefs
 	}
 	more := int64(0)
 	for _, m := range ask.moves {
@@ -141,10 +142,10 @@ func (s *Service) refLimit(ctx context.Context, r Repository, l Limits, ask push
 		return nil, nil
 	}
 	n, err := db.One(ctx, s.db, db.Value[int64], `SELECT count(*) FROM repository_refs WHERE repository = $1`, string(r.ID))
-	if err != nil || n+more <= l.Refs {
+	if err != nil || n+more <= limit {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("Limit refs: the repository would have %d branches and tags, and may have %d.", n+more, l.Refs), "Delete some that are not needed: git push origin --delete NAME. " + limitAdvice}, nil
+	return []string{fmt.Sprintf("Limit refs: the repository would have %d branches and tags, and may have %d.", n+more, limit), "Delete some that are not needed: git push origin --delete NAME. " + limitAdvice}, nil
 }
 
 // quarantined makes a git command that sees the objects of a push; alone says whether it sees these alone.

@@ -1,9 +1,11 @@
 package repos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,21 +178,31 @@ func parseChange(fields []string) (c TreeChange, used int, ok bool) {
 }
 
 // Pushes lists the changes of a repository's branches and tags as they were announced, the latest first: at most limit of those with an id below
-// before, which 0 leaves open.
+// before, which 0 leaves open. Those of many refs at once come together.
 func (s *Service) Pushes(ctx context.Context, id slipway.RepositoryID, before int64, limit int) ([]PushRecord, error) {
-	list, err := s.log.List(ctx, events.Filter{Kind: EventPushed, Reference: slipway.Ref(slipway.RefRepository, id), Before: before, Limit: limit})
-	if err != nil {
-		return nil, fmt.Errorf("list pushes of repository %s: %w", id, err)
-	}
-	records := make([]PushRecord, 0, len(list))
-	for _, e := range list {
-		p := PushRecord{ID: e.ID, Actor: e.Actor, When: e.Time}
-		if err := e.Decode(&p.Pushed); err != nil {
-			return nil, fmt.Errorf("read push %d: %w", e.ID, err)
+	var records []PushRecord
+	for _, kind := range []events.Kind{EventPushed, EventPushedMany} {
+		list, err := s.log.List(ctx, events.Filter{Kind: kind, Reference: slipway.Ref(slipway.RefRepository, id), Before: before, Limit: limit})
+		if err != nil {
+			return nil, fmt.Errorf("list pushes of repository %s: %w", id, err)
 		}
-		records = append(records, p)
+		for _, e := range list {
+			p := PushRecord{ID: e.ID, Actor: e.Actor, When: e.Time}
+			if kind == EventPushedMany {
+				var many PushedMany
+				err = e.Decode(&many)
+				p.Repository, p.Name, p.Copied, p.Together, p.Updates = many.Repository, many.Name, many.Copied, true, many.Updates
+			} else if err = e.Decode(&p.Pushed); err == nil {
+				p.Updates = []RefMoved{{Ref: p.Ref, Before: p.Before, After: p.After}}
+			}
+			if err != nil {
+				return nil, fmt.Errorf("read push %d: %w", e.ID, err)
+			}
+			records = append(records, p)
+		}
 	}
-	return records, nil
+	slices.SortFunc(records, func(a, b PushRecord) int { return cmp.Compare(b.ID, a.ID) })
+	return records[:min(len(records), limit)], nil
 }
 
 // Push returns one announced change of the repository by its id.
@@ -205,10 +217,11 @@ func (s *Service) Push(ctx context.Context, id slipway.RepositoryID, push int64)
 	return list[0], nil
 }
 
-// PushRecord is an announced change of a branch or tag.
+// PushRecord is an announced change of a branch or tag, or of many of them, of which Pushed tells neither ref nor commits.
 type PushRecord struct {
 	Pushed
-	ID    int64
-	Actor slipway.Actor
-	When  time.Time
+	ID      int64
+	Actor   slipway.Actor
+	When    time.Time
+	Updates []RefMoved // what moved: one, or many
 }

@@ -220,7 +220,7 @@ func refusedRefs(err error) string {
 // removeUnfinished removes packs that a transfer before has not finished, at once, and those that upkeep has not, when they are old.
 // Whoever calls it holds working; pushes write elsewhere.
 func (s *Service) removeUnfinished(id slipway.RepositoryID) error {
-	for pattern, age := range map[string]time.Duration{"tmp_*": 0, ".tmp-*": time.Hour} {
+	for pattern, age := range map[string]time.Duration{"tmp_*": 0, "*.temp": 0, ".tmp-*": time.Hour} {
 		list, err := filepath.Glob(filepath.Join(s.dir(id), "objects", "pack", pattern))
 		if err != nil {
 			return fmt.Errorf("look for unfinished packs: %w", err)

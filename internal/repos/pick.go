@@ -124,6 +124,11 @@ func (s *Service) keepPick(ctx context.Context, p Pick) (Pick, error) {
 			return p, err
 		}
 	}
+	return s.insertPick(ctx, p)
+}
+
+// insertPick writes the row.
+func (s *Service) insertPick(ctx context.Context, p Pick) (Pick, error) {
 	commits, err := json.Marshal(p.Commits)
 	if err != nil {
 		return p, fmt.Errorf("encode commits: %w", err)

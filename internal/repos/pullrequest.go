@@ -121,7 +121,8 @@ type PullRequestPayload struct {
 	TargetCommit  slipway.CommitID     `json:"target_commit"`
 	MergeCommit   slipway.CommitID     `json:"merge_commit"`
 	MergeStatus   MergeStatus          `json:"merge_status"`
-	DefaultTarget bool                 `json:"default_target"` // Target is the repository's default branch
+	DefaultTarget bool                 `json:"default_target"`          // Target is the repository's default branch
+	ResolveItems  bool                 `json:"resolve_items,omitempty"` // of a completed one: the linked work items are finished by it
 }
 
 // NewPullRequest asks for a pull request.
@@ -279,7 +280,8 @@ func (s *Service) tellPullRequest(ctx context.Context, tx *db.Tx, kind events.Ki
 	}
 	return s.log.Append(ctx, tx, &e, PullRequestPayload{Repository: p.Repository, Name: r.Name, Fork: p.Fork, Source: p.Source, Target: p.Target, Title: p.Title,
 		Description: shorten(p.Description, toldDescription), Draft: p.Draft, Status: p.Status, SourceCommit: p.SourceCommit, TargetCommit: p.TargetCommit,
-		MergeCommit: p.MergeCommit, MergeStatus: p.MergeStatus, DefaultTarget: p.Target == branchPrefix+r.DefaultBranch})
+		MergeCommit: p.MergeCommit, MergeStatus: p.MergeStatus, DefaultTarget: p.Target == branchPrefix+r.DefaultBranch,
+		ResolveItems: p.Status == PullRequestCompleted && p.Completion.ResolveItems})
 }
 
 const pullRequestColumns = `id, revision, repository, project, source, target, title, description, draft, status, created, created_by, closed, closed_by,

@@ -17,6 +17,7 @@ type PullRequestChange struct {
 	Title       *string
 	Description *string
 	Draft       *bool
+	Target      *string // another branch that is to get the changes, with or without refs/heads/
 	// Status abandons an active pull request or makes an abandoned one active again. CompletePullRequest completes.
 	Status *PullRequestStatus
 }
@@ -53,10 +54,20 @@ func (s *Service) UpdatePullRequest(ctx context.Context, by slipway.Actor, id sl
 	if err := p.check(); err != nil {
 		return p, err
 	}
-	if err := s.savePullRequest(ctx, r, p, kind, by, nil); err != nil {
+	var also []func(tx *db.Tx) error
+	if c.Target != nil {
+		moves, err := s.retarget(ctx, r, &p, *c.Target, by)
+		if err != nil {
+			return p, err
+		}
+		if moves != nil {
+			also = append(also, moves)
+		}
+	}
+	if err := s.savePullRequest(ctx, r, p, kind, by, nil, also...); err != nil {
 		return p, err
 	}
-	if c.Status != nil && p.Status == PullRequestActive {
+	if (c.Status != nil || c.Target != nil) && p.Status == PullRequestActive {
 		if err := s.followLocked(ctx, p.ID, by); err != nil {
 			return p, err
 		}
@@ -135,11 +146,11 @@ func updatePullRequest(ctx context.Context, q db.Querier, p PullRequest) error {
 	const update = `
 		UPDATE pull_requests SET title = $2, description = $3, draft = $4, status = $5, closed = $6, closed_by = $7, source_commit = $8,
 			target_commit = $9, merge_status = $10, merge_commit = $11, merge_reason = $12, conflicts = $13, completion = $14, completing = $15,
-			auto_complete = $17, revision = revision + 1
+			auto_complete = $17, target = $18, revision = revision + 1
 		WHERE id = $1 AND revision = $16`
 	result, err := q.ExecContext(ctx, update, int64(p.ID), p.Title, p.Description, p.Draft, string(p.Status), closed, string(closedBy),
 		string(p.SourceCommit), string(p.TargetCommit), string(p.MergeStatus), string(p.MergeCommit), p.MergeReason, string(conflicts),
-		string(completion), string(p.completing), p.revision, string(autoComplete))
+		string(completion), string(p.completing), p.revision, string(autoComplete), p.Target)
 	if err != nil {
 		return err
 	}

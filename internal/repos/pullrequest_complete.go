@@ -10,33 +10,6 @@ import (
 	"slipway/internal/db"
 )
 
-// Completion is how a pull request comes to its target.
-type Completion struct {
-	Strategy     MergeStrategy `json:"strategy"`      // empty for one whose commits somebody pushed to the target
-	Message      string        `json:"message"`       // of the merge or squash commit
-	DeleteSource bool          `json:"delete_source"` // the source branch goes
-	// Bypass is why policies were bypassed that did not hold, and Bypassed what they said. Empty when none was.
-	Bypass   string   `json:"bypass,omitempty"`
-	Bypassed []string `json:"bypassed,omitempty"`
-}
-
-// CompleteRequest asks for a completion.
-type CompleteRequest struct {
-	Completion                  // NoFastForward, and a message of title and description, when empty
-	Expect     slipway.CommitID // when not zero: what the source must be at, else it is a Conflict
-	Committer  Signature        // of what is written; a zero time means now
-	Actor      slipway.Actor
-}
-
-// DefaultMessage is the message of the commit that completes a pull request, as Azure Repos writes it.
-func (p PullRequest) DefaultMessage() string {
-	message := fmt.Sprintf("Merged PR %d: %s", p.ID, p.Title)
-	if text := strings.TrimSpace(p.Description); text != "" {
-		message += "\n\n" + shorten(text, maxNewMessage/2)
-	}
-	return message
-}
-
 // CompletePullRequest brings the source's changes to the target. A merge with conflicts, a draft and a source that is not at
 // req.Expect are Conflicts.
 //
@@ -44,6 +17,22 @@ func (p PullRequest) DefaultMessage() string {
 // completes the pull request.
 func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullRequestID, req CompleteRequest) (PullRequest, error) {
 	defer s.pulls.lock(id)()
+	for try := 1; ; try++ { // another pull request may have been completed into the target meanwhile
+		p, err := s.completeLocked(ctx, id, req)
+		if !errors.Is(err, errBranchMoved) || try == completionTries {
+			return p, err
+		}
+	}
+}
+
+// completionTries is how often a pull request is merged anew because its target moved while it was.
+const completionTries = 5
+
+// errBranchMoved says that a branch was moved, or was about to be, while a pull request was completed.
+var errBranchMoved = errors.New("a branch moved")
+
+// completeLocked is one try to complete. The caller holds the pull request's lock.
+func (s *Service) completeLocked(ctx context.Context, id slipway.PullRequestID, req CompleteRequest) (PullRequest, error) {
 	if err := s.followLocked(ctx, id, req.Actor); err != nil { // to what the branches are at now
 		return PullRequest{}, err
 	}
@@ -52,6 +41,9 @@ func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullReques
 		return p, err
 	}
 	if err := req.check(p); err != nil {
+		return p, err
+	}
+	if err := s.checkLocked(ctx, p.Repository, p.Target); err != nil {
 		return p, err
 	}
 	if req.Strategy == "" {
@@ -85,7 +77,13 @@ func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullReques
 	lasting := context.WithoutCancel(ctx) // the rest does not hang on whether the caller waits
 	if err := s.moveRefs(lasting, p.Repository, moves...); err != nil {
 		p.completing, p.Completion, p.ClosedBy = "", Completion{}, slipway.Actor{}
-		return p, errors.Join(err, updatePullRequest(lasting, s.db, p))
+		if undone := updatePullRequest(lasting, s.db, p); undone != nil {
+			return p, errors.Join(err, undone)
+		}
+		if slipway.CodeOf(err) == slipway.CodeConflict {
+			err = errors.Join(err, errBranchMoved)
+		}
+		return p, err
 	}
 	if err := s.finish(lasting, p, commit); err != nil {
 		return p, err
@@ -98,34 +96,6 @@ func (s *Service) CompletePullRequest(ctx context.Context, id slipway.PullReques
 		return p, err
 	}
 	return s.PullRequest(lasting, id)
-}
-
-// checkForm refuses what git could not write.
-func (r CompleteRequest) checkForm() error {
-	if len(r.Message) > maxNewMessage || strings.ContainsRune(r.Message, 0) {
-		return slipway.Invalid("the message of a commit has at most %d bytes", maxNewMessage)
-	}
-	return r.Committer.check("a committer")
-}
-
-func (r CompleteRequest) check(p PullRequest) error {
-	if err := r.checkForm(); err != nil {
-		return err
-	}
-	switch {
-	case p.Status != PullRequestActive:
-		return slipway.Conflict("pull request %d is %s already", p.ID, p.Status)
-	case p.Draft:
-		return slipway.Conflict("pull request %d is a draft: publish it first", p.ID)
-	case !r.Expect.IsZero() && r.Expect != p.SourceCommit:
-		return slipway.Conflict("branch %s is at %s, not at %s: somebody pushed; look at it again", p.SourceBranch(), p.SourceCommit.Short(), r.Expect.Short())
-	case p.MergeStatus == MergeConflicts:
-		return slipway.Conflict("branch %s conflicts with %s in %s: merge %s into it and push", p.SourceBranch(), p.TargetBranch(),
-			strings.Join(p.Conflicts, ", "), p.TargetBranch())
-	case p.MergeStatus != MergeSucceeded:
-		return slipway.Conflict("pull request %d cannot be merged: %s", p.ID, p.MergeReason)
-	}
-	return nil
 }
 
 // completion writes the commits that the target gets, and returns the last one.
@@ -214,6 +184,35 @@ func (s *Service) FollowPush(ctx context.Context, by slipway.Actor, push Pushed)
 	}
 	for _, id := range ids {
 		if err := s.follow(ctx, slipway.PullRequestID(id), by); err != nil && slipway.CodeOf(err) != slipway.CodeConflict {
+			return err
+		}
+	}
+	return nil
+}
+
+// FollowMany is FollowPush for refs that moved together.
+func (s *Service) FollowMany(ctx context.Context, by slipway.Actor, many PushedMany) error {
+	moved := map[string]bool{}
+	for _, u := range many.Updates {
+		moved[u.Ref] = true
+	}
+	type pull struct {
+		id                   int64
+		fork, source, target string
+	}
+	const query = `SELECT id, fork, source, target FROM pull_requests WHERE status = 'active' AND (repository = $1 OR fork = $1) ORDER BY id LIMIT 100000`
+	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, p *pull) error {
+		return row.Scan(&p.id, &p.fork, &p.source, &p.target)
+	}, query, string(many.Repository))
+	if err != nil {
+		return fmt.Errorf("list pull requests of repository %s: %w", many.Repository, err)
+	}
+	for _, p := range list {
+		ofFork := p.fork == string(many.Repository)
+		if !(moved[p.source] && (ofFork || p.fork == "") || moved[p.target] && !ofFork) {
+			continue
+		}
+		if err := s.follow(ctx, slipway.PullRequestID(p.id), by); err != nil && slipway.CodeOf(err) != slipway.CodeConflict {
 			return err
 		}
 	}

@@ -379,3 +379,37 @@ func TestPullRequestRefusals(t *testing.T) {
 		t.Errorf("deleting the repository: %v", err)
 	}
 }
+
+// Two pull requests into one branch that are completed at once both get there: who comes second is merged anew.
+func TestCompletedAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := setup(t, dbtest.SQLite(t))
+	base := w.commit("base", "a", "1\n")
+	var ids []slipway.PullRequestID
+	for _, name := range []string{"one", "two", "three"} {
+		w.branch(name, base)
+		w.commitOn(name, name, name, name)
+		ids = append(ids, w.open(func(n *NewPullRequest) { n.Source = name }).ID)
+	}
+	errs := make(chan error, len(ids))
+	for _, id := range ids {
+		go func() {
+			_, err := w.CompletePullRequest(ctx, id, CompleteRequest{Actor: ada, Committer: cleo, Completion: Completion{Strategy: Squash}})
+			errs <- err
+		}()
+	}
+	for range ids {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := w.git("", "ls-tree", "--name-only", "main"); got != "a\none\nthree\ntwo" {
+		t.Errorf("main has %q", got)
+	}
+	for _, id := range ids {
+		if p := w.pull(id); p.Status != PullRequestCompleted {
+			t.Errorf("pull request %d is %s", id, p.Status)
+		}
+	}
+}

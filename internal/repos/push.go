@@ -16,7 +16,7 @@ import (
 )
 
 // EventPushed says that one branch or tag was made, moved or deleted. Subject is the repository; it refers to the
-// branch and to the commits that are new on it. Its payload is a Pushed.
+// branch and to the commits that are new on it. Its payload is a Pushed. Of many that change at once the first hundred have one.
 const EventPushed events.Kind = "repos.pushed"
 
 // Bounds of one EventPushed. The event has references to all its commits; messages and paths are in the payload
@@ -27,7 +27,7 @@ const (
 	commitBytes      = 36 << 10 // of the payload, for commits
 	pathBytes        = 20 << 10 // of the payload, for paths
 	maxMessage       = 2 << 10  // of one message
-	refsPerTx        = 100      // events that are published in one transaction
+	refsAlone        = 100      // of those that are announced at once, that have an event of their own (EventPushedMany)
 )
 
 // Pushed is the payload of EventPushed.
@@ -46,6 +46,7 @@ type Pushed struct {
 	FirstPush   bool                 `json:"first_push"`       // the repository had no branch before
 	DefaultRef  bool                 `json:"default_branch"`   // Ref is the repository's default branch
 	Copied      bool                 `json:"copied,omitempty"` // it came with the making of a fork: nobody has changed anything
+	Together    bool                 `json:"-"`                // it was told by an EventPushedMany: neither commits nor paths nor Forced were looked for
 }
 
 // PushedCommit is one commit in a Pushed.
@@ -91,35 +92,49 @@ func (s *Service) announceOnce(ctx context.Context, id slipway.RepositoryID, act
 	if err != nil {
 		return nil, err
 	}
-	announced, err := s.refs(ctx, id, "refs/")
-	if err != nil {
-		return nil, err
-	}
 	disk, err := s.refsOnDisk(ctx, id, names...)
 	if err != nil {
 		return nil, err
 	}
-	rows := map[string]Ref{}
-	for _, ref := range announced {
-		rows[ref.Full] = ref
-	}
-	changes := differences(rows, disk, names)
-	if len(changes) == 0 {
-		return nil, nil
+	rows, changes, err := s.unannounced(ctx, r, disk, names)
+	if err != nil || len(changes) == 0 {
+		return nil, err
 	}
 	if r, err = s.chooseDefaultBranch(ctx, r, rows, disk); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(changes, func(a, b change) int { return r.order(a.name(), b.name()) })
-	var done []Pushed
-	for part := range slices.Chunk(changes, refsPerTx) {
-		list, err := s.publish(ctx, r, actor, rows, part)
+	alone := min(len(changes), refsAlone)
+	done, err := s.publish(ctx, r, actor, rows, changes[:alone])
+	if err != nil {
+		return done, err
+	}
+	for part := range slices.Chunk(changes[alone:], manyPerTx) {
+		list, err := s.publishMany(ctx, r, actor, part)
 		done = append(done, list...)
 		if err != nil {
 			return done, err
 		}
 	}
 	return done, nil
+}
+
+// unannounced are the differences between rows and disk, with the rows that describing them asks for: all, unless a few refs moved that
+// were there before.
+func (s *Service) unannounced(ctx context.Context, r Repository, disk map[string]Ref, names []string) (rows map[string]Ref, changes []change, err error) {
+	if len(names) > 0 && len(names) <= fewRefs {
+		defaultBranch := branchPrefix + r.DefaultBranch
+		if rows, err = s.announcedRefs(ctx, r.ID, append(slices.Clone(names), defaultBranch)...); err != nil {
+			return nil, nil, err
+		}
+		changes = differences(rows, disk, names)
+		made := slices.ContainsFunc(changes, func(c change) bool { return c.before.Target == "" && strings.HasPrefix(c.name(), branchPrefix) })
+		if _, ok := rows[defaultBranch]; ok && !made || len(changes) == 0 {
+			return rows, changes, nil
+		}
+	}
+	rows, err = s.announcedRefs(ctx, r.ID)
+	return rows, differences(rows, disk, names), err
 }
 
 // differences compares rows and disk, restricted to names unless there are none.
@@ -216,10 +231,8 @@ func (s *Service) publish(ctx context.Context, r Repository, actor slipway.Actor
 		return nil, err
 	}
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
-		for _, c := range changes {
-			if err := s.moveRow(ctx, tx, r.ID, c, string(who)); err != nil {
-				return err
-			}
+		if err := s.moveRows(ctx, tx, r.ID, changes, string(who)); err != nil {
+			return err
 		}
 		if err := errors.Join(s.pushDue(ctx, tx, r.ID), s.wantUpkeep(ctx, tx, r.ID)); err != nil {
 			return err
@@ -249,36 +262,6 @@ func (r Repository) pushEvent(p Pushed, ids []slipway.CommitID, actor slipway.Ac
 		e.References = append(e.References, slipway.Ref(slipway.RefCommit, id))
 	}
 	return e
-}
-
-// moveRow takes the row of a ref from its announced to its new value, or says errMoved.
-func (s *Service) moveRow(ctx context.Context, tx *db.Tx, id slipway.RepositoryID, c change, actor string) error {
-	now := db.Micros(s.clock.Now())
-	var query string
-	args := []any{string(id), c.name()}
-	switch {
-	case c.before.Target == "":
-		query = `INSERT INTO repository_refs (repository, name, target, commit_id, updated, actor) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
-		args = append(args, c.after.Target, string(c.after.Commit), now, actor)
-	case c.after.Target == "":
-		query = `DELETE FROM repository_refs WHERE repository = $1 AND name = $2 AND target = $3`
-		args = append(args, c.before.Target)
-	default:
-		query = `UPDATE repository_refs SET target = $3, commit_id = $4, updated = $5, actor = $7 WHERE repository = $1 AND name = $2 AND target = $6`
-		args = append(args, c.after.Target, string(c.after.Commit), now, c.before.Target, actor)
-	}
-	result, err := tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	n, err := result.RowsAffected()
-	if err == nil && n == 0 {
-		return errMoved
-	}
-	if err != nil {
-		return err
-	}
-	return s.noteDeleted(ctx, tx, id, c, actor)
 }
 
 // tips are the commits that branches are at, or were before the same push, each with what was found out of one of them, nil when nothing was.

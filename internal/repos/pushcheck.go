@@ -8,6 +8,7 @@ import (
 
 	"slipway"
 	"slipway/internal/db"
+	"slipway/internal/repos/policy"
 )
 
 // bypassOption is the push option by which policies are bypassed: git push -o policy.bypass=REASON.
@@ -61,6 +62,10 @@ func (s *Service) refusals(ctx context.Context, id slipway.RepositoryID, actor s
 	if err != nil || len(lines) > 0 {
 		return lines, err
 	}
+	lines, err = s.lockRefusals(ctx, id, ask)
+	if err != nil || len(lines) > 0 {
+		return lines, err
+	}
 	return s.policyRefusals(ctx, r, actor, ask) // the last: what it lets through by a bypass is in the log
 }
 
@@ -72,11 +77,12 @@ func knownOption(o string) bool {
 func (s *Service) policyRefusals(ctx context.Context, r Repository, actor slipway.Actor, ask pushCheck) ([]string, error) {
 	var lines []string
 	var bypassed []BypassPayload
+	all, err := s.Policies(ctx, r.Project)
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range ask.moves {
-		titles, err := s.refuses(ctx, r, m)
-		if err != nil {
-			return nil, err
-		}
+		titles := r.goesRound(all, m)
 		if len(titles) == 0 {
 			continue
 		}
@@ -102,13 +108,19 @@ func (s *Service) policyRefusals(ctx context.Context, r Repository, actor slipwa
 	})
 }
 
-// refuses lists the required policies of the branch that a move would go round. A new branch may be made: what is on it then
-// changes by pull requests alone.
+// refuses lists the required policies of the branch that a move would go round.
 func (s *Service) refuses(ctx context.Context, r Repository, m refMove) ([]string, error) {
+	all, err := s.Policies(ctx, r.Project)
+	return r.goesRound(all, m), err
+}
+
+// goesRound lists, of a project's policies, the required ones that a move would go round. A new branch may be made: what is on it then
+// changes by pull requests alone.
+func (r Repository) goesRound(all []policy.Policy, m refMove) []string {
 	if m.Before.IsZero() || !strings.HasPrefix(m.Ref, branchPrefix) {
-		return nil, nil
+		return nil
 	}
-	return s.protecting(ctx, r.ID, m.Ref)
+	return r.requires(all, m.Ref)
 }
 
 func protectedLines(m refMove, titles []string) []string {
@@ -134,8 +146,11 @@ func message(err error) string {
 	return err.Error()
 }
 
-// checkDirect refuses a commit that is made directly on a branch with required policies.
+// checkDirect refuses a commit that is made directly on a branch that is locked or has required policies.
 func (s *Service) checkDirect(ctx context.Context, id slipway.RepositoryID, ref string) error {
+	if err := s.checkLocked(ctx, id, ref); err != nil {
+		return err
+	}
 	titles, err := s.protecting(ctx, id, ref)
 	if err != nil || len(titles) == 0 {
 		return err

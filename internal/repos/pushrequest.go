@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"slipway"
+	"slipway/internal/db"
 )
 
 // pullOption begins the push options that ask for a pull request from the pushed branch: git push -o pullrequest.create.
@@ -132,8 +133,12 @@ func (s *Service) receivePullRequests(ctx context.Context, id slipway.Repository
 	if err != nil { // the check before the push has read the same
 		s.logger.Error("read the options of a push that was let through", "repository", id, "error", err)
 	}
+	sources, err := s.activeSources(ctx, id)
+	if err != nil {
+		s.logger.Warn("list the sources of pull requests", "repository", id, "error", err)
+	}
 	for _, u := range updates {
-		if u.Deleted() || !strings.HasPrefix(u.Ref, branchPrefix) {
+		if u.Deleted() || !strings.HasPrefix(u.Ref, branchPrefix) || req == nil && !sources[u.Ref] {
 			continue
 		}
 		if req != nil {
@@ -149,6 +154,17 @@ func (s *Service) receivePullRequests(ctx context.Context, id slipway.Repository
 		received.PullRequests = append(received.PullRequests, list...)
 	}
 	return received
+}
+
+// activeSources are the branches of active pull requests, forks' too.
+func (s *Service) activeSources(ctx context.Context, id slipway.RepositoryID) (map[string]bool, error) {
+	const query = `SELECT DISTINCT source FROM pull_requests WHERE repository = $1 AND status = 'active' LIMIT $2`
+	list, err := db.List(ctx, s.db, db.Value[string], query, string(id), maxRefs)
+	sources := map[string]bool{}
+	for _, ref := range list {
+		sources[ref] = true
+	}
+	return sources, err
 }
 
 // maxAnswered bounds the branches and pull requests that the pusher waits for.

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// tapChunks bounds what a push may be ahead of the scan for secrets, in parts of what is read at once (32 KiB).
-	tapChunks = 64
+	// tapChunks bounds what a push may be ahead of the scan for secrets, in parts of what is read at once (copied).
+	tapChunks = 16
 	// tapTime bounds how long the end of a pack is scanned after git has it; then its files are read from the disk.
 	tapTime = 30 * time.Second
 )

@@ -76,6 +76,9 @@ func (s *Service) updateRef(ctx context.Context, r Repository, u RefUpdate) erro
 			return err
 		}
 	}
+	if err := s.checkLocked(ctx, r.ID, m.Ref); err != nil {
+		return err
+	}
 	titles, err := s.refuses(ctx, r, m)
 	if err != nil {
 		return err

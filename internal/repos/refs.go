@@ -15,8 +15,12 @@ import (
 const (
 	branchPrefix = "refs/heads/"
 	tagPrefix    = "refs/tags/"
-	// maxRefs bounds the branches and tags of one repository that are announced and shown.
-	maxRefs = 100_000
+	// maxRefs bounds the branches and tags of one repository.
+	maxRefs = 500_000
+	// refsBytes bounds what git tells of them, in bytes.
+	refsBytes = 256 << 20
+	// fewRefs are so few that they are asked for by name.
+	fewRefs = 50
 )
 
 // Ref is a branch or a tag as it was last announced.
@@ -48,23 +52,48 @@ func scanRef(row interface{ Scan(...any) error }, r *Ref) error {
 
 // refs reads the announced refs whose full name begins with prefix.
 func (s *Service) refs(ctx context.Context, id slipway.RepositoryID, prefix string) ([]Ref, error) {
-	const query = `SELECT name, target, commit_id, updated FROM repository_refs WHERE repository = $1 LIMIT $2`
-	list, err := db.List(ctx, s.db, scanRef, query, string(id), maxRefs)
+	const query = `SELECT name, target, commit_id, updated FROM repository_refs WHERE repository = $1 AND substr(name, 1, $2) = $3 LIMIT $4`
+	list, err := db.List(ctx, s.db, scanRef, query, string(id), len(prefix), prefix, maxRefs)
 	if err != nil {
 		return nil, fmt.Errorf("list refs of repository %s: %w", id, err)
 	}
-	list = slices.DeleteFunc(list, func(r Ref) bool { return !strings.HasPrefix(r.Full, prefix) })
 	slices.SortFunc(list, func(a, b Ref) int { return strings.Compare(a.Full, b.Full) })
 	return list, nil
+}
+
+// announcedRefs reads the announced refs of these full names, or all of them.
+func (s *Service) announcedRefs(ctx context.Context, id slipway.RepositoryID, names ...string) (map[string]Ref, error) {
+	refs := map[string]Ref{}
+	query, args := `SELECT name, target, commit_id, updated FROM repository_refs WHERE repository = $1 `, []any{string(id)}
+	if len(names) > 0 {
+		var places []string
+		for _, n := range names {
+			args = append(args, n)
+			places = append(places, fmt.Sprintf("$%d", len(args)))
+		}
+		query += `AND name IN (` + strings.Join(places, ", ") + `) `
+	}
+	list, err := db.List(ctx, s.db, scanRef, query+fmt.Sprintf(`LIMIT %d`, maxRefs), args...)
+	if err != nil {
+		return nil, fmt.Errorf("list refs of repository %s: %w", id, err)
+	}
+	for _, r := range list {
+		refs[r.Full] = r
+	}
+	return refs, nil
 }
 
 // refsOnDisk reads branches and tags, those named or all of them, from git itself.
 func (s *Service) refsOnDisk(ctx context.Context, id slipway.RepositoryID, names ...string) (map[string]Ref, error) {
 	args := []string{"for-each-ref", "--format=%(refname) %(objectname) %(objecttype) %(*objectname) %(*objecttype)", "--count=" + fmt.Sprint(maxRefs)}
-	if len(names) == 0 {
+	wanted := map[string]bool{}
+	if len(names) == 0 || len(names) > fewRefs { // git compares each ref with each pattern
+		for _, n := range names {
+			wanted[n] = true
+		}
 		names = []string{branchPrefix, tagPrefix}
 	}
-	out, err := s.git.run(ctx, command{dir: s.dir(id), args: append(args, names...)})
+	out, err := s.git.run(ctx, command{dir: s.dir(id), args: append(args, names...), limit: refsBytes})
 	if err != nil {
 		return nil, fmt.Errorf("read refs of repository %s: %w", id, err)
 	}
@@ -75,6 +104,9 @@ func (s *Service) refsOnDisk(ctx context.Context, id slipway.RepositoryID, names
 			return nil, fmt.Errorf("read refs of repository %s: unexpected line %q", id, line)
 		}
 		r := Ref{Full: fields[0], Target: fields[1]}
+		if len(wanted) > 0 && !wanted[r.Full] {
+			continue
+		}
 		switch {
 		case fields[2] == "commit":
 			r.Commit = slipway.CommitID(fields[1])

@@ -3,6 +3,7 @@ package repos
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"slipway"
@@ -63,8 +64,8 @@ func (s *Service) placeCommit(ctx context.Context, p PullRequest, side Side, at 
 func (s *Service) moveThreads(ctx context.Context, p PullRequest, threads []Thread, left, right slipway.CommitID) error {
 	type way struct{ from, to slipway.CommitID }
 	diffs := map[way]Diff{}
-	for i := range threads {
-		t := &threads[i]
+	for n := range threads {
+		t := &threads[n]
 		now := right
 		if t.Place.Side == Left {
 			now = left
@@ -84,9 +85,38 @@ func (s *Service) moveThreads(ctx context.Context, p PullRequest, threads []Thre
 			}
 			diffs[w] = d
 		}
+		i := slices.IndexFunc(d.Files, func(f FileDiff) bool { return f.OldPath == t.Place.Path })
+		if i >= 0 && d.Files[i].Unread || i < 0 && d.Truncated {
+			var err error
+			if d, err = s.pathDiff(ctx, p.Repository, w.from, w.to, t.Place.Path); err != nil {
+				return err
+			}
+		}
 		t.Now, t.Outdated = moved(t.Place, d)
 	}
 	return nil
+}
+
+// pathDiff is the difference of the one file that had the path, for one that a difference of everything left out.
+func (s *Service) pathDiff(ctx context.Context, id slipway.RepositoryID, from, to slipway.CommitID, path string) (Diff, error) {
+	changes, more, err := s.Changes(ctx, id, from, to)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return Diff{Truncated: true}, nil
+	}
+	if err != nil {
+		return Diff{}, err
+	}
+	for _, c := range changes {
+		if c.OldPath != path {
+			continue
+		}
+		ask := DiffRequest{From: from, To: to, Path: c.Path()}
+		if c.Status == FileRenamed {
+			ask.Was = c.OldPath
+		}
+		return s.Compare(ctx, id, ask)
+	}
+	return Diff{Truncated: more}, nil
 }
 
 // moved is where a place is after a change, and whether one of its lines was changed itself.
@@ -95,7 +125,7 @@ func moved(at Place, d Diff) (Place, bool) {
 		if f.OldPath != at.Path {
 			continue
 		}
-		if f.Status == FileDeleted || f.Binary {
+		if f.Status == FileDeleted || f.Binary || f.Unread {
 			return at, true
 		}
 		now := Place{Path: f.NewPath, Side: at.Side}

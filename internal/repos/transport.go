@@ -9,7 +9,10 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"slipway"
 	"slipway/internal/db"
@@ -54,7 +57,8 @@ func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, servic
 			drained = sent
 			go func() {
 				defer close(sent)
-				_, err := io.Copy(pipe, t.In)
+				widen(pipe)
+				_, err := io.CopyBuffer(struct{ io.Writer }{pipe}, t.In, make([]byte, copied)) // which takes the buffer
 				_ = pipe.Close()
 				if err != nil && !t.Stateful { // git has refused it: a client reads the reason when it has sent everything
 					_, _ = io.Copy(io.Discard, io.LimitReader(t.In, maxDrained))
@@ -65,6 +69,23 @@ func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, servic
 	stderr = &limitedBuffer{limit: maxStderr}
 	cmd.Stdout, cmd.Stderr = t.Out, stderr
 	return cmd, stderr, drained
+}
+
+// copied is how much of a request goes to git at once, in bytes: at 32 KiB, which a pipe and a copy have by themselves, waking one another costs
+// as much as the copying.
+const copied = 256 << 10
+
+// widen lets a pipe hold as much, if the kernel lets it.
+func widen(pipe io.Writer) {
+	file, ok := pipe.(interface {
+		SyscallConn() (syscall.RawConn, error)
+	})
+	if !ok {
+		return
+	}
+	if conn, err := file.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, copied) })
+	}
 }
 
 // maxDrained bounds what is read of a push that has been refused, in bytes.

@@ -49,10 +49,10 @@ func (s *Service) Tree(ctx context.Context, id slipway.RepositoryID, commit slip
 	}
 	err = s.readers.with(ctx, s.dir(id), func(r *reader) error {
 		o, data, err := r.contents(string(commit)+":"+path, maxTree)
-		if errors.Is(err, errTooLarge) {
+		if errors.Is(err, errTooLarge) && o.kind == "tree" {
 			return slipway.Limit("the folder %q has too many entries to list", path)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errTooLarge) {
 			return err
 		}
 		if o.missing() {

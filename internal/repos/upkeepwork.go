@@ -3,6 +3,7 @@ package repos
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +16,8 @@ import (
 const (
 	// From so many loose objects or packs on a repository is packed.
 	fewLoose, fewPacks = 500, 8
+	// looseRefs are so many refs in files of their own that all commands which read them are slow.
+	looseRefs = 1000
 	// cleanInterval is how often everything is packed anew and what is unreachable is looked through, if there were pushes.
 	cleanInterval = 7 * 24 * time.Hour
 	// unreachableTime is how long what is unreachable stays.
@@ -144,6 +147,11 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 	if err := s.removeUnfinished(id); err != nil {
 		return u, err
 	}
+	if s.manyLooseRefs(id) {
+		if err := s.quiet(ctx, id, "pack-refs", "--all", "--prune"); err != nil {
+			return u, err
+		}
+	}
 	var err error
 	if u.Packs, u.Loose, err = s.countObjects(ctx, id); err != nil {
 		return u, err
@@ -151,6 +159,9 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 	clean := s.clock.Now().Sub(u.Cleaned) >= cleanInterval
 	switch {
 	case clean:
+		if err := s.expireMerges(ctx, id); err != nil {
+			return u, err
+		}
 		if err := s.expireDeleted(ctx, id); err != nil {
 			return u, err
 		}
@@ -183,6 +194,21 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 func (s *Service) hasBitmap(id slipway.RepositoryID) bool {
 	list, err := filepath.Glob(filepath.Join(s.dir(id), "objects", "pack", "*.bitmap"))
 	return err == nil && len(list) > 0
+}
+
+// manyLooseRefs says that a repository has looseRefs or more, as after the first push of a mirror.
+func (s *Service) manyLooseRefs(id slipway.RepositoryID) bool {
+	n := 0
+	_ = filepath.WalkDir(filepath.Join(s.dir(id), "refs"), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			n++
+		}
+		if n >= looseRefs {
+			return fs.SkipAll
+		}
+		return nil // what vanishes meanwhile is no loose one
+	})
+	return n >= looseRefs
 }
 
 // countObjects counts packs and loose objects (git-count-objects(1)).

@@ -3,8 +3,10 @@ package repos
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -23,7 +25,9 @@ type Change struct {
 	Content    []byte
 	From       string // when not empty: the file or folder whose content, as it was before the commit, Path gets; Content is ignored
 	Executable bool
-	Delete     bool // remove the file, or everything in the folder of that name; Content is ignored
+	Like       string // when not empty: the file whose mode Path gets, be it executable or a link, and which must be there
+	New        bool   // there must be no file or folder of that name yet
+	Delete     bool   // remove the file, or everything in the folder of that name; Content is ignored
 }
 
 // CommitRequest asks the server to make a commit.
@@ -141,10 +145,12 @@ func (r CommitRequest) check() error {
 	}
 	size := 0
 	for _, c := range r.Changes {
-		if err := checkNewPath(c.Path); err != nil {
-			return err
+		if c.Path == "" || !c.Delete { // what is there can go, whatever its name
+			if err := checkNewPath(c.Path); err != nil {
+				return err
+			}
 		}
-		if err := checkPath(c.From); err != nil {
+		if err := errors.Join(checkPath(c.Path), checkPath(c.From), checkPath(c.Like)); err != nil {
 			return err
 		}
 		size += len(c.Content)
@@ -245,7 +251,11 @@ func (w *writer) index(ctx context.Context, changes []Change) error {
 		return err
 	}
 	objects := strings.Fields(out)
-	var lines bytes.Buffer
+	modes, err := w.modes(ctx, changes)
+	if err != nil {
+		return err
+	}
+	var lines bytes.Buffer // of update-index, each ended by a NUL: names may hold anything else
 	for _, c := range changes {
 		if c.Delete || c.From != "" {
 			add := w.remove
@@ -257,14 +267,18 @@ func (w *writer) index(ctx context.Context, changes []Change) error {
 			}
 			continue
 		}
-		mode := "100644"
-		if c.Executable {
+		mode := modes[c.Like]
+		switch {
+		case mode != "":
+		case c.Executable:
 			mode = "100755"
+		default:
+			mode = "100644"
 		}
-		fmt.Fprintf(&lines, "%s %s\t%s\n", mode, objects[0], c.Path)
+		fmt.Fprintf(&lines, "%s %s\t%s\x00", mode, objects[0], c.Path)
 		objects = objects[1:]
 	}
-	if _, err := w.git(ctx, lines.Bytes(), "update-index", "--add", "--replace", "--index-info"); err != nil {
+	if _, err := w.git(ctx, lines.Bytes(), "update-index", "--add", "--replace", "-z", "--index-info"); err != nil {
 		return slipway.Invalid("git does not accept the paths of these files").Because(err)
 	}
 	return nil
@@ -280,7 +294,7 @@ func (w *writer) remove(ctx context.Context, c Change, lines *bytes.Buffer) erro
 		return slipway.NotFound("there is no file %q to delete", c.Path)
 	}
 	for _, e := range entries {
-		fmt.Fprintf(lines, "0 %s\t%s\n", formatOf(e.object).NoObject(), e.name)
+		fmt.Fprintf(lines, "0 %s\t%s\x00", formatOf(e.object).NoObject(), e.name)
 	}
 	return nil
 }
@@ -296,7 +310,7 @@ func (w *writer) copy(ctx context.Context, c Change, lines *bytes.Buffer) error 
 		return slipway.NotFound("there is no file %q", from)
 	}
 	for _, e := range entries {
-		fmt.Fprintf(lines, "%s %s\t%s\n", e.mode, e.object, c.Path+strings.TrimPrefix(e.name, from))
+		fmt.Fprintf(lines, "%s %s\t%s\x00", e.mode, e.object, c.Path+strings.TrimPrefix(e.name, from))
 	}
 	return nil
 }
@@ -304,9 +318,47 @@ func (w *writer) copy(ctx context.Context, c Change, lines *bytes.Buffer) error 
 // indexEntry is a file of the index as it was read from the parent.
 type indexEntry struct{ mode, object, name string }
 
-// entries are the file of that name, or the files of the folder.
-func (w *writer) entries(ctx context.Context, path string) ([]indexEntry, error) {
-	out, err := w.git(ctx, nil, "--literal-pathspecs", "ls-files", "-z", "--stage", "--", path)
+// modes are those of the files that changes are like. What should be there and is not, or is and should not, is refused.
+func (w *writer) modes(ctx context.Context, changes []Change) (map[string]string, error) {
+	var paths []string
+	for _, c := range changes {
+		if c.Like != "" {
+			paths = append(paths, c.Like)
+		}
+		if c.New {
+			paths = append(paths, c.Path)
+		}
+	}
+	modes, folders := map[string]string{}, map[string]bool{}
+	if len(paths) == 0 {
+		return modes, nil
+	}
+	entries, err := w.entries(ctx, paths...)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		modes[e.name] = e.mode
+		for at := path.Dir(e.name); at != "."; at = path.Dir(at) {
+			folders[at] = true
+		}
+	}
+	for _, c := range changes {
+		switch {
+		case c.Like != "" && modes[c.Like] == "":
+			return nil, slipway.NotFound("there is no file %s", c.Like)
+		case c.New && modes[c.Path] != "":
+			return nil, slipway.Conflict("there is a file %s already", c.Path)
+		case c.New && folders[c.Path]:
+			return nil, slipway.Conflict("there is a folder %s already", c.Path)
+		}
+	}
+	return modes, nil
+}
+
+// entries are the files of those names, and the files of those folders.
+func (w *writer) entries(ctx context.Context, paths ...string) ([]indexEntry, error) {
+	out, err := w.git(ctx, nil, append([]string{"--literal-pathspecs", "ls-files", "-z", "--stage", "--"}, paths...)...)
 	if err != nil || out == "" {
 		return nil, err
 	}
@@ -314,8 +366,8 @@ func (w *writer) entries(ctx context.Context, path string) ([]indexEntry, error)
 	for line := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
 		head, name, _ := strings.Cut(line, "\t")
 		fields := strings.Fields(head) // mode, object, stage
-		if strings.Contains(name, "\n") || len(fields) != 3 {
-			return nil, slipway.Invalid("the name of %q has a line break: change it with git", name)
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("make commit: git lists %q", line)
 		}
 		list = append(list, indexEntry{fields[0], fields[1], name})
 	}

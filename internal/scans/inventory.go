@@ -1,12 +1,9 @@
 package scans
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"slipway"
@@ -106,45 +103,4 @@ func (s *Service) column(ctx context.Context, name, repository string, d slipway
 		return fmt.Errorf("read the %s of %s@%s: %w", name, repository, d, err)
 	}
 	return unpack(b, into)
-}
-
-// Change is a package that one image has and another has not, or has in another version.
-type Change struct {
-	Type   string `json:"type"`
-	Name   string `json:"name"`
-	Before string `json:"before,omitempty"` // its versions; empty when it is new
-	After  string `json:"after,omitempty"`  // empty when it is gone
-}
-
-// Diff lists what changed between the packages of two images, by type and name.
-func Diff(before, after []Package) []Change {
-	type key struct{ kind, name string }
-	collect := func(list []Package) map[key][]string {
-		m := map[key][]string{}
-		for _, p := range list {
-			k := key{p.Type, p.Name}
-			if !slices.Contains(m[k], p.Version) {
-				m[k] = append(m[k], p.Version)
-			}
-		}
-		return m
-	}
-	text := func(versions []string) string {
-		slices.Sort(versions)
-		return strings.Join(versions, ", ")
-	}
-	old, fresh := collect(before), collect(after)
-	changes := []Change{}
-	for k, versions := range old {
-		if b, a := text(versions), text(fresh[k]); a != b {
-			changes = append(changes, Change{k.kind, k.name, b, a})
-		}
-	}
-	for k, versions := range fresh {
-		if _, was := old[k]; !was {
-			changes = append(changes, Change{Type: k.kind, Name: k.name, After: text(versions)})
-		}
-	}
-	slices.SortFunc(changes, func(a, b Change) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name)) })
-	return changes
 }

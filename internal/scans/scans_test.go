@@ -260,19 +260,6 @@ func TestInventory(t *testing.T) {
 	})
 }
 
-func TestDiff(t *testing.T) {
-	t.Parallel()
-	p := func(kind, name, version string) scans.Package {
-		return scans.Package{Type: kind, Name: name, Version: version}
-	}
-	got := scans.Diff([]scans.Package{p("deb", "a", "1"), p("deb", "b", "1"), p("npm", "c", "2"), p("npm", "c", "1"), p("npm", "d", "1")},
-		[]scans.Package{p("deb", "a", "1"), p("deb", "b", "2"), p("npm", "c", "1"), p("npm", "c", "2"), p("npm", "c", "3"), p("pypi", "d", "1")})
-	want := []scans.Change{{"deb", "b", "1", "2"}, {"npm", "c", "1, 2", "1, 2, 3"}, {"npm", "d", "1", ""}, {"pypi", "d", "", "1"}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("changes (-want +got):\n%s", diff)
-	}
-}
-
 // records are in the form that osv.dev exports; the versions are those of the real advisories.
 var records = map[string]string{
 	"DSA-5532-1.json": `{"id":"DSA-5532-1","modified":"2023-10-24T00:00:00Z","upstream":["CVE-2023-5363"],"summary":"openssl - security update","affected":[

@@ -126,6 +126,10 @@ func newChanges(d repos.Diff, left, right codeView, view changesView, asked stri
 			count += len(h.Lines)
 		}
 		switch {
+		case f.Unread && asked == file.Path:
+			file.Why = "Its difference is too large to be shown: look at it with git."
+		case f.Unread:
+			file.Why = "The difference is too large to be shown as a whole."
 		case asked == file.Path:
 			file.Context = context
 			file.addRows(f, view.Sides)

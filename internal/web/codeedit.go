@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"slipway"
 	"slipway/internal/httpx"
@@ -70,7 +71,7 @@ func (p codePages) edit(w http.ResponseWriter, r *http.Request, v View) error {
 		if err != nil {
 			return err
 		}
-		if view.NoText = f.Binary || f.TooLarge || f.Symlink; !view.NoText {
+		if view.NoText = f.Binary || f.TooLarge || f.Symlink || !utf8.Valid(f.Content); !view.NoText {
 			view.Content = string(f.Content)
 		}
 	}
@@ -124,7 +125,7 @@ func (p codePages) save(w http.ResponseWriter, r *http.Request, v View) error {
 			err := slipway.Conflict("there is a file %s already: choose another name", c.Path)
 			return p.again(w, r, c, form, err)
 		}
-		change.Executable = old.Executable
+		change.Executable, change.Content = old.Executable, repos.WithLineEndsOf(old.Content, change.Content)
 	}
 	err = p.commitForm(w, r, c, form, []repos.Change{change})
 	if code := slipway.CodeOf(err); code == slipway.CodeConflict || code == slipway.CodeInvalid && r.FormValue("do") != "delete" {

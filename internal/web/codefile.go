@@ -42,6 +42,7 @@ type fileView struct {
 	LinkURL    string          // empty when that is not in the repository
 	Large      *lfsFile        // of Git LFS
 	Blame      *blameView
+	Encoding   string // of a text that is not in UTF-8
 }
 
 // lfsFile is what a pointer of Git LFS stands for.
@@ -111,6 +112,11 @@ func (p codePages) showFile(view *fileView, f repos.File) {
 	case f.TooLarge, f.Size > maxShown:
 		view.Why = "This file is too large to be shown here: download it."
 	case f.Binary:
+		if text, encoding := decoded(f.Content); encoding != "" {
+			view.Encoding, f.Content = encoding, []byte(text)
+			view.addLines(f)
+			return
+		}
 		view.Why = "This file is binary."
 	default:
 		view.addLines(f)

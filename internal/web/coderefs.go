@@ -32,6 +32,8 @@ type branchRow struct {
 	CompareURL            string
 	PullURL               string // of the form for a pull request of this branch, empty where none can be
 	Default               bool
+	LockedBy              string // empty when it is not locked
+	MayUnlock             bool
 }
 
 // refsView is what the pages of branches and of tags know.
@@ -116,6 +118,15 @@ func (p codePages) branches(w http.ResponseWriter, r *http.Request, v View) erro
 		return err
 	}
 	view.MayAdminister = p.identity.Authorize(r.Context(), v.Caller, identity.Administer, v.Project.ID) == nil
+	locks, err := p.repos.BranchLocks(r.Context(), c.id)
+	if err != nil {
+		return err
+	}
+	for i := range view.Rows {
+		if l, ok := locks["refs/heads/"+view.Rows[i].Name]; ok {
+			view.Rows[i].LockedBy, view.Rows[i].MayUnlock = l.By.Name, view.MayAdminister || l.By.ID == v.Caller.ID
+		}
+	}
 	return p.Render(w, r, v.Titled("Branches", "repos"), codeBranchesPage(view))
 }
 
@@ -185,7 +196,7 @@ func (p codePages) count(ctx context.Context, c codeView, rows []branchRow, base
 	return failed
 }
 
-// changeBranches makes, deletes or restores a branch, or chooses the default one.
+// changeBranches makes, deletes, restores, locks or unlocks a branch, or chooses the default one.
 func (p codePages) changeBranches(w http.ResponseWriter, r *http.Request, v View) error {
 	c, err := p.open(r, v, "branches")
 	if err != nil {
@@ -202,12 +213,15 @@ func (p codePages) changeBranches(w http.ResponseWriter, r *http.Request, v View
 		err = p.repos.DeleteRef(ctx, c.id, actor, "refs/heads/"+name, r.FormValue("at"))
 	case "restore":
 		err = p.repos.RestoreBranch(ctx, c.id, actor, name)
+	case "lock", "unlock":
+		administers := p.identity.Authorize(ctx, v.Caller, identity.Administer, v.Project.ID) == nil
+		err = p.repos.LockBranch(ctx, actor, c.id, "refs/heads/"+name, r.FormValue("do") == "lock", administers)
 	case "default":
 		if err = p.identity.Authorize(ctx, v.Caller, identity.Administer, v.Project.ID); err == nil {
 			err = p.repos.SetDefaultBranch(ctx, c.id, name)
 		}
 	default:
-		err = slipway.Invalid("say what to do: create, delete, restore or default")
+		err = slipway.Invalid("say what to do: create, delete, restore, lock, unlock or default")
 	}
 	if err != nil {
 		return err

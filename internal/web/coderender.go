@@ -91,6 +91,9 @@ func (v fileView) fileFacts() string {
 		facts = append(facts, plural(len(v.Lines), "line"))
 	}
 	facts = append(facts, Bytes(v.Size))
+	if v.Encoding != "" {
+		facts = append(facts, v.Encoding)
+	}
 	if v.Executable {
 		facts = append(facts, "executable")
 	}

@@ -94,16 +94,9 @@ func (p imagesPages) rows(ctx context.Context, v View, project slipway.ProjectID
 	}
 	var rows []repositoryRow
 	for _, repo := range list {
-		row := repositoryRow{Name: repo.Name, URL: repositoryURL(v, repo.Name), Public: repo.Public, Updated: repo.Created}
-		tags, err := p.registry.RecentTags(ctx, repo, 1)
-		if err != nil {
-			return nil, err
-		}
-		if len(tags) > 0 {
-			row.Latest, row.Updated = tags[0].Name, tags[0].Updated
-		}
-		if row.Usage, err = p.registry.Usage(ctx, repo); err != nil {
-			return nil, err
+		row := repositoryRow{Name: repo.Name, URL: repositoryURL(v, repo.Name), Public: repo.Public, Updated: repo.Created, Latest: repo.Latest.Name, Usage: repo.Usage}
+		if row.Latest != "" {
+			row.Updated = repo.Latest.Updated
 		}
 		rows = append(rows, row)
 	}
@@ -132,6 +125,8 @@ type repositoryView struct {
 	Usage           registry.Usage
 	Quota           registry.Quota
 	Search          string
+	More            string // the page with the rest of the tags
+	Locked          string // what is forbidden of all of it
 	MayChange       bool
 }
 
@@ -143,6 +138,7 @@ type tagRow struct {
 	Updated  time.Time
 	Pulled   time.Time
 	Runs     string // where it is deployed
+	Lock     string // what is forbidden of it
 	Commit   *thing
 	Run      *thing
 }
@@ -155,7 +151,7 @@ func (r tagRow) reference() string {
 	return string(r.Digest)
 }
 
-const shownTags = 200
+const shownTags = 100
 
 func (p imagesPages) repository(w http.ResponseWriter, r *http.Request, v View) error {
 	repo, err := p.found(r, v)
@@ -174,7 +170,7 @@ func (p imagesPages) repository(w http.ResponseWriter, r *http.Request, v View) 
 		return p.retention(w, r, v, repo)
 	}
 	ctx := r.Context()
-	view := repositoryView{Name: repo.Name, URL: repositoryURL(v, repo.Name), List: v.URL("_images"), Public: repo.Public, Search: query.Get("search"), MayChange: p.mayChange(ctx, v, repo) == nil}
+	view := repositoryView{Name: repo.Name, URL: repositoryURL(v, repo.Name), List: v.URL("_images"), Public: repo.Public, Locked: lockText(repo.Lock), Search: query.Get("search"), MayChange: p.mayChange(ctx, v, repo) == nil}
 	if view.Usage, err = p.registry.Usage(ctx, repo); err != nil {
 		return err
 	}
@@ -187,18 +183,25 @@ func (p imagesPages) repository(w http.ResponseWriter, r *http.Request, v View) 
 	if err != nil {
 		return err
 	}
-	tags, err := p.registry.DescribeTags(ctx, repo, view.Search, shownTags)
+	tags, err := p.registry.DescribeTags(ctx, repo, view.Search, query.Get("last"), shownTags+1)
 	if err != nil {
 		return err
 	}
-	named := map[slipway.Reference]*thing{}
+	if len(tags) > shownTags {
+		tags = tags[:shownTags]
+		view.More = view.URL + "?" + url.Values{"last": {tags[shownTags-1].Name}, "search": {view.Search}}.Encode()
+	}
+	named := p.originsOf(v)
+	for _, t := range tags {
+		named.run(t.Run)
+	}
 	for _, t := range tags {
 		row := tagRow{Tag: t.Name, URL: imageURL(v, repo.Name, t.Digest), Digest: t.Digest, Platform: strings.Join(t.Platforms, ", "), Size: t.Size, Updated: t.Updated,
-			Pulled: t.Pulled, Runs: strings.Join(deployed[t.Digest], ", ")}
-		row.Commit, row.Run = p.origin(ctx, v, registry.Manifest{Run: t.Run, Commit: t.Commit}, named)
+			Pulled: t.Pulled, Runs: strings.Join(deployed[t.Digest], ", "), Lock: lockText(t.Lock | t.ImageLock)}
+		row.Commit, row.Run = named.of(ctx, t.Run, t.Commit)
 		view.Tags = append(view.Tags, row)
 	}
-	if view.Search == "" {
+	if view.Search == "" && !query.Has("last") {
 		view.Untagged, err = p.untagged(ctx, v, repo, deployed)
 	}
 	if err != nil {
@@ -213,16 +216,15 @@ func (p imagesPages) untagged(ctx context.Context, v View, repo registry.Reposit
 	if err != nil {
 		return nil, err
 	}
-	pulls, err := p.registry.Pulls(ctx, repo)
-	if err != nil {
-		return nil, err
+	named := p.originsOf(v)
+	for _, m := range manifests {
+		named.run(m.Run)
 	}
-	named := map[slipway.Reference]*thing{}
 	var rows []tagRow
 	for _, m := range manifests {
 		row := tagRow{URL: imageURL(v, repo.Name, m.Digest), Digest: m.Digest, Platform: m.Platform, Size: m.TotalSize, Updated: m.Pushed,
-			Pulled: pulls[string(m.Digest)].Last, Runs: strings.Join(deployed[m.Digest], ", ")}
-		row.Commit, row.Run = p.origin(ctx, v, m, named)
+			Pulled: m.Pulled.Last, Runs: strings.Join(deployed[m.Digest], ", "), Lock: lockText(m.Lock)}
+		row.Commit, row.Run = named.of(ctx, m.Run, m.Commit)
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -243,24 +245,6 @@ func (p imagesPages) deployed(ctx context.Context, v View) (map[slipway.Digest][
 	return by, nil
 }
 
-// origin is the commit and the run that an image comes from; named remembers those already asked for.
-func (p imagesPages) origin(ctx context.Context, v View, m registry.Manifest, named map[slipway.Reference]*thing) (commit, run *thing) {
-	find := func(r slipway.Reference) *thing {
-		if named[r] == nil {
-			t := p.things.describe(ctx, v, r)
-			named[r] = &t
-		}
-		return named[r]
-	}
-	if m.Commit != "" {
-		commit = find(slipway.Ref(slipway.RefCommit, m.Commit))
-	}
-	if m.Run != 0 {
-		run = find(slipway.Ref(slipway.RefRun, m.Run))
-	}
-	return commit, run
-}
-
 type imageView struct {
 	Repository, RepositoryURL string
 	Manifest                  registry.Manifest
@@ -273,7 +257,7 @@ type imageView struct {
 	Content                   contentView
 	Pull, Trace               string
 	Labels                    []string
-	Pulled                    registry.Pull
+	Locks                     []lockForm
 	Runs                      string // where it is deployed
 	Delete                    string // the page that asks whether to delete it
 	MayChange                 bool
@@ -286,6 +270,9 @@ type imagePart struct {
 
 func (p imagesPages) image(w http.ResponseWriter, r *http.Request, v View, repo registry.Repository, reference string) error {
 	ctx := r.Context()
+	if err := p.registry.FlushPulls(ctx); err != nil {
+		return err
+	}
 	m, err := p.registry.GetManifest(ctx, repo, reference)
 	if err != nil {
 		return err
@@ -293,13 +280,11 @@ func (p imagesPages) image(w http.ResponseWriter, r *http.Request, v View, repo 
 	view := imageView{Repository: repo.Name, RepositoryURL: repositoryURL(v, repo.Name), Manifest: m, Config: p.registry.GetConfig(ctx, repo, m),
 		PartsTitle: "Layers", Pull: fmt.Sprintf("docker pull %s/%s@%s", r.Host, repo.Name, m.Digest), MayChange: p.mayChange(ctx, v, repo) == nil,
 		Trace: v.URL("_trace") + "?thing=" + url.QueryEscape(slipway.Ref(slipway.RefImage, m.Digest).String())}
-	view.Commit, view.Run = p.origin(ctx, v, m, map[slipway.Reference]*thing{})
+	view.Commit, view.Run = p.originsOf(v).of(ctx, m.Run, m.Commit)
 	view.Delete = deleteURL(view.RepositoryURL, string(m.Digest))
-	pulls, err := p.registry.Pulls(ctx, repo)
-	if err != nil {
+	if view.Locks, err = p.locks(ctx, repo, m); err != nil {
 		return err
 	}
-	view.Pulled = pulls[string(m.Digest)]
 	deployed, err := p.deployed(ctx, v)
 	if err != nil {
 		return err
@@ -360,6 +345,8 @@ func (p imagesPages) change(w http.ResponseWriter, r *http.Request, v View) erro
 		return p.Redirect(w, r, v.URL("_images"))
 	case "settings":
 		return p.saveSettings(w, r, v, repo)
+	case "lock":
+		return p.lock(w, r, v, repo)
 	case "retain":
 		if _, err := p.registry.Retain(ctx, repo, v.Caller.Actor); err != nil {
 			return err

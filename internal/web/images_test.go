@@ -82,6 +82,17 @@ func TestImagesAreGoverned(t *testing.T) {
 	p.post(contributor, page, 403, "do", "settings")
 	p.lacks(p.get(contributor, page+"?settings", 200), ">Save<")
 	p.post(b, page, 200, "do", "settings") // nothing is immutable any more
+	p.has(p.post(b, page, 200, "do", "lock", "reference", "v1", "forbid", "delete"), "Locked", `value="delete" checked`)
+	p.has(p.get(b, page, 200), `title="not deleted"`)
+	p.has(p.get(contributor, page+"?digest=v1", 200), "not deleted")
+	p.has(p.post(b, page, 403, "do", "delete-tag", "tag", "v1"), "is locked")
+	p.has(p.post(b, page, 200, "do", "lock", "forbid", "write"), `value="write" checked`)
+	p.has(p.get(b, page, 200), "locked: not changed")
+	p.has(p.post(b, page, 403, "do", "delete-tag", "tag", "latest"), "is locked")
+	p.post(b, page, 400, "do", "lock", "forbid", "everything")
+	p.post(contributor, page, 403, "do", "lock", "reference", "v1")
+	p.post(b, page, 200, "do", "lock")
+	p.post(b, page, 200, "do", "lock", "reference", "v1")
 	p.has(p.post(b, page, 200, "do", "delete-tag", "tag", "latest"), "v1")
 	p.lacks(p.post(b, page, 200, "do", "delete-repository"), "shop/web")
 }

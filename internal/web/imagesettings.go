@@ -23,6 +23,7 @@ type settingsForm struct {
 	Title, URL, Back string
 	Repository       bool
 	Public           bool
+	Lock             lockForm // of all that is in the repository
 	Settings         registry.Settings
 	Rules            []retention.Rule // with empty ones to fill in
 	Usage            registry.Usage
@@ -42,6 +43,7 @@ func (p imagesPages) settings(w http.ResponseWriter, r *http.Request, v View, re
 		form.Usage, err = p.registry.ProjectUsage(ctx, repo.Project)
 	} else {
 		form.Title, form.URL, form.Repository, form.Public = repo.Name, repositoryURL(v, repo.Name), true, repo.Public
+		form.Lock = newLockForm("", repo.Name, repo.Lock)
 		form.Back = form.URL
 		if form.Settings, err = p.registry.RepositorySettings(ctx, repo); err != nil {
 			return err

@@ -47,6 +47,7 @@ type packagesView struct {
 	Packages        []scans.Package
 	More            int // that are not shown
 	Changes         []scans.Change
+	Gone, New       []scans.Finding // vulnerabilities that the other image alone, and this one alone has
 	Findings        []scans.Finding
 	Counts          scans.Counts
 	Matched         time.Time
@@ -88,18 +89,31 @@ func (p imagesPages) packages(w http.ResponseWriter, r *http.Request, v View) er
 			return err
 		}
 		view.Changes = scans.Diff(before, packages)
+		if err := p.findings(ctx, v, &view, repo, d); err != nil {
+			return err
+		}
+		with := view
+		if err := p.findings(ctx, v, &with, other, od); err != nil {
+			return err
+		}
+		view.Gone, view.New = scans.DiffFindings(with.Findings, view.Findings)
 		return p.Render(w, r, v.Titled(repo.Name+" packages", "images"), packagesPage(view))
 	}
+	if err := p.findings(ctx, v, &view, repo, d); err != nil {
+		return err
+	}
+	view.Packages, view.More = packages[:min(len(packages), maxShownPackages)], max(0, len(packages)-maxShownPackages)
+	return p.Render(w, r, v.Titled(repo.Name+" packages", "images"), packagesPage(view))
+}
+
+// findings puts the vulnerabilities of an image into the view.
+func (p imagesPages) findings(ctx context.Context, v View, view *packagesView, repo registry.Repository, d slipway.Digest) error {
 	findings, m, err := p.things.Scans.Findings(ctx, v.Project.ID, repo.Name, d)
 	if slipway.CodeOf(err) == slipway.CodeUnavailable {
 		view.NoRecords, err = true, nil
 	}
-	if err != nil {
-		return err
-	}
 	view.Findings, view.Counts, view.Matched = findings, m.Counts, m.Matched
-	view.Packages, view.More = packages[:min(len(packages), maxShownPackages)], max(0, len(packages)-maxShownPackages)
-	return p.Render(w, r, v.Titled(repo.Name+" packages", "images"), packagesPage(view))
+	return err
 }
 
 // countsText is how many vulnerabilities there are of each severity.

@@ -76,6 +76,9 @@ func TestImageContent(t *testing.T) {
 	s.get(page, "0 critical, 1 high, 0 medium", "/Shop/_packages?image=shop%2Fweb%40sha256")
 	s.get("/_packages?image=shop/web:1", "DSA-1", "is-bad", "openssl", string(s.image), "Apache-2.0", "&lt;b&gt;", "&lt;i&gt;", "1 packages are of ecosystems without records", `value="shop/web:2"`)
 	diff := s.get("/_packages?image=shop/web:2&other=shop/web:1", "openssl", string(s.image), string(other.Digest))
+	if !strings.Contains(diff, ">changed<") || !strings.Contains(diff, "<td>Apache-2.0</td>") || !strings.Contains(diff, "Vulnerabilities that are gone: 0") {
+		t.Errorf("the comparison lacks what changed, licences or vulnerabilities: %s", diff)
+	}
 	if strings.Contains(diff, "&lt;b&gt;") {
 		t.Error("the comparison lists a package that is in both")
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/a-h/templ"
 	"github.com/microcosm-cc/bluemonday"
@@ -36,6 +38,8 @@ func newMarkdown() markdown {
 	policy.AllowElements("input")
 	policy.AllowAttrs("type").Matching(regexp.MustCompile(`^checkbox$`)).OnElements("input")
 	policy.AllowAttrs("checked", "disabled").OnElements("input")
+	policy.AllowAttrs("id").Matching(regexp.MustCompile(`^[\p{L}\p{M}\p{N}_:.-]+$`)).Globally()
+	policy.AllowURLSchemes("mailto", "http", "https", attachmentScheme)
 	files := goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote), goldmark.WithParserOptions(parser.WithAutoHeadingID()),
 		goldmark.WithRendererOptions(html.WithUnsafe(), renderer.WithNodeRenderers(util.Prioritized(codeBlocks{}, 100))))
 	return markdown{goldmark.New(goldmark.WithExtensions(extension.GFM)), files, policy}
@@ -58,15 +62,52 @@ func (m markdown) sanitize(html []byte) []byte {
 
 // renderAt renders a file of a repository: links and pictures that are relative to it lead to the pages of that version.
 func (m markdown) renderAt(c codeView, file, text string) templ.Component {
-	var b bytes.Buffer
-	if err := m.files.Convert([]byte(text), &b); err != nil {
-		return plainText(text)
-	}
-	return m.clean(c, file, b.String())
+	return m.renderWith(c, file, text, nil)
 }
 
+// renderWith is renderAt for a text that has pictures with it, by their names: ![plot](attachment:plot.png) of a notebook's cell.
+func (m markdown) renderWith(c codeView, file, text string, pictures map[string]string) templ.Component {
+	var b bytes.Buffer
+	if err := m.files.Convert([]byte(text), &b, parser.WithContext(parser.NewContext(parser.WithIDs(headingIDs{})))); err != nil {
+		return plainText(text)
+	}
+	return m.clean(c, file, b.String(), pictures)
+}
+
+// attachmentScheme is that of a picture which a notebook's cell has with it (nbformat, cell attachments).
+const attachmentScheme = "attachment"
+
+// headingIDs names the headings of one text as GitHub does, so that links made for it lead there: letters and digits of any alphabet in lower case, with
+// hyphens for spaces. The value says how often a name was given.
+type headingIDs map[string]int
+
+// Generate is parser.IDs'.
+func (h headingIDs) Generate(value []byte, _ ast.NodeKind) []byte {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case unicode.IsLetter(r), unicode.IsMark(r), unicode.IsNumber(r), r == '-', r == '_':
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSpace(strings.ToValidUTF8(string(value), "")))
+	if name == "" {
+		name = "heading"
+	}
+	n := h[name]
+	h[name]++
+	if n > 0 {
+		return fmt.Appendf(nil, "%s-%d", name, n)
+	}
+	return []byte(name)
+}
+
+// Put is parser.IDs'.
+func (h headingIDs) Put(value []byte) { h[string(value)]++ }
+
 // clean takes out of HTML what is not text, and makes its links those of the version.
-func (m markdown) clean(c codeView, file, text string) templ.Component {
+func (m markdown) clean(c codeView, file, text string, pictures map[string]string) templ.Component {
 	clean := m.sanitize([]byte(text))
 	var out strings.Builder
 	tokens := nethtml.NewTokenizer(bytes.NewReader(clean))
@@ -80,7 +121,7 @@ func (m markdown) clean(c codeView, file, text string) templ.Component {
 		case nethtml.StartTagToken, nethtml.SelfClosingTagToken:
 			t := tokens.Token()
 			for i := range t.Attr {
-				t.Attr[i].Val = rewritten(c, file, t.Data, t.Attr[i])
+				t.Attr[i].Val = rewritten(c, file, t.Data, t.Attr[i], pictures)
 			}
 			out.WriteString(t.String())
 		default:
@@ -93,7 +134,7 @@ func (m markdown) clean(c codeView, file, text string) templ.Component {
 const ownPrefix = "md-"
 
 // rewritten is an attribute's value as the page needs it.
-func rewritten(c codeView, file, tag string, a nethtml.Attribute) string {
+func rewritten(c codeView, file, tag string, a nethtml.Attribute, pictures map[string]string) string {
 	page := ""
 	switch {
 	case a.Key == "id" || a.Key == "name":
@@ -105,6 +146,13 @@ func rewritten(c codeView, file, tag string, a nethtml.Attribute) string {
 		return a.Val
 	}
 	u, err := url.Parse(a.Val)
+	if err == nil && u.Scheme == attachmentScheme {
+		name, err := url.PathUnescape(u.Opaque)
+		if err != nil || page == "" {
+			return ""
+		}
+		return pictures[name]
+	}
 	if err != nil || u.Scheme != "" || u.Host != "" {
 		return a.Val
 	}

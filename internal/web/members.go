@@ -8,6 +8,7 @@ import (
 
 func (s *Server) addMembers() {
 	s.Project("GET", "/_settings", identity.Read, s.settings)
+	s.Project("GET", "/_settings/audit", identity.Administer, s.audit)
 	s.Project("POST", "/_settings/members", identity.Administer, s.setMember)
 }
 

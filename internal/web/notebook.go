@@ -37,10 +37,13 @@ type notebookCell struct {
 	Source  multiline        `json:"source"`
 	Outputs []notebookOutput `json:"outputs"`
 	Count   *int             `json:"execution_count"`
+	// Attachments are pictures of a Markdown cell, by their names and then by type of content.
+	Attachments map[string]map[string]json.RawMessage `json:"attachments"`
 }
 
 type notebookOutput struct {
 	Type      string                     `json:"output_type"` // stream, display_data, execute_result, error
+	Stream    string                     `json:"name"`        // stdout, stderr
 	Text      multiline                  `json:"text"`
 	Data      map[string]json.RawMessage `json:"data"` // by type of content
 	Name      string                     `json:"ename"`
@@ -66,7 +69,13 @@ type cellView struct {
 	Count   *int
 	Text    templ.Component   // of Markdown and raw cells
 	Lines   []templ.Component // of code
-	Outputs []templ.Component
+	Outputs []outputView
+	More    bool // there are more outputs
+}
+
+type outputView struct {
+	Shown templ.Component
+	Tone  string // error for what went wrong or was written to the standard error
 }
 
 // notebook shows the cells of a notebook with their outputs as text and pictures: nothing in it runs. It is nil for a file that is none.
@@ -85,12 +94,13 @@ func (p codePages) notebook(c codeView, f repos.File) templ.Component {
 		view := cellView{Kind: cell.Type, Count: cell.Count}
 		switch cell.Type {
 		case "markdown":
-			view.Text = p.markdown.renderAt(c, f.Path, string(cell.Source))
+			view.Text = p.markdown.renderWith(c, f.Path, string(cell.Source), cell.pictures())
 		case "code":
 			view.Lines = highlightAs(language, string(cell.Source))
+			view.More = len(cell.Outputs) > maxOutputs
 			for _, o := range cell.Outputs[:min(len(cell.Outputs), maxOutputs)] {
 				if shown := p.output(c, f.Path, o); shown != nil {
-					view.Outputs = append(view.Outputs, shown)
+					view.Outputs = append(view.Outputs, outputView{shown, o.tone()})
 				}
 			}
 		default:
@@ -99,6 +109,49 @@ func (p codePages) notebook(c codeView, f repos.File) templ.Component {
 		cells = append(cells, view)
 	}
 	return codeNotebook(cells, more)
+}
+
+// tone says that an output tells of something wrong.
+func (o notebookOutput) tone() string {
+	if o.Type == "error" || o.Stream == "stderr" {
+		return "error"
+	}
+	return ""
+}
+
+// pictures are the attachments of a cell that can be shown safely, as data.
+func (c notebookCell) pictures() map[string]string {
+	found := map[string]string{}
+	for name, kinds := range c.Attachments {
+		if data := pictureData(kinds); data != "" {
+			found[name] = data
+		}
+	}
+	return found
+}
+
+// pictureData is a picture among the forms of one thing, as the address of an image; empty when there is none.
+func pictureData(kinds map[string]json.RawMessage) string {
+	for _, kind := range []string{"image/png", "image/jpeg", "image/gif"} {
+		if data := strings.Join(strings.Fields(textOf(kinds[kind])), ""); data != "" && len(data) <= maxPicture {
+			if _, err := base64.StdEncoding.DecodeString(data); err == nil {
+				return "data:" + kind + ";base64," + data
+			}
+		}
+	}
+	if svg := textOf(kinds["image/svg+xml"]); svg != "" && len(svg) <= maxPicture { // in an image element nothing of it runs
+		return "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(svg))
+	}
+	return ""
+}
+
+// textOf is a text or its lines, empty when it is neither.
+func textOf(raw json.RawMessage) string {
+	var m multiline
+	if json.Unmarshal(raw, &m) != nil {
+		return ""
+	}
+	return string(m)
 }
 
 var escapeSequence = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
@@ -115,25 +168,12 @@ func (p codePages) output(c codeView, at string, o notebookOutput) templ.Compone
 		}
 		return outputText(text)
 	}
-	text := func(kind string) string {
-		var m multiline
-		if json.Unmarshal(o.Data[kind], &m) != nil {
-			return ""
-		}
-		return string(m)
-	}
-	for _, kind := range []string{"image/png", "image/jpeg", "image/gif"} {
-		if data := strings.Join(strings.Fields(text(kind)), ""); data != "" && len(data) <= maxPicture {
-			if _, err := base64.StdEncoding.DecodeString(data); err == nil {
-				return codePicture("data:" + kind + ";base64," + data)
-			}
-		}
-	}
-	if svg := text("image/svg+xml"); svg != "" && len(svg) <= maxPicture { // in an image element nothing of it runs
-		return codePicture("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(svg)))
+	text := func(kind string) string { return textOf(o.Data[kind]) }
+	if picture := pictureData(o.Data); picture != "" {
+		return codePicture(picture)
 	}
 	if html := text("text/html"); html != "" && len(html) <= maxOutput {
-		return p.markdown.clean(c, at, html)
+		return p.markdown.clean(c, at, html, nil)
 	}
 	if md := text("text/markdown"); md != "" && len(md) <= maxOutput {
 		return p.markdown.renderAt(c, at, md)

@@ -95,6 +95,7 @@ type pipelinesView struct {
 	Schedules []scheduleRow // of the chosen one
 	Waiting   []waitingRow
 	Caches    cachesView // of the chosen one
+	Tag       string     // that all listed runs have, "" for any
 	Older     string     // URL of older runs, if there are any
 	Library   string
 	QueueURL  string
@@ -142,6 +143,9 @@ func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) err
 	filter := pipelines.RunFilter{Project: v.Project.ID, Limit: runsOnPage + 1}
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	filter.Before = slipway.RunID(before)
+	if view.Tag = r.URL.Query().Get("tag"); view.Tag != "" {
+		filter.Tags = []string{view.Tag}
+	}
 	definitions, err := p.pipelines.Definitions(r.Context(), v.Project.ID)
 	if err != nil {
 		return err
@@ -177,6 +181,9 @@ func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) err
 		query := url.Values{"before": {runs[len(runs)-1].ID.String()}}
 		if chosen != 0 {
 			query.Set("definitionId", strconv.FormatInt(chosen, 10))
+		}
+		if view.Tag != "" {
+			query.Set("tag", view.Tag)
 		}
 		view.Older = v.URL("_build") + "?" + query.Encode()
 	}
@@ -288,11 +295,28 @@ func reasonWords(run *pipelines.Run) string {
 	case "Manual":
 		return "by hand"
 	case "ResourceTrigger":
-		return "after another pipeline"
+		return resourceWords(run.Trigger)
 	case "PullRequest":
 		return "pull request"
 	}
 	return strings.ToLower(run.Reason)
+}
+
+// resourceWords say what a resource did that started a run.
+func resourceWords(trigger string) string {
+	switch trigger {
+	case "run":
+		return "after another pipeline"
+	case "image":
+		return "new image"
+	case "push":
+		return "push to another repository"
+	case "package":
+		return "new package"
+	case "webhook":
+		return "webhook"
+	}
+	return "resource"
 }
 
 // span is the time from begin to end, or to now while something runs.
@@ -340,6 +364,10 @@ func (p pipelinesPages) change(w http.ResponseWriter, r *http.Request, v View) e
 		err = p.pipelines.StartStage(r.Context(), t.Run.ID, r.FormValue("stage"))
 	case "retain", "release":
 		err = p.pipelines.Retain(r.Context(), &t.Run, v.Caller.Actor, do == "retain")
+	case "add-tag":
+		_, err = p.pipelines.ChangeTags(r.Context(), t.Run.ID, []string{r.FormValue("tag")}, nil)
+	case "remove-tag":
+		_, err = p.pipelines.ChangeTags(r.Context(), t.Run.ID, nil, []string{r.FormValue("tag")})
 	case "delete":
 		return p.deleteRun(w, r, v, &t.Run)
 	case "decide":
@@ -411,7 +439,7 @@ func (p pipelinesPages) changeGroup(w http.ResponseWriter, r *http.Request, v Vi
 	name := strings.TrimSpace(r.FormValue("name"))
 	switch r.FormValue("do") {
 	case "delete-group":
-		if err := p.pipelines.DeleteGroup(r.Context(), v.Project.ID, g.ID); err != nil {
+		if err := p.pipelines.DeleteGroup(r.Context(), v.Project.ID, g.ID, v.Caller.Actor); err != nil {
 			return err
 		}
 		return p.Redirect(w, r, v.URL("_library"))
@@ -422,7 +450,7 @@ func (p pipelinesPages) changeGroup(w http.ResponseWriter, r *http.Request, v Vi
 			g.Variables = append(withoutVariable(g.Variables, name), pipelines.GroupVariable{Name: name, Value: r.FormValue("value"), Secret: r.FormValue("secret") != ""})
 		}
 	}
-	if _, err := p.pipelines.PutGroup(r.Context(), g); err != nil {
+	if _, err := p.pipelines.PutGroup(r.Context(), g, v.Caller.Actor); err != nil {
 		return err
 	}
 	return p.Redirect(w, r, v.URL("_library"))

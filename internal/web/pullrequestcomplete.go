@@ -6,6 +6,7 @@ import (
 
 	"slipway"
 	"slipway/internal/repos"
+	"slipway/internal/repos/policy"
 )
 
 // addPolicies fills in what policies say of a pull request, and who may do what about it.
@@ -32,10 +33,23 @@ func (v pullView) Holds() bool {
 	return !slices.ContainsFunc(v.Policies, func(e repos.Evaluation) bool { return !e.State.Holds() && e.Policy.Blocking })
 }
 
+// Strategies are the ways in which the pull request may be completed by its policies; all for who may bypass those.
+func (v pullView) Strategies() []string {
+	all := []string{"noFastForward", "squash", "rebase", "rebaseMerge"}
+	for _, e := range v.Policies {
+		if e.Policy.Kind == policy.MergeTypes && e.Policy.Blocking && !v.MayBypass {
+			allowed := e.Policy.Settings.Strategies()
+			all = slices.DeleteFunc(all, func(s string) bool { return !slices.Contains(allowed, s) })
+		}
+	}
+	return all
+}
+
 // formCompletion is how the form wants a pull request completed.
 func formCompletion(r *http.Request) repos.Completion {
 	return repos.Completion{Strategy: repos.MergeStrategy(r.FormValue("strategy")), Message: formText(r, "message"), DeleteSource: r.FormValue("delete") != "",
-		Bypass: r.FormValue("bypass")}
+		ResolveItems: r.FormValue("resolve-items") != "",
+		Bypass:       r.FormValue("bypass")}
 }
 
 func (p codePages) completePull(r *http.Request, v View, pull repos.PullRequest) error {

@@ -78,9 +78,11 @@ type pullView struct {
 	TraceURL    string
 	MergedURL   string // the page of the commit that the target got
 	MayVote     bool
-	MayWrite    bool  // comments, title and description
-	MayDelete   bool  // the source branch
-	ForkAt      crumb // of one from a fork, for who may read that
+	MayWrite    bool     // comments, title and description
+	MayDelete   bool     // the source branch
+	Keeps       bool     // the source branch stays, since it is its repository's default one
+	Targets     []string // branches that can get it instead
+	ForkAt      crumb    // of one from a fork, for who may read that
 	Policies    []repos.Evaluation
 	People      []identity.Member // who can be asked to review
 	MayBypass   bool
@@ -130,6 +132,7 @@ func (p codePages) pull(w http.ResponseWriter, r *http.Request, v View) error {
 	if view.MayDelete, err = p.repos.MayPushSource(r.Context(), pull, v.Caller.Actor); err != nil {
 		return err
 	}
+	view.Keeps = !pull.FromFork() && pull.SourceBranch() == c.Default
 	if pull.Status == repos.PullRequestCompleted {
 		view.MergedURL = c.CommitURL(pull.MergeCommit)
 	}
@@ -205,6 +208,17 @@ func (p codePages) addPullOverview(r *http.Request, view *pullView) error {
 	}
 	if err := p.addPolicies(r, view); err != nil {
 		return err
+	}
+	if view.MayVote && view.Status == repos.PullRequestActive {
+		branches, err := p.repos.Branches(ctx, view.id)
+		if err != nil {
+			return err
+		}
+		for _, b := range branches[:min(len(branches), 1000)] {
+			if b.Full != view.Target && (b.Full != view.Source || view.FromFork()) {
+				view.Targets = append(view.Targets, b.Name)
+			}
+		}
 	}
 	iterations, err := p.repos.Iterations(ctx, view.ID)
 	if err != nil {
@@ -327,6 +341,9 @@ func (p codePages) changePull(w http.ResponseWriter, r *http.Request, v View) er
 		err = status(repos.PullRequestAbandoned)
 	case "reactivate":
 		err = status(repos.PullRequestActive)
+	case "retarget":
+		target := r.FormValue("target")
+		err = update(repos.PullRequestChange{Target: &target})
 	case "publish", "draft":
 		draft := do == "draft"
 		err = update(repos.PullRequestChange{Draft: &draft})

@@ -38,6 +38,8 @@ type runView struct {
 	Waiting     []validationRow
 	Pauses      pausesView
 	Tags        []string
+	List        string // of the project's runs
+	MayTag      bool
 	By          string // who canceled
 	MayCancel   bool
 	MayRetry    bool
@@ -94,10 +96,11 @@ func (s stepRow) isChosen() bool { return s.Chosen }
 type issueRow struct{ Kind, Message, At string }
 
 type artifactRow struct {
-	Name, URL string
-	Size      int64
-	Files     []artifactFile
-	More      int
+	Name, URL  string
+	UploadedBy string
+	Size       int64
+	Files      []artifactFile
+	More       int
 }
 
 type artifactFile struct {
@@ -144,9 +147,10 @@ func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) erro
 // runView is what the live part of the page shows.
 func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) (runView, error) {
 	run := &t.Run
-	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), ID: run.ID, Problems: run.Problems, Warnings: t.Warnings, Tags: run.Tags, By: run.CanceledBy,
+	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), List: v.URL("_build"), ID: run.ID, Problems: run.Problems, Warnings: t.Warnings, Tags: run.Tags, By: run.CanceledBy,
 		Trace: traceURL(v, slipway.Ref(slipway.RefRun, run.ID)), Why: v.URL("_build", "explain") + "?buildId=" + run.ID.String()}
 	mayChange := p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
+	view.MayTag = mayChange
 	over := run.State == pipelines.RunCompleted
 	view.MayCancel = mayChange && !over && !run.Canceled
 	view.MayRetry = mayChange && over && len(t.Stages) > 0 && (run.Result == schedule.Failed || run.Result == schedule.Canceled)
@@ -193,7 +197,7 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 		st := &t.Stages[i]
 		for k := range st.Jobs {
 			row := p.jobRow(v, st, &st.Jobs[k], query)
-			row.MayRerun = mayRerun && st.State == schedule.Completed && len(row.Steps) > 0
+			row.MayRerun = mayRerun && st.State == schedule.Completed && (len(row.Steps) > 0 || st.Jobs[k].Result == schedule.Failed)
 			view.Jobs = append(view.Jobs, row)
 		}
 	}
@@ -306,7 +310,7 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, ru
 			return err
 		}
 		base := fmt.Sprintf("%s?buildId=%d&name=%s", v.URL("_build", "artifact"), id, url.QueryEscape(a.Name))
-		row := artifactRow{Name: a.Name, URL: base, Size: a.Size, More: max(len(files)-filesOnPage, 0)}
+		row := artifactRow{Name: a.Name, URL: base, UploadedBy: a.UploadedBy.Name, Size: a.Size, More: max(len(files)-filesOnPage, 0)}
 		for _, f := range files[:min(len(files), filesOnPage)] {
 			row.Files = append(row.Files, artifactFile{Path: f.Path, Size: f.Size, URL: base + "&path=" + url.QueryEscape(f.Path)})
 		}

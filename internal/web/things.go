@@ -127,8 +127,7 @@ func (t Things) run(ctx context.Context, v View, id slipway.RunID, to *thing) bo
 	if err != nil || run.Project != v.Project.ID {
 		return false
 	}
-	to.Label, to.Detail, to.State, to.When = fmt.Sprintf("%s %s", run.PipelineName, run.Number), run.Title, runState(&run), run.Queued
-	to.URL = fmt.Sprintf("%s?buildId=%d", v.URL("_build", "results"), id)
+	*to = runThing(v, run)
 	return true
 }
 

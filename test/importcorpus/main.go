@@ -105,8 +105,8 @@ func (c *count) file(files folder, top, path string) {
 		c.notes[numbers.ReplaceAllString(message, "")]++
 	}
 	in := compile.Input{Path: "azure-pipelines.yml", Files: one(out.Pipeline), Repository: func(plan.Repository) (compile.Files, error) { return nil, nil }}
-	if _, err := compile.Compile(in); err != nil {
-		c.say("%s/%s: not valid: %v", top, path, err)
+	if report := compile.Check(in); len(report.Problems) > 0 {
+		c.say("%s/%s: not valid: %v", top, path, report.Problems[0])
 		return
 	}
 	c.valid++

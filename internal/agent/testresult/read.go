@@ -94,7 +94,7 @@ func begin(d *xml.Decoder) (xml.StartElement, error) {
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
-			return xml.StartElement{}, errors.New("the file holds no test results: it is empty")
+			return xml.StartElement{}, errors.New("the file holds no test results: it has no XML")
 		}
 		if err != nil {
 			return xml.StartElement{}, fmt.Errorf("read test results: %w", err)

@@ -18,11 +18,11 @@ func TestReadRefuses(t *testing.T) {
 		in     string
 		want   string
 	}{
-		{"nothing", JUnit, "", "the file holds no test results: it is empty"},
+		{"nothing", JUnit, "", "the file holds no test results: it has no XML"},
 		{"another root", JUnit, "<html/>", `this is no file of JUnit, nor of another known test runner: its root is "html"`},
 		{"another runner", JUnit, "<test-run/>", `this is a file of NUnit, not of JUnit: its root is "test-run"; set testResultsFormat to NUnit`},
 		{"another runner", CTest, "<TestRun/>", `this is a file of VSTest, not of CTest: its root is "TestRun"; set testResultsFormat to VSTest`},
-		{"no XML", XUnit, "1..4\nok 1\n", "the file holds no test results: it is empty"},
+		{"no XML", XUnit, "1..4\nok 1\n", "the file holds no test results: it has no XML"},
 		{"an unknown format", "TAP", "<x/>", `test results in the format "TAP" cannot be read: use JUnit, NUnit, VSTest, XUnit or CTest`},
 		{"an unknown encoding", JUnit, `<?xml version="1.0" encoding="ebcdic"?><testsuite/>`,
 			`read test results: xml: opening charset "ebcdic": the encoding "ebcdic" is not known: write the file in UTF-8`},

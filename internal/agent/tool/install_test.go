@@ -60,7 +60,7 @@ func serve(t *testing.T, m *fakeMirror) {
 	m.put("/helm/"+helmName, helm)
 	m.put("/helm/"+helmName+".sha256sum", []byte(sha(helm)+"  "+helmName+"\n"))
 
-	kubectl := []byte(program("Client Version: v1.29.6"))
+	kubectl := []byte(program("Client Version: v1.29.6-dispatcher\nKustomize Version: v5.0.4"))
 	m.put("/kubectl/release/stable.txt", []byte("v1.29.6"))
 	m.put("/kubectl/release/stable-1.29.txt", []byte("v1.29.6"))
 	m.put("/kubectl/release/v1.29.6/bin/linux/"+runtime.GOARCH+"/kubectl", kubectl)

@@ -36,6 +36,9 @@ const (
 
 var vNumber = regexp.MustCompile(`v([0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.]+)?)`)
 
+// kubectlNumber leaves out what a distribution adds, as in v1.32.4-dispatcher, and Kustomize's version on the line below.
+var kubectlNumber = regexp.MustCompile(`Client Version:.*?v([0-9]+\.[0-9]+\.[0-9]+)`)
+
 // The tools.
 var (
 	Go = &Tool{Name: "go", Title: "Go", caches: []string{"go"}, program: "bin/go", programs: []string{"go"}, versions: [][]string{{"version"}},
@@ -50,7 +53,7 @@ var (
 	Helm = &Tool{Name: "helm", Title: "Helm", caches: []string{"helm"}, program: "helm", programs: []string{"helm"}, versions: [][]string{{"version", "--client", "--short"}, {"version", "--short"}},
 		pattern: vNumber, parse: plainVersion, vendor: "https://get.helm.sh", find: helmRelease}
 	Kubectl = &Tool{Name: "kubectl", Title: "kubectl", caches: []string{"kubectl"}, program: "kubectl", programs: []string{"kubectl"}, versions: [][]string{{"version", "--client"}},
-		pattern: vNumber, parse: plainVersion, vendor: "https://dl.k8s.io", find: kubectlRelease}
+		pattern: kubectlNumber, parse: plainVersion, vendor: "https://dl.k8s.io", find: kubectlRelease}
 	Terraform = &Tool{Name: "terraform", Title: "Terraform", caches: []string{"terraform"}, program: "terraform", programs: []string{"terraform"}, versions: [][]string{{"-version"}},
 		pattern: vNumber, env: map[string]string{"CHECKPOINT_DISABLE": "1"}, parse: plainVersion, vendor: "https://releases.hashicorp.com/terraform", find: terraformRelease}
 	DotNetSDK = &Tool{Name: "dotnet", Title: "the .NET SDK", caches: []string{"dotnet-sdk"}, program: "dotnet", programs: []string{"dotnet"}, versions: [][]string{{"--list-sdks"}},

@@ -53,10 +53,27 @@ func (c *compiler) environment(n *yaml.Node) plan.EnvironmentReference {
 	if len(e.Tags) > 0 && e.ResourceType != plan.ResourceMachine {
 		c.problems.Add(o.at("tags"), "tags of an environment choose virtual machines: write resourceType: virtualMachine beside them, or leave them out")
 	}
-	if o.get("resourceId") != nil {
-		c.problems.Unsupported(o.at("resourceId"), "resourceId of an environment is a number of Azure: write resourceName")
-	}
+	e.ResourceID = c.resourceID(o, e.ResourceType)
 	return e
+}
+
+// resourceID reads the number of a virtual machine. Namespaces of clusters have names and no numbers.
+func (c *compiler) resourceID(o object, kind string) string {
+	id := strings.TrimSpace(o.text("resourceId"))
+	if id == "" {
+		return ""
+	}
+	n, err := strconv.ParseInt(id, 10, 64)
+	switch {
+	case kind != plan.ResourceMachine:
+		c.problems.Unsupported(o.at("resourceId"), "resourceId of an environment is the number of a virtual machine: write resourceType: virtualMachine beside it, "+
+			"or resourceName for a namespace of a cluster, which has no number here")
+	case !strings.Contains(id, "$(") && (err != nil || n < 1):
+		c.problems.Add(o.get("resourceId").At, "resourceId of an environment is a whole number, that of a virtual machine, not %s", describe(o.get("resourceId")))
+	default:
+		return id
+	}
+	return ""
 }
 
 // splitTags parts tags at commas.

@@ -6,7 +6,7 @@
 // allowed and most likely a mistake (plan.Warning).
 //
 // What the language has and Slipway does not do yet is refused where it is written, with what to write instead, and never
-// ignored: numbers of resources of environments, types of containers but ACR, and of their volumes and options those that a pod does not
+// ignored: numbers of namespaces in environments, types of containers but ACR, and of their volumes and options those that a pod does not
 // have, counters that read dependencies, and tasks that are neither built in nor uploaded.
 //
 // What can only have no effect here is checked and warned of: builds under resources, triggers of containers whose

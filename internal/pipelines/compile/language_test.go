@@ -223,10 +223,10 @@ p.yml:3:49: these options of a container have no effect, since jobs are pods: --
 	if c := compiled(t, job(`options: -u root`)).Stages[0].Jobs[0].Container; c.User == nil || *c.User != 0 {
 		t.Errorf("root is %v", c.User)
 	}
-	warned(t, "no effect", job("ports: ['8080:80', '5432:5432', '80'], mapDockerSocket: true, mountReadOnly: {work: true}"), `
-p.yml:3:25: port 8080:80: a job and its services share one network, so the port is 80
-p.yml:3:64: mapDockerSocket has no effect: jobs are pods without a Docker daemon, build images with Docker@2
-p.yml:3:87: mountReadOnly has no effect: the agent's files are read-only, the workspace is not
+	warned(t, "no effect", job("ports: ['8080:80', '53:5353/udp', '80'], mapDockerSocket: true, mountReadOnly: {work: true}"), `
+p.yml:3:25: port 53:5353/udp: single TCP ports are mapped; a job and its services share one network, so the port is 5353/udp
+p.yml:3:66: mapDockerSocket has no effect: jobs are pods without a Docker daemon, build images with Docker@2
+p.yml:3:89: mountReadOnly has no effect: the agent's files are read-only, the workspace is not
 `)
 	refused(t, "a daemon", job("options: -v /var/run/docker.sock:/var/run/docker.sock"),
 		"p.yml:3:34: option -v /var/run/docker.sock:/var/run/docker.sock of a container: jobs are pods without a Docker daemon; build images with Docker@2")
@@ -263,7 +263,7 @@ p.yml:3:87: mountReadOnly has no effect: the agent's files are read-only, the wo
 		refused(t, options, job("options: "+options), "p.yml:3:34: option "+options+" of a container: "+want)
 	}
 	refused(t, "a quote", job(`options: "-e 'A=b"`), `p.yml:3:34: options "-e 'A=b" have a quote without its end`)
-	refused(t, "a macro", job(`options: $(o)`), `p.yml:3:34: options of a container must be known when the run is made: write them out, not "$(o)"`)
+	refused(t, "a macro", job(`options: $(o)`), `p.yml:3:34: option $(o) of a container must be known when the run is made: write it without macros, which only -e and --env take`)
 }
 
 func TestResourcesThatStartNothing(t *testing.T) {

@@ -89,7 +89,7 @@ func (c *compiler) macrosOf(n *yaml.Node, v names) {
 var macroPattern = regexp.MustCompile(`\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)`)
 
 func (c *compiler) unknownMacro(n *yaml.Node, offset int, name string, v names) {
-	if schema.PredefinedVariable(name) != nil {
+	if schema.PredefinedVariable(name) != nil || strings.HasPrefix(strings.ToLower(name), "agent.services.") { // SERVICE.ports.PORT
 		return
 	}
 	at := n.Locate(offset)

@@ -24,7 +24,11 @@ type object struct {
 func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 	o := object{c, n, s, s.Name}
 	if n.Kind != yaml.Map {
-		c.problems.Add(n.At, "%s is a map of keys, not %s", s.Name, describe(n))
+		instead := ""
+		if s.Key("include") != nil && n.Kind == yaml.List {
+			instead = ": write the list as include: [...] below it"
+		}
+		c.problems.Add(n.At, "%s is a map of keys, not %s%s", s.Name, describe(n), instead)
 		return o, false
 	}
 	has := func(key string) bool { return n.Get(key) != nil }
@@ -35,6 +39,10 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 		}
 		if instead, ok := s.Refused[key]; ok {
 			c.problems.Unsupported(p.Key.At, "%s of %s is not there yet: %s", key, s.Name, instead)
+			continue
+		}
+		if instead, ok := s.Elsewhere[key]; ok {
+			c.problems.Add(p.Key.At, "unknown key %q of %s: %s", key, s.Name, instead)
 			continue
 		}
 		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, s.Name, nearest.Suggest(key, s.Names()))

@@ -38,11 +38,7 @@ func (c *compiler) containerOptions(o object, r *plan.Container) {
 		return
 	}
 	words, ok := optionWords(text)
-	switch {
-	case strings.Contains(text, "$("):
-		c.problems.Unsupported(n.At, "options of a container must be known when the run is made: write them out, not %q", text)
-		return
-	case !ok:
+	if !ok {
 		c.problems.Add(n.At, "options %q have a quote without its end", text)
 		return
 	}
@@ -60,6 +56,8 @@ func (c *compiler) containerOptions(o object, r *plan.Container) {
 		}
 		read := optionReaders[name]
 		switch {
+		case strings.Contains(name, "$(") || strings.Contains(value, "$(") && name != "-e" && name != "--env" && !slices.Contains(idleOptions, name):
+			c.problems.Unsupported(n.At, "option %s of a container must be known when the run is made: write it without macros, which only -e and --env take", strings.TrimSpace(name+" "+value))
 		case strings.Contains(value, "docker.sock"):
 			c.problems.Unsupported(n.At, "option %s %s of a container: jobs are pods without a Docker daemon; build images with Docker@2", name, value)
 		case read != nil:

@@ -34,6 +34,12 @@ func (c *compiler) pool(n *yaml.Node) *plan.Pool {
 	if p.Image == "" && o.get("vmImageName") != nil {
 		key, p.Image = "vmImageName", o.text("vmImageName")
 	}
+	if version, old := strings.CutPrefix(strings.ToLower(p.Image), "ubuntu "); old { // as images were named at first: Ubuntu 16.04
+		p.Image = "ubuntu-" + version
+	}
+	if isRuntime(p.Image) {
+		p.Image = c.runtimeName(o.get(key), "vmImage")
+	}
 	switch {
 	case !c.checkSystem(o): // the image is of that system too
 	case p.Image != "":
@@ -138,8 +144,6 @@ func (c *compiler) mapped(name string) bool {
 func (c *compiler) checkImage(n *yaml.Node, image string) {
 	switch other := system(image); {
 	case c.mapped(image) || strings.HasPrefix(strings.ToLower(image), "ubuntu-"):
-	case isRuntime(image):
-		c.problems.Unsupported(n.At, "vmImage must be known when the job starts: write an image or a macro, not %q", image)
 	case other != "":
 		c.problems.Unsupported(n.At, "vmImage %s: jobs run in Linux containers, there is no %s; write ubuntu-latest", image, other)
 	default:

@@ -20,6 +20,17 @@ func refused(t *testing.T, name, text, want string) {
 	}
 }
 
+// A value that cannot be read is one mistake, not a second one for being absent.
+func TestBrokenScript(t *testing.T) {
+	t.Parallel()
+	refused(t, "half an expression", "steps:\n- script: ${{ parameters.a\n- bash: ${{ cancelled() }}\n- pwsh: [a]\n- script:\n", `
+p.yml:2:11: ${{ has no closing }}
+p.yml:3:13: unknown function "cancelled": write canceled
+p.yml:4:9: pwsh of a pwsh step is text, not a list
+p.yml:5:3: the script step has no script
+`)
+}
+
 func TestEverythingWrongInOnePass(t *testing.T) {
 	t.Parallel()
 	refused(t, "many mistakes", `
@@ -94,7 +105,7 @@ func TestRefusedLanguage(t *testing.T) {
 	f("delay", server("Delay@1", "delayForMinutes: 1.5"), "p.yml:4:12: input delayForMinutes: \"1.5\" is no whole number of minutes from 0 to 86400")
 	f("long delay", server("Delay@1", "delayForMinutes: 86401"), "p.yml:4:12: input delayForMinutes: \"86401\" is no whole number of minutes from 0 to 86400")
 	f("groups", server("ManualValidation@1", "notifyUsers: '', approvers: '[Shop]\\Owners'"), "p.yml:4:29: input approvers: groups like \"[Shop]\\\\Owners\" are not there yet: name people")
-	f("no connection", server("InvokeRESTAPI@1", "serviceConnection: ' '"), "p.yml:3:9: task InvokeRESTAPI@1 needs the input \"connectedServiceName\" when connectedServiceNameSelector is connectedServiceName")
+	f("no connection", server("InvokeRESTAPI@1", "serviceConnection: ' '"), "p.yml:4:12: task InvokeRESTAPI@1 needs the input \"connectedServiceName\" when connectedServiceNameSelector is connectedServiceName")
 	f("subscription", server("InvokeRESTAPI@1", "connectionType: connectedServiceNameARM"), "p.yml:4:12: input connectionType: connectedServiceNameARM of task InvokeRESTAPI@1 is not there yet: give a URL with serviceConnection, and its token in headers")
 	f("another host", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', urlSuffix: '.evil.test'"), "p.yml:4:49: input urlSuffix: \".evil.test\" would go on with the host's name: begin it with / or ?")
 	f("headers", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', headers: x"), "p.yml:4:49: input headers: it is no JSON object of names and texts: invalid character 'x' looking for beginning of value")
@@ -124,6 +135,10 @@ func TestRefusedLanguage(t *testing.T) {
 		"p.yml:5:24: the hooks of a deployment to virtual machines run on these: leave pool out of deploy")
 	f("tags of no machines", "jobs:\n- deployment: D\n  environment: {name: e, tags: web}\n  strategy: {runOnce: "+once+"}\n",
 		"p.yml:3:26: tags of an environment choose virtual machines: write resourceType: virtualMachine beside them, or leave them out")
+	f("number of a namespace", "jobs:\n- deployment: D\n  environment: {name: e, resourceId: 4}\n  strategy: {runOnce: "+once+"}\n",
+		"p.yml:3:26: resourceId of an environment is the number of a virtual machine: write resourceType: virtualMachine beside it, or resourceName for a namespace of a cluster, which has no number here")
+	f("number of a machine", "jobs:\n- deployment: D\n  environment: {name: e, resourceType: virtualMachine, resourceId: web-1}\n  strategy: {runOnce: "+once+"}\n",
+		`p.yml:3:68: resourceId of an environment is a whole number, that of a virtual machine, not "web-1"`)
 	f("no environment", "jobs:\n- deployment: D\n  strategy: {runOnce: {deploy: {steps: [{script: x}]}}}\n", "p.yml:2:3: deployment job D needs an environment")
 	f("github enterprise", "resources:\n  repositories:\n  - repository: a\n    type: githubenterprise\n    name: x/y\nsteps: [{script: x}]\n",
 		"p.yml:4:11: repository a needs endpoint: the service connection says where the GitHub Enterprise Server is")
@@ -258,7 +273,7 @@ func TestTriggersAlone(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 	_, err = Triggers("p.yml", []byte("trigger: {branches: [main]}\nschedules: [{cron: '0 3 * *'}]\n"))
-	want := "p.yml:1:21: branches of trigger is a map of keys, not a list\np.yml:2:20: cron \"0 3 * *\" has 4 fields, it needs five: minute hour day month weekday"
+	want := "p.yml:1:21: branches of trigger is a map of keys, not a list: write the list as include: [...] below it\np.yml:2:20: cron \"0 3 * *\" has 4 fields, it needs five: minute hour day month weekday"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}

@@ -123,7 +123,7 @@ func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {
 		c.checkTriggeringImage(o)
 	}
 	switch kind := o.text("type"); {
-	case kind == "":
+	case kind == "", strings.EqualFold(kind, "docker"):
 		for _, key := range azureRegistryKeys {
 			if o.get(key) != nil {
 				c.problems.Add(o.at(key), "%s of a container goes with type: ACR", key)
@@ -167,8 +167,8 @@ func (c *compiler) azureImage(o object) string {
 func (c *compiler) containerOf(o object, image string) plan.Container {
 	r := plan.Container{Image: image, Endpoint: o.text("endpoint"), Env: o.textMap("env"), Ports: o.texts("ports"), At: o.n.At}
 	for _, port := range r.Ports {
-		if host, inner, ok := strings.Cut(port, ":"); ok && host != inner {
-			c.warnOf(o.at("ports"), "port %s: a job and its services share one network, so the port is %s", port, inner)
+		if host, inner, ok := strings.Cut(port, ":"); ok && host != inner && (strings.Contains(port, "-") || strings.Contains(strings.TrimSuffix(port, "/tcp"), "/")) {
+			c.warnOf(o.at("ports"), "port %s: single TCP ports are mapped; a job and its services share one network, so the port is %s", port, inner)
 		}
 	}
 	c.containerVolumes(o, &r)
@@ -226,16 +226,24 @@ func (c *compiler) container(n *yaml.Node, keys *schema.Object) *plan.Container 
 
 // runtimeContainer reads $[ variables['x'] ], which is the macro $(x): the variable is an image or an alias.
 func (c *compiler) runtimeContainer(n *yaml.Node, what string) *plan.Container {
+	if image := c.runtimeName(n, what); image != "" {
+		return &plan.Container{Image: image, At: n.At}
+	}
+	return nil
+}
+
+// runtimeName reads $[ variables['x'] ] as the macro $(x); "" after a problem.
+func (c *compiler) runtimeName(n *yaml.Node, what string) string {
 	inside := c.runtime(n, valueScope)
 	e, err := expression.Parse(inside, valueScope)
 	if err != nil {
-		return nil // reported already
+		return "" // reported already
 	}
 	if paths := e.Paths(); e.IsPath() && len(paths[0].Parts) == 2 && strings.EqualFold(paths[0].Parts[0], "variables") {
-		return &plan.Container{Image: "$(" + paths[0].Parts[1] + ")", At: n.At}
+		return "$(" + paths[0].Parts[1] + ")"
 	}
 	c.problems.Unsupported(n.At, "%s may be $[ variables['x'] ], other expressions are not there yet: put them into a variable", what)
-	return nil
+	return ""
 }
 
 func (c *compiler) services(n *yaml.Node) []plan.Container {

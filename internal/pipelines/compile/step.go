@@ -57,11 +57,11 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, pool plan.Pool, hook plan.Ho
 	return list
 }
 
-// preJobFirst puts steps that are to run before the job (RunAsPreJob of AzureKeyVault) before the others.
+// preJobFirst puts steps that are to run before the job (RunAsPreJob of AzureKeyVault, and InstallSSHKey) before the others.
 func preJobFirst(list []plan.Step) []plan.Step {
 	var first, rest []plan.Step
 	for _, s := range list {
-		if s.Task != nil && s.Task.Name == "AzureKeyVault" && strings.EqualFold(s.Task.Inputs["RunAsPreJob"], "true") {
+		if t := s.Task; t != nil && (t.Name == "AzureKeyVault" && strings.EqualFold(t.Inputs["RunAsPreJob"], "true") || t.Name == "InstallSSHKey") {
 			first = append(first, s)
 		} else {
 			rest = append(rest, s)
@@ -264,9 +264,22 @@ func (c *compiler) stepName(n *yaml.Node) string {
 	return n.Text
 }
 
+// wrongOn reports a problem on the line of a place.
+func (c *compiler) wrongOn(at slipway.Position) bool {
+	return slices.ContainsFunc(c.problems, func(p *slipway.Problem) bool {
+		return p.Position != nil && p.Position.File == at.File && p.Position.Line == at.Line
+	})
+}
+
 func (c *compiler) script(o object, s *plan.Step, key string, shell plan.Shell, title string) bool {
 	n := o.get(key)
-	if n.Kind != yaml.Scalar || n.IsNull() || strings.TrimSpace(n.Text) == "" {
+	switch {
+	case n.Kind != yaml.Scalar:
+		c.problems.Add(n.At, "%s of %s is text, not %s", key, o.what, n.Kind)
+		return false
+	case strings.TrimSpace(n.Text) == "" && c.wrongOn(n.At):
+		return false // an expression that cannot be read has no text
+	case n.IsNull() || strings.TrimSpace(n.Text) == "":
 		c.problems.Add(o.at(key), "the %s step has no script", key)
 		return false
 	}
@@ -373,21 +386,17 @@ func (c *compiler) depth(o object) string {
 }
 
 func (c *compiler) submodules(o object) string {
-	if strings.EqualFold(o.text("submodules"), "recursive") {
+	n := o.get("submodules")
+	switch {
+	case n == nil || n.IsNull():
+		return ""
+	case n.Kind != yaml.Scalar:
+		c.problems.Add(n.At, "submodules of checkout is true, false or recursive, not %s", describe(n))
+		return ""
+	case strings.EqualFold(n.Text, "recursive"):
 		return "recursive"
 	}
-	n := o.get("submodules")
-	if n == nil || n.IsNull() {
-		return ""
-	}
-	if b, ok := yaml.Bool(n.Text); ok {
-		if b {
-			return "true"
-		}
-		return "false"
-	}
-	c.problems.Add(n.At, "submodules of checkout is true, false or recursive, not %s", describe(n))
-	return ""
+	return o.flag("submodules")
 }
 
 func (c *compiler) checkoutPath(o object) string {

@@ -56,6 +56,8 @@ func (c *compiler) inputs(o object, d *task.Definition, given map[string]string)
 		switch {
 		case m.Harmless:
 			c.warn(at, m.Message)
+		case m.Empty && o.text("condition") != "": // which may say that the step does not run then
+			c.warnOf(at, "%s, which is empty here: if the condition lets the step run, it fails", m.Message)
 		case m.Unsupported:
 			c.problems.Unsupported(at, "%s", m.Message)
 		default:
@@ -87,7 +89,7 @@ func (c *compiler) keyword(o object, s *plan.Step, reference string, inputs map[
 		s.Publish = &plan.Publish{Path: inputs["targetPath"], Artifact: inputs["artifactName"], Properties: inputs["properties"]}
 	case "PublishBuildArtifacts@1":
 		s.Kind = plan.StepPublish
-		s.Publish = &plan.Publish{Path: inputs["PathtoPublish"], Artifact: inputs["ArtifactName"], Add: true}
+		s.Publish = &plan.Publish{Path: inputs["PathtoPublish"], Artifact: inputs["ArtifactName"], Add: true, Tar: unlessFalse(inputs["StoreAsTar"])}
 	case "DownloadPipelineArtifact@0", "DownloadPipelineArtifact@1", "DownloadPipelineArtifact@2":
 		s.Kind = plan.StepDownload
 		s.Download = c.downloadSource(o, inputs)
@@ -96,6 +98,7 @@ func (c *compiler) keyword(o object, s *plan.Step, reference string, inputs map[
 		s.Kind = plan.StepDownload
 		s.Download = c.downloadSource(o, inputs)
 		s.Download.Patterns, s.Download.Path, s.Download.Folders, s.Download.Clean = inputs["itemPattern"], inputs["downloadPath"], true, lower(inputs["cleanDestinationFolder"])
+		s.Download.ExtractTars = unlessFalse(inputs["extractTars"])
 		if strings.EqualFold(inputs["downloadType"], "single") {
 			s.Download.Artifact = inputs["artifactName"]
 		}
@@ -230,6 +233,14 @@ func lower(text string) string {
 		return text
 	}
 	return strings.ToLower(text)
+}
+
+// unlessFalse is lower for a boolean that is false if it is not said.
+func unlessFalse(text string) string {
+	if text = lower(text); text == "false" {
+		return ""
+	}
+	return text
 }
 
 // givenPlace is where an input is written by its own name or another.

@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"io/fs"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -449,6 +450,79 @@ c2: {stage: c, script: echo}
 	}
 	if diff := cmp.Diff([]string{"a1: ", "a2: ", "b1: a1 gets a1", "b2: ", "c1: b1 a1", "c2: a1 a2 b1 b2 gets a1"}, stages); diff != "" {
 		t.Errorf("stages (-want +got)\n%s", diff)
+	}
+}
+
+// Actions that have an equivalent, and those whose place is at GitHub.
+func TestMoreActionsOfGitHub(t *testing.T) {
+	t.Parallel()
+	out, p := imported(t, importer.GitHub, `
+on: {push: {tags: ['v*']}}
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+    - uses: actions/checkout@v4
+    - {uses: nick-fields/retry@v3, with: {max_attempts: 3, timeout_minutes: 10, command: make test}}
+    - {uses: github/codeql-action/upload-sarif@v3, with: {sarif_file: out.sarif}, if: always()}
+    - {uses: stefanzweifel/git-auto-commit-action@v5, with: {commit_message: Format the code}}
+    - {uses: actions/upload-pages-artifact@v3, with: {path: site}}
+    - {uses: softprops/action-gh-release@v2, with: {files: "dist/*.zip", draft: true, body: hello}}
+    - {uses: azure/login@v2}
+    - {uses: azure/cli@v2, with: {inlineScript: az account show}}
+    - {uses: codespell-project/actions-codespell@v2, with: {skip: "*.svg"}}
+    - parallel:
+      - run: echo one
+      - run: echo two
+    - {uses: actions/stale@v9}
+`, nil)
+	has(t, out, "retryCountOnTaskFailure: 2", "timeoutInMinutes: 10", "publish: $(Build.SourcesDirectory)/out.sarif", "artifact: CodeAnalysisLogs",
+		"persistCredentials: true", "artifact: github-pages", "task: GitHubRelease@1", "bash: az account show", `codespell --skip "*.svg"`)
+	notes(t, out, "azure/login@v2 is left out: az of a job works on this server", "make one of type GitHub with this name", "parallel: the steps run one after the other",
+		"actions/stale@v9 is left out: it works on what lies at GitHub")
+	if out.Steps != 12 || out.Carried != 11 || len(p.Stages[0].Jobs[0].Steps) != 10 {
+		t.Errorf("%d of %d steps, %d written", out.Carried, out.Steps, len(p.Stages[0].Jobs[0].Steps))
+	}
+}
+
+// Images are named as docker/metadata-action's documentation says, by a script that bash runs.
+func TestNamesOfImages(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ rules, ref, want string }{
+		{"", "refs/heads/feature/x", "acme/shop:feature-x"},
+		{"", "refs/tags/v1.2.3", "acme/shop:v1.2.3 acme/shop:latest"},
+		{"", "refs/pull/7/merge", "acme/shop:pr-7"},
+		{"type=semver,pattern={{version}}\ntype=semver,pattern={{major}}.{{minor}}\ntype=semver,pattern=v{{major}}", "refs/tags/v1.2.3", "acme/shop:1.2.3 acme/shop:1.2 acme/shop:v1 acme/shop:latest"},
+		{"type=semver,pattern={{version}}\ntype=semver,pattern={{major}}", "refs/tags/v2.0.0-rc.1", "acme/shop:2.0.0-rc.1"},
+		{"type=sha\ntype=raw,value=edge,enable={{is_default_branch}}", "refs/heads/main", "acme/shop:sha-0123456 acme/shop:edge"},
+		{"type=raw,value=edge,enable={{is_default_branch}}\ntype=ref,event=branch,suffix=-x", "refs/heads/next", "acme/shop:next-x"},
+	} {
+		text := "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n    - id: meta\n      uses: docker/metadata-action@v5\n      with:\n        images: acme/shop\n"
+		if tt.rules != "" {
+			text += "        tags: |\n          " + strings.ReplaceAll(tt.rules, "\n", "\n          ") + "\n"
+		}
+		text += "    - uses: docker/build-push-action@v6\n      with: {tags: '${{ steps.meta.outputs.tags }}', push: true}\n"
+		out, p := imported(t, importer.GitHub, text, nil)
+		var scripts []string
+		for _, st := range p.Stages[0].Jobs[0].Steps {
+			if st.Script != nil {
+				scripts = append(scripts, st.Script.Text)
+			}
+		}
+		if len(scripts) != 2 {
+			t.Fatalf("%d scripts\n%s", len(scripts), out.Pipeline)
+		}
+		script := strings.NewReplacer("$(Build.SourceBranch)", tt.ref, "$(Build.SourceVersion)", "0123456789abcdef0123456789abcdef01234567", "$(Build.Reason)", "IndividualCI").Replace(scripts[0])
+		said, err := exec.Command("bash", "-c", script).CombinedOutput()
+		if first, _, _ := strings.Cut(string(said), "\n"); err != nil || first != "Tags: "+tt.want {
+			t.Errorf("%s of %s: %v\n%s, want %s\n%s", tt.rules, tt.ref, err, said, tt.want, script)
+		}
+		// Each line of the output is a tag of the build.
+		build := strings.NewReplacer("$(meta.tags)", strings.ReplaceAll(tt.want, " ", "\n"), "docker build", "echo").Replace(scripts[1])
+		said, err = exec.Command("bash", "-c", build).CombinedOutput()
+		if want := "--tag " + strings.ReplaceAll(tt.want, " ", " --tag "); err != nil || !strings.Contains(string(said), want) {
+			t.Errorf("the build: %v\n%s, want %s\n%s", err, said, want, out.Pipeline)
+		}
 	}
 }
 

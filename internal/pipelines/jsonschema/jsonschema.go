@@ -91,6 +91,10 @@ func (g *generator) object(o *schema.Object) node {
 	if len(needed) > 0 {
 		n["if"], n["then"] = node{"not": hasDirective()}, node{"required": needed}
 	}
+	if o == schema.RepositoryResource { // self is this repository, whose name and type are known
+		self := node{"required": []string{"repository"}, "properties": node{"repository": node{"enum": []string{"self"}}}}
+		n["then"] = node{"anyOf": []any{node{"required": needed}, self}}
+	}
 	if len(o.OneOf) > 0 {
 		one := []any{hasDirective()}
 		for _, key := range o.OneOf {
@@ -126,6 +130,9 @@ func (g *generator) value(v schema.Value) node {
 	}
 	if v.Text {
 		shapes = append(shapes, node{"type": []string{"string", "number", "boolean"}})
+	}
+	if v.Boolean && v.Macro {
+		shapes = append(shapes, node{"type": "string"}) // other words count as false, which the compiler warns of
 	}
 	if v.Boolean {
 		shapes = append(shapes, node{"type": "boolean"}, node{"type": "string", "pattern": anyCase("true", "y", "yes", "on", "false", "n", "no", "off")})

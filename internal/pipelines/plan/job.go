@@ -138,12 +138,14 @@ func (d *Deployment) BatchSize(machines int) int {
 // ResourceMachine is the resource type of virtual machines.
 const ResourceMachine = "VirtualMachine"
 
-// EnvironmentReference names an environment and, if Resource is set, one resource in it. Both may hold macros, as may tags.
+// EnvironmentReference names an environment and, if Resource is set, one resource in it. They may hold macros, as may tags.
 type EnvironmentReference struct {
 	Name     string `json:"name"`
 	Resource string `json:"resource,omitempty"`
 	// ResourceType is Kubernetes, VirtualMachine, or "" when not said.
 	ResourceType string `json:"resourceType,omitempty"`
+	// ResourceID is the number of a virtual machine, "" when not said.
+	ResourceID string `json:"resourceId,omitempty"`
 	// Tags are all on the virtual machines that are meant.
 	Tags []string `json:"tags,omitempty"`
 	// Review says that a run of a pull request deploys to a review app of the environment (a reviewApp step).

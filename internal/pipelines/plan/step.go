@@ -128,6 +128,8 @@ type Publish struct {
 	Add bool `json:"add,omitempty"`
 	// Properties is a JSON object as text.
 	Properties string `json:"properties,omitempty"`
+	// Tar is a boolean as text: "true" stores one plain tar file, ARTIFACT.tar, of what is at Path.
+	Tar string `json:"tar,omitempty"`
 }
 
 // Download fetches artifacts. It stands for download steps and the tasks DownloadPipelineArtifact and DownloadBuildArtifacts.
@@ -148,6 +150,8 @@ type Download struct {
 	Folders bool `json:"folders,omitempty"`
 	// Clean is a boolean as text: "true" empties Path first.
 	Clean string `json:"clean,omitempty"`
+	// ExtractTars is a boolean as text: "true" unpacks each tar file that was fetched into the folder of its name below Path, and removes it.
+	ExtractTars string `json:"extractTars,omitempty"`
 	// Implicit says that the file does not state this step: a deployment job downloads everything first.
 	Implicit bool `json:"implicit,omitempty"`
 }

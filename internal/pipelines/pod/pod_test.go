@@ -298,6 +298,7 @@ func TestStatus(t *testing.T) {
 		{"well ended", 0, terminated(0, "Completed"), pipelines.PodEnded, ""},
 		{"out of memory", 0, terminated(137, "OOMKilled"), pipelines.PodEnded, "more memory than its limit of 4Gi"},
 		{"killed", 0, terminated(137, "Error"), pipelines.PodEnded, "the agent was killed"},
+		{"node crashed", 0, terminated(255, "Unknown"), pipelines.PodEnded, "was lost: it went down with the job's container"},
 		{"evicted", 0, corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "The node was low on resource: ephemeral-storage."}, pipelines.PodBroken, "evicted the pod: The node was low"},
 		{"agent image broken", 0, corev1.PodStatus{Phase: corev1.PodFailed, InitContainerStatuses: []corev1.ContainerStatus{{Name: "agent",
 			State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}}}}, pipelines.PodBroken, "could not be put into the pod"},
@@ -309,7 +310,7 @@ func TestStatus(t *testing.T) {
 		}
 		p.CreationTimestamp, p.Status = metav1.NewTime(now.Add(-c.age)), c.status
 		got := status(p, now)
-		if lost := strings.Contains("killed evicted", c.name); got.Lost != lost {
+		if lost := strings.Contains("killed evicted node crashed", c.name); got.Lost != lost {
 			t.Errorf("%s: lost by no fault of its job: %v, want %v", c.name, got.Lost, lost)
 		}
 		if got.Phase != c.phase || !strings.Contains(got.Note, c.note) || c.note == "" && got.Note != "" {

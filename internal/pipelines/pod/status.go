@@ -18,6 +18,9 @@ const (
 	createPatience = time.Minute
 	// deletePatience is how long a deleted pod may linger before its node counts as lost.
 	deletePatience = 2 * time.Minute
+	// unknownExitCode is what the container runtime says of a container that it finds gone when it starts again, as after a crash of the machine
+	// (containerd, internal/cri/server/helpers.go). The agent has no such exit code.
+	unknownExitCode = 255
 )
 
 func starting(format string, args ...any) pipelines.PodStatus {
@@ -99,6 +102,8 @@ func ended(p *corev1.Pod, t *corev1.ContainerStateTerminated) pipelines.PodStatu
 		s.Note = "the pod ran longer than its deadline"
 	case t.Signal != 0 || t.ExitCode == 137 || t.ExitCode == 143:
 		s.Note, s.Lost = "the agent was killed: the pod was deleted, or its node shut down or ran out of memory", true
+	case t.ExitCode == unknownExitCode:
+		s.Note, s.Lost = fmt.Sprintf("the node %s was lost: it went down with the job's container", p.Spec.NodeName), true
 	case t.ExitCode != 0:
 		s.Note = fmt.Sprintf("the agent ended with code %d: %s", t.ExitCode, sentence(t.Message))
 	}

@@ -223,6 +223,7 @@ func (r *run) environment(s *plan.Stage, j *plan.Job) plan.EnvironmentReference 
 
 func environmentOf(e plan.EnvironmentReference, set variable.Set) plan.EnvironmentReference {
 	e.Name, e.Resource = strings.TrimSpace(set.Expand(e.Name)), strings.TrimSpace(set.Expand(e.Resource))
+	e.ResourceID = strings.TrimSpace(set.Expand(e.ResourceID))
 	e.Tags = slices.Clone(e.Tags)
 	for i, tag := range e.Tags {
 		e.Tags[i] = strings.TrimSpace(set.Expand(tag))

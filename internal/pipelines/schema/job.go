@@ -148,13 +148,14 @@ var Environment = &Object{Name: "an environment", Doc: "Where the job deploys.",
 	{Name: "name", Required: true, Value: text(), Doc: "The environment, or ENVIRONMENT.RESOURCE."},
 	{Name: "resourceName", Value: text(), Doc: "The resource in it: a namespace of a cluster, or one virtual machine."},
 	{Name: "resourceType", Value: option("Kubernetes", "VirtualMachine"), Doc: "Kubernetes, or virtualMachine: the steps run on each machine that resourceName and tags choose."},
-	{Name: "resourceId", Value: text(), Doc: "The resource's number."},
+	{Name: "resourceId", Value: text(), Doc: "The number of one virtual machine."},
 	{Name: "tags", Value: texts(), Doc: "Tags that a virtual machine must have, all of them."},
 }}
 
 // Pool says where a job runs: the name of a pool, or a map.
 var Pool = Value{Text: true, Maps: []*Object{{
 	Name: "a pool", Doc: "Where a job runs.",
+	Elsewhere: map[string]string{"container": "write it in the job, beside pool", "strategy": "write it in the job, beside pool", "matrix": "write it under strategy of the job, beside pool"},
 	Keys: []Key{
 		{Name: "name", Value: text(), Doc: "The name of the pool."},
 		{Name: "vmImage", Value: text(), Doc: "The image: ubuntu-latest, or another name beginning with ubuntu-."},

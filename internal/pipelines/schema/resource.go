@@ -69,9 +69,14 @@ var LegacyResource = &Object{
 	},
 }
 
+const inCheckout = "write it in the checkout step"
+
 // RepositoryResource is another repository.
 var RepositoryResource = &Object{
 	Name: "a repository", Doc: "Another repository.",
+	Elsewhere: map[string]string{
+		"branch": "write ref: refs/heads/BRANCH", "checkoutOptions": inCheckout, "clean": inCheckout, "fetchDepth": inCheckout, "lfs": inCheckout, "submodules": inCheckout,
+	},
 	Keys: []Key{
 		{Name: "repository", Required: true, Value: text(), Doc: "The alias: FILE@ALIAS names a template of it, checkout: ALIAS fetches it."},
 		{Name: "type", Required: true, Value: option("git", "github", "githubenterprise", "bitbucket"), Doc: "Where it is: git is this server."},
@@ -88,7 +93,7 @@ var containerKeys = []Key{
 	{Name: "image", Value: text(), Doc: "The image, with its registry and tag or digest."},
 	{Name: "endpoint", Value: text(), Doc: "The service connection to the image's registry."},
 	{Name: "env", Value: names(text()), Doc: "Environment variables of the container."},
-	{Name: "ports", Value: texts(), Doc: "Ports of the container, CONTAINER or HOST:CONTAINER; the containers of a job share one network."},
+	{Name: "ports", Value: texts(), Doc: "Ports of the container, CONTAINER or HOST:CONTAINER; the containers of a job share one network, in which services are reached by both."},
 	{Name: "options", Value: text(), Doc: "Options of docker create, as far as a pod has them: env, user, memory, cpus, volumes, health checks of services, ..."},
 	{Name: "volumes", Value: texts(), Doc: "Folders that the containers of the job share: NAME:PATH, NAME:PATH:ro, or PATH."},
 	{Name: "mapDockerSocket", Value: boolean(), Doc: "Has no effect: a pod has no Docker daemon."},
@@ -114,7 +119,7 @@ var ContainerResource = &Object{
 	Keys: slices.Concat([]Key{
 		{Name: "container", Required: true, Value: text(), Doc: "The alias, for container and services of jobs."},
 		{Name: "trigger", Value: Value{Boolean: true, Options: []string{"none"}, Maps: []*Object{ContainerTrigger}}, Doc: "Which images start a run when they are pushed: true, none, or a map of filters."},
-		{Name: "type", Value: text(), Doc: "ACR for an image of this server's registry, by repository instead of image."},
+		{Name: "type", Value: text(), Doc: "ACR for an image of this server's registry, by repository instead of image; docker, or nothing, for any other."},
 		{Name: "azureSubscription", Value: text(), Doc: "With type ACR; it is not read, since there is no Azure."},
 		{Name: "resourceGroup", Value: text(), Doc: "With type ACR; it is not read, since there is no Azure."},
 		{Name: "registry", Value: text(), Doc: "With type ACR; whatever it is, this server's registry is meant."},

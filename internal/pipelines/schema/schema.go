@@ -15,6 +15,8 @@ type Object struct {
 	OneOf []string
 	// Refused are keys of the language, or of its past, that are not there, with what to write instead.
 	Refused map[string]string
+	// Elsewhere are keys that people write here and that the language has in another place or by another name, with what to write.
+	Elsewhere map[string]string
 }
 
 // Key is one entry of an Object.

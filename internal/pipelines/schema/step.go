@@ -22,7 +22,7 @@ var StepObjects = []*Object{
 		Key{Name: "lfs", Value: flag(), Doc: "Whether large files are fetched."},
 		Key{Name: "path", Value: text(), Doc: "The folder, below $(Pipeline.Workspace); s by default."},
 		Key{Name: "persistCredentials", Value: flag(), Doc: "Whether git's credentials stay for the steps that follow."},
-		Key{Name: "submodules", Value: Value{Boolean: true, Options: []string{"recursive"}}, Doc: "Whether submodules are fetched: true, or recursive for theirs too."},
+		Key{Name: "submodules", Value: Value{Boolean: true, Macro: true, Options: []string{"recursive"}}, Doc: "Whether submodules are fetched: true, or recursive for theirs too."},
 		Key{Name: "workspaceRepo", Value: flag(), Doc: "Whether steps begin in this repository's folder ($(System.DefaultWorkingDirectory)) from then on; false by default."},
 		Key{Name: "sparseCheckoutDirectories", Value: text(), Doc: "The only folders that are checked out."},
 		Key{Name: "sparseCheckoutPatterns", Value: text(), Doc: "Patterns of the only files that are checked out."},

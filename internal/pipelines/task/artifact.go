@@ -47,7 +47,7 @@ var artifactTasks = []Definition{
 		{Name: "Parallel", Doc: "Whether files are copied side by side.", Default: "false", Boolean: true},
 		{Name: "ParallelCount", Doc: "How many files are copied side by side.", Default: "8", Integer: true},
 		{Name: "FileCopyOptions", Doc: "Options of the copy.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
-		{Name: "StoreAsTar", Doc: "Whether the files are stored in a tar file.", Default: "false", Boolean: true, Unsupported: map[string]string{"true": "file modes are kept without it"}},
+		{Name: "StoreAsTar", Doc: "Whether the files are stored in a plain tar file of the artifact's name, which keeps links and empty folders.", Default: "false", Boolean: true},
 	}},
 }
 
@@ -81,6 +81,6 @@ func downloadBuildArtifacts(major int, more ...Input) Definition {
 			{Name: "parallelizationLimit", Doc: "How many files are fetched side by side.", Default: "8"},
 			{Name: "checkDownloadedFiles", Doc: "Whether files are checked to be whole, which they always are.", Default: "false", Boolean: true},
 			{Name: "retryDownloadCount", Doc: "How often a download is tried again.", Default: "4"},
-			{Name: "extractTars", Doc: "Whether artifacts that are a tar file are unpacked.", Boolean: true, Unsupported: map[string]string{"true": "unpack it with ExtractFiles@1"}},
+			{Name: "extractTars", Doc: "Whether tar files are unpacked, each into the folder of its name, and removed.", Boolean: true},
 		}, more)}
 }

@@ -34,4 +34,15 @@ var sshTasks = []Definition{
 		{Name: "delayBetweenUploads", Doc: "Milliseconds between two files.", Default: "0"},
 		{Name: "concurrentUploads", Doc: "Changes nothing: files are copied one after the other.", Default: "10"},
 	}},
+	{Name: "InstallSSHKey", Major: 0, Title: "Install an SSH key", Doc: "Gives the programs of the job, from the checkout on, a key for SSH, and the keys by which they know machines; both go when the job ends.", Inputs: []Input{
+		{Name: "hostName", Doc: "Lines for the file known_hosts.", Aliases: []string{"knownHostsEntry"}, Required: true},
+		{Name: "sshPublicKey", Doc: "The public key, which is compared with that of the file."},
+		{Name: "sshPassphrase", Doc: "The passphrase of the key."},
+		{Name: "sshKeySecureFile", Doc: "The secure file with the key. A variable in it must be known when the job starts.", Required: true},
+		{Name: "addEntryToConfig", Doc: "Whether the file config of SSH gets a host that is reached with the key.", Default: "false", Boolean: true},
+		{Name: "configHostAlias", Doc: "The name of that host.", Required: true, visible: rules("addEntryToConfig = true")},
+		{Name: "configHostname", Doc: "Its address.", Required: true, visible: rules("addEntryToConfig = true")},
+		{Name: "configUser", Doc: "The user there."},
+		{Name: "configPort", Doc: "The port there."},
+	}},
 }

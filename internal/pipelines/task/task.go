@@ -83,7 +83,7 @@ func (d *Definition) String() string { return d.Name + "@" + strconv.Itoa(d.Majo
 // Refuses reports whether a value of the input is one that Slipway cannot do.
 func (in *Input) Refuses(value string) bool {
 	for refused := range in.Unsupported {
-		if refused == "" && value != "" || refused != "" && strings.EqualFold(refused, value) {
+		if refused != "" && strings.EqualFold(refused, value) {
 			return true
 		}
 	}
@@ -108,10 +108,12 @@ type Mistake struct {
 	Unsupported bool
 	// Harmless mistakes are warned of: an input that the task does not have changes nothing, as in Azure Pipelines.
 	Harmless bool
+	// Empty says that an input that the task needs is given, and empty.
+	Empty bool
 }
 
 // Resolve checks the given inputs and gives them their own names, with defaults filled in. Values that hold a macro are
-// not known yet and are not checked.
+// not known yet and are not checked, unless the input takes no value at all.
 func (d *Definition) Resolve(given map[string]string) (inputs map[string]string, mistakes []Mistake) {
 	inputs = map[string]string{}
 	from := map[string]string{}
@@ -145,13 +147,16 @@ func (d *Definition) Resolve(given map[string]string) (inputs map[string]string,
 	}
 	for i := range d.Inputs {
 		if in := &d.Inputs[i]; in.needed(inputs) && in.shows(d, inputs) && strings.TrimSpace(inputs[in.Name]) == "" {
-			mistakes = append(mistakes, Mistake{Message: fmt.Sprintf("task %s needs the input %q%s", d, in.Name, in.because(inputs))})
+			mistakes = append(mistakes, Mistake{Input: from[in.Name], Empty: from[in.Name] != "", Message: fmt.Sprintf("task %s needs the input %q%s", d, in.Name, in.because(inputs))})
 		}
 	}
 	return inputs, mistakes
 }
 
 func (in *Input) check(d *Definition, name, value string) *Mistake {
+	if instead, never := in.Unsupported[""]; never && value != "" {
+		return &Mistake{Input: name, Unsupported: true, Message: fmt.Sprintf("input %s: %s of task %s is not there yet: %s", name, value, d, instead)}
+	}
 	if strings.Contains(value, "$(") {
 		return nil
 	}

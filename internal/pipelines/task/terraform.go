@@ -3,6 +3,9 @@ package task
 // noTerraformConnection is what to write instead of connections to other clouds, and of ways to sign in without a secret.
 const noTerraformConnection = "terraform gets connections to Azure and AWS alone: leave it out, name the backend in the configuration or in commandOptions (-backend-config=...), and give credentials in env, as GOOGLE_CREDENTIALS"
 
+// terraformExtension begins the full names of the tasks of Microsoft's extension for Terraform.
+const terraformExtension = "ms-devlabs.custom-terraform-tasks.custom-terraform-"
+
 // terraformTasks run Terraform, as the tasks of its extension do. Each of its versions had a name of its own until the fifth.
 var terraformTasks = []Definition{
 	terraform("TerraformTaskV1", 0, terraformPlan, nil),
@@ -61,5 +64,5 @@ func terraform(name string, major int, commands []string, own []Input, clouds ..
 	for _, cloud := range append([]string{"environmentServiceNameGCP", "backendServiceGCP", "backendGCPBucketName", "backendGCPPrefix"}, clouds...) {
 		inputs = append(inputs, Input{Name: cloud, Doc: "A part of a connection to a cloud.", Unsupported: map[string]string{"": noTerraformConnection}})
 	}
-	return Definition{Name: name, Major: major, Title: name, Doc: "Runs terraform, with credentials from the environment or a service connection.", Inputs: inputs}
+	return Definition{Name: name, Major: major, Extension: terraformExtension + "release-task", Title: name, Doc: "Runs terraform, with credentials from the environment or a service connection.", Inputs: inputs}
 }

@@ -62,10 +62,10 @@ var toolTasks = []Definition{
 	{Name: "KubectlInstaller", Major: 0, Title: "KubectlInstaller", Doc: "Makes a version of kubectl the one that later steps use.", Inputs: []Input{
 		{Name: "kubectlVersion", Doc: "The version, as 1.29.2, 1.29 or latest.", Default: "latest"},
 	}},
-	{Name: "TerraformInstaller", Major: 1, Title: "TerraformInstaller", Doc: "Makes a version of Terraform the one that later steps use.", Inputs: []Input{
+	{Name: "TerraformInstaller", Major: 1, Extension: terraformExtension + "installer-task", Title: "TerraformInstaller", Doc: "Makes a version of Terraform the one that later steps use.", Inputs: []Input{
 		{Name: "terraformVersion", Doc: "The version, as 1.9.8 or latest.", Default: "latest", Required: true},
 	}},
-	{Name: "TerraformInstaller", Major: 0, Title: "TerraformInstaller", Doc: "Makes a version of Terraform the one that later steps use.", Inputs: []Input{
+	{Name: "TerraformInstaller", Major: 0, Extension: terraformExtension + "installer-task", Title: "TerraformInstaller", Doc: "Makes a version of Terraform the one that later steps use.", Inputs: []Input{
 		{Name: "terraformVersion", Doc: "The version, as 1.9.8 or latest.", Default: "latest", Required: true},
 	}},
 	{Name: "DockerInstaller", Major: 0, Title: "DockerInstaller", Doc: "Leaves the job its own docker.", Inputs: []Input{

@@ -11,7 +11,7 @@ package template
 const (
 	MaxFiles       = 200     // different files
 	MaxInclusions  = 5000    // inclusions, counted each time
-	MaxNesting     = 50      // inclusions inside inclusions
+	MaxNesting     = 100     // inclusions inside inclusions
 	MaxEvaluations = 100_000 // expressions evaluated
 	MaxNodes       = 200_000 // nodes of the result and of what it was made of
 	MaxBytes       = 16 << 20

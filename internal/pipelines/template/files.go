@@ -46,9 +46,13 @@ func (e *expander) read(s source, at slipway.Position) *yaml.Node {
 	}
 	data, err := files.ReadFile(s.path)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
+		var problem *slipway.Problem
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			e.problems.Add(at, "there is no file %s in %s", s.path, s.repository())
-		} else {
+		case errors.As(err, &problem):
+			e.problems.Append(at, problem)
+		default:
 			e.problems.Append(at, fmt.Errorf("read template %s: %w", label, err))
 		}
 		return nil
@@ -143,6 +147,6 @@ func (e *expander) openFiles(r *repository, alias string, at slipway.Position) {
 	case e.in.Draft:
 		r.left = true
 	default:
-		e.problems.Unsupported(at, "templates of other repositories (@%s) cannot be read here: put the file into this repository and leave @%s out", alias, alias)
+		e.problems.Unsupported(at, "templates of other repositories (@%s) cannot be read here: on your machine name its folder with --repository %s=FOLDER, or put the file into this repository and leave @%s out", alias, alias, alias)
 	}
 }

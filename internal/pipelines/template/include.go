@@ -87,7 +87,11 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 		return nil
 	}
 	if sc.depth >= MaxNesting {
-		e.problems.Limit(name.At, "templates include each other more than %d deep", MaxNesting)
+		itself := ""
+		if s, ok := e.resolve(name.Text, name.At); ok && s.label() == name.At.File {
+			itself = ": " + s.label() + " includes itself"
+		}
+		e.problems.Limit(name.At, "templates include each other more than %d deep%s", MaxNesting, itself)
 		e.stopped = true
 		return nil
 	}
@@ -138,7 +142,11 @@ func (e *expander) extend(root *yaml.Node, sc *scope) *yaml.Node {
 		return root
 	}
 	if extends.Kind != yaml.Map || extends.Get("template") == nil {
-		e.problems.Add(extends.At, "extends is a map with template and parameters")
+		hint := ""
+		if extends.Kind == yaml.List && len(extends.Items) > 0 && extends.Items[0].Kind == yaml.Map {
+			hint = ", not a list: remove the dash"
+		}
+		e.problems.Add(extends.At, "extends is a map with template and parameters%s", hint)
 		return root
 	}
 	inner := sc.inner()

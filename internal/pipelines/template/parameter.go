@@ -82,6 +82,10 @@ func (e *expander) definition(n *yaml.Node) (d definition, ok bool) {
 				d.Values = append(d.Values, v.Text)
 			}
 		default:
+			if key == "template" {
+				e.problems.Add(p.Key.At, "parameters cannot be in a template of their own: write them out")
+				continue
+			}
 			e.problems.Add(p.Key.At, "unknown key %q of a parameter%s", key, nearest.Suggest(key, schema.ParameterDefinition.Names()))
 		}
 	}

@@ -363,7 +363,7 @@ steps:
 - template: dir/a.yml@lib
 `
 	check(t, "refused without a resolver", text,
-		"p.yml:7:13: templates of other repositories (@lib) cannot be read here: put the file into this repository and leave @lib out\n")
+		"p.yml:7:13: templates of other repositories (@lib) cannot be read here: on your machine name its folder with --repository lib=FOLDER, or put the file into this repository and leave @lib out\n")
 	lib := repositoryOf(`
 -- dir/a.yml --
 steps:
@@ -468,7 +468,7 @@ steps:
 -- t.yml --
 steps:
 - template: t.yml
-`, "t.yml:2:13: templates include each other more than 50 deep\n")
+`, "t.yml:2:13: templates include each other more than 100 deep: t.yml includes itself\n")
 	wide := "-- p.yml --\nsteps:\n"
 	for i := range MaxFiles + 1 {
 		wide += fmt.Sprintf("- template: t%d.yml\n", i)

@@ -30,7 +30,7 @@ func Read(file string, data []byte) (*Node, error) {
 		return nil, problems
 	}
 	if !utf8.Valid(data) {
-		problems.Add(top, "the file is not UTF-8 text")
+		problems.Add(top, "%s", encodingProblem(data))
 		return nil, problems
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -69,6 +69,14 @@ func Read(file string, data []byte) (*Node, error) {
 	return node, r.problems.Err()
 }
 
+// encodingProblem says what a file is that is not UTF-8.
+func encodingProblem(data []byte) string {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return "the file is UTF-16 text: save it as UTF-8"
+	}
+	return "the file is not UTF-8 text: save it as UTF-8"
+}
+
 func newLoader(data []byte) (*yaml.Loader, error) {
 	return yaml.NewLoader(bytes.NewReader(data), yaml.WithUniqueKeys(false))
 }
@@ -83,7 +91,7 @@ func ReadDocuments(file string, data []byte) ([]*Node, error) {
 		problems.Limit(top, "the file has %d bytes, more than the %d allowed", len(data), MaxBytes)
 		return nil, problems
 	case !utf8.Valid(data):
-		problems.Add(top, "the file is not UTF-8 text")
+		problems.Add(top, "%s", encodingProblem(data))
 		return nil, problems
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))

@@ -2,6 +2,7 @@ package yaml
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -17,6 +18,10 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 		return slipway.Invalid("not valid YAML: %v", err).At(at)
 	}
 	at.Line, at.Column = max(load.Mark.Line, 1), max(load.Mark.Column, 1)
+	if line := at.Line - 1; line > 0 && directiveWithoutColon.MatchString(lineAt(data, line)) {
+		at.Line, at.Column = line, strings.Index(lineAt(data, line), "${{")+1
+		return slipway.Invalid("not valid YAML: %s stands for a key, so a colon follows its }}", strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(lineAt(data, line)), "-"))).At(at)
+	}
 	if meaning := plainly(load.Message, lineAt(data, at.Line)); meaning != "" {
 		return slipway.Invalid("not valid YAML: %s", meaning).At(at)
 	}
@@ -26,6 +31,9 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 	}
 	return slipway.Invalid("not valid YAML: %s", message).At(at)
 }
+
+// directiveWithoutColon is a line of one `${{ if }}` or the like whose colon was forgotten, so that the lines below it fit nowhere.
+var directiveWithoutColon = regexp.MustCompile(`^\s*(- +)?\$\{\{ *(if|elseif|else|each|insert)\b.*\}\}\s*$`)
 
 // plainly says what a message of the reader means, "" if that is clear or not known.
 func plainly(message, line string) string {
@@ -41,6 +49,10 @@ func plainly(message, line string) string {
 		return "a key without a colon: write KEY: VALUE, or indent the line as the text that it goes on with"
 	case strings.Contains(message, "exceeded max depth"):
 		return "the file nests too deep"
+	case strings.Contains(message, "cannot start any token"):
+		return "a text that begins with @, ` or % stands in quotes"
+	case strings.Contains(message, "unexpected end of stream"):
+		return "a quote has no end"
 	case strings.Contains(message, "control characters are not allowed"):
 		return "the file has a control character, such as a zero byte"
 	}

@@ -99,6 +99,8 @@ func (d *decision) outside(t Tag) string {
 		return d.tagUses[t.Name]
 	case Match(d.repository.Immutable, t.Name) != "":
 		return "is immutable: it matches " + Match(d.repository.Immutable, t.Name)
+	case t.Locked:
+		return "is locked"
 	case d.repository.Now.Sub(t.Moved) < recent:
 		return "was pushed less than an hour ago"
 	}

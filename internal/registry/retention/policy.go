@@ -102,6 +102,7 @@ type Tag struct {
 	Digest slipway.Digest
 	Moved  time.Time // when it came to point there
 	Pulled time.Time // last; zero for never
+	Locked bool      // by hand: it must not go
 }
 
 // Manifest is a manifest as it is now.
@@ -112,6 +113,7 @@ type Manifest struct {
 	Pulled   time.Time        // last, by its digest; zero for never
 	Subject  slipway.Digest   // which it is about
 	Children []slipway.Digest // of an index
+	Locked   bool             // by hand: it must not go
 }
 
 // Repository is all that a decision is made of.

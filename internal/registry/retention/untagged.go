@@ -55,6 +55,8 @@ func (d *decision) alone(m Manifest) string {
 	switch {
 	case d.uses[m.Digest] != "":
 		return d.uses[m.Digest]
+	case m.Locked:
+		return "is locked"
 	case d.policy.UntaggedDays == 0:
 		return "has no tag, and the policy keeps those"
 	case age <= days(d.policy.UntaggedDays):

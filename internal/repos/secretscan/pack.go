@@ -35,7 +35,11 @@ const (
 	packOffset   = 6 // a difference to an entry that comes before
 	packRef      = 7 // a difference to an object that is named
 	packHeadSize = 12
-	inputSize    = 64 << 10
+	inputSize    = 256 << 10
+	// quickSize is the largest object that is inflated from what has been read, in bytes.
+	quickSize = 128 << 10
+	// minEntry is the size of the smallest entry: a byte for kind and size, two that begin what is compressed, two, and its checksum.
+	minEntry = 1 + 2 + 2 + 4
 )
 
 // Pack is what Pack says about the files in a pack.
@@ -63,7 +67,8 @@ func ReadPack(in io.Reader, nameSize int) (Pack, error) {
 	if string(head[:4]) != "PACK" || version != 2 && version != 3 || count > maxPackObjects {
 		return Pack{}, fmt.Errorf("%w: %q of version %d with %d objects", ErrPack, head[:4], version, count)
 	}
-	for range count {
+	for i := range count {
+		r.following = int64(count-i-1)*minEntry + int64(nameSize)
 		if err := r.entry(); err != nil {
 			return Pack{}, fmt.Errorf("read a pack at byte %d: %w", r.place(), err)
 		}
@@ -97,19 +102,21 @@ type packFile struct {
 }
 
 type packReader struct {
-	in       *bufio.Reader // of this very type, for which inflating is quick
-	came     *counted      // what in is filled from
-	nameSize int
-	zlib     io.ReadCloser // used again and again
-	places   []int64       // of the entries so far, ascending
-	kinds    []byte        // of them; 0 where it is not known
-	bases    map[int64]*packFile
-	order    []*packFile // of bases, the oldest first
-	held     int         // bytes in bases
-	free     []byte      // room of a file that is held no more
-	part     []byte
-	delta    []byte
-	found    Pack
+	in        *bufio.Reader // of this very type, for which inflating is quick
+	came      *counted      // what in is filled from
+	nameSize  int
+	following int64 // bytes that come at least behind the present entry
+	quick     inflater
+	zlib      io.ReadCloser // used again and again
+	places    []int64       // of the entries so far, ascending
+	kinds     []byte        // of them; 0 where it is not known
+	bases     map[int64]*packFile
+	order     []*packFile // of bases, the oldest first
+	held      int         // bytes in bases
+	free      []byte      // room of a file that is held no more
+	part      []byte
+	delta     []byte // content of what is no whole file
+	found     Pack
 }
 
 // place is how far the pack has been read.
@@ -155,9 +162,6 @@ func (r *packReader) entry() error {
 		return fmt.Errorf("%w: an object of kind %d", ErrPack, kind)
 	}
 	r.places, r.kinds = append(r.places, at), append(r.kinds, known)
-	if err := r.openZlib(); err != nil {
-		return err
-	}
 	switch {
 	case kind == packBlob:
 		err = r.file(at, size)
@@ -193,24 +197,72 @@ func (r *packReader) openZlib() (err error) {
 	return r.zlib.(zlib.Resetter).Reset(r.in, nil)
 }
 
-// ended makes sure that what is compressed has no more bytes, and reads its checksum.
-func (r *packReader) ended() error {
-	var more [1]byte
-	n, err := r.zlib.Read(more[:])
-	if n != 0 {
-		return fmt.Errorf("%w: an object is larger than it says", ErrPack)
+// content reads what an entry has compressed.
+func (r *packReader) content(into []byte) error {
+	if len(into) <= quickSize {
+		if done, err := r.quickly(into); done || err != nil {
+			return err
+		}
 	}
+	if err := r.openZlib(); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(r.zlib, into); err != nil {
+		return err
+	}
+	return ended(r.zlib)
+}
+
+// quickly is content for what fits into the buffer of the input; done is false when it does not. It waits for no byte that need not come: the
+// client of a push may wait for an answer behind the last.
+func (r *packReader) quickly(into []byte) (done bool, err error) {
+	likely := int64(len(into) + len(into)/256 + 64) // what compressed content has at most as a rule
+	if _, err := r.in.Peek(int(min(likely, minEntry-1+r.following))); err != nil {
+		return false, noEnd(err)
+	}
+	for {
+		there, _ := r.in.Peek(r.in.Buffered())
+		used, err := r.quick.inflate(there, into)
+		if err == nil {
+			_, err = r.in.Discard(used)
+			return true, err
+		}
+		if !errors.Is(err, errShort) {
+			return false, err
+		}
+		if _, err = r.in.Peek(len(there) + 1); errors.Is(err, bufio.ErrBufferFull) {
+			return false, nil
+		} else if err != nil {
+			return false, noEnd(err)
+		}
+	}
+}
+
+// noEnd is the error of an end where there should be none.
+func noEnd(err error) error {
 	if errors.Is(err, io.EOF) {
-		return nil
+		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
 func (r *packReader) skip(size int64) error {
+	if size <= quickSize {
+		return r.content(r.scratch(size))
+	}
+	if err := r.openZlib(); err != nil {
+		return err
+	}
 	if _, err := io.CopyN(io.Discard, r.zlib, size); err != nil {
 		return err
 	}
-	return r.ended()
+	return ended(r.zlib)
+}
+
+// scratch is room for content that nobody holds.
+func (r *packReader) scratch(size int64) []byte {
+	r.delta = slices.Grow(r.delta[:0], int(size))[:size]
+	return r.delta
 }
 
 func (r *packReader) leave(at, size int64) error {
@@ -224,26 +276,28 @@ func (r *packReader) leave(at, size int64) error {
 // file reads a whole one and looks at it.
 func (r *packReader) file(at, size int64) error {
 	if size > maxWhole {
+		if err := r.openZlib(); err != nil {
+			return err
+		}
 		suspect, err := SuspectFile(r.zlib, size, &r.part)
 		if r.found.Suspect = suspect; err != nil || suspect {
 			return err
 		}
-		return r.ended()
+		return ended(r.zlib)
 	}
 	f := &packFile{offset: at, text: r.room(int(size))}
-	if _, err := io.ReadFull(r.zlib, f.text); err != nil {
+	if err := r.content(f.text); err != nil {
 		return err
 	}
 	f.binary = isBinary(f.text)
 	r.found.Suspect = !f.binary && Suspect(f.text)
 	r.keep(f)
-	return r.ended()
+	return nil
 }
 
 // difference reads one to a file at hand, and looks at the lines that it changes.
 func (r *packReader) difference(at, size int64, base *packFile) error {
-	r.delta = slices.Grow(r.delta[:0], int(size))[:size]
-	if _, err := io.ReadFull(r.zlib, r.delta); err != nil {
+	if err := r.content(r.scratch(size)); err != nil {
 		return err
 	}
 	want, changes, err := readDelta(r.delta, base.text)
@@ -252,7 +306,7 @@ func (r *packReader) difference(at, size int64, base *packFile) error {
 	}
 	if want > maxWhole {
 		r.found.Left = append(r.found.Left, at)
-		return r.ended()
+		return nil
 	}
 	f := &packFile{offset: at, text: r.room(want)[:0]}
 	var changed []span
@@ -274,7 +328,7 @@ func (r *packReader) difference(at, size int64, base *packFile) error {
 		r.found.Suspect = suspectLines(f.text, changed)
 	}
 	r.keep(f)
-	return r.ended()
+	return nil
 }
 
 // room is memory for a file, if possible that of one that is held no more.

@@ -3,6 +3,7 @@ package secretscan_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"strings"
 	"testing"
@@ -137,4 +138,30 @@ func FuzzReadPack(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		_, _ = secretscan.ReadPack(bytes.NewReader(b), 20)
 	})
+}
+
+// BenchmarkReadPack reads files of 4,500 bytes, as many as one processor does in a second or so.
+func BenchmarkReadPack(b *testing.B) {
+	random := rand.New(rand.NewPCG(7, 8))
+	body := make([]byte, 4500)
+	dir := b.TempDir()
+	git(b, dir, "", "init", "-q", "--bare", "-b", "main", ".")
+	var in strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&in, "commit refs/heads/main\ncommitter Ada <ada@example.org> %d +0000\ndata 8\ncommit x\n", 1_700_000_000+i*60)
+		for range 8 {
+			for j := range body {
+				body[j] = "0123456789abcdef\n +-*/={}()[];.,:aeiou_tnrslABCDEFGHIJKLMNOPQRSTUV"[random.IntN(64)]
+			}
+			fmt.Fprintf(&in, "M 100644 inline src/%02d/%02d/file%d.txt\ndata %d\n%s\n", random.IntN(20), random.IntN(30), random.IntN(40), len(body), body)
+		}
+	}
+	git(b, dir, in.String(), "fast-import", "--quiet")
+	pack := []byte(git(b, dir, "main\n", "pack-objects", "--revs", "--stdout", "--delta-base-offset", "-q"))
+	b.SetBytes(int64(len(pack)))
+	for b.Loop() {
+		if p, err := secretscan.ReadPack(bytes.NewReader(pack), 20); err != nil || p.Suspect {
+			b.Fatalf("%+v, %v", p, err)
+		}
+	}
 }

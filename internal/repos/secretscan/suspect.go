@@ -1,57 +1,60 @@
 package secretscan
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+)
 
-// hints are texts of which every finding has one. They are looked for all at once, in whole files; none is shorter than hintWindow.
-var hints = []string{
-	"AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "npm_", "glpat-", "xox", "hooks.slack.com", "k_live_", "AccountKey=", "AZDO", "AIza", "pypi-", "SG.",
-	keyHint,
+// hint is a text of which every finding has one. Three of its bytes that are rare in files are looked for first.
+type hint struct{ text, rare string }
+
+var hints = []hint{
+	{"AKIA", "KIA"}, {"ASIA", "SIA"}, {"ghp_", "ghp"}, {"gho_", "gho"}, {"ghu_", "ghu"}, {"ghs_", "ghs"}, {"ghr_", "ghr"}, {"github_pat_", "b_p"}, {"npm_", "pm_"},
+	{"glpat-", "glp"}, {"xox", "xox"}, {"hooks.slack.com", "k.c"}, {"k_live_", "k_l"}, {"AccountKey=", "tKe"}, {"AZDO", "ZDO"}, {"AIza", "Iza"}, {"pypi-", "pi-"},
+	{"SG.", "SG."}, {keyHint, "-BE"},
 }
 
 const (
-	keyHint    = "-----BEGIN "
-	hintWindow = 3
+	keyHint = "-----BEGIN "
 	// ownLength is that of Slipway's own tokens.
 	ownLength = 52
 )
 
-// hintSteps says, for the last two bytes of a window of hintWindow, by how much the window may move without passing the beginning of a
-// hint; 0 where it may be one (S. Wu, U. Manber: A fast algorithm for multi-pattern searching, 1994).
-var hintSteps = func() *[1 << 16]uint8 {
-	var steps [1 << 16]uint8
-	for i := range steps {
-		steps[i] = hintWindow - 1
-	}
+// place is a hint at some distance before a pair of bytes.
+type place struct {
+	text   string
+	before int
+}
+
+// hintPlaces are by pair the places where a hint may be. Of the two pairs in three bytes every second place of a text has one.
+var hintPlaces = func() map[uint16][]place {
+	all := map[uint16][]place{}
 	for _, h := range hints {
-		first, second := pair(h[0], h[1]), pair(h[1], h[2])
-		steps[first] = min(steps[first], 1)
-		steps[second] = 0
+		at := strings.Index(h.text, h.rare)
+		for i := range 2 {
+			p := uint16(h.rare[i]) | uint16(h.rare[i+1])<<8
+			all[p] = append(all[p], place{h.text, at + i})
+		}
 	}
-	return &steps
+	return all
 }()
 
-// hintBegins are the first bytes of hints.
-var hintBegins = func() *[256]bool {
-	var begins [256]bool
-	for _, h := range hints {
-		begins[h[0]] = true
+// hintPairs has a bit for each pair.
+var hintPairs = func() *[1 << 13]uint8 {
+	var pairs [1 << 13]uint8
+	for p := range hintPlaces {
+		pairs[p>>3] |= 1 << (p & 7)
 	}
-	return &begins
+	return &pairs
 }()
-
-func pair(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
 
 // Suspect says whether a whole text may hold a finding; it is quick where the answer is no. A word of the shape of Slipway's own tokens
 // makes a text suspect, whether it is one or not.
 func Suspect(text []byte) bool {
-	steps := hintSteps
-	for i := hintWindow - 1; i < len(text); {
-		if step := steps[pair(text[i-1], text[i])]; step > 0 {
-			i += int(step)
-			continue
-		}
-		if start := i + 1 - hintWindow; !hintBegins[text[start]] || !hinted(text[start:]) {
-			i++
+	for i := nextPair(text, 0); i >= 0; i = nextPair(text, i) {
+		if !hinted(text, i) {
+			i += 2
 			continue
 		}
 		begin := bytes.LastIndexByte(text[:i], '\n') + 1
@@ -59,14 +62,33 @@ func Suspect(text []byte) bool {
 		if found(text[begin:end], text[min(end+1, len(text)):]) {
 			return true
 		}
-		i = end + hintWindow
+		i = end
 	}
 	return ownShape(text)
 }
 
-func hinted(text []byte) bool {
-	for _, h := range hints {
-		if len(text) >= len(h) && string(text[:len(h)]) == h {
+// nextPair is the first place from i on, of every second one, that has the pair of a hint, -1 when none has.
+func nextPair(text []byte, i int) int {
+	pairs := hintPairs
+	for ; i+8 <= len(text); i += 8 {
+		w := binary.LittleEndian.Uint64(text[i:])
+		a, b, c, d := uint16(w), uint16(w>>16), uint16(w>>32), uint16(w>>48)
+		if (pairs[a>>3]>>(a&7)|pairs[b>>3]>>(b&7)|pairs[c>>3]>>(c&7)|pairs[d>>3]>>(d&7))&1 != 0 {
+			break
+		}
+	}
+	for ; i+2 <= len(text); i += 2 {
+		if p := uint16(text[i]) | uint16(text[i+1])<<8; pairs[p>>3]>>(p&7)&1 != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// hinted says whether the pair at i is of a hint.
+func hinted(text []byte, i int) bool {
+	for _, p := range hintPlaces[uint16(text[i])|uint16(text[i+1])<<8] {
+		if begin := i - p.before; begin >= 0 && begin+len(p.text) <= len(text) && string(text[begin:begin+len(p.text)]) == p.text {
 			return true
 		}
 	}

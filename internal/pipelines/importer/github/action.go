@@ -28,6 +28,10 @@ func actionOf(uses string) *action {
 // uses writes a step that uses a public action.
 func (s *step) uses(n *yaml.Node) []*yaml.Node {
 	a := actionOf(n.Text)
+	if name, _, _ := strings.Cut(strings.ToLower(n.Text), "@"); a == nil && atGitHub[name] != "" {
+		s.leave("uses: "+n.Text+" is left out", atGitHub[name])
+		return nil
+	}
 	if a == nil {
 		s.leave("uses: "+n.Text+" is left out: actions of other repositories do not run here", "write what it does as a script step or a task")
 		return nil
@@ -158,6 +162,22 @@ func init() { //nolint:gochecknoinits // the functions find actions themselves
 		"baptiste0928/cargo-install":               {write: cargoInstall},
 		"pypa/gh-action-pypi-publish":              {write: pypi},
 		"coverallsapp/github-action":               {write: coverage},
+		"azure/cli":                                {write: azureCLI},
+		"azure/login":                              {why: "az of a job works on this server, with the job's own identity"},
+		"azure/use-kubelogin":                      {why: "kubectl has the job's own access"},
+		"bufbuild/buf-setup-action":                {write: goTool("buf", "github.com/bufbuild/buf/cmd/buf", "version")},
+		"codespell-project/actions-codespell":      {write: codespell},
+		"davidanson/markdownlint-cli2-action":      {write: markdownlint},
+		"docker/metadata-action":                   {write: dockerMeta, outputs: true},
+		"actions/upload-pages-artifact":            {write: pages},
+		"github/codeql-action/upload-sarif":        {write: sarif},
+		"nick-fields/retry":                        {write: retry},
+		"nick-invision/retry":                      {write: retry},
+		"pypa/cibuildwheel":                        {write: cibuildwheel},
+		"sigstore/cosign-installer":                {write: goTool("cosign", "github.com/sigstore/cosign/v2/cmd/cosign", "cosign-release")},
+		"softprops/action-gh-release":              {write: release},
+		"stefanzweifel/git-auto-commit-action":     {write: autoCommit},
+		"test-summary/action":                      {write: testReport},
 		"azure/setup-helm":                         {write: setupHelm},
 		"azure/setup-kubectl":                      {write: setupKubectl},
 		"hashicorp/setup-terraform":                {write: setupTerraform},

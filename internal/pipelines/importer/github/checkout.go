@@ -57,6 +57,9 @@ func (s *step) pushes() bool {
 		if run := n.Get("run"); run != nil && strings.Contains(run.Text, "git push") {
 			return true
 		}
+		if uses := n.Get("uses"); uses != nil && strings.HasPrefix(strings.ToLower(uses.Text), "stefanzweifel/git-auto-commit-action@") {
+			return true
+		}
 	}
 	return false
 }

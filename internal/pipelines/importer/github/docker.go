@@ -40,14 +40,22 @@ func dockerBuild(s *step) []*draft.Map {
 	}
 	add("--file", s.with("file"))
 	add("--target", s.with("target"))
+	listed := &strings.Builder{}
 	for _, tag := range strings.FieldsFunc(s.with("tags"), func(r rune) bool { return r == ',' || r == '\n' }) {
-		add("--tag", strings.TrimSpace(tag))
+		if tag = strings.TrimSpace(tag); !s.lineByLine(listed, "--tag", tag) {
+			add("--tag", tag)
+		}
 	}
 	for _, line := range s.lines("build-args") {
 		add("--build-arg", line)
 	}
 	for _, line := range s.lines("labels") {
-		add("--label", line)
+		if !s.lineByLine(listed, "--label", line) {
+			add("--label", line)
+		}
+	}
+	if listed.Len() > 0 {
+		args = append(args, `"${options[@]}"`)
 	}
 	add("--platform", s.with("platforms"))
 	for _, flag := range []string{"push", "no-cache", "pull"} {
@@ -68,7 +76,11 @@ func dockerBuild(s *step) []*draft.Map {
 		}
 	}
 	args = append(args, word(context))
-	m := (&draft.Map{}).Text("bash", strings.Join(args, " \\\n  ")).Text("displayName", "Build image")
+	script := strings.Join(args, " \\\n  ")
+	if listed.Len() > 0 {
+		script = "options=()\n" + listed.String() + script
+	}
+	m := (&draft.Map{}).Text("bash", script).Text("displayName", "Build image")
 	if !env.Empty() {
 		m.Put("env", env.Node())
 	}

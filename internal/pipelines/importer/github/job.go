@@ -82,7 +82,7 @@ func (w *workflow) declare(root *yaml.Node, sc *scope, caller string, conditions
 		j.readMatrix()
 		j.runsOn()
 		if steps := n.Get("steps"); steps != nil {
-			w.steps += len(steps.Items)
+			w.steps += len(w.flat(steps))
 			j.declareSteps(steps, &scope{}, map[string]bool{})
 		}
 	}

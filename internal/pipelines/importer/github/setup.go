@@ -198,7 +198,7 @@ func coverage(s *step) []*draft.Map {
 // testReport publishes results of tests here instead of as a check.
 func testReport(s *step) []*draft.Map {
 	files := s.with("path")
-	for _, name := range []string{"report_paths", "files", "junit_files"} {
+	for _, name := range []string{"report_paths", "files", "junit_files", "paths"} {
 		if files == "" {
 			files = s.with(name)
 		}

@@ -11,7 +11,7 @@ import (
 
 // declareSteps remembers the steps whose outputs can be read, those of local actions too.
 func (j *job) declareSteps(list *yaml.Node, sc *scope, inside map[string]bool) {
-	for i, n := range list.Items {
+	for i, n := range j.w.flat(list) {
 		id := ""
 		if v := n.Get("id"); v != nil {
 			id = v.Text
@@ -31,6 +31,21 @@ func (j *job) declareSteps(list *yaml.Node, sc *scope, inside map[string]bool) {
 			j.stepIDs[sc.prefix+id] = &stepRef{name: j.stepSet.Take(id)}
 		}
 	}
+}
+
+// flat are the steps of a list, those that run side by side one after the other.
+func (w *workflow) flat(list *yaml.Node) []*yaml.Node {
+	var all []*yaml.Node
+	for _, n := range list.Items {
+		inner := n.Get("parallel")
+		if inner == nil {
+			all = append(all, n)
+			continue
+		}
+		w.note(n.At, "parallel: the steps run one after the other, as those of a job do here", "make jobs of them")
+		all = append(all, inner.Items...)
+	}
+	return all
 }
 
 // declareAction remembers the steps of a local action and its outputs.
@@ -106,7 +121,7 @@ func (j *job) steps(sc *scope) []*yaml.Node {
 // writeSteps writes a list of steps. outer is the condition of the action that they stand in.
 func (j *job) writeSteps(list *yaml.Node, sc *scope, outer string, depth int) []*yaml.Node {
 	var out []*yaml.Node
-	for i, n := range list.Items {
+	for i, n := range j.w.flat(list) {
 		s := &step{j: j, n: n, outer: outer, t: &translator{w: j.w, j: j, place: inStep, scope: sc.place(n.At)}}
 		if env := n.Get("env"); env != nil {
 			own := map[string]string{}

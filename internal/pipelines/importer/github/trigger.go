@@ -38,8 +38,12 @@ func (w *workflow) triggers(out *draft.Map) {
 	w.push(out, events["push"], events["release"], batch.Node())
 	w.pullRequest(out, events)
 	w.schedules(out, events["schedule"])
-	w.inputs(events["workflow_dispatch"])
-	w.inputs(events["workflow_call"])
+	asked := true
+	for name := range events {
+		asked = asked && (name == "workflow_dispatch" || name == "workflow_call")
+	}
+	w.inputs(events["workflow_dispatch"], asked)
+	w.inputs(events["workflow_call"], asked)
 	for _, name := range slices.Sorted(maps.Keys(events)) {
 		n := events[name]
 		switch name {
@@ -180,8 +184,9 @@ func (w *workflow) schedules(out *draft.Map, n *yaml.Node) {
 	out.Put("schedules", draft.List(list...))
 }
 
-// inputs makes parameters. Each has a default, since runs that a push starts give none.
-func (w *workflow) inputs(event *yaml.Node) {
+// inputs makes parameters. Each has a default, since runs that a push starts give none; if all runs are asked for, text that GitHub requires
+// has none.
+func (w *workflow) inputs(event *yaml.Node, asked bool) {
 	list := event.Get("inputs")
 	if list == nil {
 		return
@@ -224,6 +229,7 @@ func (w *workflow) inputs(event *yaml.Node) {
 				value = options[0]
 			}
 			entry.Put("default", draft.Scalar(value)).Put("values", draft.Texts(options))
+		case value == "" && asked && p.Value.Get("required") != nil && p.Value.Get("required").Text == "true":
 		default:
 			entry.Put("default", draft.Scalar(value))
 		}
