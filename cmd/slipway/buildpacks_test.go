@@ -72,7 +72,7 @@ func TestBuildWithBuildpacks(t *testing.T) {
 func runPackFake(t *testing.T) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "pack")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\"\nenv | grep ^SLIPWAY_ | sort\nexit 3\n"), 0o700); err != nil {
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\"\nenv | grep -E '^SLIPWAY_(BUILDER_URL|JOB|JOB_TOKEN|REGISTRY_HOST|URL)=' | sort\nexit 3\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	cmd, o := newBuildCommand()
