@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -216,6 +217,7 @@ jobs:
       echo "$KIND $COLOUR $MINE in $PWD, $(test -x /usr/bin/env || echo small)"
       cat hello.txt
       echo "$(hidden)"
+      echo "container $(cat /etc/hostname)"
       mkdir -p made; echo inside >made/file.txt
       echo "##vso[task.setvariable variable=word;isOutput=true]of-the-target"
     name: set
@@ -249,7 +251,11 @@ jobs:
 			t.Errorf("the log does not say %q:\n%s", want, w.out.String())
 		}
 	}
-	if left := w.podman("ps", "--all", "--filter", "ancestor=localhost/tools:1", "--filter", "name=target", "--format", "{{.Names}}"); left != "" {
+	id := regexp.MustCompile(`outside \| container ([0-9a-f]{12})\n`).FindStringSubmatch(w.out.String())
+	if id == nil {
+		t.Fatalf("the target does not say which container it is:\n%s", w.out.String())
+	}
+	if left := w.podman("ps", "--all", "--filter", "id="+id[1], "--format", "{{.Names}}"); left != "" {
 		t.Errorf("the engine still has %s", left)
 	}
 }
