@@ -119,10 +119,26 @@ func (c *foreignCluster) grant(t *testing.T) {
 	c.kubectl(t, "create", "clusterrolebinding", "slipway", "--clusterrole", "slipway", "--serviceaccount", "default:slipway")
 }
 
+const pagePath = "/api/v1/namespaces/page-test/services/web:80/proxy/"
+
 // page is what the deployed service answers, asked through the API server.
 func (c *foreignCluster) page(t *testing.T) string {
 	t.Helper()
-	return strings.TrimSpace(c.kubectl(t, "get", "--raw", "/api/v1/namespaces/page-test/services/web:80/proxy/"))
+	return strings.TrimSpace(c.kubectl(t, "get", "--raw", pagePath))
+}
+
+// awaitPage waits until the deployed service answers that: its endpoints hear of a pod a moment after it is ready.
+func (c *foreignCluster) awaitPage(t *testing.T, want string) {
+	t.Helper()
+	eventually(t, 30*time.Second, func() string {
+		kubectl := exec.CommandContext(t.Context(), filepath.Join(c.top, "bin", "slipway-node"), "kubectl", "get", "--raw", pagePath)
+		kubectl.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
+		out, err := kubectl.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			return fmt.Sprintf("the page says %q, %v, want %q", got, err, want)
+		}
+		return ""
+	})
 }
 
 // TestExistingCluster uses a cluster that is not Slipway's, with the rights that docs/cluster.md asks for and no more:
@@ -210,9 +226,7 @@ func pushPage(t *testing.T, i *installation, foreign *foreignCluster) {
 	run(t, work, nil, "git", "add", "-A")
 	commit := commitAndPush(t, work)
 	awaitPageRun(t, i, 1)
-	if got, want := foreign.page(t), "run 1 of "+commit; got != want {
-		t.Errorf("the page says %q, want %q", got, want)
-	}
+	foreign.awaitPage(t, "run 1 of "+commit)
 }
 
 func commitAndPush(t testing.TB, work string) (commit string) {
@@ -295,8 +309,6 @@ func startedAgain(t *testing.T, i *installation, foreign *foreignCluster) {
 	t.Logf("second start: %s", i.up(t, ""))
 	commit := commitAndPush(t, i.clone(t, pageProject))
 	awaitPageRun(t, i, 2)
-	if got, want := foreign.page(t), "run 2 of "+commit; got != want {
-		t.Errorf("the page says %q, want %q", got, want)
-	}
+	foreign.awaitPage(t, "run 2 of "+commit)
 	i.interrupt(t)
 }
