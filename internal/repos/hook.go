@@ -43,8 +43,9 @@ func (h *hook) close() {
 
 // pushDoor answers the hooks of a push.
 type pushDoor struct {
-	check func(ask pushCheck) (lines []string, allowed bool) // before the refs move
-	moved func(refs []string) ([]string, error)              // after it
+	complete func() []string                                    // objects in quarantine that lack nothing, as far as is known
+	check    func(ask pushCheck) (lines []string, allowed bool) // before the refs move
+	moved    func(refs []string) ([]string, error)              // after it
 }
 
 // serve answers the hooks in a goroutine. The function returned waits for that to end and says whether the refs that moved
@@ -63,6 +64,13 @@ func (h *hook) serve(d pushDoor) func() (bool, error) {
 		defer h.close()
 		in := bufio.NewScanner(h.ask)
 		m, ok := readMessage(in)
+		for ok && m.kind == "complete" {
+			for _, tip := range d.complete() {
+				_, _ = io.WriteString(h.answer, tip+"\n")
+			}
+			_, _ = io.WriteString(h.answer, "\n")
+			m, ok = readMessage(in)
+		}
 		if ok && m.kind == "check" {
 			lines, allowed := d.check(m.pushCheck)
 			_, _ = io.WriteString(h.answer, verdict(lines, allowed)) // the pusher may have gone
@@ -105,7 +113,7 @@ type pushCheck struct {
 
 // hookMessage is what one hook says.
 type hookMessage struct {
-	kind string // check, moved
+	kind string // complete, check, moved
 	pushCheck
 }
 

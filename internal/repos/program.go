@@ -35,12 +35,22 @@ const (
 	maxStderr = 8 << 10
 )
 
-// The two hooks tell the server (descriptor 3, each message ended by an empty line) and show the pusher what it answers
+// The hooks tell the server (descriptor 3, each message ended by an empty line) and show the pusher what it answers
 // (descriptor 4). Git commands of Slipway itself have neither descriptor.
 //
 // preReceive asks whether the refs may move, while git still holds the objects in quarantine (git-receive-pack(1)): refused, they are
 // gone. The answer is lines that begin with a hyphen, and then ok or no. postReceive says which refs have moved.
+//
+// completeTips is no hook but core.alternateRefsCommand (git-config(1)): before preReceive git walks through all that was pushed, to see whether it
+// lacks an object that it names, as far as what this command names, which the server knows to lack none (Service.completeTips).
 const (
+	completeTips = `#!/bin/sh
+[ -n "$SLIPWAY_PUSH" ] || exit 0
+echo complete >&3 && echo >&3 || exit 0
+while IFS= read -r line <&4 && [ -n "$line" ]; do
+	echo "$line"
+done
+`
 	preReceive = `#!/bin/sh
 [ -n "$SLIPWAY_PUSH" ] || exit 0
 {
@@ -109,7 +119,7 @@ func openProgram(ctx context.Context, folder string) (*program, error) {
 			return nil, err
 		}
 	}
-	for name, text := range map[string]string{"pre-receive": preReceive, "post-receive": postReceive} {
+	for name, text := range map[string]string{"pre-receive": preReceive, "post-receive": postReceive, "complete-tips": completeTips} {
 		if err := renameio.WriteFile(filepath.Join(hooks, name), []byte(text), 0o700); err != nil {
 			return nil, fmt.Errorf("write hook: %w", err)
 		}
@@ -129,7 +139,8 @@ func openProgram(ctx context.Context, folder string) (*program, error) {
 
 // environment is that of all git processes with more settings, as KEY=VALUE. They may be secret: nobody sees another's environment.
 func (p *program) environment(more []string) []string {
-	all := append(append([]string{"core.hooksPath=" + p.hooks}, settings...), more...)
+	own := []string{"core.hooksPath=" + p.hooks, "core.alternateRefsCommand='" + strings.ReplaceAll(filepath.Join(p.hooks, "complete-tips"), "'", `'\''`) + "'"}
+	all := append(append(own, settings...), more...)
 	env := slices.Clone(p.base)
 	for i, s := range all {
 		key, value := cutSetting(s)

@@ -67,16 +67,25 @@ func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, servic
 		}
 	}
 	stderr = &limitedBuffer{limit: maxStderr}
-	cmd.Stdout, cmd.Stderr = t.Out, stderr
+	cmd.Stdout, cmd.Stderr = wide{t.Out}, stderr
 	return cmd, stderr, drained
 }
 
-// copied is how much of a request goes to git at once, in bytes: at 32 KiB, which a pipe and a copy have by themselves, waking one another costs
-// as much as the copying.
+// copied is how much of a request or an answer goes between git and its client at once, in bytes: at 32 KiB, which a pipe and a copy have by
+// themselves, waking one another costs as much as the copying.
 const copied = 256 << 10
 
+// wide takes what comes from a pipe in large parts.
+type wide struct{ io.Writer }
+
+// ReadFrom is what os/exec copies by.
+func (w wide) ReadFrom(pipe io.Reader) (int64, error) {
+	widen(pipe)
+	return io.CopyBuffer(struct{ io.Writer }{w.Writer}, struct{ io.Reader }{pipe}, make([]byte, copied)) // which take the buffer
+}
+
 // widen lets a pipe hold as much, if the kernel lets it.
-func widen(pipe io.Writer) {
+func widen(pipe any) {
 	file, ok := pipe.(interface {
 		SyscallConn() (syscall.RawConn, error)
 	})
@@ -181,6 +190,7 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 	}
 	var options []string // known from the check on
 	said := hook.serve(pushDoor{
+		complete: func() []string { return s.completeTips(ctx, id, tap) },
 		check: func(ask pushCheck) ([]string, bool) {
 			options, ask.tap = ask.options, tap
 			ctx, cancel := context.WithTimeout(ctx, checkTimeout)

@@ -17,8 +17,9 @@ const (
 	maxPackObjects = 4_000_000
 	// maxWhole bounds a file that is held as a whole, in bytes, and what another may be a difference to.
 	maxWhole = 1 << 20
-	// maxBases bounds the files that are held of one pack, in bytes.
+	// maxBases bounds the files that are held of one pack, in bytes, and roomSize is that of what most of them lie in.
 	maxBases = 8 << 20
+	roomSize = 256 << 10
 	// maxLeft bounds the files that are left to others.
 	maxLeft = 100_000
 	// maxPart bounds what is held at once of a larger file, in bytes. Parts overlap by partOverlap, in which any finding fits.
@@ -98,7 +99,15 @@ func (c *counted) Read(b []byte) (int, error) {
 type packFile struct {
 	offset int64
 	text   []byte
+	room   *room // where it lies
 	binary bool
+}
+
+// room is memory for files that come one after another, and leave in the same order.
+type room struct {
+	bytes []byte
+	used  int
+	files int // that are held
 }
 
 type packReader struct {
@@ -113,7 +122,8 @@ type packReader struct {
 	bases     map[int64]*packFile
 	order     []*packFile // of bases, the oldest first
 	held      int         // bytes in bases
-	free      []byte      // room of a file that is held no more
+	room      *room       // for the next file
+	free      []*room     // of files that are held no more
 	part      []byte
 	delta     []byte // content of what is no whole file
 	found     Pack
@@ -285,13 +295,12 @@ func (r *packReader) file(at, size int64) error {
 		}
 		return ended(r.zlib)
 	}
-	f := &packFile{offset: at, text: r.room(int(size))}
+	f := r.newFile(at, int(size))
 	if err := r.content(f.text); err != nil {
 		return err
 	}
 	f.binary = isBinary(f.text)
 	r.found.Suspect = !f.binary && Suspect(f.text)
-	r.keep(f)
 	return nil
 }
 
@@ -308,7 +317,8 @@ func (r *packReader) difference(at, size int64, base *packFile) error {
 		r.found.Left = append(r.found.Left, at)
 		return nil
 	}
-	f := &packFile{offset: at, text: r.room(want)[:0]}
+	f := r.newFile(at, want)
+	f.text = f.text[:0]
 	var changed []span
 	for _, c := range changes {
 		if c.changed {
@@ -327,31 +337,32 @@ func (r *packReader) difference(at, size int64, base *packFile) error {
 	default:
 		r.found.Suspect = suspectLines(f.text, changed)
 	}
-	r.keep(f)
 	return nil
 }
 
-// room is memory for a file, if possible that of one that is held no more.
-func (r *packReader) room(n int) []byte {
-	if cap(r.free) >= n {
-		b := r.free[:n]
-		r.free = nil
-		return b
+// newFile is a file of that size, which is held from then on for differences to it, instead of the oldest ones.
+func (r *packReader) newFile(offset int64, size int) *packFile {
+	if r.room == nil || len(r.room.bytes)-r.room.used < size {
+		if n := len(r.free); n > 0 && size <= roomSize {
+			r.room, r.free = r.free[n-1], r.free[:n-1]
+		} else {
+			r.room = &room{bytes: make([]byte, max(size, roomSize))}
+		}
 	}
-	return make([]byte, n)
-}
-
-// keep holds a file for differences to it, instead of the oldest ones.
-func (r *packReader) keep(f *packFile) {
-	r.bases[f.offset], r.order, r.held = f, append(r.order, f), r.held+len(f.text)
+	at := r.room
+	f := &packFile{offset: offset, text: at.bytes[at.used : at.used+size : at.used+size], room: at}
+	at.used, at.files = at.used+size, at.files+1
+	r.bases[offset], r.order, r.held = f, append(r.order, f), r.held+size
 	for r.held > maxBases {
 		old := r.order[0]
 		delete(r.bases, old.offset)
 		r.order, r.held = r.order[1:], r.held-len(old.text)
-		if cap(old.text) > cap(r.free) {
-			r.free = old.text
+		if old.room.files--; old.room.files == 0 && old.room != at {
+			old.room.used = 0
+			r.free = append(r.free, old.room)
 		}
 	}
+	return f
 }
 
 // piece is a part of a file that a difference makes; changed says that it, or the place before it, is not as in the base.
@@ -469,4 +480,17 @@ func SuspectFile(in io.Reader, size int64, part *[]byte) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// ended makes sure that what is compressed has no more bytes, and reads its checksum.
+func ended(zlib io.Reader) error {
+	var more [1]byte
+	n, err := zlib.Read(more[:])
+	if n != 0 {
+		return errLarger
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }

@@ -120,11 +120,17 @@ func ownShape(text []byte) bool {
 			continue
 		}
 		begin, end := i, i+1
-		for begin > 0 && i-begin < ownLength && isWord(text[begin-1]) {
+		for begin > 0 && i-begin < ownLength && ownByte(text[begin-1]) {
 			begin--
 		}
-		for end < len(text) && end-begin <= ownLength && isWord(text[end]) {
+		if begin > 0 && isWord(text[begin-1]) { // the word is longer, or has other bytes
+			continue
+		}
+		for end < len(text) && end-begin <= ownLength && ownByte(text[end]) {
 			end++
+		}
+		if end < len(text) && isWord(text[end]) {
+			continue
 		}
 		if end-begin == ownLength && len(ownTokens(string(text[begin:end]))) > 0 {
 			return true
