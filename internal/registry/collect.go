@@ -46,14 +46,20 @@ func (s *Service) collectUploads(ctx context.Context, before time.Time) error {
 	return nil
 }
 
+// collectLinks leaves rows that others have locked for the next time: they are being mounted, pushed or deleted, by whom each in an order of its own,
+// and to wait for one while holding others would end in a deadlock. SQLite has one writer at a time.
 func (s *Service) collectLinks(ctx context.Context, before time.Time) error {
 	const statement = `
-		DELETE FROM registry_blob_links
-		WHERE touched < $1 AND NOT EXISTS (
-			SELECT 1 FROM registry_manifest_references AS r
-			WHERE r.repository_id = registry_blob_links.repository_id AND r.digest = registry_blob_links.digest)`
+		DELETE FROM registry_blob_links WHERE (repository_id, digest) IN (
+			SELECT l.repository_id, l.digest FROM registry_blob_links AS l
+			WHERE l.touched < $1 AND NOT EXISTS (
+				SELECT 1 FROM registry_manifest_references AS r WHERE r.repository_id = l.repository_id AND r.digest = l.digest)`
 	err := s.db.Free(ctx, func(tx *db.Tx) error {
-		_, err := tx.ExecContext(ctx, statement, db.Micros(before))
+		passing := ""
+		if tx.Engine() == db.Postgres {
+			passing = ` FOR UPDATE OF l SKIP LOCKED`
+		}
+		_, err := tx.ExecContext(ctx, statement+passing+`)`, db.Micros(before))
 		return err
 	})
 	if err != nil {

@@ -1,8 +1,12 @@
 package debian
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -34,4 +38,41 @@ func TestLock(t *testing.T) {
 		t.Fatalf("after it: %v", err)
 	}
 	again()
+}
+
+// TestAlone has a command mount something and start another, and ends it: neither is left, whatever it would have done at its end.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", `trap '' TERM; mount -t tmpfs none "$1" && echo mounted && sleep 1000`, "sh", folder)
+	alone(cmd)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "mounted\n" {
+		t.Fatalf("%q, %v; this test mounts, which root may", line, err)
+	}
+	mounts := func() bool {
+		list, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(list), folder)
+	}
+	if mounts() {
+		t.Error("the command mounts for all to see")
+	}
+	cancel()
+	if _, err := io.Copy(io.Discard, out); err != nil && !errors.Is(err, os.ErrClosed) { // until what it has started is gone, too
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err == nil || mounts() {
+		t.Errorf("it ended with %v, its mount is there: %v", err, mounts())
+	}
 }

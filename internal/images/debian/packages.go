@@ -11,6 +11,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"slipway"
 )
@@ -135,7 +138,18 @@ func (i *Importer) bootstrap(ctx context.Context, work string, chain []PackageSe
 	}
 	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, Suite, "-")...)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1704067200", "LC_ALL=C.UTF-8", "TMPDIR="+work)
+	alone(cmd)
 	return i.run(cmd, "Debian "+Suite)
+}
+
+// alone gives a command, which mounts parts of the machine into the image, mounts of its own where this process may: they are gone with it, however it
+// or this process ends. What it has started ends with it.
+func alone(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if may, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN, 0, 0, 0); err == nil && may == 1 && os.Geteuid() == 0 {
+		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
+	}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
 // Left out is what every run makes anew, what belongs to this machine, and manuals: all that is below some folders,
