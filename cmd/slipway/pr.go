@@ -19,10 +19,10 @@ import (
 
 func prCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "pr", GroupID: "project", Short: "open, list, show, check out, vote on, comment on and complete pull requests",
+		Use: "pr", GroupID: "project", Short: "open, list, show, edit, check out, vote on, comment on and complete pull requests",
 		Example: "  slipway pr create --title 'Sell hats' --reviewer ben\n  slipway pr list --mine\n  slipway pr vote 12 approve\n  slipway pr complete 12 --squash --delete-source",
 	}
-	cmd.AddCommand(prCreateCommand(), prListCommand(), prShowCommand(), prCheckoutCommand(), prVoteCommand(), prCommentCommand(), prCompleteCommand(), prPickCommand("revert"),
+	cmd.AddCommand(prCreateCommand(), prListCommand(), prShowCommand(), prEditCommand(), prCheckoutCommand(), prVoteCommand(), prCommentCommand(), prCompleteCommand(), prPickCommand("revert"),
 		prPickCommand("cherry-pick"))
 	return cmd
 }
@@ -98,13 +98,9 @@ func prCreateCommand() *cobra.Command {
 			}
 			branch = strings.TrimSpace(string(out))
 		}
-		text := *description
-		if text == "-" {
-			b, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 64<<10))
-			if err != nil {
-				return fmt.Errorf("read the description: %w", err)
-			}
-			text = string(b)
+		text, err := prText(cmd, *description)
+		if err != nil {
+			return err
 		}
 		body := map[string]any{"sourceRefName": fullBranch(branch), "description": text, "isDraft": *draft}
 		if *target != "" {

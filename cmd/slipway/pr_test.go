@@ -137,6 +137,15 @@ func TestPullRequestsByCommand(t *testing.T) {
 		{[]string{"vote", "1", "suggestions"}, "pull request 1: approved with suggestions"},
 		{[]string{"show", "1"}, "pull request 1, active: add hats.md\nhats into main, by Ada\nhttp://slipway.test/Shop/_git/shop/pullrequest/1\nlabel later\n\n" +
 			"They keep heads warm.\n\nAda: approved with suggestions\n\nthread 1 hats.md:2\n  Ada: Why these?\n  Ada: Winter."},
+		{[]string{"edit", "1"}, "error: there is nothing to change: give --title, --description, --target, --draft or --state"},
+		{[]string{"edit", "1", "--state", "done"}, `error: state "done": write abandoned or active`},
+		{[]string{"edit", "1", "--target", "nowhere"}, `error: there is no branch "nowhere": push it first`},
+		{[]string{"edit", "1", "--title", "Hats", "--draft", "--description", ""}, "pull request 1: Hats"},
+		{[]string{"list"}, "NUMBER  TITLE  FROM  INTO  BY   STATE\n1       Hats   hats  main  Ada  draft"},
+		{[]string{"edit", "1", "--state", "abandoned"}, "pull request 1: Hats"},
+		{[]string{"list"}, "there is no such pull request"},
+		{[]string{"edit", "1", "--state", "active"}, "pull request 1: Hats"},
+		{[]string{"edit", "1", "--draft=false", "--title", "add hats.md"}, "pull request 1: add hats.md"},
 		{[]string{"show", "hats"}, "error: pull request \"hats\": write its number, as `slipway pr list` shows it"},
 	} {
 		if diff := cmp.Diff(step.want, c.pr(step.args...)); diff != "" {

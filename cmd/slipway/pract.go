@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -97,13 +96,9 @@ func prCommentCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		text := args[1]
-		if text == "-" {
-			b, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 64<<10))
-			if err != nil {
-				return fmt.Errorf("read the comment: %w", err)
-			}
-			text = string(b)
+		text, err := prText(cmd, args[1])
+		if err != nil {
+			return err
 		}
 		path := flags.pulls(cmd.Context()) + "/" + number + "/threads"
 		if *thread != 0 {
