@@ -9,7 +9,7 @@
 //
 // The environment gives SLIPWAY_URL, SLIPWAY_JOB and SLIPWAY_JOB_TOKEN, or instead of the job SLIPWAY_POD, the number of the pod that waits for
 // one, with the token of the pod. SLIPWAY_IN_POD says that its end by a signal is that of its pod. It may give SLIPWAY_REGISTRY (the image registry's host),
-// SLIPWAY_PORTS (ports of the job's services, SERVICE=MAPPED=PORT parted by blanks), SLIPWAY_WORKSPACE (the folder to work in, /workspace by default) and SLIPWAY_CACHE (a folder for tools' caches). It ends with 0 once the server has the job's
+// SLIPWAY_PORTS (ports of the job's services, SERVICE=MAPPED=PORT parted by blanks), SLIPWAY_PUBLISHED_PORTS (those that a container engine has mapped), SLIPWAY_WORKSPACE (the folder to work in, /workspace by default) and SLIPWAY_CACHE (a folder for tools' caches). It ends with 0 once the server has the job's
 // result, whatever that is.
 package main
 
@@ -99,6 +99,9 @@ func work() error {
 	var ok bool
 	if c.Ports, ok = job.ParsePorts(os.Getenv("SLIPWAY_PORTS")); !ok {
 		return fmt.Errorf("SLIPWAY_PORTS is %q, not SERVICE=MAPPED=PORT parted by blanks", os.Getenv("SLIPWAY_PORTS"))
+	}
+	if c.Published, ok = job.ParsePorts(os.Getenv("SLIPWAY_PUBLISHED_PORTS")); !ok {
+		return fmt.Errorf("SLIPWAY_PUBLISHED_PORTS is %q, not SERVICE=MAPPED=PORT parted by blanks", os.Getenv("SLIPWAY_PUBLISHED_PORTS"))
 	}
 	if c.Folder == "" {
 		c.Folder = "/workspace"

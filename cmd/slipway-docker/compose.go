@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"slipway"
+	"slipway/internal/images"
 	"slipway/internal/images/bake"
 
 	"github.com/spf13/pflag"
@@ -223,7 +224,7 @@ func (c *composing) each(project *bake.Project, goOn bool, do func(bake.Service)
 		if !goOn {
 			return err
 		}
-		fmt.Fprintln(c.stderr, "WARN:", message(err))
+		fmt.Fprintln(c.stderr, "WARN:", images.Message(err))
 	}
 	return nil
 }

@@ -93,26 +93,12 @@ func (p program) end(err error) int {
 	if excerpt := images.Excerpt(err); excerpt != "" {
 		fmt.Fprint(p.stderr, excerpt)
 	}
-	fmt.Fprintln(p.stderr, "ERROR:", message(err))
+	fmt.Fprintln(p.stderr, "ERROR:", images.Message(err))
 	var usage usageError
 	if errors.As(err, &usage) {
 		return 125
 	}
 	return 1
-}
-
-// message leaves out the cause of a Problem that BuildKit or the network gave: its own sentence
-// holds what the user needs. Causes are kept where there is no sentence for them.
-func message(err error) string {
-	var p *slipway.Problem
-	if !errors.As(err, &p) {
-		return err.Error()
-	}
-	shown := *p
-	if p.Code != slipway.CodeUnavailable {
-		shown.Err = nil
-	}
-	return shown.Error()
 }
 
 // known are the commands that can work without an engine; each gets what follows its name.

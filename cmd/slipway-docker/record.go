@@ -24,7 +24,7 @@ func (p program) record(ctx context.Context, r recipe, pushed bool, result image
 	}
 	report := images.Report{Tags: r.Tags, Target: r.Target, Platforms: r.Platforms, Digest: result.Digest, Summary: result.Summary}
 	if failure != nil {
-		report.Error = message(failure)
+		report.Error = images.Message(failure)
 	}
 	if pushed && result.Digest != "" && len(r.Tags) > 0 {
 		report.Bytes, report.Layers = p.sizes(ctx, r.Tags[0], string(result.Digest))

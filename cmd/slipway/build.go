@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -112,7 +113,7 @@ func (o *buildOptions) run(ctx context.Context, cmd *cobra.Command, data, projec
 	result, err := images.Build(ctx, dial, o.Options, progress)
 	if err != nil {
 		fmt.Fprint(cmd.ErrOrStderr(), images.Excerpt(err))
-		return err
+		return errors.New(images.Message(err))
 	}
 	if o.progress == "plain" {
 		result.Summary.Print(cmd.ErrOrStderr())

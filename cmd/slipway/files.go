@@ -20,7 +20,10 @@ import (
 const defaultPipeline = "azure-pipelines.yml"
 
 // fileFlags are what commands on files take besides the file.
-type fileFlags struct{ checkouts, parameters, variables, tasks *[]string }
+type fileFlags struct {
+	checkouts, parameters, variables, tasks *[]string
+	root                                    *string
+}
 
 func addFileFlags(cmd *cobra.Command) fileFlags {
 	f := cmd.Flags()
@@ -29,6 +32,7 @@ func addFileFlags(cmd *cobra.Command) fileFlags {
 		checkouts:  f.StringArray("repository", nil, "ALIAS=FOLDER: where a repository under resources.repositories is checked out"),
 		parameters: f.StringArray("parameter", nil, "NAME=VALUE: a parameter; a list or map is written as YAML"),
 		variables:  f.StringArray("variable", nil, "NAME=VALUE: a variable that is known before the run, such as Build.SourceBranch; --var is the same"),
+		root:       f.String("root", "", "FOLDER: the root of the repository (default the folder with .git above the file, or else the working directory)"),
 		tasks:      addTaskFlag(cmd),
 	}
 }
@@ -51,6 +55,18 @@ func (f fileFlags) input(file string) (in compile.Input, top string, err error) 
 	return in, top, errors.Join(err, tasks.Close())
 }
 
+// around opens the repository of a file.
+func (f fileFlags) around(file string) (*folder.Folder, string, error) {
+	if *f.root == "" {
+		return folder.Around(file)
+	}
+	around, relative, err := folder.Within(*f.root, file)
+	if err != nil {
+		return nil, "", fmt.Errorf("--root %s: %w", *f.root, err)
+	}
+	return around, relative, nil
+}
+
 // inputWith is input with tasks that are open already.
 func (f fileFlags) inputWith(file string, tasks task.Catalog) (in compile.Input, top string, err error) {
 	switch s, err := os.Stat(file); {
@@ -59,7 +75,7 @@ func (f fileFlags) inputWith(file string, tasks task.Catalog) (in compile.Input,
 	case s.IsDir():
 		return in, "", slipway.Invalid("%s is a folder: name the pipeline's file in it", file)
 	}
-	around, relative, err := folder.Around(file)
+	around, relative, err := f.around(file)
 	if err != nil {
 		return in, "", err
 	}

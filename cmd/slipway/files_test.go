@@ -141,3 +141,23 @@ func TestExpandAndPlanOfAFile(t *testing.T) {
 		t.Errorf("plan of a bad file: %d", code)
 	}
 }
+
+// Templates beside the file's folder are found in a folder without git, too, when its root is named; without it the mistake says how.
+func TestRootOfFilesWithoutGit(t *testing.T) {
+	t.Parallel()
+	dir, on := checkout(t, map[string]string{"ci/p.yml": "steps: [{template: ../templates/t.yml}]\n", "ci/q.yml": "steps: [{template: /templates/t.yml}]\n", "templates/t.yml": "steps: [{script: x}]\n"})
+	for _, file := range []string{"ci/p.yml", "ci/q.yml"} {
+		if out, code := on("validate", file); code != 1 || !strings.Contains(out, ", which is "+filepath.Join(dir, "ci")+", since no folder above the file holds .git: name the folder with --root") {
+			t.Errorf("%s: %d %s", file, code, out)
+		}
+		if out, code := on("validate", file, "--root", dir); code != 0 {
+			t.Errorf("%s with --root: %d %s", file, code, out)
+		}
+		if out, code := on("expand", file, "--root", dir); code != 0 || !strings.Contains(out, "script: x") {
+			t.Errorf("%s with --root: %d %s", file, code, out)
+		}
+	}
+	if out, code := on("expand", "ci/p.yml", "--root", filepath.Join(dir, "templates")); code != -1 || !strings.Contains(out, "does not lie below") {
+		t.Errorf("another root: %d %s", code, out)
+	}
+}

@@ -74,7 +74,7 @@ func (a access) verify(ctx context.Context, repository string, out, status io.Wr
 			if done.Findings == 0 {
 				fmt.Fprintf(out, "all is well: %s\n", verified(done))
 			} else {
-				fmt.Fprintf(out, "%d findings: %s\n", done.Findings, verified(done))
+				fmt.Fprintf(out, "%s: %s\n", count(int(done.Findings), "finding"), verified(done))
 			}
 			return done, nil
 		}

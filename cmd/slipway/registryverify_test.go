@@ -85,7 +85,7 @@ func TestRegistryVerifyCommand(t *testing.T) {
 	if !errors.As(err, &exit) || exit.code != 2 {
 		t.Errorf("exit of a verification that finds something: %v", err)
 	}
-	for _, want := range []string{"damaged sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a: ", "  in shop/web: needed by v1\n", "1 findings: "} { // the digest of {}, from the image specification
+	for _, want := range []string{"damaged sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a: ", "  in shop/web: needed by v1\n", "1 finding: "} { // the digest of {}, from the image specification
 		if !strings.Contains(out, want) {
 			t.Errorf("%q does not say %q", out, want)
 		}

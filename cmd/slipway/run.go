@@ -42,7 +42,7 @@ It ends with 0 if the run succeeded, 1 if it did not or the file has mistakes, a
 	var o runOptions
 	f.StringArrayVar(&o.choice.Stages, "stage", nil, "run this stage alone; may be given again for more")
 	f.StringArrayVar(&o.choice.Jobs, "job", nil, "run this job alone")
-	f.StringArrayVar(&o.choice.Steps, "step", nil, "run this step alone, by its name, display name or number; checkouts run too")
+	f.StringArrayVar(&o.choice.Steps, "step", nil, "run this step alone, by its name, display name or number; checkouts run too, and jobs without it do not")
 	f.StringArrayVar(&o.secrets, "secret", nil, "NAME of a secret variable, whose value is asked for, or comes from the environment variable of that name; it is stored nowhere")
 	f.StringVar(&o.format, "format", "text", "how the result is written to standard output: text, json or junit")
 	f.BoolVar(&o.watch, "watch", false, "run again whenever a file of the working tree changes")

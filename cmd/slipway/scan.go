@@ -29,6 +29,7 @@ func sbomCommand() *cobra.Command {
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	platform := cmd.Flags().String("platform", "", "of an index (default linux/amd64)")
 	format := cmd.Flags().String("format", "table", "table, or the whole document: spdx or cyclonedx")
+	timeout := cmd.Flags().Duration("timeout", 10*time.Minute, "how long to wait for the inventory, which is taken after a push")
 	upload := cmd.Flags().String("upload", "", "file with a bill of materials to keep with the image, CycloneDX or SPDX 2 in JSON; its packages are looked at too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 && (*upload != "" || *format != "table") {
@@ -43,9 +44,15 @@ func sbomCommand() *cobra.Command {
 		if *upload != "" {
 			return a.uploadSBOM(cmd, *project, image, *upload)
 		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), *timeout)
+		defer cancel()
 		if *format != "table" {
 			image.Set("format", *format)
-			b, err := a.raw(cmd.Context(), http.MethodGet, imagesPath(*project, "sbom", image), nil)
+			var b []byte
+			err := inventoried(ctx, func() (err error) {
+				b, err = a.raw(ctx, http.MethodGet, imagesPath(*project, "sbom", image), nil)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -54,7 +61,8 @@ func sbomCommand() *cobra.Command {
 		}
 		if len(args) == 2 {
 			var changes listOf[scans.Change]
-			if err := a.image(cmd.Context(), *project, "diff", url.Values{"from": {args[0]}, "to": {args[1]}, "platform": {*platform}}, &changes); err != nil {
+			both := url.Values{"from": {args[0]}, "to": {args[1]}, "platform": {*platform}}
+			if err := inventoried(ctx, func() error { return a.image(ctx, *project, "diff", both, &changes) }); err != nil {
 				return err
 			}
 			rows := [][]string{{"CHANGE", "TYPE", "PACKAGE", "BEFORE", "AFTER", "LICENCES BEFORE", "LICENCES AFTER"}}
@@ -64,7 +72,7 @@ func sbomCommand() *cobra.Command {
 			return tableTo(cmd.OutOrStdout(), rows)
 		}
 		var packages listOf[scans.Package]
-		if err := a.image(cmd.Context(), *project, "packages", image, &packages); err != nil {
+		if err := inventoried(ctx, func() error { return a.image(ctx, *project, "packages", image, &packages) }); err != nil {
 			return err
 		}
 		rows := [][]string{{"TYPE", "PACKAGE", "VERSION", "LICENCES"}}
@@ -132,7 +140,8 @@ exception, or with --policy one that the project's policy does not accept.`,
 		defer cancel()
 		*project = projectOf(cmd, *project, args[0])
 		image := url.Values{"image": {args[0]}, "platform": {*platform}}
-		v, err := a.vulnerabilities(ctx, *project, image)
+		var v api.Vulnerabilities
+		err = inventoried(ctx, func() error { return a.image(ctx, *project, "vulnerabilities", image, &v) })
 		if err != nil {
 			return err
 		}
@@ -161,17 +170,16 @@ exception, or with --policy one that the project's policy does not accept.`,
 	return cmd
 }
 
-// vulnerabilities waits for the inventory.
-func (a access) vulnerabilities(ctx context.Context, project string, query url.Values) (api.Vulnerabilities, error) {
+// inventoried repeats what needs an image's inventory while that is still being taken.
+func inventoried(ctx context.Context, ask func() error) error {
 	for {
-		var v api.Vulnerabilities
-		err := a.image(ctx, project, "vulnerabilities", query, &v)
+		err := ask()
 		if slipway.CodeOf(err) != slipway.CodeConflict {
-			return v, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return v, err
+			return err
 		case <-time.After(scanWait):
 		}
 	}

@@ -34,8 +34,10 @@ type Config struct {
 	// Registry is the host of the image registry as the job's programs reach it.
 	Registry string
 	// Ports are those of the services beside the job in its pod.
-	Ports  []job.ServicePort
-	Logger *slog.Logger
+	Ports []job.ServicePort
+	// Published are those of services that a container engine has mapped to ports of this machine.
+	Published []job.ServicePort
+	Logger    *slog.Logger
 }
 
 // MachineName is the machine of an agent that does one job after the other.

@@ -267,6 +267,7 @@ func readTar(r io.Reader, folder, prefix string, patterns patterns) (files []str
 		return nil, err
 	}
 	defer root.Close()
+	chosen := patterns.matcher()
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -275,7 +276,7 @@ func readTar(r io.Reader, folder, prefix string, patterns patterns) (files []str
 		if err != nil {
 			return files, errTemporary{err}
 		}
-		if h.Typeflag != tar.TypeReg || !patterns.match(prefix+path.Clean(h.Name)) {
+		if h.Typeflag != tar.TypeReg || !chosen(prefix+path.Clean(h.Name)) {
 			continue
 		}
 		name := filepath.FromSlash(path.Clean(h.Name))

@@ -68,7 +68,8 @@ func pathsBelow(folder string) ([]string, error) {
 // deletes are the paths to remove: those that match, without what lies in a folder that goes as a whole.
 func (p patterns) deletes(paths []string, dots bool) []string {
 	excludes := slices.ContainsFunc(p, func(one string) bool { return strings.HasPrefix(one, "!") })
-	matches := func(rel string) bool { return p.match(rel) && (dots || p.namesDots(rel)) }
+	match := p.matcher()
+	matches := func(rel string) bool { return match(rel) && (dots || p.namesDots(rel)) }
 	keep := map[string]bool{}
 	if excludes {
 		for _, rel := range paths {

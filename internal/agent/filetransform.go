@@ -97,7 +97,7 @@ func (t *task) transform(in inputs, work func(*transforming) error) error {
 
 // onePackage is the folder or file that a path or pattern means.
 func (t *task) onePackage(pattern string) (string, error) {
-	if !strings.ContainsAny(pattern, "*?[") {
+	if !strings.ContainsAny(pattern, "*?[") && !extended.MatchString(pattern) {
 		path := t.absolute(pattern)
 		if _, err := os.Stat(path); err != nil {
 			return "", fmt.Errorf("there is no folder or zip file %s", path)

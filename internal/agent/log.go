@@ -118,7 +118,7 @@ func (l *stepLog) line(line string) {
 
 // hidden commands leave no line: their text may be a secret, or is shown in another form.
 var hidden = map[string]bool{"task.setvariable": true, "task.setsecret": true, "task.logissue": true, "task.debug": true,
-	"task.issue": true, "task.settaskvariable": true, "task.setendpoint": true, "telemetry.publish": true, "task.logdetail": true}
+	"task.complete": true, "task.issue": true, "task.setprogress": true, "task.settaskvariable": true, "task.setendpoint": true, "telemetry.publish": true, "task.logdetail": true}
 
 // put masks and stores one line.
 func (l *stepLog) put(line string) {

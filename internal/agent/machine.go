@@ -208,15 +208,15 @@ func (m *machineAgent) runJob(ctx context.Context, given job.MachineJob) error {
 	if given.Container != nil || len(given.Services) > 0 || len(given.Targets) > 0 {
 		return m.runContained(ctx, given)
 	}
-	return m.worker(ctx, given)
+	return m.worker(ctx, given, nil)
 }
 
 // worker runs the job as a process of this machine.
-func (m *machineAgent) worker(ctx context.Context, given job.MachineJob) error {
+func (m *machineAgent) worker(ctx context.Context, given job.MachineJob, published []job.ServicePort) error {
 	cmd := exec.Command(m.Program, "work")
 	cmd.Dir = m.work()
 	cmd.Env = os.Environ()
-	for name, value := range m.environment(given) {
+	for name, value := range m.environment(given, published) {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
@@ -224,9 +224,10 @@ func (m *machineAgent) worker(ctx context.Context, given job.MachineJob) error {
 }
 
 // environment tells a job's agent what to do.
-func (m *machineAgent) environment(given job.MachineJob) map[string]string {
+func (m *machineAgent) environment(given job.MachineJob, published []job.ServicePort) map[string]string {
 	return map[string]string{"SLIPWAY_URL": m.own.URL, "SLIPWAY_JOB": given.Job.String(), "SLIPWAY_JOB_TOKEN": given.Token, "SLIPWAY_WORKSPACE": m.work(),
-		"SLIPWAY_MACHINE": fmt.Sprint(m.own.Machine), "SLIPWAY_MACHINE_NAME": m.own.Name}
+		"SLIPWAY_MACHINE": fmt.Sprint(m.own.Machine), "SLIPWAY_MACHINE_NAME": m.own.Name,
+		"SLIPWAY_PUBLISHED_PORTS": job.FormatPorts(published)}
 }
 
 // fail ends a job that cannot begin here.

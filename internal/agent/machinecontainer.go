@@ -42,11 +42,15 @@ func (m *machineAgent) runContained(ctx context.Context, given job.MachineJob) e
 	if err := b.Prepare(ctx); err != nil {
 		return m.fail(ctx, given, err)
 	}
+	published, err := b.Ports(ctx)
+	if err != nil {
+		return m.fail(ctx, given, err)
+	}
 	if given.Container == nil {
 		if err := b.StartTargets(ctx, engine.Agent{Program: m.Program, Folder: m.work(), Mounts: []string{"--volume", m.work() + ":" + m.work()}}); err != nil {
 			return m.fail(ctx, given, err)
 		}
-		return m.worker(ctx, given)
+		return m.worker(ctx, given, published)
 	}
 	if err := found.Pull(ctx, given.Container.Image, say); err != nil {
 		return m.fail(ctx, given, err)
@@ -56,7 +60,7 @@ func (m *machineAgent) runContained(ctx context.Context, given job.MachineJob) e
 		folder = m.work()
 		defer m.serveHost(ctx, given)()
 	}
-	env := m.environment(given)
+	env := m.environment(given, published)
 	env["SLIPWAY_WORKSPACE"] = folder
 	for name, value := range given.Container.Env {
 		if !strings.HasPrefix(name, "SLIPWAY_") {

@@ -4,55 +4,41 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // patterns are globs, one a line; a later `!pattern` takes out what earlier ones let in. No pattern matches everything.
-// Of the extended globs, ?(a|b) and @(a|b) are known.
 type patterns []string
 
 func newPatterns(text string) patterns {
 	var list patterns
 	for _, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			list = append(list, alternatives(line))
+			list = append(list, line)
 		}
 	}
 	return list
 }
 
-// extended is ?(a|b), which is one of these or nothing, or @(a|b), which is one of these.
-var extended = regexp.MustCompile(`([?@])\(([^()]*)\)`)
-
-// alternatives writes the extended globs of minimatch as lists in braces.
-func alternatives(pattern string) string {
-	return extended.ReplaceAllStringFunc(pattern, func(one string) string {
-		list := strings.ReplaceAll(one[2:len(one)-1], "|", ",")
-		if one[0] == '?' {
-			list = "," + list
-		}
-		return "{" + list + "}"
-	})
-}
-
-// match says whether a path with slashes is chosen. As in Azure, case matters on Linux, and `**` alone means every file.
-func (p patterns) match(path string) bool {
+// matcher says whether a path with slashes is chosen. As in Azure, case matters on Linux, and `**` alone means every file.
+func (p patterns) matcher() func(path string) bool {
 	if len(p) == 0 {
-		return true
+		return func(string) bool { return true }
 	}
-	chosen := false
-	for _, pattern := range p {
-		exclude := strings.HasPrefix(pattern, "!")
-		pattern = strings.TrimPrefix(strings.TrimPrefix(pattern, "!"), "./")
-		if ok, err := doublestar.Match(pattern, path); err == nil && ok {
-			chosen = !exclude
+	globs := make([]func(string) bool, len(p))
+	for i, pattern := range p {
+		globs[i] = globMatcher(strings.TrimPrefix(strings.TrimPrefix(pattern, "!"), "./"))
+	}
+	return func(path string) bool {
+		chosen := false
+		for i, matches := range globs {
+			if exclude := strings.HasPrefix(p[i], "!"); chosen == exclude && matches(path) {
+				chosen = !exclude
+			}
 		}
+		return chosen
 	}
-	return chosen
 }
 
 // maxFound bounds the files that a search may visit.
@@ -79,8 +65,7 @@ func search(folder string, list patterns, walk walkFunc) ([]string, error) {
 			}
 			rel, err := filepath.Rel(folder, bare)
 			if err != nil || strings.HasPrefix(rel, "..") {
-				base, _ := doublestar.SplitPattern(filepath.ToSlash(bare))
-				return findOutside(base, bare, list, walk)
+				return findOutside(globBase(bare), bare, list, walk)
 			}
 			bare = rel
 		} else if info, err := os.Stat(filepath.Join(folder, bare)); err == nil && info.IsDir() {
@@ -109,8 +94,7 @@ func findOutside(base, pattern string, list patterns, walk walkFunc) ([]string, 
 		if strings.HasPrefix(one, "!") || !filepath.IsAbs(one) {
 			continue
 		}
-		b, _ := doublestar.SplitPattern(filepath.ToSlash(one))
-		found, err := findOutside(b, one, patterns{one}, walk)
+		found, err := findOutside(globBase(one), one, patterns{one}, walk)
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +107,7 @@ func findOutside(base, pattern string, list patterns, walk walkFunc) ([]string, 
 func walk(folder string, list patterns) ([]string, error) {
 	var found []string
 	visited := 0
-	named := strings.Join(list, "\n")
+	named, chosen := strings.Join(list, "\n"), list.matcher()
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			if path == folder {
@@ -144,7 +128,7 @@ func walk(folder string, list patterns) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		if list.match(filepath.ToSlash(rel)) {
+		if chosen(filepath.ToSlash(rel)) {
 			found = append(found, path)
 		}
 		return nil
@@ -160,7 +144,7 @@ func walkEverything(folder string, list patterns) ([]string, error) {
 		return nil, err
 	}
 	var found []string
-	visited := 0
+	visited, chosen := 0, list.matcher()
 	var visit func(from string, way []string) error
 	visit = func(from string, way []string) error {
 		return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
@@ -182,7 +166,7 @@ func walkEverything(folder string, list patterns) ([]string, error) {
 				return visit(path+"/", append(slices.Clone(way), to))
 			}
 			rel, err := filepath.Rel(folder, path)
-			if err == nil && info.Mode().IsRegular() && list.match(filepath.ToSlash(rel)) {
+			if err == nil && info.Mode().IsRegular() && chosen(filepath.ToSlash(rel)) {
 				found = append(found, path)
 			}
 			return err

@@ -209,7 +209,7 @@ func (r *replacing) glob(pattern string) string {
 	if r.major >= 6 {
 		pattern = group.ReplaceAllString(pattern, "$1@$2")
 	}
-	return alternatives(pattern)
+	return pattern
 }
 
 // output is where the result of a file goes: itself, or what stands behind `=>`, in which `*` is what the `*` in the

@@ -4,15 +4,18 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 
 	"slipway/internal/pipelines/variable"
 )
 
 // servicePorts sets agent.services.NAME.ports.PORT, and makes the ports of services that are mapped to others reachable by these, as on an agent
-// with Docker: here the services of a job share its network.
+// with Docker: in a pod the services of a job share its network.
 func (r *runner) servicePorts(say func(format string, args ...any)) {
-	for _, p := range r.config.Ports {
+	for _, p := range slices.Concat(r.config.Published, r.config.Ports) {
 		r.vars.Put("agent.services."+p.Service+".ports."+p.Port, variable.Value{Text: p.Mapped, ReadOnly: true})
+	}
+	for _, p := range r.config.Ports {
 		if p.Mapped == p.Port {
 			continue
 		}

@@ -32,13 +32,14 @@ func TestServicePortsForward(t *testing.T) {
 	_, port, _ := net.SplitHostPort(service.Addr().String())
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
-	r := &runner{hard: ctx, config: Config{Ports: []job.ServicePort{{Service: "web", Mapped: port, Port: "1"}, {Service: "plain", Mapped: "80", Port: "80"}}}}
+	r := &runner{hard: ctx, config: Config{Ports: []job.ServicePort{{Service: "web", Mapped: port, Port: "1"}, {Service: "plain", Mapped: "80", Port: "80"}},
+		Published: []job.ServicePort{{Service: "db", Mapped: "34567", Port: "5432"}}}}
 	var said []string
 	r.servicePorts(func(format string, args ...any) { said = append(said, format) })
 	if len(said) != 1 || !strings.Contains(said[0], "##[warning]Port") {
 		t.Errorf("said %q", said)
 	}
-	for name, want := range map[string]string{"agent.services.web.ports.1": port, "agent.services.plain.ports.80": "80"} {
+	for name, want := range map[string]string{"agent.services.web.ports.1": port, "agent.services.plain.ports.80": "80", "agent.services.db.ports.5432": "34567"} {
 		if got := r.vars.Text(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}

@@ -120,6 +120,8 @@ var tasks = map[string]func(*task, inputs) error{
 	"copyfilesoverssh@0":   (*task).copyOverSSH,
 	"twineauthenticate@0":  (*task).twineAuthenticate,
 	"twineauthenticate@1":  (*task).twineAuthenticate,
+	"universalpackages@0":  func(t *task, in inputs) error { return universal{t, in, 0}.do() },
+	"universalpackages@1":  func(t *task, in inputs) error { return universal{t, in, 1}.do() },
 	"usedotnet@2":          (*task).useDotNet,
 	"usenode@1":            (*task).useNode,
 	"usepythonversion@0":   (*task).usePython,
@@ -130,6 +132,7 @@ var tasks = map[string]func(*task, inputs) error{
 	"replacetokens@6":      replaceTokens(6),
 	"shellscript@2":        (*task).shellScript,
 
+	"nodetaskrunnerinstaller@0":    (*task).useTaskRunner,
 	"publishcodecoverageresults@1": (*task).publishCoverage1,
 	"publishcodecoverageresults@2": (*task).publishCoverage,
 }

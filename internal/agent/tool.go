@@ -294,6 +294,12 @@ func (t *task) useDocker(inputs) error {
 	return nil
 }
 
+// useTaskRunner is the task NodeTaskRunnerInstaller@0.
+func (t *task) useTaskRunner(inputs) error {
+	t.log.Printf("Tasks run on the job's own Node.js, which UseNode@1 installs: nothing is installed.")
+	return nil
+}
+
 // useNuGet is the task NuGetToolInstaller@0 and @1. nuget.exe is a program of Windows; dotnet has NuGet built in.
 func (t *task) useNuGet(inputs) error {
 	text := "nuget.exe is a program of Windows and is not installed: NuGetCommand@2 and DotNetCoreCLI@2 restore packages by dotnet"

@@ -60,28 +60,27 @@ func (t *task) uploadedTask(p *plan.Task, which part) error {
 	if len(handlers) == 0 {
 		return nil // it does something before or after the job alone
 	}
-	handler, major, ok := catalogue.NodeHandler(handlers)
-	if !ok {
+	if _, _, ok := catalogue.NodeHandler(handlers, 0); !ok {
 		return fmt.Errorf("task %s has no handler of Node.js for its %s", p.Name, which)
 	}
 	for _, o := range manifest.Outputs {
 		t.outputs = append(t.outputs, o.Name)
 	}
 	u := &uploaded{task: t, plan: p, folder: folder, manifest: manifest, env: map[string]string{}}
-	return u.run(handler, major)
+	return u.run(handlers)
 }
 
-func (u *uploaded) run(h catalogue.Handler, major int) error {
+// run starts the handler for the job's Node.js.
+func (u *uploaded) run(handlers map[string]catalogue.Handler) error {
 	u.log.Printf("Task         : %s\nVersion      : %s", u.manifest.Name, u.manifest.VersionText())
-	node, err := u.node(major)
+	node, h, err := u.node(handlers)
 	if err != nil {
 		return err
 	}
 	if err := u.fill(); err != nil {
 		return err
 	}
-	target := filepath.Join(u.folder, filepath.FromSlash(h.LocalTarget()))
-	if info, err := os.Stat(target); err != nil || !info.Mode().IsRegular() {
+	if !u.has(h) {
 		return fmt.Errorf("task %s has no file %s", u.manifest.Name, h.Target)
 	}
 	dir := u.folders.sources
@@ -91,27 +90,45 @@ func (u *uploaded) run(h catalogue.Handler, major int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the working folder: %w", err)
 	}
-	return u.task.run(process{name: node, args: []string{target}, dir: dir, env: u.env})
+	return u.task.run(process{name: node, args: []string{u.programOf(h)}, dir: dir, env: u.env})
+}
+
+// programOf is the program of a handler.
+func (u *uploaded) programOf(h catalogue.Handler) string {
+	return filepath.Join(u.folder, filepath.FromSlash(h.LocalTarget()))
+}
+
+func (u *uploaded) has(h catalogue.Handler) bool {
+	info, err := os.Stat(u.programOf(h))
+	return err == nil && info.Mode().IsRegular()
 }
 
 var currentDirectory = regexp.MustCompile(`(?i)\$\(\s*currentdirectory\s*\)`)
 
-// node finds the program node, and warns when it is older than the task asks for.
-func (u *uploaded) node(major int) (string, error) {
-	path, err := u.look("node")
+// node finds the program node with the newest handler that it runs, and warns when it is older than all of them ask for.
+func (u *uploaded) node(handlers map[string]catalogue.Handler) (path string, h catalogue.Handler, err error) {
+	h, major, _ := catalogue.NodeHandler(handlers, 0)
+	path, err = u.look("node")
 	if err != nil {
-		return "", fmt.Errorf("task %s runs on Node.js %d, and there is no program node in the job's image: give the job a container that has it, or put UseNode@1 before the step", u.manifest.Name, major)
+		return "", h, fmt.Errorf("task %s runs on Node.js %d, and there is no program node in the job's image: give the job a container that has it, or put UseNode@1 before the step", u.manifest.Name, major)
 	}
 	var out bytes.Buffer
 	if err := u.task.run(process{name: path, args: []string{"--version"}, stdout: &out}); err != nil {
-		return "", fmt.Errorf("ask for the version of Node.js: %w", err)
+		return "", h, fmt.Errorf("ask for the version of Node.js: %w", err)
 	}
 	version := strings.TrimSpace(out.String())
 	first, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
-	if have, err := strconv.Atoi(first); err == nil && have < major {
+	have, err := strconv.Atoi(first)
+	if err != nil {
+		return path, h, nil //nolint:nilerr // a node that says its version otherwise is taken as it is
+	}
+	if fitting, asked, _ := catalogue.NodeHandler(handlers, have); u.has(fitting) {
+		h, major = fitting, asked
+	}
+	if have < major {
 		u.log.Printf("##[warning]Task %s asks for Node.js %d, and the job's image has %s: it may fail. UseNode@1 installs another.", u.manifest.Name, major, version)
 	}
-	return path, nil
+	return path, h, nil
 }
 
 // taskFolder is where the files of an uploaded task lie. They are fetched once for each job, and must be those of the plan.

@@ -125,9 +125,11 @@ func buildStatus(s pipelines.RunState) string {
 	return "completed"
 }
 
+// buildResult is Azure DevOps' word for the result of a whole run, whose words know no skipped: a run whose stages were all
+// skipped has succeeded there (MicrosoftDocs/azure-devops-docs issue 12062, apache/devlake issue 8291). The timeline tells of the stages.
 func buildResult(r schedule.Result) string {
 	switch r {
-	case schedule.Succeeded:
+	case schedule.Succeeded, schedule.Skipped:
 		return "succeeded"
 	case schedule.SucceededWithIssues:
 		return "partiallySucceeded"

@@ -58,7 +58,7 @@ func chooseRuns(q url.Values, f *pipelines.RunFilter) error {
 		}
 	}
 	for _, text := range listed(q, "resultFilter") {
-		results := []schedule.Result{schedule.Succeeded, schedule.SucceededWithIssues, schedule.Failed, schedule.Canceled}
+		results := []schedule.Result{schedule.Succeeded, schedule.SucceededWithIssues, schedule.Failed, schedule.Canceled, schedule.Skipped}
 		before := len(f.Results)
 		for _, one := range results {
 			if strings.EqualFold(buildResult(one), text) {

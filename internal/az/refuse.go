@@ -16,7 +16,7 @@ var instead = map[string]string{
 	"acr helm":                   "push charts with `helm push` to oci://REGISTRY/PROJECT",
 	"aks":                        "deploy with KubernetesManifest@1 in a deployment job",
 	"appconfig":                  "use a variable group or an environment's variables",
-	"artifacts":                  "use PublishPipelineArtifact@1 and DownloadPipelineArtifact@2",
+	"artifacts":                  "az artifacts universal publish and download are here, and other packages are files of an artifact: use PublishPipelineArtifact@1",
 	"boards":                     "work items have no REST API here: name them as #NUMBER in a commit's message",
 	"containerapp":               "deploy to Kubernetes with KubernetesManifest@1 in a deployment job",
 	"container":                  "deploy to Kubernetes with KubernetesManifest@1 in a deployment job",

@@ -167,6 +167,9 @@ func (a *application) tell(format string, args ...any) {
 // place gives every object its namespace, and refuses what does not belong into this one.
 func (a *application) place(objects []object) error {
 	for _, o := range objects {
+		if _, err := patienceOf(o); err != nil {
+			return err
+		}
 		m, err := a.cluster.mapping(o.GroupVersionKind())
 		if err != nil {
 			if slipway.CodeOf(err) == slipway.CodeInvalid && definedHere(objects, o) {

@@ -20,6 +20,11 @@ type Cause struct {
 	Message   string
 	Restarts  int
 	Log       string // the container's last lines, where they say why
+
+	patience time.Duration // how long it may last before it is certain to stay; 0 when that is never known
+	ends     int           // how often the container has ended
+	code     int32         // with which exit code the last time
+	running  bool          // it runs again
 }
 
 // CauseKind sorts causes, the worst first.
@@ -39,25 +44,6 @@ const (
 	CauseWaiting                 // nothing is known to be wrong
 )
 
-// patience is how long a cause may last before waiting on is useless; 0 means until the timeout.
-func (c Cause) patience() time.Duration {
-	switch c.Kind {
-	case CauseImage:
-		return 45 * time.Second // a registry may have a hiccup
-	case CauseConfiguration, CauseRefused:
-		return time.Minute
-	case CauseCrash, CauseMemory:
-		if c.Restarts >= crashesTolerated {
-			return time.Nanosecond
-		}
-	}
-	return 0
-}
-
-// crashesTolerated: a program that waits for another by ending and being started again gets this many tries, about
-// a minute and a half with the kubelet's growing waits.
-const crashesTolerated = 4
-
 // key tells whether two causes are the same one.
 func (c Cause) key() string { return fmt.Sprint(c.Kind, c.Pod, c.Container) }
 
@@ -74,9 +60,7 @@ func (s scene) diagnose(workload *unstructured.Unstructured) Cause {
 	if unobserved(workload) { // whatever pods there are, they are of the template before
 		return Cause{}
 	}
-	owners := []string{string(workload.GetUID())}
 	if rs := s.currentReplicaSet(workload); rs != nil {
-		owners = []string{string(rs.UID)}
 		if c := s.refused(rs.Name, string(rs.UID)); c.Kind != CauseNone {
 			return c
 		}
@@ -85,10 +69,9 @@ func (s scene) diagnose(workload *unstructured.Unstructured) Cause {
 		return c
 	}
 	worst := Cause{}
+	owners := s.owners(workload)
 	for _, p := range s.pods {
-		own := metav1.GetControllerOf(p)
-		mine := workload.GetKind() == "Pod" && p.UID == workload.GetUID() || own != nil && slices.Contains(owners, string(own.UID))
-		if !mine || p.DeletionTimestamp != nil || outdated(p, workload) {
+		if !mine(p, workload, owners) {
 			continue
 		}
 		c := s.podCause(p)
@@ -138,18 +121,20 @@ func (s scene) refused(name, uid string) Cause {
 	if e == nil || s.latestAfter(uid, "SuccessfulCreate", e) {
 		return Cause{}
 	}
-	message := e.Message
+	message, patience := e.Message, refusal
 	switch {
 	case strings.Contains(message, "exceeded quota"):
 		message = "the namespace's quota is used up: " + after(message, "exceeded quota: ")
 	case strings.Contains(message, "violates PodSecurity"):
 		message = "the pod asks for more than the namespace allows: " + after(message, "violates PodSecurity ")
+		patience = atOnce
 	case strings.Contains(message, "serviceaccount") && strings.Contains(message, "not found"):
 		message = "the service account does not exist: " + message
+		patience = missingObject
 	default:
 		message = "no pod can be created: " + strings.TrimPrefix(message, "Error creating: ")
 	}
-	return Cause{Kind: CauseRefused, Message: message}
+	return Cause{Kind: CauseRefused, Message: message, patience: patience}
 }
 
 // latest is the youngest event of a reason about an object.
@@ -235,13 +220,13 @@ func (s scene) placement(p *corev1.Pod) Cause {
 				return claim
 			}
 		}
-		return Cause{Kind: CauseUnschedulable, Pod: p.Name, Message: fmt.Sprintf("no node can take pod %s: %s", p.Name, c.Message)}
+		return s.unschedulable(p, c.Message)
 	}
 	if p.Status.Phase != corev1.PodPending {
 		return Cause{}
 	}
-	if e := s.latest(string(p.UID), "FailedMount", "FailedAttachVolume"); e != nil {
-		return Cause{Kind: CauseVolume, Pod: p.Name, Message: fmt.Sprintf("a volume of pod %s cannot be mounted: %s", p.Name, e.Message)}
+	if e := s.latest(string(p.UID), "FailedMount", "FailedAttachVolume"); e != nil && !s.mounted(p, e) {
+		return Cause{Kind: CauseVolume, Pod: p.Name, patience: volumePatience(e.Message), Message: fmt.Sprintf("a volume of pod %s cannot be mounted: %s", p.Name, e.Message)}
 	}
 	if e := s.latest(string(p.UID), "FailedCreatePodSandBox"); e != nil {
 		return Cause{Kind: CauseWaiting, Pod: p.Name, Message: fmt.Sprintf("pod %s cannot be started on node %s: %s", p.Name, p.Spec.NodeName, e.Message)}
@@ -256,7 +241,7 @@ func (s scene) claimCause(name string) Cause {
 			continue
 		}
 		if e := s.latest(string(claim.UID), "ProvisioningFailed", "FailedBinding"); e != nil {
-			return Cause{Kind: CauseVolume, Message: fmt.Sprintf("no volume for PersistentVolumeClaim %s: %s", name, e.Message)}
+			return Cause{Kind: CauseVolume, patience: volumePatience(e.Message), Message: fmt.Sprintf("no volume for PersistentVolumeClaim %s: %s", name, e.Message)}
 		}
 		return Cause{Kind: CauseWaiting, Message: fmt.Sprintf("PersistentVolumeClaim %s is %s", name, strings.ToLower(firstOf(string(claim.Status.Phase), "pending")))}
 	}

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -74,24 +73,6 @@ func TestDiagnose(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
-	}
-}
-
-func TestPatience(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		cause Cause
-		want  time.Duration
-	}{
-		{Cause{Kind: CauseProbe}, 0},
-		{Cause{Kind: CauseUnschedulable}, 0},
-		{Cause{Kind: CauseCrash, Restarts: 3}, 0},
-		{Cause{Kind: CauseCrash, Restarts: 4}, time.Nanosecond},
-		{Cause{Kind: CauseImage}, 45 * time.Second},
-	} {
-		if got := c.cause.patience(); got != c.want {
-			t.Errorf("%+v: %s, want %s", c.cause, got, c.want)
-		}
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// startErrorCode is the exit code that the kubelet gives a container whose program could not be started.
+const startErrorCode = 128
+
 // containerCause finds what is wrong with one container from its status, and from events where it says too little.
 func (s scene) containerCause(p *corev1.Pod, status corev1.ContainerStatus, init bool) Cause {
 	c := Cause{Pod: p.Name, Container: status.Name, Restarts: int(status.RestartCount)}
@@ -15,20 +18,23 @@ func (s scene) containerCause(p *corev1.Pod, status corev1.ContainerStatus, init
 		switch w.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
 			c.Kind = CauseImage
-			c.Message = fmt.Sprintf("image %s of container %s cannot be pulled: %s", imageOf(p, status.Name), status.Name, s.pullMessage(p, w))
+			message := s.pullMessage(p, w)
+			c.patience = imagePatience(w.Reason, message)
+			c.Message = fmt.Sprintf("image %s of container %s cannot be pulled: %s", imageOf(p, status.Name), status.Name, message)
 			return c
 		case "RunContainerError":
 			c.Kind = CauseConfiguration
 			c.Message = fmt.Sprintf("container %s cannot be started: %s", status.Name, plainRuntime(firstOf(w.Message, w.Reason)))
-			return c
+			return c.ended(status, startErrorCode)
 		case "CreateContainerConfigError", "CreateContainerError", "PreCreateHookError", "PreStartHookError":
 			c.Kind = CauseConfiguration
+			c.patience = configurationPatience(w.Message)
 			c.Message = fmt.Sprintf("container %s cannot be created: %s", status.Name, plainRuntime(firstOf(w.Message, w.Reason)))
 			return c
 		}
 	}
 	if ended := terminated(status, init); ended != nil {
-		return crash(p, c, ended)
+		return crash(p, c, ended).ended(status, ended.ExitCode)
 	}
 	if status.State.Running != nil && !status.Ready && !init {
 		return s.unready(p, c, status)
@@ -138,9 +144,9 @@ func plainPull(message string) string {
 	lower := strings.ToLower(full)
 	switch {
 	case strings.Contains(lower, "not found") && !strings.Contains(lower, "host not found"):
-		return "the registry does not have it (" + lastPart(full) + ")"
+		return registryLacks + " (" + lastPart(full) + ")"
 	case strings.Contains(lower, "unauthorized") || strings.Contains(lower, "authorization failed") || strings.Contains(lower, "403 forbidden"):
-		return "the registry does not allow it (" + lastPart(full) + ")"
+		return registryForbids + " (" + lastPart(full) + ")"
 	case strings.Contains(lower, "dial tcp"): // refused, timed out, no such host, network unreachable
 		return "the registry cannot be reached (" + lastPart(full) + ")"
 	}

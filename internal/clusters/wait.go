@@ -58,6 +58,9 @@ type watch struct {
 	told     map[int]string
 	ready    map[int]bool
 	causes   map[string]time.Time // when a cause was first seen
+	crashes  map[string]*crashes  // by the cause's key
+	judged   bool                 // at least once
+	settling settling
 }
 
 // lookInterval bounds how long a cause without an event of its own, such as patience that ends, stays unseen.
@@ -66,7 +69,7 @@ const lookInterval = time.Second
 // wait returns when every object is ready, or with a *NotReadyError.
 func (a *application) wait(ctx context.Context, set applySet, objects []object, timeout time.Duration) error {
 	w := &watch{a: a, objects: objects, indexers: map[int]cache.Indexer{}, changed: make(chan struct{}, 1),
-		told: map[int]string{}, ready: map[int]bool{}, causes: map[string]time.Time{}}
+		told: map[int]string{}, ready: map[int]bool{}, causes: map[string]time.Time{}, crashes: map[string]*crashes{}, settling: settling{}}
 	watching, stop := context.WithCancel(ctx)
 	end, err := w.start(watching, set)
 	defer func() { stop(); end() }()
@@ -80,8 +83,10 @@ func (a *application) wait(ctx context.Context, set applySet, objects []object, 
 		if err != nil || waiting < 0 {
 			return err
 		}
-		if hopeless := w.judge(ctx, waiting); hopeless != nil {
-			return hopeless
+		if ctx.Err() == nil {
+			if hopeless := w.judge(w.failing(waiting)); hopeless != nil {
+				return hopeless
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -197,6 +202,8 @@ func (w *watch) state(i int) (current bool, text string, err error) {
 		return false, "", fmt.Errorf("compute status of %s: %w", o.describe(), err)
 	}
 	switch {
+	case result.Status == status.CurrentStatus && !w.settled(live):
+		return false, "", nil
 	case result.Status == status.CurrentStatus:
 		return true, howFar(live, ""), nil
 	case result.Status == status.FailedStatus:
@@ -205,6 +212,11 @@ func (w *watch) state(i int) (current bool, text string, err error) {
 		return true, "", nil
 	}
 	return false, howFar(live, result.Message), nil
+}
+
+// settled reports that a workload that is ready stays so; pods of other namespaces are not watched.
+func (w *watch) settled(live *unstructured.Unstructured) bool {
+	return !settles(live.GetKind()) || live.GetNamespace() != w.a.target.Namespace || w.settling.settled(w.scene(), live, time.Now())
 }
 
 func keyOf(o object) string {
@@ -266,44 +278,26 @@ func (w *watch) failed(live *unstructured.Unstructured, result *status.Result) e
 	return &NotReadyError{Object: live.GetKind() + " " + live.GetName(), Cause: cause, Status: result.Message}
 }
 
-// judge tells of causes that are new and returns an error once one has lasted too long to wait on.
-func (w *watch) judge(ctx context.Context, from int) error {
+// failing lists the objects that are not ready, with the cause of each. from is the first of them.
+func (w *watch) failing(from int) []failure {
 	s := w.scene()
-	now := time.Now()
+	var list []failure
 	for i := from; i < len(w.objects); i++ {
-		o := w.objects[i]
-		if current, _, _ := w.state(i); current {
-			continue
-		}
-		cause := s.diagnose(o.Unstructured)
-		if cause.Kind == CauseNone || cause.Kind == CauseWaiting {
-			continue
-		}
-		since, known := w.causes[cause.key()]
-		if !known {
-			since, w.causes[cause.key()] = now, now
-			w.a.tell("%s: %s", o.describe(), cause.Message)
-		}
-		if limit := cause.patience(); limit > 0 && now.Sub(since) >= limit && ctx.Err() == nil {
-			return &NotReadyError{Object: o.describe(), Cause: w.withLog(cause), Status: w.told[i]}
+		if current, _, _ := w.state(i); !current {
+			list = append(list, failure{index: i, cause: s.diagnose(w.objects[i].Unstructured)})
 		}
 	}
-	return nil
+	return list
 }
 
 func (w *watch) timedOut(waiting int, timeout time.Duration) error {
-	s := w.scene()
 	first := &NotReadyError{Object: w.objects[waiting].describe(), Status: w.told[waiting], Timeout: timeout}
-	for i := waiting; i < len(w.objects); i++ {
-		if current, _, _ := w.state(i); current {
+	for _, f := range w.failing(waiting) {
+		if f.cause.Kind == CauseNone {
 			continue
 		}
-		cause := s.diagnose(w.objects[i].Unstructured)
-		if cause.Kind == CauseNone {
-			continue
-		}
-		if first.Cause.Kind == CauseNone || cause.Kind < first.Cause.Kind {
-			first.Object, first.Cause, first.Status = w.objects[i].describe(), cause, w.told[i]
+		if first.Cause.Kind == CauseNone || f.cause.Kind < first.Cause.Kind {
+			first.Object, first.Cause, first.Status = w.objects[f.index].describe(), f.cause, w.told[f.index]
 		}
 	}
 	first.Cause = w.withLog(first.Cause)
@@ -333,10 +327,15 @@ func (w *watch) withLog(c Cause) Cause {
 		}
 		text, err := io.ReadAll(io.LimitReader(stream, causeLogBytes))
 		stream.Close()
-		if log := strings.TrimSpace(masked(string(text), w.a.options.Mask)); err == nil && log != "" {
+		if log := strings.TrimSpace(masked(string(text), w.a.options.Mask)); err == nil && log != "" && !isNoLog(log) {
 			c.Log = log
 			break
 		}
 	}
 	return c
+}
+
+// isNoLog reports what a kubelet sends in place of a log that it has just removed.
+func isNoLog(text string) bool {
+	return strings.HasPrefix(text, "failed to try resolving symlinks") || strings.HasPrefix(text, "unable to retrieve container logs")
 }

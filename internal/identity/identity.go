@@ -88,6 +88,14 @@ const (
 	Administer Action = "administer" // settings, members, secrets' values, deletion
 )
 
+// verb is the action in a sentence, before what it is done to.
+func (a Action) verb() string {
+	if a == Contribute {
+		return "contribute to"
+	}
+	return string(a)
+}
+
 // TokenKind says what a token is for.
 type TokenKind string
 
@@ -187,7 +195,7 @@ func decide(p Principal, role Role, a Action, project slipway.ProjectID) error {
 		if allows(role, a) {
 			return nil
 		}
-		return slipway.Forbidden("you are a %s of this project and may not %s it: ask one of its administrators", role, a)
+		return slipway.Forbidden("you are a %s of this project and may not %s it: ask one of its administrators", role, a.verb())
 	case slipway.ActorJob:
 		if project == p.Project && project != "" && a != Administer {
 			return nil

@@ -23,7 +23,7 @@ import (
 func ends(events []images.Event, part string) []images.EventKind {
 	var out []images.EventKind
 	for _, e := range events {
-		ended := e.Kind == images.EventDone || e.Kind == images.EventCached || e.Kind == images.EventFailed
+		ended := e.Kind == images.EventDone || e.Kind == images.EventCached || e.Kind == images.EventFailed || e.Kind == images.EventCancelled
 		if ended && strings.Contains(e.Name, part) {
 			out = append(out, e.Kind)
 		}

@@ -48,18 +48,34 @@ func explain(ctx context.Context, err error, failed *step, platforms []string) e
 	}
 	message = baseImage(message)
 	if at, ok := position(err); ok {
-		if failed != nil && !strings.Contains(message, failed.name) {
+		if failed != nil && !strings.Contains(message, failed.name) && !strings.HasPrefix(failed.name, "[internal] ") {
 			message = failed.name + ": " + message
 		}
 		return (&slipway.Problem{Code: slipway.CodeInvalid, Message: message, Err: err}).At(at)
 	}
-	switch {
+	switch _, why, unfetched := strings.Cut(message, "failed to load cache key: "); {
+	case unfetched && failed != nil:
+		return slipway.Invalid("%s: the builder cannot fetch this: %s: check the address, or that the builder may reach it; else put what is there into the folder and COPY it", failed.name, why).Because(err)
 	case grpcerrors.Code(err) == codes.Unavailable:
 		return slipway.Unavailable("the connection to the builder was lost: run the build again").Because(err)
 	case unauthorized.MatchString(message):
 		return slipway.Forbidden("the registry refused: %s", message).Because(err)
 	}
 	return fmt.Errorf("build image: %w", err)
+}
+
+// Message is the sentence that a user reads of an error of this package. It leaves out the cause of a Problem that BuildKit or the network gave: its own
+// sentence holds what the user needs. Causes are kept where there is no sentence for them.
+func Message(err error) string {
+	var p *slipway.Problem
+	if !errors.As(err, &p) {
+		return err.Error()
+	}
+	shown := *p
+	if p.Code != slipway.CodeUnavailable {
+		shown.Err = nil
+	}
+	return shown.Error()
 }
 
 // noSpace is what the system says of a full disk.
@@ -70,7 +86,9 @@ var unresolved = regexp.MustCompile(`(?s)failed to resolve source metadata for (
 
 var (
 	notThere   = regexp.MustCompile(`: not found$|repository does not exist`)
-	noAnswer   = regexp.MustCompile(`dial tcp|no such host|i/o timeout|TLS handshake|connection reset|(?i:429 too many requests)`)
+	noAnswer   = regexp.MustCompile(`dial tcp|no such host|i/o timeout|TLS handshake|connection reset|: 50[0-4] [A-Z]`)
+	tooMany    = regexp.MustCompile(`(?i)429 too many requests`)
+	notShown   = regexp.MustCompile(`: 40[13] [A-Z]`)
 	noPlatform = regexp.MustCompile(`no match for platform`)
 )
 
@@ -87,6 +105,10 @@ func baseImage(message string) string {
 		return fmt.Sprintf("the image %s is not there for this platform: build for one that it has, with --platform: %s", name, why)
 	case noAnswer.MatchString(why):
 		return fmt.Sprintf("the image %s cannot be had now: its registry does not answer; import the image, or make an upstream of the registry, which keeps copies: %s", name, why)
+	case tooMany.MatchString(why):
+		return fmt.Sprintf("the image %s cannot be had now: its registry limits how much is asked of it; try again later, give its upstream credentials, or import the image: %s", name, why)
+	case notShown.MatchString(why):
+		return fmt.Sprintf("the image %s is not shown to the builder: it does not exist there, or its registry or upstream wants other credentials: %s", name, why)
 	}
 	return message
 }
@@ -114,7 +136,7 @@ var missing = []struct {
 		"the SBOM is made by the image " + DefaultScanner + ", which cannot be had: import it into the registry, or name another one with --sbom=generator=IMAGE"},
 	{regexp.MustCompile(`git (source|executable).*not (supported|found)|exec: "git"`),
 		"the builder has no git, which a context from a git repository needs: check it out and name its folder"},
-	{regexp.MustCompile(`granting entitlement|entitlement \S+ is not allowed`),
+	{regexp.MustCompile(`granting entitlement|entitlement \S+ is not allowed|(security\.insecure|network\.host) is not allowed`),
 		"a step asks for --security=insecure or --network=host, which the builder gives to nobody: take it out, or run the step in a job"},
 }
 

@@ -319,3 +319,27 @@ func TestStatusIsBuildKits(t *testing.T) {
 		t.Errorf("%d of %d steps are cached, want 0 of 2: %+v", cached, of, result.Summary)
 	}
 }
+
+// When a step fails, another one that is given up for it is no failure of its own.
+func TestStepIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w := imagestest.New(t, imagestest.Setup{})
+	const file = `FROM busybox:1 AS slow
+RUN --mount=type=cache,target=/c touch /c/began && sleep 600
+FROM busybox:1 AS broken
+RUN --mount=type=cache,target=/c until [ -e /c/began ]; do sleep 0.1; done; exit 3
+FROM scratch
+COPY --from=slow /c /c
+COPY --from=broken /c /d
+`
+	_, events, err := w.Build(map[string]string{"Dockerfile": file}, images.Options{})
+	if code, ok := images.StepExit(err); !ok || code != 3 || !strings.HasPrefix(images.Message(err), "Dockerfile:4:1: [broken 2/2] RUN") {
+		t.Errorf("%v, want step broken with 3", err)
+	}
+	if diff := cmp.Diff([]images.EventKind{images.EventCancelled}, ends(events, "sleep 600")); diff != "" {
+		t.Errorf("the slow step (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]images.EventKind{images.EventFailed}, ends(events, "exit 3")); diff != "" {
+		t.Errorf("the broken step (-want +got):\n%s", diff)
+	}
+}

@@ -2,8 +2,10 @@ package images
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -13,14 +15,15 @@ import (
 // EventKind says what an Event tells.
 type EventKind string
 
-// The kinds of events. A step has one EventStarted and then one of the three ends.
+// The kinds of events. A step has one EventStarted and then one of the four ends.
 const (
-	EventStarted EventKind = "started" // a step began
-	EventLog     EventKind = "log"     // a step's command wrote a line
-	EventDone    EventKind = "done"    // a step ended well
-	EventCached  EventKind = "cached"  // a step's result was there already
-	EventFailed  EventKind = "failed"  // a step ended with Error
-	EventWarning EventKind = "warning" // the Dockerfile's check found something
+	EventStarted   EventKind = "started"   // a step began
+	EventLog       EventKind = "log"       // a step's command wrote a line
+	EventDone      EventKind = "done"      // a step ended well
+	EventCached    EventKind = "cached"    // a step's result was there already
+	EventFailed    EventKind = "failed"    // a step ended with Error
+	EventCancelled EventKind = "cancelled" // a step was given up, since another one failed
+	EventWarning   EventKind = "warning"   // the Dockerfile's check found something
 )
 
 // Event is one thing that a build tells while it runs.
@@ -107,6 +110,8 @@ func (r *reporter) end(v *client.Vertex) {
 	}
 	r.ended = append(r.ended, Step{Name: st.name, Cached: v.Cached, Seconds: e.Duration.Seconds(), Failed: v.Error != ""})
 	switch {
+	case strings.HasSuffix(v.Error, context.Canceled.Error()):
+		e.Kind = EventCancelled
 	case v.Error != "":
 		e.Kind, e.Error = EventFailed, v.Error
 		if r.failed == nil {
@@ -172,6 +177,8 @@ func PrintPlain(w io.Writer) func(Event) {
 			fmt.Fprintf(w, "#%d DONE %.1fs\n", e.Step, e.Duration.Seconds())
 		case EventCached:
 			fmt.Fprintf(w, "#%d CACHED\n", e.Step)
+		case EventCancelled:
+			fmt.Fprintf(w, "#%d CANCELED\n", e.Step)
 		case EventFailed:
 			fmt.Fprintf(w, "#%d ERROR: %s\n", e.Step, e.Error)
 		case EventWarning:

@@ -84,7 +84,9 @@ func TestRun(t *testing.T) {
 		{image, images.Process{Hosts: []string{"a=b"}}, "IP address"},
 		{images.Options{ContextDir: image.ContextDir, DockerfileText: "FROM busybox:none\n"}, images.Process{}, "busybox:none is not there: check its name and tag"},
 		{images.Options{ContextDir: image.ContextDir, DockerfileText: "FROM localhost:1/x:1\n"}, images.Process{}, "its registry does not answer"},
+		{images.Options{ContextDir: image.ContextDir, DockerfileText: "FROM busybox:1\nADD https://nothing.invalid/x.tar /x\n"}, images.Process{}, "ADD https://nothing.invalid/x.tar /x: the builder cannot fetch this: Get "},
 		{images.Options{ContextDir: image.ContextDir, DockerfileText: "FROM busybox:1\nRUN echo 'write: No space left on device'; exit 1\n"}, images.Process{}, "the builder's disk is full"},
+		{images.Options{ContextDir: image.ContextDir, DockerfileText: "FROM busybox:1\nRUN --security=insecure true\n"}, images.Process{}, "which the builder gives to nobody"},
 		{image, images.Process{Volumes: []images.Volume{{Source: w.Socket, Target: "/s"}}}, "no sockets"},
 	} {
 		c.p.Stdout, c.p.Stderr = &bytes.Buffer{}, &bytes.Buffer{}

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,10 +75,10 @@ jobs:
     displayName: say
 - job: beside
   dependsOn: inside
-  services: {web: {image: "localhost/web:1", env: {WORD: of-the-service}, ports: ["PORT:80"]}}
+  services: {web: {image: "localhost/web:1", env: {WORD: of-the-service}, ports: [80]}}
   steps:
   - checkout: none
-  - bash: for try in {1..600}; do curl -fsS http://127.0.0.1:PORT/ && exit 0; sleep 0.1; done; exit 1
+  - bash: for try in {1..600}; do curl -fsS http://127.0.0.1:$(agent.services.web.ports.80)/ && exit 0; sleep 0.1; done; exit 1
     displayName: say
 - job: missing
   dependsOn: []
@@ -88,7 +87,7 @@ jobs:
   - checkout: none
   - script: echo no
 `
-	tl := w.completed(w.one(w.push(strings.ReplaceAll(file, "PORT", fmt.Sprint(programtest.FreePort(t))))))
+	tl := w.completed(w.one(w.push(file)))
 	if j := w.job(tl, "__default.inside"); j.Result != schedule.Succeeded || !strings.Contains(w.log(j, "say"), "blue on truck in /workspace/1: ") {
 		t.Errorf("the job in a container:\n%s\n%s", w.describe(tl), m.out)
 	}

@@ -14,7 +14,8 @@ import (
 type Choice struct {
 	// Stages and Jobs are names, without case. Those that are not chosen do not run, and nothing waits for them.
 	Stages, Jobs []string
-	// Steps are names or display names, without case, or numbers as `slipway plan` counts them, from 1. Checkouts run always.
+	// Steps are names or display names, without case, or numbers as `slipway plan` counts them, from 1. Checkouts run always, and jobs that have none of these steps
+	// only when they are chosen.
 	Steps []string
 }
 
@@ -46,8 +47,11 @@ func (c Choice) apply(p *plan.Plan) error {
 		}
 		p.Stages = slices.DeleteFunc(p.Stages, func(s plan.Stage) bool { return len(s.Jobs) == 0 })
 	}
+	if err := c.steps(p); err != nil {
+		return err
+	}
 	c.forget(p)
-	return c.steps(p)
+	return nil
 }
 
 // forget removes dependencies on what is not chosen.
@@ -70,7 +74,7 @@ func (c Choice) forget(p *plan.Plan) {
 	}
 }
 
-// steps disables those that are not chosen.
+// steps disables those that are not chosen, and leaves out jobs without a chosen one, unless they are chosen themselves.
 func (c Choice) steps(p *plan.Plan) error {
 	if len(c.Steps) == 0 {
 		return nil
@@ -78,29 +82,42 @@ func (c Choice) steps(p *plan.Plan) error {
 	found := map[string]bool{}
 	var names []string
 	for i := range p.Stages {
-		for k := range p.Stages[i].Jobs {
-			j := &p.Stages[i].Jobs[k]
-			for n := range j.Steps {
-				st := &j.Steps[n]
+		s := &p.Stages[i]
+		s.Jobs = slices.DeleteFunc(s.Jobs, func(j plan.Job) bool {
+			chosen := false
+			for _, st := range j.AllSteps() {
 				names = append(names, st.DisplayName)
-				chosen := false
-				for _, want := range c.Steps {
-					if strings.EqualFold(want, st.Name) || strings.EqualFold(want, st.DisplayName) || want == strconv.Itoa(st.ID) {
-						found[want], chosen = true, true
-					}
-				}
-				if !chosen && st.Kind != plan.StepCheckout {
+				if c.step(st, found) {
+					chosen = true
+				} else if st.Kind != plan.StepCheckout {
 					st.Disabled = true
 				}
 			}
-		}
+			return !chosen && len(c.Jobs) == 0
+		})
 	}
 	for _, want := range c.Steps {
 		if !found[want] {
-			return slipway.Invalid("there is no step %q in the chosen jobs%s", want, nearest.Suggest(want, names))
+			instead := nearest.Suggest(want, names)
+			if instead == "" && len(names) > 0 {
+				instead = ": they have " + strings.Join(names[:min(len(names), 20)], ", ")
+			}
+			return slipway.Invalid("there is no step %q in the chosen jobs%s", want, instead)
 		}
 	}
+	p.Stages = slices.DeleteFunc(p.Stages, func(s plan.Stage) bool { return len(s.Jobs) == 0 })
 	return nil
+}
+
+// step says whether a step is chosen, and notes by which words.
+func (c Choice) step(st *plan.Step, found map[string]bool) bool {
+	chosen := false
+	for _, want := range c.Steps {
+		if strings.EqualFold(want, st.Name) || strings.EqualFold(want, st.DisplayName) || want == strconv.Itoa(st.ID) {
+			found[want], chosen = true, true
+		}
+	}
+	return chosen
 }
 
 func among(list []string, name string) bool {

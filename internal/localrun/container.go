@@ -15,6 +15,7 @@ import (
 	"slipway"
 	"slipway/internal/agent"
 	"slipway/internal/agent/engine"
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
 )
@@ -112,7 +113,7 @@ type box struct {
 }
 
 // runAgent runs the agent in the job's container until it ends. folder is for a job of which steps run on this machine.
-func (b *box) runAgent(ctx context.Context, folder string) error {
+func (b *box) runAgent(ctx context.Context, folder string, published []job.ServicePort) error {
 	if err := b.checkAgent(); err != nil {
 		return err
 	}
@@ -129,7 +130,8 @@ func (b *box) runAgent(ctx context.Context, folder string) error {
 		return err
 	}
 	env := map[string]string{"SLIPWAY_URL": "unix://" + engine.Programs + "/door/door.sock", "SLIPWAY_JOB": b.work.assignment.Job.String(), "SLIPWAY_JOB_TOKEN": b.door.token,
-		"SLIPWAY_WORKSPACE": inside, "SLIPWAY_REGISTRY": b.options.Registry, "GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig"}
+		"SLIPWAY_WORKSPACE": inside, "SLIPWAY_REGISTRY": b.options.Registry, "GIT_CONFIG_SYSTEM": engine.Programs + "/door/gitconfig",
+		"SLIPWAY_PUBLISHED_PORTS": job.FormatPorts(published)}
 	for name, value := range c.Env {
 		env[name] = value
 	}

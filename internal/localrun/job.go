@@ -56,6 +56,10 @@ func (e *execution) runAgent(w *work) error {
 	if err := b.Prepare(ctx); err != nil {
 		return err
 	}
+	published, err := b.Ports(ctx)
+	if err != nil {
+		return err
+	}
 	if w.container == nil {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return fmt.Errorf("make the job's folder: %w", err)
@@ -68,9 +72,9 @@ func (e *execution) runAgent(w *work) error {
 		if err := b.StartTargets(ctx, b.targetAgent(folder, []string{"--volume", folder + ":" + folder})); err != nil {
 			return err
 		}
-		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger, PlainLogs: true})
+		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Published: published, Logger: e.options.Logger, PlainLogs: true})
 	}
-	return b.runAgent(ctx, folder)
+	return b.runAgent(ctx, folder, published)
 }
 
 // whileWanted is a context that ends when the job is canceled before its agent has begun, or everything is stopped.

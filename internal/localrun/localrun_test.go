@@ -252,10 +252,11 @@ stages:
 		choice localrun.Choice
 		want   []string
 	}{
-		"everything": {localrun.Choice{}, []string{"a-one", "b-two", "b-three", "b-last"}},
-		"a stage":    {localrun.Choice{Stages: []string{"b"}}, []string{"b-two", "b-three", "b-last"}},
-		"a job":      {localrun.Choice{Jobs: []string{"Three"}}, []string{"b-three", "b-last"}},
-		"a step":     {localrun.Choice{Jobs: []string{"three"}, Steps: []string{"last"}}, []string{"b-last"}},
+		"everything":   {localrun.Choice{}, []string{"a-one", "b-two", "b-three", "b-last"}},
+		"a stage":      {localrun.Choice{Stages: []string{"b"}}, []string{"b-two", "b-three", "b-last"}},
+		"a job":        {localrun.Choice{Jobs: []string{"Three"}}, []string{"b-three", "b-last"}},
+		"a step":       {localrun.Choice{Jobs: []string{"three"}, Steps: []string{"last"}}, []string{"b-last"}},
+		"a step alone": {localrun.Choice{Steps: []string{"last"}}, []string{"b-last"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,10 +279,11 @@ stages:
 	}
 	w := newWorld(t, file)
 	for want, c := range map[string]localrun.Choice{
-		`there is no stage "AA" in the pipeline: it has A, B`:             {Stages: []string{"AA"}},
-		`there is no job "tree" in the pipeline, did you mean "three"?`:   {Jobs: []string{"tree"}},
-		`there is no step "Lst" in the chosen jobs, did you mean "Last"?`: {Jobs: []string{"three"}, Steps: []string{"Lst"}},
-		`there is no job "one" in the pipeline: it has two, three`:        {Stages: []string{"B"}, Jobs: []string{"one"}},
+		`there is no stage "AA" in the pipeline: it has A, B`:                         {Stages: []string{"AA"}},
+		`there is no job "tree" in the pipeline, did you mean "three"?`:               {Jobs: []string{"tree"}},
+		`there is no step "Lst" in the chosen jobs, did you mean "Last"?`:             {Jobs: []string{"three"}, Steps: []string{"Lst"}},
+		`there is no step "zzz" in the chosen jobs: they have Checkout self, CmdLine`: {Jobs: []string{"one"}, Steps: []string{"zzz"}},
+		`there is no job "one" in the pipeline: it has two, three`:                    {Stages: []string{"B"}, Jobs: []string{"one"}},
 	} {
 		w.options.Choice = c
 		w.options.Folder = t.TempDir()

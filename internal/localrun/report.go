@@ -251,13 +251,13 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	all := suites{Name: r.File, Time: fmt.Sprintf("%.3f", r.Duration)}
 	for _, st := range r.Stages {
 		for _, j := range st.Jobs {
-			s := suite{Name: j.Name, Time: fmt.Sprintf("%.3f", j.Duration)}
+			s := suite{Name: cmp.Or(j.Name, j.Title), Time: fmt.Sprintf("%.3f", j.Duration)}
 			steps := j.Steps
 			if len(steps) == 0 { // nothing of it ran
 				steps = []StepReport{{Title: j.Title, Result: j.Result, Reason: j.Reason}}
 			}
 			for _, step := range steps {
-				c := testCase{Name: step.Title, Class: j.Name, Time: fmt.Sprintf("%.3f", step.Duration)}
+				c := testCase{Name: step.Title, Class: s.Name, Time: fmt.Sprintf("%.3f", step.Duration)}
 				switch step.Result {
 				case schedule.Succeeded, schedule.SucceededWithIssues:
 				case schedule.Failed, schedule.Abandoned:

@@ -162,10 +162,15 @@ func (l *Loop) buildChanged(ctx context.Context, id slipway.RunID, by slipway.Ac
 	}
 	state := repos.ValidationRunning
 	if run.State == pipelines.RunCompleted {
-		if state = repos.ValidationFailed; run.Result == schedule.Succeeded || run.Result == schedule.SucceededWithIssues {
+		if state = repos.ValidationFailed; validates(run.Result) {
 			state = repos.ValidationSucceeded
 		}
 	}
 	_, err = l.Repos.BuildChanged(ctx, pull, id, state, by)
 	return err
+}
+
+// validates reports that a run's result is good enough for a build policy. One whose conditions skipped everything had nothing to build.
+func validates(r schedule.Result) bool {
+	return r == schedule.Succeeded || r == schedule.SucceededWithIssues || r == schedule.Skipped
 }

@@ -50,18 +50,13 @@ func (s *Server) startUpload(w http.ResponseWriter, q *request) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.registry.StatBlob(q.Context(), repo, d); err != nil { // what is there needs no room
-			if err := s.registry.CheckRoom(q.Context(), repo, q.ContentLength); err != nil {
-				return err
-			}
-		}
-		if err := s.registry.PutBlob(q.Context(), repo, d, q.Body); err != nil {
+		if err := s.registry.PutBlob(q.Context(), repo, d, body(q)); err != nil {
 			return err
 		}
 		created(w, blobPath(q.name, d), d)
 		return nil
 	}
-	if err := s.registry.CheckRoom(q.Context(), repo, 0); err != nil {
+	if err := s.registry.CheckRoom(q.Context(), repo); err != nil {
 		return err
 	}
 	u, err := s.registry.StartUpload(q.Context(), repo, query.Get("digest-algorithm"))
@@ -124,11 +119,11 @@ func (s *Server) uploadStatus(w http.ResponseWriter, q *request) error {
 }
 
 func (s *Server) appendUpload(w http.ResponseWriter, q *request) error {
-	repo, u, err := s.upload(q)
+	_, u, err := s.upload(q)
 	if err != nil {
 		return err
 	}
-	if u, err = s.appendBody(q, repo, u); err != nil {
+	if u, err = s.appendBody(q, u); err != nil {
 		return err
 	}
 	uploadHeaders(w, q.name, u)
@@ -136,25 +131,17 @@ func (s *Server) appendUpload(w http.ResponseWriter, q *request) error {
 	return nil
 }
 
-// checkRoom refuses a body for which the quota has no room.
-func (s *Server) checkRoom(q *request, repo registry.Repository, u registry.Upload) error {
-	if q.ContentLength <= 0 {
-		return nil
-	}
-	return s.registry.CheckRoom(q.Context(), repo, u.Received+q.ContentLength)
-}
-
-// appendBody adds the request's body to the upload, if there is room for it.
-func (s *Server) appendBody(q *request, repo registry.Repository, u registry.Upload) (registry.Upload, error) {
+// appendBody adds the request's body to the upload.
+func (s *Server) appendBody(q *request, u registry.Upload) (registry.Upload, error) {
 	start, err := chunkStart(q.Request)
-	if err == nil {
-		err = s.checkRoom(q, repo, u)
-	}
 	if err != nil {
 		return u, err
 	}
-	return s.registry.Append(q.Context(), u, start, q.Body)
+	return s.registry.Append(q.Context(), u, start, body(q))
 }
+
+// body is the request's body with the length that it says.
+func body(q *request) registry.Body { return registry.Body{Reader: q.Body, Length: q.ContentLength} }
 
 // finishUpload takes the last bytes, if the request has any, and makes the upload a blob.
 func (s *Server) finishUpload(w http.ResponseWriter, q *request) error {
@@ -167,17 +154,14 @@ func (s *Server) finishUpload(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	if start, startErr := chunkStart(q.Request); !noContent(q.Request) && startErr == nil && u.Received == 0 && start <= 0 {
-		if err := s.checkRoom(q, repo, u); err != nil {
-			return err
-		}
-		if err := s.registry.FinishWhole(q.Context(), repo, u, d, q.Body); err != nil {
+		if err := s.registry.FinishWhole(q.Context(), repo, u, d, body(q)); err != nil {
 			return err
 		}
 		created(w, blobPath(q.name, d), d)
 		return nil
 	}
 	if !noContent(q.Request) {
-		if u, err = s.appendBody(q, repo, u); err != nil {
+		if u, err = s.appendBody(q, u); err != nil {
 			return err
 		}
 	}

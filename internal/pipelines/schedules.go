@@ -188,7 +188,7 @@ func (s *Service) decideDue(ctx context.Context, one Schedule, d Definition, com
 	err = s.db.Tx(ctx, func(tx *db.Tx) error {
 		var runs trigger.ScheduledRuns
 		const last = `SELECT commit_id FROM pipeline_runs
-			WHERE schedule = $1 AND schedule <> 0 AND result IN ('Succeeded', 'SucceededWithIssues') ORDER BY id DESC LIMIT 1`
+			WHERE schedule = $1 AND schedule <> 0 AND result IN ('Succeeded', 'SucceededWithIssues', 'Skipped') ORDER BY id DESC LIMIT 1`
 		runs.Succeeded, err = db.One(ctx, tx, db.Value[string], last, one.ID)
 		if err != nil && !db.IsNoRows(err) {
 			return err

@@ -90,14 +90,19 @@ func mismatch(want, got slipway.Digest) error {
 	return fault(DigestInvalid, slipway.Invalid("the content has digest %s, not %s", got, want))
 }
 
-// PutBlob stores the content of r in the repository; DIGEST_INVALID when it is not what the digest says, DENIED when it is more
-// than the quotas leave.
+// PutBlob stores the content of r in the repository; DIGEST_INVALID when it is not what the digest says, DENIED as soon as it is more
+// than the quotas leave: before its first byte if r has a Size.
 func (s *Service) PutBlob(ctx context.Context, repo Repository, d slipway.Digest, r io.Reader) error {
-	key, size, err := s.store(ctx, d, r)
+	claim, err := s.newClaim(ctx, repo, "", d, r)
 	if err != nil {
 		return err
 	}
-	return s.record(ctx, repo, d, key, size, s.withinQuotas, nil)
+	defer claim.end()
+	key, size, err := s.store(ctx, d, claim)
+	if err != nil {
+		return err
+	}
+	return claim.settle(func() error { return s.record(ctx, repo, d, key, size, s.withinQuotas, nil) })
 }
 
 // store makes a durable, verified object, which no row names yet.
@@ -111,7 +116,7 @@ func (s *Service) store(ctx context.Context, d slipway.Digest, r io.Reader) (key
 // linking is how a repository gets a content.
 type linking func(ctx context.Context, tx *db.Tx, repo Repository, d slipway.Digest, now int64) error
 
-// record makes a durable, verified object readable in the repository. also runs in the same transaction.
+// record makes a durable, verified object readable in the repository. also runs in the same transaction, before the content is linked.
 func (s *Service) record(ctx context.Context, repo Repository, d slipway.Digest, key string, size int64, link linking, also func(tx *db.Tx) error) error {
 	now := db.Micros(s.clock.Now())
 	var kept string
@@ -126,13 +131,12 @@ func (s *Service) record(ctx context.Context, repo Repository, d slipway.Digest,
 		if err := tx.QueryRowContext(ctx, insert, string(d), key, size, now).Scan(&kept); err != nil {
 			return err
 		}
-		if err := link(ctx, tx, repo, d, now); err != nil {
-			return err
-		}
 		if also != nil {
-			return also(tx)
+			if err := also(tx); err != nil {
+				return err
+			}
 		}
-		return nil
+		return link(ctx, tx, repo, d, now)
 	})
 	if err != nil {
 		err = fmt.Errorf("record blob %s of %s: %w", d, repo.Name, err)

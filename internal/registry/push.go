@@ -108,7 +108,7 @@ func (s *Service) put(ctx context.Context, tx *db.Tx, repo Repository, parsed pa
 		return err
 	}
 	if isNew {
-		if err := s.checkBytes(ctx, tx, repo, g, 0); err != nil {
+		if _, err := s.checkBytes(ctx, tx, repo, g, 0); err != nil {
 			return err
 		}
 	}

@@ -59,6 +59,7 @@ type Service struct {
 	options Options
 	bytes   string // the COLLATE clause that orders text by its bytes
 	pulls   pulls
+	room    room
 
 	// InUse says which images must stay for reasons outside of the registry: they run, or an environment may go back to them. Set it
 	// before Run. While it fails, or is nil, no retention rule removes anything.
@@ -78,7 +79,7 @@ func Open(ctx context.Context, d *db.DB, log *events.Log, blobs blob.Resumable, 
 	if o.Grace == 0 {
 		o.Grace = 24 * time.Hour
 	}
-	s := &Service{db: d, log: log, blobs: blobs, clock: c, logger: logger, options: o}
+	s := &Service{db: d, log: log, blobs: blobs, clock: c, logger: logger, options: o, room: room{claims: map[*claim]struct{}{}}}
 	if d.Engine() == db.Postgres { // whose default order depends on its locale; SQLite's is that of bytes
 		s.bytes = ` COLLATE "C"`
 	}

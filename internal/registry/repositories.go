@@ -13,7 +13,7 @@ import (
 type RepositoryDetails struct {
 	Repository
 	Usage  Usage
-	Latest Tag // its name is empty when there is none
+	Latest Tag // its name is empty when there is none; one by which referrers of an image are found is no name of an image
 }
 
 // ProjectRepositories lists up to 1000 repositories of a project by name; copies of upstreams' are in none. Those with search in their name when it is not empty.
@@ -28,7 +28,7 @@ func (s *Service) ProjectRepositories(ctx context.Context, project slipway.Proje
 			coalesce(t.name, ''), coalesce(t.digest, ''), coalesce(t.updated, 0), coalesce(t.locks, 0)
 		FROM registry_repositories AS r
 		LEFT JOIN registry_tags AS t ON t.repository_id = r.id
-			AND t.name = (SELECT n.name FROM registry_tags AS n WHERE n.repository_id = r.id ORDER BY n.updated DESC, n.name LIMIT 1)
+			AND t.name = (SELECT n.name FROM registry_tags AS n WHERE n.repository_id = r.id AND n.name NOT LIKE 'sha256-%' AND n.name NOT LIKE 'sha512-%' ORDER BY n.updated DESC, n.name LIMIT 1)
 		WHERE r.project = $1 AND r.id NOT IN (SELECT repository_id FROM registry_cached_repositories) AND r.name LIKE $2 ESCAPE '!' ORDER BY r.name` + s.bytes + ` LIMIT 1000`
 	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, r *RepositoryDetails) error {
 		var created, manifestBytes, blobBytes, updated int64

@@ -18,11 +18,11 @@ import (
 // Upload is a blob that comes in pieces, over requests and restarts. The hash over what was received is kept with
 // it, so that the digest is known at the end without reading the bytes again.
 type Upload struct {
-	ID         string
-	Received   int64 // bytes
-	repository int64
-	algorithm  string
-	state      []byte
+	ID        string
+	Received  int64 // bytes
+	repo      Repository
+	algorithm string
+	state     []byte
 }
 
 // StartUpload begins an upload. algorithm is the digest's, when the client says it beforehand, else empty.
@@ -33,7 +33,7 @@ func (s *Service) StartUpload(ctx context.Context, repo Repository, algorithm st
 	if algorithm != "sha256" && algorithm != "sha512" {
 		return Upload{}, fault(DigestInvalid, slipway.Invalid("digest algorithm %.20q is not supported: use sha256 or sha512", algorithm))
 	}
-	u := Upload{ID: uuid.NewString(), repository: repo.ID, algorithm: algorithm}
+	u := Upload{ID: uuid.NewString(), repo: repo, algorithm: algorithm}
 	var err error
 	if u.state, err = saveHash(newHash(algorithm)); err != nil {
 		return u, err
@@ -57,10 +57,11 @@ func (s *Service) StartUpload(ctx context.Context, repo Repository, algorithm st
 
 // Upload returns an upload under way.
 func (s *Service) Upload(ctx context.Context, repo Repository, id string) (Upload, error) {
-	const query = `SELECT id, repository_id, algorithm, received, state FROM registry_uploads WHERE id = $1 AND repository_id = $2`
+	const query = `SELECT id, algorithm, received, state FROM registry_uploads WHERE id = $1 AND repository_id = $2`
 	u, err := db.One(ctx, s.db, func(row interface{ Scan(...any) error }, u *Upload) error {
-		return row.Scan(&u.ID, &u.repository, &u.algorithm, &u.Received, &u.state)
+		return row.Scan(&u.ID, &u.algorithm, &u.Received, &u.state)
 	}, query, id, repo.ID)
+	u.repo = repo
 	if db.IsNoRows(err) {
 		return u, unknownUpload()
 	}
@@ -75,7 +76,8 @@ func unknownUpload() error {
 }
 
 // Append takes the next bytes of the upload from r. start is where they belong, or -1 for wherever it stands; a
-// chunk out of order is a *RangeError. When r breaks, what came before is kept and counts.
+// chunk out of order is a *RangeError. When r breaks, what came before is kept and counts. More than the quotas leave is DENIED, as PutBlob
+// has it, and ends the upload.
 func (s *Service) Append(ctx context.Context, u Upload, start int64, r io.Reader) (Upload, error) {
 	if start >= 0 && start != u.Received {
 		return u, &RangeError{u}
@@ -84,9 +86,16 @@ func (s *Service) Append(ctx context.Context, u Upload, start int64, r io.Reader
 	if err != nil {
 		return u, err
 	}
-	source := &intake{r: r, h: h, left: s.options.MaxBlob - u.Received}
+	claim, err := s.newClaim(ctx, u.repo, u.ID, "", r)
+	if err != nil {
+		return u, s.denied(ctx, u, err)
+	}
+	defer claim.end()
+	source := &intake{r: claim, h: h, left: s.options.MaxBlob - u.Received}
 	n, err := s.blobs.Append(ctx, u.ID, u.Received, source)
 	switch {
+	case claim.refused != nil:
+		return u, s.denied(ctx, u, claim.refused)
 	case errors.Is(err, blob.ErrBusy):
 		return u, fault(BlobUploadInvalid, slipway.Conflict("another request is writing to this upload"))
 	case errors.Is(err, blob.ErrOffset):
@@ -94,27 +103,42 @@ func (s *Service) Append(ctx context.Context, u Upload, start int64, r io.Reader
 	case err != nil && (source.err == nil || n != source.taken): // ours, not the client's: the hash may be ahead of the object
 		return u, fmt.Errorf("append to upload %s: %w", u.ID, err)
 	}
-	before := u.Received
+	if u.state, err = saveHash(h); err != nil {
+		return u, err
+	}
+	if err := claim.settle(func() error { return s.received(ctx, u, n) }); err != nil {
+		return u, err
+	}
 	u.Received += n
-	var saving error
-	if u.state, saving = saveHash(h); saving != nil {
-		return u, saving
-	}
-	// The client may be gone; what it sent counts all the same.
-	ctx = context.WithoutCancel(ctx)
-	const update = `UPDATE registry_uploads SET received = $1, state = $2, updated = $3 WHERE id = $4 AND received = $5`
-	result, saving := s.db.ExecContext(ctx, update, u.Received, u.state, db.Micros(s.clock.Now()), u.ID, before)
-	if saving != nil {
-		return u, fmt.Errorf("append to upload %s: %w", u.ID, saving)
-	}
-	if changed, saving := result.RowsAffected(); saving == nil && changed == 0 {
-		return u, fault(BlobUploadInvalid, slipway.Conflict("another request is writing to this upload"))
-	}
 	var mine *Error
 	if source.err != nil && !errors.As(source.err, &mine) {
 		return u, fault(BlobUploadInvalid, slipway.Invalid("the request broke off after %d bytes", n).Because(source.err))
 	}
 	return u, source.err
+}
+
+// denied ends an upload for which there is no room, so that what came of it takes none.
+func (s *Service) denied(ctx context.Context, u Upload, err error) error {
+	var refused *Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	return errors.Join(err, s.Cancel(context.WithoutCancel(ctx), u))
+}
+
+// received counts n more bytes of the upload, whose state is the one after them.
+func (s *Service) received(ctx context.Context, u Upload, n int64) error {
+	// The client may be gone; what it sent counts all the same.
+	ctx = context.WithoutCancel(ctx)
+	const update = `UPDATE registry_uploads SET received = $1, state = $2, updated = $3 WHERE id = $4 AND received = $5`
+	result, err := s.db.ExecContext(ctx, update, u.Received+n, u.state, db.Micros(s.clock.Now()), u.ID, u.Received)
+	if err != nil {
+		return fmt.Errorf("append to upload %s: %w", u.ID, err)
+	}
+	if changed, err := result.RowsAffected(); err == nil && changed == 0 {
+		return fault(BlobUploadInvalid, slipway.Conflict("another request is writing to this upload"))
+	}
+	return nil
 }
 
 // intake hashes what it passes on, bounds it, and remembers the error of its source.
@@ -193,7 +217,12 @@ func (s *Service) FinishWhole(ctx context.Context, repo Repository, u Upload, d 
 		return err
 	}
 	source := &failing{r: r}
-	size, err := s.blobs.Put(ctx, key, s.verify(source, d))
+	claim, err := s.newClaim(ctx, u.repo, u.ID, d, Body{source, sizeOf(r)})
+	if err != nil {
+		return s.denied(ctx, u, err)
+	}
+	defer claim.end()
+	size, err := s.blobs.Put(ctx, key, s.verify(claim, d))
 	var mine *Error
 	switch {
 	case source.err != nil:
@@ -204,7 +233,9 @@ func (s *Service) FinishWhole(ctx context.Context, repo Repository, u Upload, d 
 		return fmt.Errorf("finish upload %s: %w", u.ID, err)
 	}
 	// What an empty chunk before it may have left goes with Collect.
-	return s.record(ctx, repo, d, key, size, s.withinQuotas, func(tx *db.Tx) error { return endUpload(ctx, tx, u) })
+	return claim.settle(func() error {
+		return s.record(ctx, repo, d, key, size, s.withinQuotas, func(tx *db.Tx) error { return endUpload(ctx, tx, u) })
+	})
 }
 
 // endUpload removes the upload's row, which another request may have done before: then it has had an end already.

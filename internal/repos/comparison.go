@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 
@@ -80,6 +82,10 @@ func (s *Service) addUnread(ctx context.Context, id slipway.RepositoryID, req Di
 		read[f.Path()] = true
 	}
 	d.Truncated = more
+	counts, err := s.lineCounts(ctx, id, req)
+	if err != nil {
+		return err
+	}
 	for _, c := range changes {
 		if read[c.Path()] || req.Path != "" && c.Path() != req.Path {
 			continue
@@ -88,9 +94,56 @@ func (s *Service) addUnread(ctx context.Context, id slipway.RepositoryID, req Di
 			d.Truncated = true
 			break
 		}
-		d.Files = append(d.Files, FileDiff{Status: c.Status, OldPath: c.OldPath, NewPath: c.NewPath, OldObject: c.OldObject, NewObject: c.NewObject, Unread: true})
+		f := FileDiff{Status: c.Status, OldPath: c.OldPath, NewPath: c.NewPath, OldObject: c.OldObject, NewObject: c.NewObject, Unread: true}
+		n, ok := counts[c.Path()]
+		if !ok && req.IgnoreSpace || ok && n == (lineCount{}) && req.IgnoreSpace && c.Status == FileModified {
+			continue // white space alone has changed
+		}
+		f.Additions, f.Deletions, f.Binary = n.added, n.deleted, n.binary
+		d.Files = append(d.Files, f)
 	}
 	return nil
+}
+
+// lineCount is how much of a file has changed.
+type lineCount struct {
+	added, deleted int
+	binary         bool
+}
+
+// lineCounts counts the changed lines of all files of a difference, by their present or last names (git-diff-tree(1), --numstat with -z).
+func (s *Service) lineCounts(ctx context.Context, id slipway.RepositoryID, req DiffRequest) (map[string]lineCount, error) {
+	a, b, err := treeArguments(req.From, req.To)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"diff-tree", "-r", "-z", "-M", "-l500", "--numstat", "--no-ext-diff", "--no-textconv"}
+	if req.IgnoreSpace {
+		args = append(args, "-w")
+	}
+	out, err := s.git.run(ctx, command{dir: s.dir(id), args: append(args, a, b)})
+	if err != nil && !errors.Is(err, errOutputLimit) {
+		return nil, fmt.Errorf("count changed lines of repository %s: %w", id, err)
+	}
+	counts := map[string]lineCount{}
+	fields := strings.Split(string(out), "\x00")
+	for i := 0; i+1 < len(fields); i++ {
+		n := strings.SplitN(fields[i], "\t", 3)
+		if len(n) != 3 {
+			break
+		}
+		if n[2] == "" { // renamed: both names follow
+			if i += 2; i+1 >= len(fields) {
+				break
+			}
+			n[2] = fields[i]
+		}
+		one := lineCount{binary: n[0] == "-"}
+		one.added, _ = strconv.Atoi(n[0])
+		one.deleted, _ = strconv.Atoi(n[1])
+		counts[n[2]] = one
+	}
+	return counts, nil
 }
 
 // Span is what of a pull request is looked at: all of it, or what came between two of its iterations.

@@ -104,6 +104,7 @@ func (s *Service) announceOnce(ctx context.Context, id slipway.RepositoryID, act
 		return nil, err
 	}
 	slices.SortFunc(changes, func(a, b change) int { return r.order(a.name(), b.name()) })
+	s.graphFirst(ctx, id, changes)
 	alone := min(len(changes), refsAlone)
 	done, err := s.publish(ctx, r, actor, rows, changes[:alone])
 	if err != nil {

@@ -183,7 +183,11 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 	default:
 		return u, nil
 	}
-	if err := s.quiet(ctx, id, "commit-graph", "write", "--reachable", "--split", "--changed-paths", "--no-progress"); err != nil {
+	split := "--split"
+	if !s.hasGraphChain(id) { // what graphFirst has written does not know the paths that commits change
+		split = "--split=replace"
+	}
+	if err := s.quiet(ctx, id, "commit-graph", "write", "--reachable", split, "--changed-paths", "--no-progress"); err != nil {
 		return u, err
 	}
 	u.Packs, u.Loose, err = s.countObjects(ctx, id)

@@ -18,6 +18,7 @@ type changeRow struct {
 
 // changeCell is a line of one side.
 type changeCell struct {
+	ID                   string // by which addresses name it
 	Number               int
 	Class, Sign          string // added, removed or nothing; and the sign that goes with it
 	Parts                []linePart

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"slipway/internal/repos"
@@ -37,6 +38,9 @@ type changedFile struct {
 	Before, After         string // addresses of pictures
 	Rows                  []changeRow
 	Why                   string // the lines are not shown, until they are asked for
+	Later                 bool   // the lines come when the reader gets there
+	Length                int    // about how many lines that are, for the room to keep for them
+	added                 []int  // of a file without rows: the numbers of the lines that were added
 	Context               int    // lines around changes, 0 for git's three
 	Viewed, Changed       bool   // the reader has looked at it; it has changed since
 	Notes                 lineNotes
@@ -45,11 +49,12 @@ type changedFile struct {
 
 const (
 	largeFile    = 600       // changed lines from which a file is shown when it is asked for
+	firstLines   = 1000      // that a page brings at once; those of the other files come when the reader gets there
 	moreContext  = 25        // lines around changes that one click adds
 	wholeContext = 1_000_000 // lines: all
 )
 
-// With is the page's address with other values, given as name and value in turn; an empty one leaves it out.
+// With is the page's address, as seen from the page, with other values, given as name and value in turn; an empty one leaves it out.
 func (v changesView) With(values ...string) string {
 	q := url.Values{}
 	for name, list := range v.Query {
@@ -60,7 +65,7 @@ func (v changesView) With(values ...string) string {
 			q.Set(values[i], values[i+1])
 		}
 	}
-	return v.Address + "?" + q.Encode()
+	return "?" + q.Encode()
 }
 
 // LayoutURL switches between one text and two beside each other.
@@ -97,48 +102,36 @@ func fileID(path string) string {
 	return fmt.Sprintf("file-%x", h.Sum64())
 }
 
-// newChanges shows a difference. asked is the file that is shown however large it is.
-func newChanges(d repos.Diff, left, right codeView, view changesView, asked string, context int) changesView {
+// newChanges shows a difference. asked is the file that is shown however large it is; noted are the files whose lines are there at once, since something is
+// written about them.
+func newChanges(d repos.Diff, left, right codeView, view changesView, asked string, context int, noted map[string]bool) changesView {
 	view.Truncated = d.Truncated
-	lines := 0
+	first, lines := firstLines, 0
+	if view.Address == "" {
+		first = maxDiffLines // nobody can be asked for more
+	}
 	for _, f := range d.Files {
-		file := changedFile{ID: fileID(f.Path()), Path: f.Path(), Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions, Binary: f.Binary, Object: f.NewObject}
-		if f.Status == repos.FileRenamed {
-			file.Was = f.OldPath
-		}
-		if f.OldMode != f.NewMode && f.OldMode != "" && f.NewMode != "" {
-			file.Mode = fmt.Sprintf("mode %s, was %s", f.NewMode, f.OldMode)
-		}
-		if f.NewPath != "" {
-			file.URL = right.At("", f.NewPath)
-		}
-		if f.Binary && isPicture(f.Path()) {
-			if f.OldPath != "" {
-				file.Before = left.At("raw", f.OldPath)
-			}
-			if f.NewPath != "" {
-				file.After = right.At("raw", f.NewPath)
-			}
-		}
+		file := newChange(f, left, right)
 		view.Additions, view.Deletions = view.Additions+f.Additions, view.Deletions+f.Deletions
-		count := 0
 		for _, h := range f.Hunks {
-			count += len(h.Lines)
+			file.Length += len(h.Lines) + 1
+		}
+		most := first
+		if noted[file.Path] || noted[file.Was] {
+			most = maxDiffLines
 		}
 		switch {
 		case f.Unread && asked == file.Path:
 			file.Why = "Its difference is too large to be shown: look at it with git."
-		case f.Unread:
-			file.Why = "The difference is too large to be shown as a whole."
 		case asked == file.Path:
 			file.Context = context
 			file.addRows(f, view.Sides)
 		case f.Additions+f.Deletions > largeFile:
 			file.Why = fmt.Sprintf("%d lines are changed.", f.Additions+f.Deletions)
-		case lines+count > maxDiffLines:
-			file.Why = "The difference is too large to be shown as a whole."
+		case f.Unread, lines+file.Length > most:
+			file.later(f, view.Address != "")
 		default:
-			lines += count
+			lines += file.Length
 			file.addRows(f, view.Sides)
 		}
 		view.Files = append(view.Files, file)
@@ -146,15 +139,59 @@ func newChanges(d repos.Diff, left, right codeView, view changesView, asked stri
 	return view
 }
 
+// newChange is a file without its lines.
+func newChange(f repos.FileDiff, left, right codeView) changedFile {
+	file := changedFile{ID: fileID(f.Path()), Path: f.Path(), Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions, Binary: f.Binary, Object: f.NewObject}
+	if f.Status == repos.FileRenamed {
+		file.Was = f.OldPath
+	}
+	if f.OldMode != f.NewMode && f.OldMode != "" && f.NewMode != "" {
+		file.Mode = fmt.Sprintf("mode %s, was %s", f.NewMode, f.OldMode)
+	}
+	if f.NewPath != "" {
+		file.URL = right.At("", f.NewPath)
+	}
+	if f.Binary && isPicture(f.Path()) {
+		if f.OldPath != "" {
+			file.Before = left.At("raw", f.OldPath)
+		}
+		if f.NewPath != "" {
+			file.After = right.At("raw", f.NewPath)
+		}
+	}
+	return file
+}
+
+// later leaves out the lines of a file that has any, until they are asked for.
+func (f *changedFile) later(d repos.FileDiff, mayAsk bool) {
+	if f.Later = mayAsk && !d.Binary && (d.Unread || len(d.Hunks) > 0); !f.Later {
+		if d.Unread || len(d.Hunks) > 0 {
+			f.Why = "The difference is too large to be shown as a whole."
+		}
+		return
+	}
+	f.Length = max(f.Length, f.Additions+f.Deletions)
+	for _, h := range d.Hunks {
+		for _, l := range h.Lines {
+			if l.Op == '+' {
+				f.added = append(f.added, l.New)
+			}
+		}
+	}
+}
+
 func (f *changedFile) addRows(d repos.FileDiff, sides bool) {
 	for i, h := range d.Hunks {
 		if i == maxHunks {
 			f.Why = "There are more changes than can be shown here: compare the file with git."
-			return
+			break
 		}
 		head := fmt.Sprintf("@@ -%d,%d +%d,%d @@ %s", h.OldStart, h.OldLines, h.NewStart, h.NewLines, h.Section)
 		f.Rows = append(f.Rows, hunkRows(h, head, sides)...)
 	}
+	f.cells(func(side repos.Side, c *changeCell) {
+		c.ID = f.ID + "-" + map[repos.Side]string{repos.Left: "L", repos.Right: "R"}[side] + strconv.Itoa(c.Number)
+	})
 }
 
 const maxHunks = 5000 // places of one file

@@ -31,6 +31,7 @@ type codePages struct {
 // runLister is what these pages need of pipelines.
 type runLister interface {
 	List(ctx context.Context, f pipelines.RunFilter) ([]pipelines.Run, error)
+	CoverageFiles(ctx context.Context, run, before slipway.RunID) ([]pipelines.PartCoverage, error)
 	CoverageLines(ctx context.Context, run slipway.RunID, path string) ([]coverage.Line, error)
 	CompareTests(ctx context.Context, run slipway.RunID) (pipelines.TestChanges, error)
 }

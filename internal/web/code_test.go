@@ -105,6 +105,13 @@ func (r *fakeRuns) CoverageLines(_ context.Context, run slipway.RunID, path stri
 	return r.covered, nil
 }
 
+func (r *fakeRuns) CoverageFiles(context.Context, slipway.RunID, slipway.RunID) ([]pipelines.PartCoverage, error) {
+	if r.covered == nil {
+		return nil, nil
+	}
+	return []pipelines.PartCoverage{{Name: "hats.md"}}, nil
+}
+
 func (r *fakeRuns) CompareTests(_ context.Context, run slipway.RunID) (pipelines.TestChanges, error) {
 	return pipelines.TestChanges{New: r.failed}, nil
 }

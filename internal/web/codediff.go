@@ -49,7 +49,7 @@ func (p codePages) difference(w http.ResponseWriter, r *http.Request, c codeView
 	}
 	left, right := c, c
 	left.Version, right.Version = "GC"+string(what.from), "GC"+string(what.to)
-	view = newChanges(d, left, right, view, one, around)
+	view = newChanges(d, left, right, view, one, around, nil)
 	if fragment {
 		for _, f := range view.Files {
 			if f.Path == one {

@@ -181,8 +181,15 @@ func (p codePages) addLineCoverage(ctx context.Context, view *pullView) error {
 	for i := range runs {
 		var sum coverage.Sum
 		known := false
+		covered, err := p.coveredFiles(ctx, runs[i].ID, len(view.Files.Files))
+		if err != nil {
+			return err
+		}
 		for k := range view.Files.Files {
 			f := &view.Files.Files[k]
+			if covered != nil && !covered[f.Path] {
+				continue
+			}
 			lines, err := p.runs.CoverageLines(ctx, runs[i].ID, f.Path)
 			if slipway.CodeOf(err) == slipway.CodeNotFound {
 				continue
@@ -205,6 +212,20 @@ func (p codePages) addLineCoverage(ctx context.Context, view *pullView) error {
 		}
 	}
 	return nil
+}
+
+// coveredFiles are the files whose coverage a run knows; nil for any of few, which are asked for one by one.
+func (p codePages) coveredFiles(ctx context.Context, run slipway.RunID, files int) (map[string]bool, error) {
+	const few = 20
+	if files <= few {
+		return nil, nil
+	}
+	list, err := p.runs.CoverageFiles(ctx, run, 0)
+	covered := map[string]bool{}
+	for _, one := range list {
+		covered[one.Name] = true
+	}
+	return covered, err
 }
 
 // sameFile reports whether a file is the same in a trial merge, which may be gone since another one took its place, and in
@@ -240,5 +261,10 @@ func (f *changedFile) cover(lines []coverage.Line) coverage.Sum {
 			added.Lines = append(added.Lines, l)
 		}
 	})
+	for _, number := range f.added {
+		if l, ok := known[number]; ok {
+			added.Lines = append(added.Lines, l)
+		}
+	}
 	return added.Sum()
 }

@@ -176,7 +176,7 @@ func (p buildPages) builderView(ctx context.Context, v View) (builderView, error
 	known, mounts := map[string]int64{}, map[string]int64{}
 	slices.SortFunc(usage.Records, func(a, b images.UsageRecord) int { return int(min(max(b.Size-a.Size, -1), 1)) })
 	for _, record := range usage.Records {
-		row := builderRecord{ID: record.ID, Kind: record.Kind, Description: record.Description, Bytes: record.Size, Uses: record.Uses}
+		row := builderRecord{ID: record.ID, Kind: recordKind(record.Kind), Description: recordText(record.Description), Bytes: record.Size, Uses: record.Uses}
 		if record.LastUsed > 0 {
 			row.Used = time.Unix(record.LastUsed, 0)
 		}
@@ -199,6 +199,30 @@ func (p buildPages) builderView(ctx context.Context, v View) (builderView, error
 		}
 	}
 	return view, p.addTotals(ctx, &view, projects, known, mounts)
+}
+
+// recordKind says in words what BuildKit calls a kind of what it keeps.
+func recordKind(kind string) string {
+	switch kind {
+	case "regular":
+		return "files"
+	case "exec.cachemount":
+		return "cache mount"
+	case "source.local":
+		return "folder"
+	case "source.git.checkout":
+		return "git checkout"
+	}
+	return kind
+}
+
+// recordText is BuildKit's description without what the builder adds to the ids of cache mounts, and as the Dockerfile has it.
+func recordText(description string) string {
+	text, _, _ := strings.Cut(description, ` with id "`)
+	if command, ok := strings.CutPrefix(text, "mount / from exec /bin/sh -c "); ok {
+		return "RUN " + command
+	}
+	return text
 }
 
 // scopeNames finds what the scopes of projects are called: the project, or its reviews.

@@ -56,7 +56,7 @@ func TestImageBuildPages(t *testing.T) {
 	}
 	pages, things := New(w.Identity, w.Log, w.Logger, "http://slipway"), Things{Pipelines: w.Pipelines, Builds: kept}
 	scope := images.ProjectScope(w.Project.ID, false).Name
-	pages.AddBuilds(kept, fakeBuilder(t, fmt.Sprintf(`{"records":[{"id":"r1","kind":"exec.cachemount","scopes":[%q],"size":3145728,"description":"cached <mount> /root/.cache","uses":4}]}`, scope)), things)
+	pages.AddBuilds(kept, fakeBuilder(t, fmt.Sprintf(`{"records":[{"id":"r1","kind":"exec.cachemount","scopes":[%q],"size":3145728,"description":"cached <mount> /root/.cache with id \"p-1: //root/.cache\"","uses":4},{"id":"r2","kind":"regular","size":1,"description":"mount / from exec /bin/sh -c go build"}]}`, scope)), things)
 	server := httptest.NewServer(pages.Handler())
 	t.Cleanup(server.Close)
 	client := &http.Client{Transport: withSession{identity.SessionCookie(session, false)}}
@@ -77,7 +77,7 @@ func TestImageBuildPages(t *testing.T) {
 			}
 		}
 	}
-	get("/Shop/_imagebuilds", "No image has been built yet")
+	get("/Shop/_imagebuilds", "No job has built an image yet")
 	report := images.Report{Tags: []string{"host/shop/app:1"}, Target: "final", Digest: "sha256:abc", Bytes: 2 << 20, Layers: 3,
 		Summary: images.Summary{Seconds: 75, Steps: []images.Step{{Name: "[2/3] RUN go build <all>", Seconds: 60}, {Name: "[3/3] COPY . .", Seconds: 6}}}}
 	built, err := kept.Record(ctx, w.Project.ID, 1, 1, report)
@@ -91,5 +91,5 @@ func TestImageBuildPages(t *testing.T) {
 	}
 	get("/Shop/_imagebuilds", "host/shop/app:1", "0 of 2 cached", "1 of 1 cached", "1 m 15 s", "1 m 0 s", "2.0 MiB in 3 layers", ">succeeded<", ">failed<")
 	get(fmt.Sprintf("/Shop/_imagebuilds?build=%d", built.ID), "RUN go build &lt;all&gt;", "stage final", `value="100"`, `value="10"`, "sha256:abc")
-	get("/_builder", "3.0 MiB", "cached &lt;mount&gt; /root/.cache", "Shop, reviews", "1 of 3 steps", "1 m 0 s")
+	get("/_builder", "3.0 MiB", "cached &lt;mount&gt; /root/.cache<", ">cache mount<", ">RUN go build<", "Shop, reviews", "1 of 3 steps", "1 m 0 s")
 }

@@ -32,12 +32,7 @@ type linePlace struct {
 }
 
 // addLineNotes puts threads and drafts under their lines, and the form under the line that the address names.
-func (p codePages) addLineNotes(r *http.Request, view *pullView) error {
-	notes, err := p.notes(r, view)
-	if err != nil {
-		return err
-	}
-	asked := p.asked(r, view)
+func (view *pullView) addLineNotes(notes map[linePlace]lineNotes, asked *askView) {
 	sides := view.Files.Span.From.Number == 0 // else both texts are the source's
 	for i := range view.Files.Files {
 		f := &view.Files.Files[i]
@@ -77,7 +72,6 @@ func (p codePages) addLineNotes(r *http.Request, view *pullView) error {
 		})
 		f.addHidden(notes, shown, was, sides)
 	}
-	return nil
 }
 
 // addHidden puts what belongs to lines that are not shown above those that are.

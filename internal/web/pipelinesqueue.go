@@ -52,7 +52,13 @@ func (p parameterInput) Label() string {
 
 // Structured says that the value is YAML.
 func (p parameterInput) Structured() bool {
-	return p.Type != "string" && p.Type != "number" && p.Type != "boolean"
+	switch p.Type {
+	case "boolean", "environment", "filePath", "number", "secureFile", "serviceConnection", "string":
+		return false
+	case "pool": // a name, seldom a map
+		return strings.HasPrefix(p.Text, "{")
+	}
+	return true
 }
 
 type variableInput struct {

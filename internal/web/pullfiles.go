@@ -124,22 +124,37 @@ func (p codePages) addPullFiles(r *http.Request, view *pullView, one string, alo
 			return err
 		}
 	}
+	notes, err := p.notes(r, view)
+	if err != nil {
+		return err
+	}
+	asked := p.asked(r, view)
+	noted := map[string]bool{}
+	for at := range notes {
+		noted[at.Path] = true
+	}
+	if asked != nil {
+		noted[asked.Path] = true
+	}
 	leftCommit, rightCommit := files.Span.Commits()
 	left, right := view.codeView, view.codeView
 	left.Version, right.Version = "GC"+string(leftCommit), "GC"+string(rightCommit)
-	files.changesView = newChanges(d, left, right, files.changesView, one, around)
+	files.changesView = newChanges(d, left, right, files.changesView, one, around, noted)
 	if files.Span.Latest(files.All) {
 		if err := p.addLineCoverage(ctx, view); err != nil {
 			return err
 		}
-		if files.Failed, files.RunURL, err = p.failedTests(ctx, view); err != nil {
-			return err
+		if !alone {
+			if files.Failed, files.RunURL, err = p.failedTests(ctx, view); err != nil {
+				return err
+			}
 		}
 	}
 	if err := p.addViewed(ctx, view, alone); err != nil {
 		return err
 	}
-	return p.addLineNotes(r, view)
+	view.addLineNotes(notes, asked)
+	return nil
 }
 
 // widen puts a file with more lines around its changes in place of the one that is there.
@@ -238,7 +253,7 @@ const maxFailedTests = 50 // that a page names
 // Applies says that a suggestion below some line can become a commit.
 func (v filesView) Applies() bool {
 	for i := range v.Files {
-		found := false
+		found := applies(v.Files[i].Notes.Threads)
 		v.Files[i].cells(func(_ repos.Side, c *changeCell) { found = found || applies(c.Notes.Threads) })
 		if found {
 			return true

@@ -120,7 +120,7 @@ func (p codePages) compare(r *http.Request, view *newPullView) error {
 	}
 	left, right := view.codeView, at
 	left.Version, right.Version = "GC"+string(target), "GB"+view.Source
-	view.Changes = newChanges(would.Diff, left, right, changesView{}, "", 0)
+	view.Changes = newChanges(would.Diff, left, right, changesView{}, "", 0, nil)
 	return nil
 }
 

@@ -96,6 +96,9 @@ func (u upstreamRow) summary() string {
 	if !u.Enabled {
 		text = "off, " + text
 	}
+	if u.LastError != "" {
+		text += ", last error" // whose time follows
+	}
 	return text
 }
 

@@ -59,7 +59,35 @@ func reviewedInBrowser(t *testing.T, i *installation) {
 	t.Log("screenshots are in " + shots)
 }
 
-// reviewedByGit does the same with git alone: the push opens the pull request and says what it waits for, the conflict is resolved by
+// manyFiles is how many files the large pull request has.
+const manyFiles = 200
+
+// readInBrowser has a large pull request read in Chromium, where the lines of most files come as the reader gets to them.
+func readInBrowser(t *testing.T, i *installation) {
+	work := i.clone(t, reviews)
+	run(t, work, nil, "git", "switch", "-q", "-c", "many")
+	for n := range manyFiles {
+		name := filepath.Join(work, fmt.Sprintf("many/%02d/%03d.txt", n/20, n))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(strings.Repeat(fmt.Sprintf("a line of %03d\n", n), 40)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, work, nil, "git", "add", "-A")
+	run(t, work, nil, "git", "commit", "-q", "-m", "many files")
+	out := run(t, work, nil, "git", "push", "-o", "pullrequest.create", "origin", "many")
+	address := regexp.MustCompile(`http://\S+/pullrequest/\d+`).FindString(out)
+	if address == "" {
+		t.Fatalf("git names no pull request:\n%s", out)
+	}
+	shots := filepath.Join(os.TempDir(), "slipway-screenshots-changes")
+	t.Log(browse(t, i, "changes.mjs", shots, address, fmt.Sprint(manyFiles)))
+	t.Log("screenshots are in " + shots)
+}
+
+// reviewedByGit brings one through policies with git alone: the push opens the pull request and says what it waits for, the conflict is resolved by
 // a merge, and the branch is completed by itself once the build of the merge result succeeded.
 func reviewedByGit(t *testing.T, i *installation) {
 	work := i.clone(t, reviews)

@@ -28,6 +28,7 @@ func TestRuns(t *testing.T) {
 		{"mistakes are named", mistakesAreNamed},
 		{"tasks work in a pod", tasksWork},
 		{"a pull request is reviewed in a browser", reviewedInBrowser},
+		{"a large pull request is read in a browser", readInBrowser},
 		{"a pull request is reviewed by git alone", reviewedByGit},
 		{"images of elsewhere are copied, run and looked at", imagesOfElsewhere},
 	})

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"slipway"
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 )
 
@@ -122,6 +124,41 @@ func (b *Box) waitHealthy(ctx context.Context, s *plan.Container, name string) e
 			return slipway.Unavailable("service %s (%s) is not healthy: its check %q did not succeed in %d seconds: %v", s.Alias, s.Image, h.Command, h.Patience(), last)
 		}
 	}
+}
+
+// Ports are the ports of the services with those of this machine that the engine has mapped them to, once they are started.
+func (b *Box) Ports(ctx context.Context) ([]job.ServicePort, error) {
+	var list []job.ServicePort
+	for i := range b.Services {
+		s := &b.Services[i]
+		if len(s.Ports) == 0 {
+			continue
+		}
+		out, err := b.Engine.Do(ctx, "port", fmt.Sprintf("%s-service-%d", b.Name, i+1))
+		if err != nil {
+			return nil, fmt.Errorf("ask for the ports of service %s: %w", s.Alias, err)
+		}
+		list = append(list, mappedPorts(s.Alias, out)...)
+	}
+	return list, nil
+}
+
+// mappedPorts reads what `docker port` and `podman port` print: 80/tcp -> 0.0.0.0:32768, a line for each address.
+func mappedPorts(service, text string) []job.ServicePort {
+	var list []job.ServicePort
+	for line := range strings.Lines(text) {
+		inner, outer, ok := strings.Cut(strings.TrimSpace(line), " -> ")
+		port, protocol, _ := strings.Cut(inner, "/")
+		at := strings.LastIndexByte(outer, ':')
+		if !ok || at < 0 || protocol != "tcp" {
+			continue
+		}
+		one := job.ServicePort{Service: service, Mapped: outer[at+1:], Port: port}
+		if !slices.ContainsFunc(list, func(p job.ServicePort) bool { return p.Port == port }) {
+			list = append(list, one)
+		}
+	}
+	return list
 }
 
 // makeVolumes makes the volumes that the job's containers share.

@@ -48,7 +48,8 @@ steps:
   - script: echo ${{ e }}
 `, "")
 	f("and what is wrong besides", "parameters:\n- name: image\nsteps:\n- script: x ${{ parameters.imgae }}\n  conditoin: ${{ parameters.image }}\n",
-		`p.yml:5:3: unknown key "conditoin" of a script step, did you mean "condition"?`)
+		"p.yml:4:17: parameter \"imgae\" is not declared in this file, did you mean \"image\"?\n"+
+			`p.yml:5:3: unknown key "conditoin" of a script step, did you mean "condition"?`)
 	f("a template of stages names a stage of its includer", `
 parameters:
 - name: after

@@ -137,18 +137,18 @@ func Parameters(path string, data []byte) ([]plan.Parameter, error) {
 type compiler struct {
 	in Input
 	// draft checks a file without a run.
-	draft        bool
-	sources      []string
-	unread       []template.Unread
-	template     bool // a draft of a file that others include
-	drafted      bool // parameters got values of their type
-	problems     yaml.Problems
-	warnings     []plan.Warning
-	containers   map[string]plan.Container // by lower-case alias
-	resources    plan.Resources
-	checkoutSelf plan.Checkout // what the old list of resources says of it
-	builds       []string      // aliases of resources.builds, in lower case
-	known        names         // variables of the root, and of the stage that is read
+	draft      bool
+	sources    []string
+	unread     []template.Unread
+	template   bool // a draft of a file that others include
+	drafted    bool // parameters got values of their type
+	problems   yaml.Problems
+	warnings   []plan.Warning
+	containers map[string]plan.Container // by lower-case alias
+	resources  plan.Resources
+	checkouts  map[string]plan.Checkout // by alias in lower case: what resources say of a repository's checkouts
+	builds     []string                 // aliases of resources.builds, in lower case
+	known      names                    // variables of the root, and of the stage that is read
 
 	noPowerShell      *plan.Job // the last job that was warned of
 	windowsPowerShell bool      // it was warned of

@@ -135,7 +135,7 @@ jobs:
   - script: x
     enabled: $(on)!
 `, `
-p.yml:3:24: unknown value "dependencies": here are variables, resources, pipeline; text stands in single quotes
+p.yml:3:24: dependencies are not known here: read them in a variable of a job, $[ dependencies.… ], and that variable here
 p.yml:4:24: parallel of strategy of a job must be known when the run is made: write a number or ${{ }}, not "$(n)-1"
 p.yml:7:14: enabled of a script step must be known when the run is made: write true, false or ${{ }}, not "$(on)!"
 `)
@@ -320,6 +320,36 @@ func TestOldListOfResources(t *testing.T) {
 		"p.yml:1:58: ref of repository self has no effect: a run is of the commit that it is queued for")
 }
 
+func TestCheckoutOptionsOfRepositories(t *testing.T) {
+	t.Parallel()
+	in := input(`
+resources:
+  repositories:
+  - {repository: self, checkoutOptions: {clean: true, lfs: true}}
+  - {repository: tools, type: git, name: tools, checkoutOptions: {fetchDepth: 3, fetchTags: false, submodules: recursive, persistCredentials: true}}
+jobs:
+- job: A
+  steps: [{script: x}]
+- job: B
+  steps: [{checkout: self, clean: false}, {checkout: Tools, fetchDepth: 9}]
+`)
+	in.Repository = func(plan.Repository) (Files, error) { return nil, nil }
+	p, err := Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []*plan.Checkout{p.Stages[0].Jobs[0].Steps[0].Checkout, p.Stages[0].Jobs[1].Steps[0].Checkout, p.Stages[0].Jobs[1].Steps[1].Checkout}
+	want := []*plan.Checkout{
+		{Repository: "self", Clean: "true", LFS: "true", Implicit: true}, {Repository: "self", Clean: "false", LFS: "true"},
+		{Repository: "tools", FetchDepth: "9", FetchTags: "false", Submodules: "recursive", PersistCredentials: "true"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	refused(t, "a slip", "resources: {repositories: [{repository: self, checkoutOptions: {fetchDept: 3}}]}\nsteps: [{script: x}]\n",
+		`p.yml:1:65: unknown key "fetchDept" of checkoutOptions, did you mean "fetchDepth"?`)
+}
+
 func TestPhasesAndQueues(t *testing.T) {
 	t.Parallel()
 	old := compiled(t, `
@@ -350,6 +380,16 @@ jobs:
 	if got := compiled(t, "queue: small\nsteps: [{script: x}]\n").Stages[0].Jobs[0].Pool.Name; got != "small" {
 		t.Errorf("pool %q", got)
 	}
+	old = compiled(t, "phases:\n- phase: A\n  queue: {name: x, workspace: {clean: all}}\n  steps: [{script: x}]\n- phase: B\n  server: true\n  steps: [{task: Delay@1, inputs: {delayForMinutes: 1}}]\n"+
+		"- phase: C\n  server: {timeoutInMinutes: 7}\n  steps: [{task: Delay@1, inputs: {delayForMinutes: 1}}]\n")
+	now = compiled(t, "jobs:\n- job: A\n  pool: {name: x}\n  workspace: {clean: all}\n  steps: [{script: x}]\n- job: B\n  pool: server\n  steps: [{task: Delay@1, inputs: {delayForMinutes: 1}}]\n"+
+		"- job: C\n  pool: server\n  timeoutInMinutes: 7\n  steps: [{task: Delay@1, inputs: {delayForMinutes: 1}}]\n")
+	if diff := cmp.Diff(now.Stages, old.Stages, withoutPlaces); diff != "" {
+		t.Errorf("(-now +old)\n%s", diff)
+	}
+	refused(t, "a queue and a server", "phases:\n- phase: A\n  queue: x\n  server: true\n  steps: [{script: x}]\n- phase: B\n  server: [a]\n  steps: [{script: x}]\n", `
+p.yml:4:3: a phase has queue or server, not both
+p.yml:7:11: server of a phase is true, false or a map, not a list`)
 	refused(t, "mistakes have their places", "phases:\n- phase: A\n  quue: x\n  queue: {vmimage: y}\n  steps: [{scrip: x}]\n", `
 p.yml:3:3: unknown key "quue" of a phase, did you mean "queue"?
 p.yml:4:11: unknown key "vmimage" of a queue, did you mean "vmImage"?

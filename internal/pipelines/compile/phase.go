@@ -23,7 +23,7 @@ func (c *compiler) modern(root *yaml.Node) *yaml.Node {
 		case "phases":
 			out.Pairs = append(out.Pairs, renamed(p, "jobs", c.phases(p.Value)))
 		case "queue":
-			out.Pairs = append(out.Pairs, c.queue(p)...)
+			out.Pairs = append(out.Pairs, c.queue(p, schema.Queue.Maps[0])...)
 		default:
 			out.Pairs = append(out.Pairs, p)
 		}
@@ -49,7 +49,9 @@ func (c *compiler) phases(n *yaml.Node) *yaml.Node {
 			case p.Key.Text == "phase":
 				job.Pairs = append(job.Pairs, renamed(p, "job", p.Value))
 			case p.Key.Text == "queue":
-				job.Pairs = append(job.Pairs, c.queue(p)...)
+				job.Pairs = append(job.Pairs, c.queue(p, schema.Queue.Maps[0])...)
+			case p.Key.Text == "server":
+				job.Pairs = append(job.Pairs, c.server(p, item)...)
 			case o.keys.Key(p.Key.Text) != nil: // others are reported
 				job.Pairs = append(job.Pairs, p)
 			}
@@ -59,13 +61,33 @@ func (c *compiler) phases(n *yaml.Node) *yaml.Node {
 	return out
 }
 
-// queue are the keys of a job that an old queue is.
-func (c *compiler) queue(p yaml.Pair) []yaml.Pair {
+// server are the keys of a job that the old `server` of a phase is.
+func (c *compiler) server(p yaml.Pair, phase *yaml.Node) []yaml.Pair {
+	if phase.Get("queue") != nil {
+		c.problems.Add(p.Key.At, "a phase has queue or server, not both")
+		return nil
+	}
+	pool := yaml.Pair{Key: p.Key, Value: &yaml.Node{Kind: yaml.Scalar, Text: "server", At: p.Value.At}}
+	pairs := []yaml.Pair{renamed(pool, "pool", pool.Value)}
+	switch on, ok := yaml.Bool(p.Value.Text); {
+	case p.Value.Kind == yaml.Map:
+		return append(c.queue(p, schema.Server.Maps[0]), pairs...)
+	case p.Value.Kind == yaml.Scalar && ok && on:
+		return pairs
+	case p.Value.Kind == yaml.Scalar && ok:
+		return nil
+	}
+	c.problems.Add(p.Value.At, "server of a phase is true, false or a map, not %s", describe(p.Value))
+	return nil
+}
+
+// queue are the keys of a job that an old queue, or server, is.
+func (c *compiler) queue(p yaml.Pair, keys *schema.Object) []yaml.Pair {
 	n := p.Value
 	if n.Kind != yaml.Map {
 		return []yaml.Pair{renamed(p, "pool", n)}
 	}
-	o, ok := c.object(n, schema.Queue.Maps[0])
+	o, ok := c.object(n, keys)
 	if !ok {
 		return nil
 	}
@@ -77,7 +99,7 @@ func (c *compiler) queue(p yaml.Pair) []yaml.Pair {
 			strategy.Pairs = append(strategy.Pairs, renamed(inner, "maxParallel", inner.Value))
 		case key == "parallel", key == "matrix":
 			strategy.Pairs = append(strategy.Pairs, inner)
-		case slices.Contains([]string{"timeoutInMinutes", "cancelTimeoutInMinutes", "container"}, key):
+		case slices.Contains([]string{"timeoutInMinutes", "cancelTimeoutInMinutes", "container", "workspace"}, key):
 			pairs = append(pairs, inner)
 		case o.keys.Key(key) != nil:
 			pool.Pairs = append(pool.Pairs, inner)

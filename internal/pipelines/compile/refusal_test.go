@@ -155,7 +155,9 @@ func TestRefusedLanguage(t *testing.T) {
 	f("other checkout", "steps:\n- checkout: git://a/b\n", "p.yml:2:13: checkout of \"git://a/b\": declare the repository under resources.repositories and give its alias")
 	f("checkout of nothing known", "steps:\n- checkout: slef\n", "p.yml:2:13: checkout is self, none or a repository declared under resources.repositories, not \"slef\", did you mean \"self\"?")
 	f("checkout path", "steps:\n- checkout: self\n  path: ../x\n", "p.yml:3:9: path of checkout is below $(Pipeline.Workspace), not \"../x\"")
-	f("AzurePowerShell", "steps:\n- task: AzurePowerShell@5\n", "p.yml:2:9: task AzurePowerShell@5 is not there yet: run az in a bash step, with its credentials in env")
+	f("AzurePowerShell", "steps:\n- task: AzurePowerShell@5\n", "p.yml:2:9: task AzurePowerShell@5 is not there yet: run it as PowerShell@2 in a job whose container has the module Az (mcr.microsoft.com/azure-powershell), after Connect-AzAccount with credentials in env")
+	f("AzureAppServiceManage", "steps:\n- task: AzureAppServiceManage@0\n", "p.yml:2:9: task AzureAppServiceManage@0 is not there yet: run az webapp start, stop, restart or deployment slot swap in a bash step of a job whose container has the Azure CLI (mcr.microsoft.com/azure-cli), with the credentials of a service principal in env")
+	f("AzureFunctionApp", "steps:\n- task: AzureFunctionApp@2\n", "p.yml:2:9: task AzureFunctionApp@2 is not there yet: deploy an image to Kubernetes with KubernetesManifest@1, or run az functionapp deployment source config-zip in a bash step of a job whose container has the Azure CLI (mcr.microsoft.com/azure-cli), with the credentials of a service principal in env")
 	f("batch", "steps:\n- task: AzureCLI@2\n  inputs: {azureSubscription: a, scriptType: batch, scriptPath: a.bat}\n", "p.yml:3:34: input scriptType: batch of task AzureCLI@2 is not there yet: jobs run on Linux, write a script of type bash or pscore")
 	f("promote", "steps:\n- task: KubernetesManifest@1\n  inputs: {action: promote}\n",
 		"p.yml:3:12: input action: promote of task KubernetesManifest@1 is not there yet: use strategy: none")
@@ -170,7 +172,7 @@ func TestRule4RuntimeExpressionsHaveTheirPlaces(t *testing.T) {
 	refused(t, "in a variable", "variables:\n  a: $[ succeeded() ]\nsteps: [{script: x}]\n",
 		"p.yml:2:9: succeeded() is only known when a stage, job or step is about to start: use it in a condition")
 	refused(t, "dependencies at the root", "variables:\n  a: $[dependencies.A.result]\nsteps: [{script: x}]\n",
-		`p.yml:2:8: unknown value "dependencies": here are variables, resources, pipeline; text stands in single quotes`)
+		`p.yml:2:8: dependencies are not known here: read them in a variable of a job, $[ dependencies.… ], and that variable here`)
 	refused(t, "counter outside of a variable", "steps:\n- script: x\n  condition: counter('a')\n",
 		"p.yml:3:14: counter() stands only in a variable, as $[counter(...)]")
 	p := compiled(t, "steps:\n- script: echo $[variables.x]\n  env: {A: '$[variables.y]'}\n")

@@ -11,7 +11,7 @@ import (
 )
 
 func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
-	c.containers = map[string]plan.Container{}
+	c.containers, c.checkouts = map[string]plan.Container{}, map[string]plan.Checkout{}
 	if n == nil || n.IsNull() {
 		return r
 	}
@@ -78,14 +78,23 @@ func (c *compiler) legacyResources(n *yaml.Node) {
 		if repo := o.text("repo"); !strings.EqualFold(repo, "self") {
 			c.problems.Unsupported(item.At, "the old list form of resources knows only repo: self: declare others under resources.repositories")
 		}
-		c.checkoutSelf = plan.Checkout{Clean: o.flag("clean"), FetchDepth: o.text("fetchDepth"), LFS: o.flag("lfs"), Submodules: c.submodules(o)}
+		c.checkouts["self"] = c.checkoutOptions(o)
 	}
+}
+
+// checkoutOptions are the defaults of a repository's checkouts. The old list of resources has some of the keys.
+func (c *compiler) checkoutOptions(o object) plan.Checkout {
+	return plan.Checkout{Clean: o.flag("clean"), FetchDepth: c.depth(o), FetchTags: o.flag("fetchTags"), LFS: o.flag("lfs"),
+		PersistCredentials: o.flag("persistCredentials"), Submodules: c.submodules(o)}
 }
 
 func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
 	o, ok := c.object(n, schema.RepositoryResource)
 	if !ok {
 		return r, false
+	}
+	if inner, ok := o.object("checkoutOptions"); ok {
+		c.checkouts[strings.ToLower(o.text("repository"))] = c.checkoutOptions(inner)
 	}
 	if strings.EqualFold(o.text("repository"), "self") {
 		if o.text("ref") != "" {

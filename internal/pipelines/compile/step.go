@@ -75,7 +75,7 @@ func preJobFirst(list []plan.Step) []plan.Step {
 func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download bool) []plan.Step {
 	switch {
 	case hook == "" && !checkout:
-		self := c.checkoutSelf
+		self := c.checkouts["self"]
 		self.Repository, self.Implicit = "self", true
 		return []plan.Step{{DisplayName: "Checkout self", Kind: plan.StepCheckout, At: j.At, Checkout: &self}}
 	case hook == plan.HookDeploy && !download:
@@ -368,13 +368,16 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 		WorkspaceRepo: o.flag("workspaceRepo"), LFS: o.flag("lfs"), PersistCredentials: o.flag("persistCredentials"), Path: c.checkoutPath(o), Submodules: c.submodules(o),
 		SparseDirectories: o.text("sparseCheckoutDirectories"), SparsePatterns: o.text("sparseCheckoutPatterns"),
 	}
-	if repository == "self" {
-		s.Checkout.Clean, s.Checkout.LFS = cmp.Or(s.Checkout.Clean, c.checkoutSelf.Clean), cmp.Or(s.Checkout.LFS, c.checkoutSelf.LFS)
-		s.Checkout.FetchDepth = cmp.Or(s.Checkout.FetchDepth, c.checkoutSelf.FetchDepth)
-		s.Checkout.Submodules = cmp.Or(s.Checkout.Submodules, c.checkoutSelf.Submodules)
-	}
+	byDefault(s.Checkout, c.checkouts[strings.ToLower(repository)])
 	c.title(s, "Checkout "+repository)
 	return true
+}
+
+// byDefault completes a checkout by what resources say of its repository.
+func byDefault(own *plan.Checkout, of plan.Checkout) {
+	own.Clean, own.LFS, own.Submodules = cmp.Or(own.Clean, of.Clean), cmp.Or(own.LFS, of.LFS), cmp.Or(own.Submodules, of.Submodules)
+	own.FetchDepth, own.FetchTags = cmp.Or(own.FetchDepth, of.FetchDepth), cmp.Or(own.FetchTags, of.FetchTags)
+	own.PersistCredentials = cmp.Or(own.PersistCredentials, of.PersistCredentials)
 }
 
 func (c *compiler) depth(o object) string {

@@ -46,6 +46,7 @@ func (c *compiler) push(n *yaml.Node) (p plan.Push) {
 	if !ok {
 		return p
 	}
+	p.None = !o.boolean("enabled", true)
 	p.Batch = o.boolean("batch", false)
 	p.Branches = c.filter(o, "branches")
 	p.Paths = c.filter(o, "paths")
@@ -67,6 +68,7 @@ func (c *compiler) pullRequest(n *yaml.Node) plan.PullRequest {
 	if !ok {
 		return p
 	}
+	p.None = !o.boolean("enabled", true)
 	p.KeepRunning = !o.boolean("autoCancel", true)
 	p.SkipDrafts = !o.boolean("drafts", true)
 	p.Branches = c.filter(o, "branches")

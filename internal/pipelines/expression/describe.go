@@ -48,7 +48,7 @@ var descriptions = map[string]string{
 	"upper":             "(text) The text in upper case.",
 	"trim":              "(text) The text without space at its ends.",
 	"replace":           "(text,old,new) The text with each old replaced.",
-	"split":             "(text,separators) The parts of the text between the separators' characters.",
+	"split":             "(text,separator) The parts of the text between the separators.",
 	"join":              "(separator,list) The items of a list as one text.",
 	"format":            "(text,a,…) The text with {0}, {1} … replaced by the others.",
 	"convertToJson":     "(x) It as JSON text.",

@@ -78,7 +78,7 @@ func (v Value) shown() string {
 
 func (e *evaluation) eval(n *node) (Value, error) {
 	if e.steps++; e.steps > MaxSteps {
-		return Value{}, &Error{n.offset, fmt.Sprintf("the expression takes more than %d steps", MaxSteps)}
+		return Value{}, &Error{Offset: n.offset, Message: fmt.Sprintf("the expression takes more than %d steps", MaxSteps)}
 	}
 	switch n.op {
 	case opLiteral:
@@ -121,6 +121,9 @@ func (e *evaluation) lookup(n *node) (Value, error) {
 		return base, err
 	}
 	if n.op == opFilter {
+		if n.children[0].filtered() && base.kind == Array {
+			return e.filterEach(base), nil
+		}
 		return e.filter(base), nil
 	}
 	key := Str(n.name)
@@ -130,9 +133,15 @@ func (e *evaluation) lookup(n *node) (Value, error) {
 		}
 	}
 	if n.children[0].filtered() && base.kind == Array {
-		return e.each(base, key, n.op == opIndex), nil
+		return e.each(base, key), nil
 	}
-	return index(base, key), nil
+	v, ok := find(base, key)
+	if !ok && base.kind == Object && base.object.Missing != nil {
+		if mistake := base.object.Missing(key.String()); mistake != "" {
+			return v, &Error{Offset: n.offset, Message: mistake, Missing: true}
+		}
+	}
+	return v, nil
 }
 
 // filtered reports a path with a * in it, whose next property is taken from each element.
@@ -156,8 +165,18 @@ func (e *evaluation) filter(base Value) Value {
 	return List()
 }
 
+// filterEach is one list of what a second * finds in each element that the first one found.
+func (e *evaluation) filterEach(base Value) Value {
+	var found []Value
+	for _, item := range base.list {
+		e.steps++
+		found = append(found, e.filter(item).list...)
+	}
+	return List(found...)
+}
+
 // each takes the property of every element that has it.
-func (e *evaluation) each(base, key Value, _ bool) Value {
+func (e *evaluation) each(base, key Value) Value {
 	var found []Value
 	for _, item := range base.list {
 		e.steps++
@@ -168,12 +187,7 @@ func (e *evaluation) each(base, key Value, _ bool) Value {
 	return List(found...)
 }
 
-// index is a property or element, null without one.
-func index(base, key Value) Value {
-	v, _ := find(base, key)
-	return v
-}
-
+// find is a property or element; ok is false without one.
 func find(base, key Value) (Value, bool) {
 	switch base.kind {
 	case Object:
@@ -213,7 +227,7 @@ func (e *evaluation) call(n *node) (Value, error) {
 	}
 	var placed *Error
 	if err != nil && !errors.As(err, &placed) {
-		err = &Error{n.offset, err.Error()}
+		err = &Error{Offset: n.offset, Message: err.Error()}
 	}
 	return v, err
 }

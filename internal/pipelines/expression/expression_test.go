@@ -22,7 +22,8 @@ func world() (Scope, Environment) {
 		Names: map[string]Value{
 			"variables": object("a.b", Str("dotted"), "MyVar", Str("hello"), "empty", Str(""), "one", Str("1"), "token", Secret("s3cr3t"),
 				"Build.SourceBranch", Str("refs/heads/main")),
-			"parameters": object("flag", Bool(true), "n", Num(3), "list", List(Str("x"), Str("y")),
+			"parameters": object("flag", Bool(true), "n", Num(3), "list", List(Str("x"), Str("y")), "zeros", List(Str("01")),
+				"groups", List(List(object("id", Num(100)), object("id", Num(101))), List(object("id", Num(200)))),
 				"people", List(object("name", Str("ann"), "age", Num(3)), object("name", Str("bob")), Num(5)),
 				"map", object("k1", Str("v1"), "k2", List(Num(1), Value{}, Bool(false)))),
 			"pipeline": object("startTime", Time(time.Date(2026, 3, 4, 6, 6, 7, 0, time.FixedZone("", 3600)))),
@@ -95,7 +96,7 @@ func TestEvaluate(t *testing.T) {
 	f("eq(null, 'x')", "False")
 	f("eq(null, 0)", "False")
 	f("eq(0, null)", "True")
-	f("ne(parameters.list, parameters.list)", "True")
+	f("ne(parameters.list, parameters.list)", "False") // the same list is equal, one that is alike is not
 	f("gt(5, '1,000')", "False")
 	f("gt('b', 'A')", "True")
 	f("le(3, 3)", "True")
@@ -124,7 +125,8 @@ func TestEvaluate(t *testing.T) {
 	f("coalesce(variables.empty, variables.nothing, 'third')", "'third'")
 	f("coalesce(null, '')", "null")
 	f("in('B', 'a', 'b')", "True")
-	f("in('b')", "False")
+	f("in('A', 'a', lt(1, 'x'))", "True") // what comes after the equal one is not evaluated
+	f("notIn('A', 'a', lt(1, 'x'))", "False")
 	f("notIn(1, '2', '3')", "True")
 	f("contains('ABCDE', 'bcd')", "True")
 	f("startsWith('ABC', 'ab')", "True")
@@ -136,6 +138,7 @@ func TestEvaluate(t *testing.T) {
 	f("containsValue(parameters.list, 'Y')", "True")
 	f("containsValue(parameters.map, 'v1')", "True")
 	f("containsValue('xy', 'x')", "False")
+	f("containsValue(parameters.zeros, 1)", "True") // the value that is sought says how to compare
 	f("length('fabrikam')", "8")
 	f("length(parameters.list)", "2")
 	f("lower('FOO')", "'foo'")
@@ -143,7 +146,8 @@ func TestEvaluate(t *testing.T) {
 	f("trim('  x ')", "'x'")
 	f("replace('https://www.tinfoilsecurity.com/saml/consume','https://www.tinfoilsecurity.com','http://server')", "'http://server/saml/consume'")
 	f("length(split('a,b,,c,', ','))", "5")
-	f("join(';', split('a,b;c', ',;'))", "'a;b;c'")
+	f("join(';', split('a, b; c', ', '))", "'a;b; c'")
+	f("join(';', split('a,b;c', ',;'))", "'a,b;c'")
 	f("join(',', 'text')", "'text'")
 	f("iif(true, 'yes', gt('x', parameters.list))", "'yes'")
 	f("convertToJson('a\"b')", `'"a\"b"'`)

@@ -52,8 +52,8 @@ var functions = map[string]*function{
 	"ge":    {min: 2, max: 2, call: comparison("ge", func(c int) bool { return c >= 0 })},
 	"lt":    {min: 2, max: 2, call: comparison("lt", func(c int) bool { return c < 0 })},
 	"le":    {min: 2, max: 2, call: comparison("le", func(c int) bool { return c <= 0 })},
-	"in":    {min: 1, max: many, call: func(a []Value) (Value, error) { return Bool(isIn(a)), nil }},
-	"notin": {min: 1, max: many, call: func(a []Value) (Value, error) { return Bool(!isIn(a)), nil }},
+	"in":    {min: 2, max: many, lazy: func(e *evaluation, args []node) (Value, error) { return evalIn(e, args, true) }},
+	"notin": {min: 2, max: many, lazy: func(e *evaluation, args []node) (Value, error) { return evalIn(e, args, false) }},
 
 	"contains":      {min: 2, max: 2, call: folded(strings.Contains)},
 	"startswith":    {min: 2, max: 2, call: folded(strings.HasPrefix)},
@@ -154,6 +154,10 @@ func equal(a, b Value) bool {
 		return strings.EqualFold(a.text, b.text)
 	case Version:
 		return a.version == b.version
+	case Object: // the same one, not one that is alike
+		return a.object != nil && a.object == b.object
+	case Array:
+		return len(a.list) > 0 && len(a.list) == len(b.list) && &a.list[0] == &b.list[0]
 	}
 	return false
 }
@@ -189,12 +193,31 @@ func comparison(name string, holds func(int) bool) func([]Value) (Value, error) 
 	}
 }
 
-func isIn(a []Value) bool {
-	return slices.ContainsFunc(a[1:], func(v Value) bool { return equal(a[0], v) })
+// evalIn evaluates no argument behind the one that is equal.
+func evalIn(e *evaluation, args []node, found bool) (Value, error) {
+	wanted, err := e.eval(&args[0])
+	if err != nil {
+		return Value{}, err
+	}
+	for i := range args[1:] {
+		v, err := e.eval(&args[i+1])
+		if err != nil {
+			return Value{}, err
+		}
+		if equal(wanted, v) {
+			return Bool(found), nil
+		}
+	}
+	return Bool(!found), nil
 }
 
 func folded(f func(a, b string) bool) func([]Value) (Value, error) {
 	return func(a []Value) (Value, error) {
+		for _, v := range a {
+			if v.kind == Object || v.kind == Array {
+				return Value{}, fmt.Errorf("%s has no text to look in: write containsValue for the values of a list or an object", v.shown())
+			}
+		}
 		return Bool(f(strings.ToUpper(a[0].String()), strings.ToUpper(a[1].String()))), nil
 	}
 }
@@ -212,7 +235,7 @@ func callContainsValue(a []Value) (Value, error) {
 	if a[0].kind == Object {
 		values = a[0].object.values
 	}
-	return Bool(slices.ContainsFunc(values, func(v Value) bool { return equal(v, a[1]) })), nil
+	return Bool(slices.ContainsFunc(values, func(v Value) bool { return equal(a[1], v) })), nil
 }
 
 func callLength(a []Value) (Value, error) {
@@ -246,19 +269,15 @@ func callReplace(a []Value) (Value, error) {
 	return v, nil
 }
 
-// callSplit splits at any of the characters of its second argument.
+// callSplit splits at its whole second argument.
 func callSplit(a []Value) (Value, error) {
-	text, delimiters := a[0].String(), a[1].String()
-	var parts []Value
-	start := 0
-	for i, r := range text {
-		if strings.ContainsRune(delimiters, r) {
-			parts = append(parts, Str(text[start:i]))
-			start = i + len(string(r))
-		}
+	texts := []string{a[0].String()}
+	if separator := a[1].String(); separator != "" {
+		texts = strings.Split(texts[0], separator)
 	}
-	parts = append(parts, Str(text[start:]))
-	for i := range parts {
+	parts := make([]Value, len(texts))
+	for i, text := range texts {
+		parts[i] = Str(text)
 		parts[i].secret = a[0].secret
 	}
 	return List(parts...), nil

@@ -9,6 +9,7 @@ import (
 type Error struct {
 	Offset  int
 	Message string
+	Missing bool // a field was read that its object knows not to have (Fields.Missing), whatever the values of the others
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -57,7 +58,7 @@ func (l *lexer) next() (token, error) {
 		l.at++
 		return token{kind: tokenPunctuation, offset: start, text: string(c)}, nil
 	}
-	return token{}, &Error{start, unexpected(l.text[start:])}
+	return token{}, &Error{Offset: start, Message: unexpected(l.text[start:])}
 }
 
 // unexpected says what to write instead of a character that the language does not have.
@@ -101,7 +102,7 @@ func (l *lexer) quoted() (token, error) {
 		l.at++
 		return token{kind: tokenLiteral, offset: start, text: l.text[start:l.at], value: Str(b.String())}, nil
 	}
-	return token{}, &Error{start, "the text has no closing quote"}
+	return token{}, &Error{Offset: start, Message: "the text has no closing quote"}
 }
 
 func (l *lexer) word(start int) token {
@@ -124,14 +125,14 @@ func (l *lexer) number() (token, error) {
 	if strings.Count(text, ".") >= 2 {
 		version, ok := parseVersion(text)
 		if !ok {
-			return t, &Error{start, fmt.Sprintf("%q is no version: write two to four numbers with points between", text)}
+			return t, &Error{Offset: start, Message: fmt.Sprintf("%q is no version: write two to four numbers with points between", text)}
 		}
 		t.value = Value{kind: Version, version: version}
 		return t, nil
 	}
 	f, ok := parseNumber(text)
 	if !ok {
-		return t, &Error{start, fmt.Sprintf("%q is no number", text)}
+		return t, &Error{Offset: start, Message: fmt.Sprintf("%q is no number", text)}
 	}
 	t.value = Num(f)
 	return t, nil

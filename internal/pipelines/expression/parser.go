@@ -57,21 +57,21 @@ const (
 // Parse reads an expression without its brackets. The error is an *Error.
 func Parse(text string, scope Scope) (*Expression, error) {
 	if len(text) > MaxLength {
-		return nil, &Error{0, fmt.Sprintf("the expression has %d bytes, more than the %d allowed", len(text), MaxLength)}
+		return nil, &Error{Offset: 0, Message: fmt.Sprintf("the expression has %d bytes, more than the %d allowed", len(text), MaxLength)}
 	}
 	p := parser{lexer: lexer{text: text}, scope: scope}
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
 	if p.token.kind == tokenEnd {
-		return nil, &Error{0, "the expression is empty"}
+		return nil, &Error{Offset: 0, Message: "the expression is empty"}
 	}
 	root, err := p.parse(1)
 	if err != nil {
 		return nil, err
 	}
 	if p.token.kind != tokenEnd {
-		return nil, &Error{p.token.offset, fmt.Sprintf("unexpected %q after the end of the expression", p.token.text)}
+		return nil, &Error{Offset: p.token.offset, Message: fmt.Sprintf("unexpected %q after the end of the expression", p.token.text)}
 	}
 	return &Expression{text: text, root: root}, nil
 }
@@ -186,7 +186,7 @@ func (p *parser) is(punctuation string) bool {
 
 func (p *parser) expect(punctuation, after string) error {
 	if !p.is(punctuation) {
-		return &Error{p.token.offset, fmt.Sprintf("expected %q after %s, found %s", punctuation, after, p.token.describe())}
+		return &Error{Offset: p.token.offset, Message: fmt.Sprintf("expected %q after %s, found %s", punctuation, after, p.token.describe())}
 	}
 	return p.advance()
 }
@@ -201,7 +201,7 @@ func (t token) describe() string {
 // parse reads a value and everything that is attached to it.
 func (p *parser) parse(depth int) (node, error) {
 	if depth > MaxDepth {
-		return node{}, &Error{p.token.offset, fmt.Sprintf("the expression nests more than %d levels deep", MaxDepth)}
+		return node{}, &Error{Offset: p.token.offset, Message: fmt.Sprintf("the expression nests more than %d levels deep", MaxDepth)}
 	}
 	n, err := p.primary(depth)
 	if err != nil {
@@ -209,10 +209,10 @@ func (p *parser) parse(depth int) (node, error) {
 	}
 	for links := 0; p.is(".") || p.is("["); links++ {
 		if links >= MaxDepth {
-			return n, &Error{p.token.offset, fmt.Sprintf("more than %d properties in a row", MaxDepth)}
+			return n, &Error{Offset: p.token.offset, Message: fmt.Sprintf("more than %d properties in a row", MaxDepth)}
 		}
 		if n.op == opLiteral {
-			return n, &Error{p.token.offset, "a literal has no properties"}
+			return n, &Error{Offset: p.token.offset, Message: "a literal has no properties"}
 		}
 		if n, err = p.attached(n, depth); err != nil {
 			return n, err
@@ -241,9 +241,9 @@ func (p *parser) primary(depth int) (node, error) {
 		n.op = opName
 		return n, p.named(n)
 	case tokenEnd:
-		return n, &Error{t.offset, "the expression ends too early"}
+		return n, &Error{Offset: t.offset, Message: "the expression ends too early"}
 	}
-	return n, &Error{t.offset, fmt.Sprintf("unexpected %q", t.text)}
+	return n, &Error{Offset: t.offset, Message: fmt.Sprintf("unexpected %q", t.text)}
 }
 
 // named checks that a named value exists where the expression stands.
@@ -254,16 +254,19 @@ func (p *parser) named(n node) error {
 		}
 	}
 	if _, ok := functions[strings.ToLower(n.name)]; ok {
-		return &Error{n.offset, fmt.Sprintf("%s is a function: write %s(...)", n.name, n.name)}
+		return &Error{Offset: n.offset, Message: fmt.Sprintf("%s is a function: write %s(...)", n.name, n.name)}
+	}
+	if strings.EqualFold(n.name, "dependencies") || strings.EqualFold(n.name, "stageDependencies") {
+		return &Error{Offset: n.offset, Message: fmt.Sprintf("%s are not known here: read them in a variable of a job, $[ %s.… ], and that variable here", n.name, n.name)}
 	}
 	known := "there are none here"
 	if len(p.scope.Names) > 0 {
 		known = "here are " + strings.Join(p.scope.Names, ", ")
 	}
 	if meant := nearest.Suggest(n.name, p.scope.Names); meant != "" {
-		return &Error{n.offset, fmt.Sprintf("unknown value %q%s", n.name, meant)}
+		return &Error{Offset: n.offset, Message: fmt.Sprintf("unknown value %q%s", n.name, meant)}
 	}
-	return &Error{n.offset, fmt.Sprintf("unknown value %q: %s; text stands in single quotes", n.name, known)}
+	return &Error{Offset: n.offset, Message: fmt.Sprintf("unknown value %q: %s; text stands in single quotes", n.name, known)}
 }
 
 func (p *parser) attached(base node, depth int) (node, error) {
@@ -278,7 +281,7 @@ func (p *parser) attached(base node, depth int) (node, error) {
 		case p.token.kind == tokenName, p.token.kind == tokenLiteral && isNameStart(p.token.text[0]):
 			n.op, n.name = opProperty, p.token.text
 		default:
-			return n, &Error{p.token.offset, fmt.Sprintf("expected a name after %q, found %s; other names stand in brackets: ['name']", ".", p.token.describe())}
+			return n, &Error{Offset: p.token.offset, Message: fmt.Sprintf("expected a name after %q, found %s; other names stand in brackets: ['name']", ".", p.token.describe())}
 		}
 		err := p.advance()
 		n.end = p.last
@@ -308,13 +311,13 @@ func (p *parser) call(n node, depth int) (node, error) {
 	n.op = opCall
 	f, ok := functions[strings.ToLower(n.name)]
 	if !ok {
-		return n, &Error{n.offset, fmt.Sprintf("unknown function %q%s", n.name, nearestFunction(n.name))}
+		return n, &Error{Offset: n.offset, Message: fmt.Sprintf("unknown function %q%s", n.name, nearestFunction(n.name))}
 	}
 	if f.status && !p.scope.Status {
-		return n, &Error{n.offset, fmt.Sprintf("%s() is only known when a stage, job or step is about to start: use it in a condition", n.name)}
+		return n, &Error{Offset: n.offset, Message: fmt.Sprintf("%s() is only known when a stage, job or step is about to start: use it in a condition", n.name)}
 	}
 	if f.counter && !p.scope.Counter {
-		return n, &Error{n.offset, "counter() stands only in a variable, as $[counter(...)]"}
+		return n, &Error{Offset: n.offset, Message: "counter() stands only in a variable, as $[counter(...)]"}
 	}
 	n.fn = f
 	if err := p.advance(); err != nil {
@@ -333,7 +336,7 @@ func (p *parser) call(n node, depth int) (node, error) {
 			return n, err
 		}
 		if p.is(")") {
-			return n, &Error{p.token.offset, "expected a value after \",\", found \")\""}
+			return n, &Error{Offset: p.token.offset, Message: "expected a value after \",\", found \")\""}
 		}
 	}
 	if err := p.expect(")", "the arguments of "+n.name); err != nil {
@@ -341,7 +344,7 @@ func (p *parser) call(n node, depth int) (node, error) {
 	}
 	n.end = p.last
 	if len(n.children) < f.min || len(n.children) > f.max {
-		return n, &Error{n.offset, fmt.Sprintf("%s takes %s, not %d", n.name, f.arity(), len(n.children))}
+		return n, &Error{Offset: n.offset, Message: fmt.Sprintf("%s takes %s, not %d", n.name, f.arity(), len(n.children))}
 	}
 	return n, nil
 }

@@ -99,8 +99,12 @@ func (v Value) Items() []Value { return v.list }
 // Fields are the fields of an object, nil for other kinds.
 func (v Value) Fields() *Fields { return v.object }
 
-// Fields is an ordered set of named values; names ignore case.
+// Fields is an ordered set of named values; names ignore case, unless Exact is set before the first Put.
 type Fields struct {
+	Exact bool
+	// Missing, if it is not nil, gives the mistake of reading a field that is not there, "" if it is none: then it is null.
+	Missing func(name string) string
+
 	names  []string
 	values []Value
 	index  map[string]int
@@ -108,7 +112,7 @@ type Fields struct {
 
 // Put sets a field; a name that is there keeps its place.
 func (f *Fields) Put(name string, v Value) {
-	key := strings.ToLower(name)
+	key := f.key(name)
 	if i, ok := f.index[key]; ok {
 		f.values[i] = v
 		return
@@ -126,11 +130,18 @@ func (f *Fields) Get(name string) (Value, bool) {
 	if f == nil {
 		return Value{}, false
 	}
-	i, ok := f.index[strings.ToLower(name)]
+	i, ok := f.index[f.key(name)]
 	if !ok {
 		return Value{}, false
 	}
 	return f.values[i], true
+}
+
+func (f *Fields) key(name string) string {
+	if f.Exact {
+		return name
+	}
+	return strings.ToLower(name)
 }
 
 // Len is the number of fields.

@@ -170,7 +170,7 @@ func newTask(extension, folder string, files []file) (Task, error) {
 // checkTargets refuses a task whose programs are not among its files.
 func (t *Task) checkTargets() error {
 	for _, handlers := range []map[string]task.Handler{t.Manifest.PreJob, t.Manifest.Execution, t.Manifest.PostJob} {
-		h, _, ok := task.NodeHandler(handlers)
+		h, _, ok := task.NodeHandler(handlers, 0)
 		if !ok || h.Target == "" || strings.Contains(h.LocalTarget(), "$(") {
 			continue
 		}

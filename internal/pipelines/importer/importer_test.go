@@ -2,7 +2,9 @@ package importer_test
 
 import (
 	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -562,4 +564,79 @@ func FuzzImport(f *testing.F) {
 			_, _ = importer.Import(source, "ci.yml", []byte(text), repository{}) // an answer or an error, and no panic
 		}
 	})
+}
+
+// Inputs that are empty mean nothing at GitHub, and a pipeline has no empty scripts, containers and versions.
+func TestInputsThatMayBeEmpty(t *testing.T) {
+	t.Parallel()
+	out, p := imported(t, importer.GitHub, `
+on:
+  workflow_call:
+    inputs:
+      setup: {type: string, default: ""}
+      image: {type: string}
+      python: {type: string, required: false}
+      branch: {type: choice, default: main, options: [next]}
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    container: ${{ inputs.image }}
+    steps:
+    - {uses: actions/setup-python@v5, with: {python-version: "${{ inputs.python }}"}}
+    - {name: Setup, run: "${{ inputs.setup }}"}
+    - {run: "make ${{ inputs.branch }}"}
+    - {uses: azure/cli@v1, with: {azcliversion: latest}}
+`, nil)
+	has(t, out, "${{ if ne(parameters.setup, '') }}:", "${{ if ne(parameters.image, '') }}:", "container: ${{ parameters.image }}", "${{ if ne(parameters.python, '') }}:", "values:", "main", "next")
+	if steps := p.Stages[0].Jobs[0].Steps; len(steps) != 1 || p.Stages[0].Jobs[0].Container != nil {
+		t.Errorf("%d steps of a run whose inputs are empty, container %v", len(steps), p.Stages[0].Jobs[0].Container)
+	}
+	full, err := compile.Compile(compile.Input{Path: "azure-pipelines.yml", Files: repository{"azure-pipelines.yml": string(out.Pipeline)},
+		Parameters: map[string]any{"setup": "make deps", "image": "golang:1.26", "python": "3.12"}})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.Pipeline)
+	}
+	if steps := full.Stages[0].Jobs[0].Steps; len(steps) != 3 || full.Stages[0].Jobs[0].Container == nil {
+		t.Errorf("%d steps of a run whose inputs are given", len(steps))
+	}
+}
+
+// A workflow that only other activities of pull requests start is no check of pull requests.
+func TestActivitiesOfPullRequests(t *testing.T) {
+	t.Parallel()
+	for types, want := range map[string]string{"[closed]": "pr: none", "labeled": "pr: none", "[opened, labeled]": "pr:", "synchronize": "pr:"} {
+		out, _ := imported(t, importer.GitHub, "on: {push: {branches: [main]}, pull_request: {types: "+types+"}}\njobs: {a: {runs-on: ubuntu-latest, steps: [{run: make}]}}\n", nil)
+		has(t, out, want)
+	}
+}
+
+// The digest of a build is read by later steps, as in GitHub's own template that signs what it pushes.
+func TestDigestOfBuild(t *testing.T) {
+	t.Parallel()
+	out, _ := imported(t, importer.GitHub, `
+on: push
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    steps:
+    - uses: actions/checkout@v4
+    - {id: build-and-push, uses: docker/build-push-action@v6, with: {push: true, tags: "ghcr.io/acme/shop:1"}}
+    - {run: "cosign sign --yes ghcr.io/acme/shop@${DIGEST}", env: {DIGEST: "${{ steps.build-and-push.outputs.digest }}"}}
+`, nil)
+	has(t, out, "name: build_and_push", "DIGEST: $(build_and_push.digest)", `--metadata-file "$(Agent.TempDirectory)/build.json" \`)
+	notes(t, out)
+	// What docker buildx 0.12 writes.
+	file := filepath.Join(t.TempDir(), "build.json")
+	if err := os.WriteFile(file, []byte(`{"buildx.build.ref": "default/default/x", "containerimage.config.digest": "sha256:c0ffee",
+  "containerimage.descriptor": {"mediaType": "application/vnd.oci.image.index.v1+json", "digest": "sha256:beef"},
+  "containerimage.digest": "sha256:beef", "image.name": "ghcr.io/acme/shop:1"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, script, _ := strings.Cut(string(out.Pipeline), "      result()")
+	script, _, _ = strings.Cut("result()"+script, "    displayName")
+	got, err := exec.Command("bash", "-euc", strings.ReplaceAll(script, "$(Agent.TempDirectory)/build.json", file)).CombinedOutput()
+	want := "##vso[task.setvariable variable=digest;isOutput=true]sha256:beef\n##vso[task.setvariable variable=imageid;isOutput=true]sha256:c0ffee\n"
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n%s", err, got)
+	}
 }

@@ -77,7 +77,7 @@ func (p *Plan) Connections() []Connection {
 		for k := range j.Services {
 			container(&j.Services[k])
 		}
-		for _, st := range j.allSteps() {
+		for _, st := range j.AllSteps() {
 			list = append(list, st.Connections...)
 		}
 	})
@@ -88,7 +88,7 @@ func (p *Plan) Connections() []Connection {
 func (p *Plan) ChecksOut(alias string) bool {
 	found := false
 	p.eachJob(func(j *Job) {
-		for _, st := range j.allSteps() {
+		for _, st := range j.AllSteps() {
 			found = found || st.Checkout != nil && strings.EqualFold(st.Checkout.Repository, alias)
 		}
 	})
@@ -113,7 +113,7 @@ func (j *Job) VaultGroups() []string {
 
 func (j *Job) vaults() []*Step {
 	var list []*Step
-	for _, st := range j.allSteps() {
+	for _, st := range j.AllSteps() {
 		if st.Task != nil && st.Task.Name == "AzureKeyVault" && !st.Disabled {
 			list = append(list, st)
 		}
@@ -121,8 +121,8 @@ func (j *Job) vaults() []*Step {
 	return list
 }
 
-// allSteps are those of the job, or of all hooks of a deployment.
-func (j *Job) allSteps() []*Step {
+// AllSteps are those of the job, or of all hooks of a deployment.
+func (j *Job) AllSteps() []*Step {
 	var list []*Step
 	for k := range j.Steps {
 		list = append(list, &j.Steps[k])

@@ -180,10 +180,11 @@ var PhaseObject = &Object{
 		{Name: "condition", Value: condition(), Doc: "When the phase runs; succeeded() by default."},
 		{Name: "continueOnError", Value: whenQueued(boolean()), Doc: "Whether later phases go on if this one fails; false by default."},
 		{Name: "queue", Value: Queue, Doc: "Where the phase runs."},
+		{Name: "server", Value: Server, Doc: "true, or a map: the server runs the phase's tasks, without an agent; in place of queue."},
 		{Name: "variables", Value: Variables, Doc: "Variables of the phase."},
 		{Name: "steps", Value: Steps, Doc: "The steps, one after the other."},
 	},
-	Refused: map[string]string{"server": "write a job with pool: server", "deployment": "write a deployment job under jobs"},
+	Refused: map[string]string{"deployment": "write a deployment job under jobs"},
 }
 
 // Queue is the old form of a pool, which held keys of the job too.
@@ -198,5 +199,21 @@ var Queue = Value{Text: true, Maps: []*Object{{
 		{Name: "parallel", Value: whenQueued(integer(1, MostLegs)), Doc: "How many legs of the matrix run at once; without a matrix, that many legs."},
 		{Name: "matrix", Value: Value{Text: true, Names: &Value{Names: &Value{Text: true}}}, Doc: "A leg for each name, with its variables."},
 		{Name: "container", Value: Value{Text: true, Refers: Container}, Doc: "The image, or the name of a container resource, in which the steps run."},
+		{Name: "workspace", Value: object(Workspace), Doc: "What is cleaned before the phase."},
 	},
 }}}
+
+// Server is the old form of `pool: server`, which held keys of the job too.
+var Server = Value{Boolean: true, Maps: []*Object{{
+	Name: "server", Doc: "The old form of pool: server.",
+	Keys: queueKeys("timeoutInMinutes", "cancelTimeoutInMinutes", "parallel", "matrix"),
+}}}
+
+// queueKeys are some of the keys of a queue.
+func queueKeys(names ...string) []Key {
+	keys := make([]Key, len(names))
+	for i, name := range names {
+		keys[i] = *Queue.Maps[0].Key(name)
+	}
+	return keys
+}

@@ -83,7 +83,7 @@ var parameterTypes = []struct {
 	{"string", ScalarShape}, {"number", ScalarShape}, {"boolean", ScalarShape}, {"object", AnyShape}, {"stringList", ListShape},
 	{"step", MapShape}, {"stepList", ListShape}, {"job", MapShape}, {"jobList", ListShape}, {"deployment", MapShape}, {"deploymentList", ListShape},
 	{"stage", MapShape}, {"stageList", ListShape}, {"container", AnyShape}, {"containerList", ListShape}, {"environment", ScalarShape},
-	{"filePath", ScalarShape}, {"pool", ScalarShape}, {"secureFile", ScalarShape}, {"serviceConnection", ScalarShape}, {"legacyObject", AnyShape},
+	{"filePath", ScalarShape}, {"pool", AnyShape}, {"secureFile", ScalarShape}, {"serviceConnection", ScalarShape}, {"legacyObject", AnyShape},
 }
 
 // ParameterTypes are the names of the types of parameters.

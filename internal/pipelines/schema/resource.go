@@ -1,6 +1,9 @@
 package schema
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // Resources are what a pipeline uses from elsewhere.
 var Resources = &Object{
@@ -63,7 +66,7 @@ var LegacyResource = &Object{
 	Keys: []Key{
 		{Name: "repo", Value: text(), Doc: "self."},
 		{Name: "clean", Value: flag(), Doc: "Whether files that git does not know are removed first."},
-		{Name: "fetchDepth", Value: text(), Doc: "How many commits are fetched; 0 is all of them."},
+		{Name: "fetchDepth", Value: Value{Integer: true, Most: math.MaxInt32, Macro: true}, Doc: "How many commits are fetched; 0 is all of them."},
 		{Name: "lfs", Value: flag(), Doc: "Whether large files are fetched."},
 		{Name: "submodules", Value: Value{Boolean: true, Options: []string{"recursive"}}, Doc: "Whether submodules are fetched: true, or recursive for theirs too."},
 	},
@@ -75,7 +78,7 @@ const inCheckout = "write it in the checkout step"
 var RepositoryResource = &Object{
 	Name: "a repository", Doc: "Another repository.",
 	Elsewhere: map[string]string{
-		"branch": "write ref: refs/heads/BRANCH", "checkoutOptions": inCheckout, "clean": inCheckout, "fetchDepth": inCheckout, "lfs": inCheckout, "submodules": inCheckout,
+		"branch": "write ref: refs/heads/BRANCH", "clean": inCheckout, "fetchDepth": inCheckout, "lfs": inCheckout, "submodules": inCheckout,
 	},
 	Keys: []Key{
 		{Name: "repository", Required: true, Value: text(), Doc: "The alias: FILE@ALIAS names a template of it, checkout: ALIAS fetches it."},
@@ -85,6 +88,20 @@ var RepositoryResource = &Object{
 		{Name: "endpoint", Value: text(), Doc: "The service connection to another host."},
 		{Name: "project", Value: text(), Doc: "The project, if name does not say it."},
 		{Name: "trigger", Value: anything(), Doc: "Which pushes there start a run."},
+		{Name: "checkoutOptions", Value: object(CheckoutOptions), Doc: "The old place of what checkout steps of the repository do unless they say otherwise."},
+	},
+}
+
+// CheckoutOptions are defaults of the checkout steps of a repository.
+var CheckoutOptions = &Object{
+	Name: "checkoutOptions", Doc: "Defaults of the checkout steps of a repository.",
+	Keys: []Key{
+		{Name: "clean", Value: flag(), Doc: "Whether files that git does not know are removed first."},
+		{Name: "fetchDepth", Value: Value{Integer: true, Most: math.MaxInt32, Macro: true}, Doc: "How many commits are fetched; 0 is all of them."},
+		{Name: "fetchTags", Value: flag(), Doc: "Whether tags are fetched."},
+		{Name: "lfs", Value: flag(), Doc: "Whether large files are fetched."},
+		{Name: "persistCredentials", Value: flag(), Doc: "Whether git's credentials stay for the steps that follow."},
+		{Name: "submodules", Value: Value{Boolean: true, Macro: true, Options: []string{"recursive"}}, Doc: "Whether submodules are fetched: true, or recursive for theirs too."},
 	},
 }
 

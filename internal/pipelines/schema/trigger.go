@@ -12,6 +12,7 @@ func filter(name, doc string) Value {
 var Trigger = &Object{
 	Name: "trigger", Doc: "Which pushes start a run.",
 	Keys: []Key{
+		{Name: "enabled", Value: boolean(), Doc: "Whether they do at all, as expanded files say it; true by default."},
 		{Name: "batch", Value: boolean(), Doc: "Whether pushes that come while a run is on wait and share the next one."},
 		{Name: "branches", Value: filter("branches of trigger", "Branches whose pushes count."), Doc: "Branches whose pushes count; all of them by default."},
 		{Name: "paths", Value: filter("paths of trigger", "Files whose changes count."), Doc: "Files, from the root, whose changes count; case matters."},
@@ -23,6 +24,7 @@ var Trigger = &Object{
 var PullRequest = &Object{
 	Name: "pr", Doc: "Which pull requests start a run.",
 	Keys: []Key{
+		{Name: "enabled", Value: boolean(), Doc: "Whether they do at all, as expanded files say it; true by default."},
 		{Name: "autoCancel", Value: boolean(), Doc: "Whether a new push to the pull request cancels the runs of the one before; true by default."},
 		{Name: "branches", Value: filter("branches of pr", "Target branches that count."), Doc: "Target branches that count."},
 		{Name: "paths", Value: filter("paths of pr", "Files whose changes count."), Doc: "Files, from the root, whose changes count."},

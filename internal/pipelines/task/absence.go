@@ -11,7 +11,6 @@ type Absence struct {
 
 const (
 	useDotnet  = "jobs run on Linux: use dotnet in a script step"
-	useAzure   = "run az in a bash step, with its credentials in env"
 	useCluster = "deploy to Kubernetes with KubernetesManifest@1"
 	useProgram = "run its program in a bash step"
 	upload     = "upload it with slipway tasks upload, or run its program in a bash step"
@@ -22,6 +21,16 @@ const (
 	microsofts = "it calls a service that Microsoft has for its own products: leave it out"
 )
 
+// inAzure is what a task of Azure's services does, by the Azure CLI.
+func inAzure(command string) string {
+	return "run " + command + " in a bash step of a job whose container has the Azure CLI (mcr.microsoft.com/azure-cli), with the credentials of a service principal in env"
+}
+
+// orCluster is inAzure for a task that deploys what could run in a pod.
+func orCluster(command string) string {
+	return "deploy an image to Kubernetes with KubernetesManifest@1, or " + inAzure(command)
+}
+
 // absences are the tasks of the public library (github.com/microsoft/azure-pipelines-tasks) that are not here, by name in
 // lower case, and a few of Microsoft's extensions that many files have. The map is never changed.
 var absences = map[string]Absence{
@@ -31,35 +40,35 @@ var absences = map[string]Absence{
 	"appcenterdistribute":                    {"", retired},
 	"appcentertest":                          {"", retired},
 	"automatedanalysis":                      {"", retired},
-	"azureappconfigurationexport":            {"", useAzure},
-	"azureappconfigurationimport":            {"", useAzure},
-	"azureappconfigurationsnapshot":          {"", useAzure},
-	"azureappservicemanage":                  {"", useAzure},
-	"azureappservicesettings":                {"", useAzure},
+	"azureappconfigurationexport":            {"", inAzure("az appconfig kv export")},
+	"azureappconfigurationimport":            {"", inAzure("az appconfig kv import")},
+	"azureappconfigurationsnapshot":          {"", inAzure("az appconfig snapshot create")},
+	"azureappservicemanage":                  {"", inAzure("az webapp start, stop, restart or deployment slot swap")},
+	"azureappservicesettings":                {"", inAzure("az webapp config appsettings set")},
 	"azurecloudpowershelldeployment":         {"Windows", onWindows},
-	"azurecontainerapps":                     {"", useCluster},
-	"azurefilecopy":                          {"Windows", useAzure},
+	"azurecontainerapps":                     {"", orCluster("az containerapp up")},
+	"azurefilecopy":                          {"Windows", inAzure("az storage blob upload-batch")},
 	"azurefunction":                          {"", useCall},
-	"azurefunctionapp":                       {"", useCluster},
-	"azurefunctionappcontainer":              {"", useCluster},
+	"azurefunctionapp":                       {"", orCluster("az functionapp deployment source config-zip")},
+	"azurefunctionappcontainer":              {"", orCluster("az functionapp config container set")},
 	"azurefunctiononkubernetes":              {"", useCluster},
 	"azureiotedge":                           {"", upload},
 	"azuremonitor":                           {"", useCall},
-	"azuremysqldeployment":                   {"", useAzure},
+	"azuremysqldeployment":                   {"", "run mysql in a bash step, with its password in env"},
 	"azurenlbmanagement":                     {"", retired},
-	"azurepolicycheckgate":                   {"", useAzure},
-	"azurepowershell":                        {"", useAzure},
-	"azureresourcegroupdeployment":           {"", useAzure},
-	"azureresourcemanagertemplatedeployment": {"", useAzure},
-	"azurermwebappdeployment":                {"", useCluster},
-	"azurespringcloud":                       {"", useCluster},
-	"azurestaticwebapp":                      {"", useCluster},
+	"azurepolicycheckgate":                   {"", inAzure("az policy state summarize")},
+	"azurepowershell":                        {"", "run it as PowerShell@2 in a job whose container has the module Az (mcr.microsoft.com/azure-powershell), after Connect-AzAccount with credentials in env"},
+	"azureresourcegroupdeployment":           {"", inAzure("az deployment group create")},
+	"azureresourcemanagertemplatedeployment": {"", inAzure("az deployment group create")},
+	"azurermwebappdeployment":                {"", orCluster("az webapp deploy")},
+	"azurespringcloud":                       {"", orCluster("az spring app deploy")},
+	"azurestaticwebapp":                      {"", "serve the files from an image deployed with KubernetesManifest@1, or run npx @azure/static-web-apps-cli deploy in a script step, with the deployment token in env"},
 	"azuretestplan":                          {"", "run the tests in a script step and publish them with PublishTestResults@2"},
-	"azurevmssdeployment":                    {"", useAzure},
-	"azurewebapp":                            {"", useCluster},
-	"azurewebappcontainer":                   {"", useCluster},
+	"azurevmssdeployment":                    {"", inAzure("az vmss update")},
+	"azurewebapp":                            {"", orCluster("az webapp deploy")},
+	"azurewebappcontainer":                   {"", orCluster("az webapp config container set")},
 	"batchscript":                            {"Windows", "jobs run on Linux: use a bash step"},
-	"bicepdeploy":                            {"", useAzure},
+	"bicepdeploy":                            {"", inAzure("az deployment group create")},
 	"binskim":                                {"Microsoft", microsofts},
 	"buildqualitychecks":                     {"", "compare the numbers in a script step, and fail it with exit 1"},
 	"cargoauthenticate":                      {"", upload},
@@ -107,7 +116,6 @@ var absences = map[string]Absence{
 	"microbuildcleanup":                      {"Microsoft", microsofts},
 	"microbuildsigningplugin":                {"Microsoft", microsofts},
 	"mysqldeploymentonmachinegroup":          {"", retired},
-	"nodetaskrunnerinstaller":                {"", "leave it out: tasks run on the job's own Node.js, which UseNode@1 installs"},
 	"notation":                               {"", upload},
 	"nuget":                                  {"", "use NuGetCommand@2 or DotNetCoreCLI@2"},
 	"nugetinstaller":                         {"", "use NuGetCommand@2 or DotNetCoreCLI@2"},
@@ -142,7 +150,6 @@ var absences = map[string]Absence{
 	"terraformcli":                           {"", useTerraform},
 	"tfxinstaller":                           {"", "run npm install --global tfx-cli in a script step"},
 	"tsaupload":                              {"Microsoft", microsofts},
-	"universalpackages":                      {"", "publish an artifact with PublishPipelineArtifact@1"},
 	"userubyversion":                         {"", "choose an image that has Ruby"},
 	"visualstudiotestplatforminstaller":      {"Windows", useDotnet},
 	"vsbuild":                                {"Windows", useDotnet},

@@ -10,4 +10,4 @@ const (
 
 // definitions are the tasks, with the inputs of their public manifests: a file for each family of them. The slice is never
 // changed.
-var definitions = slices.Concat(scriptTasks, fileTasks, tokenTasks, artifactTasks, cacheTasks, secureFileTasks, testTasks, coverageTasks, dockerTasks, composeTasks, azureTasks, kubernetesTasks, kubectlTasks, toolTasks, sshTasks, githubTasks, msbuildTasks, buildTasks, terraformTasks, serverTasks)
+var definitions = slices.Concat(scriptTasks, fileTasks, tokenTasks, artifactTasks, cacheTasks, secureFileTasks, testTasks, coverageTasks, dockerTasks, composeTasks, azureTasks, kubernetesTasks, kubectlTasks, toolTasks, sshTasks, githubTasks, msbuildTasks, buildTasks, terraformTasks, serverTasks, universalTasks)

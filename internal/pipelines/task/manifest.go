@@ -171,16 +171,20 @@ var nodeHandlers = []struct {
 	major int
 }{{"Node24", 24}, {"Node20_1", 20}, {"Node20", 20}, {"Node16", 16}, {"Node10", 10}, {"Node", 6}}
 
-// NodeHandler is the newest handler that Node.js runs, with the version that it asks for; ok is false without one.
-func NodeHandler(handlers map[string]Handler) (h Handler, major int, ok bool) {
+// NodeHandler is the newest handler that a Node.js of the major version runs, 0 for any, with the version that it asks for. When all ask
+// for a newer one it is the oldest; ok is false without any.
+func NodeHandler(handlers map[string]Handler, node int) (h Handler, major int, ok bool) {
 	for _, n := range nodeHandlers {
-		for name, h := range handlers {
+		for name, found := range handlers {
 			if strings.EqualFold(name, n.name) {
-				return h, n.major, true
+				h, major, ok = found, n.major, true
+				if node == 0 || n.major <= node {
+					return h, major, ok
+				}
 			}
 		}
 	}
-	return Handler{}, 0, false
+	return h, major, ok
 }
 
 // refused says why the task cannot run here, "" if it can.
@@ -192,7 +196,7 @@ func (m *Manifest) refused() string {
 		if len(part.handlers) == 0 {
 			continue
 		}
-		h, _, ok := NodeHandler(part.handlers)
+		h, _, ok := NodeHandler(part.handlers, 0)
 		if !ok {
 			return fmt.Sprintf("its %s has only handlers for %s, and jobs here run those of Node.js: %s", part.name, strings.Join(sortedKeys(part.handlers), ", "), useScript)
 		}

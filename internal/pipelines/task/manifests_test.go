@@ -48,6 +48,7 @@ var deliberate = map[string]string{
 	"DownloadBuildArtifacts@1.buildId: required":                 "the compiler asks for it, which knows the pipelines under resources",
 	"DownloadPipelineArtifact@1.buildId: required":               "the compiler asks for it, which knows the pipelines under resources",
 	"DownloadPipelineArtifact@2.runId: required":                 "the compiler asks for it, which knows the pipelines under resources",
+	"UniversalPackages@1.packageVersion: required":               "a download without it fails",
 	"DownloadBuildArtifacts@0.branchName: default":               "resources.pipelines chooses the run",
 	"DownloadBuildArtifacts@1.branchName: default":               "resources.pipelines chooses the run",
 	"DownloadPipelineArtifact@1.branchName: default":             "resources.pipelines chooses the run",

@@ -72,6 +72,9 @@ var toolTasks = []Definition{
 		{Name: "dockerVersion", Doc: "The version of Docker, which changes nothing.", Default: "17.09.0-ce", Required: true},
 		{Name: "releaseType", Doc: "The kind of release, which changes nothing.", Default: "stable", Options: []string{"stable", "edge", "test", "nightly"}},
 	}},
+	{Name: "NodeTaskRunnerInstaller", Major: 0, Title: "NodeTaskRunnerInstaller", Doc: "Leaves tasks to the job's own Node.js.", Inputs: []Input{
+		{Name: "runnerVersion", Aliases: []string{"nodeVersion", "installVersion"}, Doc: "The version of Node.js, which changes nothing.", Default: "6", Required: true, Options: []string{"6", "10", "16"}},
+	}},
 	{Name: "NuGetToolInstaller", Major: 1, Title: "NuGetToolInstaller", Doc: "Leaves NuGet to dotnet, which has it built in.", Inputs: []Input{
 		{Name: "versionSpec", Doc: "The version of NuGet, which changes nothing."},
 		{Name: "checkLatest", Doc: "Whether the newest NuGet is used, which changes nothing.", Default: "false", Boolean: true},

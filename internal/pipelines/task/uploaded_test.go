@@ -93,9 +93,13 @@ func TestHandlers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, major, ok := NodeHandler(m.Execution)
-	if !ok || major != 20 || h.LocalTarget() != "lib/new.js" {
-		t.Errorf("handler %q, %d, %v", h.LocalTarget(), major, ok)
+	for _, c := range []struct {
+		node, major int
+		target      string
+	}{{0, 20, "lib/new.js"}, {24, 20, "lib/new.js"}, {20, 20, "lib/new.js"}, {18, 10, "old.js"}, {8, 10, "old.js"}} {
+		if h, major, ok := NodeHandler(m.Execution, c.node); !ok || major != c.major || h.LocalTarget() != c.target {
+			t.Errorf("Node.js %d: handler %q, %d, %v", c.node, h.LocalTarget(), major, ok)
+		}
 	}
 	windows := strings.NewReplacer("Node10", "PowerShell", "node20_1", "Process").Replace(deploy)
 	if got := definition(t, windows).Refused(); got != "task Deploy@2 (2.10.3) cannot run here: its execution has only handlers for PowerShell, PowerShell3, Process, and jobs here run those of Node.js: "+

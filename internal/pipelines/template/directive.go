@@ -50,9 +50,9 @@ func allDirectives(n *yaml.Node) bool {
 	return len(n.Pairs) > 0
 }
 
-// chain is an if with the elseif and else that follow it.
+// chain is an if with the elseif and else that follow it; entries that are no directives may stand between.
 type chain struct {
-	open bool // an if or elseif came just before
+	open bool // an if or elseif came before
 	done bool // one of them was true
 	// broken conditions make the rest of the chain unknown: it is skipped and not reported.
 	broken bool
@@ -68,7 +68,7 @@ func (e *expander) directive(d directive, p yaml.Pair, c *chain, sc *scope, body
 		e.branch(d, p, c, sc, body)
 	case "elseif":
 		if !c.open {
-			e.problems.Add(p.Key.At, "elseif follows an if or elseif in the same collection, here is none before it")
+			e.problems.Add(p.Key.At, "elseif follows an if or elseif in the same collection, here is none before it, or an each, insert or else between")
 			return
 		}
 		if !c.done {
@@ -76,7 +76,7 @@ func (e *expander) directive(d directive, p yaml.Pair, c *chain, sc *scope, body
 		}
 	case "else":
 		if !c.open {
-			e.problems.Add(p.Key.At, "else follows an if or elseif in the same collection, here is none before it")
+			e.problems.Add(p.Key.At, "else follows an if or elseif in the same collection, here is none before it, or an each, insert or else between")
 			return
 		}
 		if strings.TrimSpace(d.rest) != "" {
@@ -193,13 +193,14 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 	if err == nil {
 		v, err = p.expression.Evaluate(expression.Environment{Names: sc.env})
 	}
-	if err != nil && p.err == nil && e.in.Draft && p.expression.Names("parameters") {
+	var mistake *expression.Error
+	known := errors.As(err, &mistake)
+	if err != nil && p.err == nil && e.in.Draft && p.expression.Names("parameters") && (!known || !mistake.Missing) {
 		return v, false // it may be right with the values of a run
 	}
 	if err != nil {
 		at := n.Locate(offset)
-		var mistake *expression.Error
-		if errors.As(err, &mistake) {
+		if known {
 			at = n.Locate(offset + mistake.Offset)
 		}
 		e.problems.Add(at, "%v", err)
@@ -231,14 +232,15 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 		if !ok {
 			return v, n.At, false
 		}
-		if strings.TrimSpace(text[:start]) == "" && strings.TrimSpace(text[end+2:]) == "" {
+		tree := value.Kind() == expression.Object || value.Kind() == expression.Array
+		if start == 0 && end+2 == len(text) || tree && strings.TrimSpace(text[:start]+text[end+2:]) == "" {
 			if value.Origin == nil {
 				value.Origin = placed{n.Locate(start)}
 			}
 			return value, n.At, true
 		}
-		if k := value.Kind(); k == expression.Object || k == expression.Array {
-			e.problems.Add(n.Locate(start), "a %s cannot stand inside text: write it alone, or use convertToJson or join", k)
+		if tree {
+			e.problems.Add(n.Locate(start), "a %s cannot stand inside text: write it alone, or use convertToJson or join", value.Kind())
 			return v, n.At, false
 		}
 		if placeOf(value) == yaml.Nowhere {

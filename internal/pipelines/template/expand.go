@@ -141,6 +141,9 @@ func Expand(in Input) (Output, error) {
 		out.Parameters = append(out.Parameters, d.Parameter)
 	}
 	e.webhooks(root, fields)
+	if !untyped || !e.template {
+		closeParameters(fields, definitions)
+	}
 	var variables expression.Fields
 	for _, p := range sortedPairs(in.Variables) {
 		variables.Put(p[0], expression.Str(p[1]))
@@ -290,7 +293,6 @@ func (e *expander) expandPairs(pairs []yaml.Pair, w where, sc *scope, out *yaml.
 			e.directive(d, p, &chain, sc, func(sc *scope) { e.mergeInto(p, w, sc, out) })
 			continue
 		}
-		chain.end()
 		if w == inRoot && p.Key.Text == "parameters" {
 			continue
 		}
@@ -306,24 +308,20 @@ func (e *expander) expandPairs(pairs []yaml.Pair, w where, sc *scope, out *yaml.
 		if value == nil {
 			value = e.expand(p.Value, w.below(key.Text), sc)
 		}
-		e.put(out, yaml.Pair{Key: key, Value: value}, w)
+		e.put(out, yaml.Pair{Key: key, Value: value})
 		if w == inVariables {
 			sc.define(key.Text, value)
 		}
 	}
 }
 
-// put adds an entry, which must not be there yet; in a map of variables the last one wins.
-func (e *expander) put(out *yaml.Node, p yaml.Pair, w where) {
-	for i, old := range out.Pairs {
-		if old.Key.Text != p.Key.Text {
-			continue
+// put adds an entry, which must not be there yet, in whatever letters.
+func (e *expander) put(out *yaml.Node, p yaml.Pair) {
+	for _, old := range out.Pairs {
+		if strings.EqualFold(old.Key.Text, p.Key.Text) {
+			e.problems.Add(p.Key.At, "after the templates are expanded, %s", yaml.Again(p.Key.Text, old.Key.Text, old.Key.At.Line))
+			return
 		}
-		if w != inVariables {
-			e.problems.Add(p.Key.At, "key %q stands here a second time after the templates are expanded, first on line %d", p.Key.Text, old.Key.At.Line)
-		}
-		out.Pairs[i] = p
-		return
 	}
 	out.Pairs = append(out.Pairs, p)
 }
@@ -338,7 +336,7 @@ func (e *expander) mergeInto(p yaml.Pair, w where, sc *scope, out *yaml.Node) {
 	switch {
 	case v.Kind == yaml.Map:
 		for _, pair := range v.Pairs {
-			e.put(out, pair, w)
+			e.put(out, pair)
 			if w == inVariables {
 				sc.define(pair.Key.Text, pair.Value)
 			}
@@ -411,7 +409,6 @@ func (e *expander) expandItem(item *yaml.Node, w where, sc *scope, out *yaml.Nod
 		}
 		return
 	}
-	chain.end()
 	if item.Kind == yaml.Scalar && strings.Contains(item.Text, "${{") {
 		v, _, ok := e.scalar(item, sc)
 		if !ok || !e.count(item) {

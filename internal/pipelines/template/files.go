@@ -17,6 +17,14 @@ type Files interface {
 	ReadFile(path string) ([]byte, error)
 }
 
+// bounds says why the root file's repository ends where it does, if its Files have a method of that name that knows.
+func (e *expander) bounds(alias string) string {
+	if b, ok := e.in.Files.(interface{ Bounds() string }); ok && alias == "" && b.Bounds() != "" {
+		return ", " + b.Bounds()
+	}
+	return ""
+}
+
 // source is a file of a repository; alias is "" for the repository of the root file.
 type source struct {
 	alias string
@@ -49,7 +57,7 @@ func (e *expander) read(s source, at slipway.Position) *yaml.Node {
 		var problem *slipway.Problem
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			e.problems.Add(at, "there is no file %s in %s", s.path, s.repository())
+			e.problems.Add(at, "there is no file %s in %s%s", s.path, s.repository(), e.bounds(s.alias))
 		case errors.As(err, &problem):
 			e.problems.Append(at, problem)
 		default:
@@ -100,7 +108,7 @@ func (e *expander) resolve(reference string, at slipway.Position) (s source, ok 
 		s.path = path.Join(path.Dir(from.path), name)
 	}
 	if s.path == ".." || strings.HasPrefix(s.path, "../") {
-		e.problems.Add(at, "template path %q leads out of the repository", reference)
+		e.problems.Add(at, "template path %q leads out of the repository%s", reference, e.bounds(s.alias))
 		return s, false
 	}
 	return s, true

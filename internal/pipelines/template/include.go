@@ -114,6 +114,9 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 		// Expanding it with wrong parameters would only report what follows from that.
 		return nil
 	}
+	if !untyped {
+		closeParameters(fields, definitions)
+	}
 	inner := newScope(fields, copyFields(sc.variables), sc.depth+1)
 	e.declareRepositories(tree, inner)
 	return e.expandMap(tree, inRoot, inner)

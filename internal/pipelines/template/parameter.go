@@ -2,6 +2,7 @@ package template
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -71,7 +72,7 @@ func (e *expander) definition(n *yaml.Node) (d definition, ok bool) {
 				d.Type = e.parameterType(p.Value)
 			}
 		case "default":
-			d.node = p.Value
+			d.node = e.literal(p.Value)
 		case "values":
 			if p.Value.Kind != yaml.List {
 				e.problems.Add(p.Value.At, "values is a list of the values that are allowed")
@@ -94,6 +95,21 @@ func (e *expander) definition(n *yaml.Node) (d definition, ok bool) {
 		return d, false
 	}
 	return d, true
+}
+
+// literal reads the one expression that a default may be: a text in quotes.
+func (e *expander) literal(n *yaml.Node) *yaml.Node {
+	inside, found := strings.CutPrefix(n.Text, "${{")
+	if n.Kind != yaml.Scalar || !strings.Contains(n.Text, "${{") {
+		return n
+	}
+	inside, closed := strings.CutSuffix(inside, "}}")
+	inside = strings.TrimSpace(inside)
+	if text := strings.TrimSuffix(strings.TrimPrefix(inside, "'"), "'"); found && closed && len(text) == len(inside)-2 && !strings.Contains(strings.ReplaceAll(text, "''", ""), "'") {
+		return yaml.Text(strings.ReplaceAll(text, "''", "'"), n.At)
+	}
+	e.problems.Add(n.At, "a default is read before every expression: write a value, and what depends on others where the parameter is read: ${{ coalesce(parameters.NAME, …) }}")
+	return yaml.Text("", n.At)
 }
 
 func (e *expander) parameterType(n *yaml.Node) string {
@@ -155,6 +171,25 @@ func (e *expander) bind(list []definition, untyped bool, values []given, at slip
 		}
 	}
 	return &fields
+}
+
+// closeParameters has reading a parameter that a file does not declare be a mistake, as it is in Azure Pipelines. Of a file without declared types nobody
+// knows what it is given.
+func closeParameters(fields *expression.Fields, declared []definition) {
+	names := make([]string, len(declared))
+	for i, d := range declared {
+		names[i] = d.Name
+	}
+	fields.Missing = func(name string) string {
+		if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			return "" // it has no value, which is told where it should have been given
+		}
+		meant := nearest.Suggest(name, names)
+		if meant == "" {
+			meant = ": declare it under parameters"
+		}
+		return fmt.Sprintf("parameter %q is not declared in this file%s", name, meant)
+	}
 }
 
 func jsonOf(v expression.Value) json.RawMessage {
@@ -221,7 +256,7 @@ func (e *expander) convert(d *definition, n *yaml.Node, at slipway.Position) exp
 }
 
 func (e *expander) checkAllowed(d *definition, n *yaml.Node, v expression.Value, at slipway.Position) {
-	if len(d.values) == 0 {
+	if len(d.values) == 0 || schema.ParameterShape(d.Type) == schema.AnyShape {
 		return
 	}
 	one := func(n *yaml.Node) {

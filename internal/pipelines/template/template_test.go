@@ -104,7 +104,7 @@ steps:
 - script: x
 - ${{ else }}:
   - script: y
-`, "p.yml:3:3: else follows an if or elseif in the same collection, here is none before it\n")
+`, "p.yml:3:3: else follows an if or elseif in the same collection, here is none before it, or an each, insert or else between\n")
 }
 
 func TestRule8Each(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"slipway/internal/pipelines/yaml"
 )
 
-// valueOf is a tree as a value. Scalars are strings, as in every untyped parameter of the language.
+// valueOf is a tree as a value. Scalars are strings, as in every untyped parameter of the language, null too, and case matters in keys.
 func valueOf(n *yaml.Node) expression.Value {
 	var v expression.Value
 	switch n.Kind {
@@ -23,7 +23,7 @@ func valueOf(n *yaml.Node) expression.Value {
 		}
 		v = expression.List(items...)
 	case yaml.Map:
-		var f expression.Fields
+		f := expression.Fields{Exact: true}
 		for _, p := range n.Pairs {
 			f.Put(p.Key.Text, valueOf(p.Value))
 		}
@@ -31,6 +31,7 @@ func valueOf(n *yaml.Node) expression.Value {
 	default:
 		switch {
 		case n.IsNull():
+			v = expression.Str("")
 		case n.Plain:
 			v = expression.Raw(n.Text)
 		default:

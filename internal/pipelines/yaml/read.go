@@ -3,6 +3,7 @@ package yaml
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -187,7 +188,7 @@ func (r *reader) content(n *Node, y *yaml.Node, depth int) *Node {
 }
 
 func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
-	seen := map[string]slipway.Position{}
+	seen := map[string]Pair{}
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key := r.node(y.Content[i], depth+1)
 		if key.Kind != Scalar {
@@ -206,15 +207,27 @@ func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
 			r.problems.Unsupported(key.At, "merge key <<: Azure Pipelines has no merge keys; write the values out")
 			continue
 		}
-		if _, ok := seen[key.Text]; ok && r.full {
+		name := key.Text
+		if !r.full {
+			name = strings.ToLower(name) // as Azure Pipelines tells keys apart
+		}
+		if _, ok := seen[name]; ok && r.full {
 			n.Pairs = slices.DeleteFunc(n.Pairs, func(p Pair) bool { return p.Key.Text == key.Text }) // the last one counts
-		} else if first, ok := seen[key.Text]; ok && !strings.Contains(key.Text, "${{") {
-			r.problems.Add(key.At, "key %q stands here a second time, first on line %d", key.Text, first.Line)
+		} else if first, ok := seen[name]; ok && !strings.Contains(key.Text, "${{") {
+			r.problems.Add(key.At, "%s", Again(key.Text, first.Key.Text, first.Key.At.Line))
 			continue
 		}
-		seen[key.Text] = key.At
+		seen[name] = Pair{Key: key}
 		n.Pairs = append(n.Pairs, Pair{key, r.node(y.Content[i+1], depth+1)})
 	}
+}
+
+// Again is the sentence about a key of a map that is there already, perhaps in other letters.
+func Again(key, first string, line int) string {
+	if key == first {
+		return fmt.Sprintf("key %q stands here a second time, first on line %d", key, line)
+	}
+	return fmt.Sprintf("key %q stands here a second time, first on line %d as %q: capitals do not make it another key", key, line, first)
 }
 
 // merge adds the entries of a merge key's maps that the map does not have itself; the first map that has one wins.

@@ -35,6 +35,9 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 // directiveWithoutColon is a line of one `${{ if }}` or the like whose colon was forgotten, so that the lines below it fit nowhere.
 var directiveWithoutColon = regexp.MustCompile(`^\s*(- +)?\$\{\{ *(if|elseif|else|each|insert)\b.*\}\}\s*$`)
 
+// inFlow is a line with an expression without quotes inside of a map or list in braces.
+var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$\{\{`)
+
 // plainly says what a message of the reader means, "" if that is clear or not known.
 func plainly(message, line string) string {
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
@@ -47,6 +50,11 @@ func plainly(message, line string) string {
 		return "the line fits none of those before it: indent it as what it belongs to, and look for quotes that end too early"
 	case strings.Contains(message, "could not find expected ':'"):
 		return "a key without a colon: write KEY: VALUE, or indent the line as the text that it goes on with"
+	case strings.Contains(message, "did not find expected ',' or"):
+		if inFlow.MatchString(line) {
+			return "a ${{ }} inside of { } or [ ] stands in quotes, since its braces end the map"
+		}
+		return "a { or [ has no end on this line: close it, or part its entries by commas"
 	case strings.Contains(message, "exceeded max depth"):
 		return "the file nests too deep"
 	case strings.Contains(message, "cannot start any token"):

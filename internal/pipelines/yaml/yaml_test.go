@@ -27,9 +27,12 @@ func TestReadRefusals(t *testing.T) {
 	f("not UTF-8", "a: \xff", "p.yml:1:1: the file is not UTF-8 text: save it as UTF-8")
 	f("UTF-16", "\xff\xfea\x00:\x00", "p.yml:1:1: the file is UTF-16 text: save it as UTF-8")
 	f("a directive without its colon", "steps:\n- ${{ if eq(1, 1) }}\n  - script: x\n", "p.yml:2:3: not valid YAML: ${{ if eq(1, 1) }} stands for a key, so a colon follows its }}")
+	f("an expression in braces", "a: {b: ${{ c }}}\n", "p.yml:1:9: not valid YAML: a ${{ }} inside of { } or [ ] stands in quotes, since its braces end the map")
+	f("braces without an end", "a: {b: c\nd: e\n", "p.yml:2:2: not valid YAML: a { or [ has no end on this line: close it, or part its entries by commas")
 	f("an open quote", "a: \"x\nb: c\n", "p.yml:3:1: not valid YAML: a quote has no end")
 	f("a text that YAML keeps for itself", "a: @b\n", "p.yml:1:4: not valid YAML: a text that begins with @, ` or % stands in quotes")
 	f("duplicate key", "a: 1\nb: 2\na: 3\n", `p.yml:3:1: key "a" stands here a second time, first on line 1`)
+	f("duplicate key in other letters", "displayName: 1\ndisplayname: 2\n", `p.yml:2:1: key "displayname" stands here a second time, first on line 1 as "displayName": capitals do not make it another key`)
 	f("anchor and alias", "a: &x 1\nb: *x\n",
 		"p.yml:1:4: anchor &x: Azure Pipelines has no anchors; use a template or write the value out\n"+
 			"p.yml:2:4: alias *x: Azure Pipelines has no aliases; use a template or write the value out")

@@ -103,7 +103,20 @@ func TestErrors(t *testing.T) {
 	}
 	_, err := newClient(t, Options{URL: "http://127.0.0.1:1"}).Head(context.Background(), "team/app", "v1")
 	var e *Error
-	if !errors.As(err, &e) || e.Kind != Unavailable {
+	if !errors.As(err, &e) || e.Kind != Unavailable || !strings.Contains(err.Error(), "http://127.0.0.1:1/v2/") || strings.Contains(err.Error(), "https:") {
 		t.Errorf("nobody listens: %v", err)
+	}
+	for status, want := range map[int]string{401: "it refuses to sign in: ", 500: "it answers 500 Internal Server Error to who signs in: "} {
+		registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v2/" && status == 401 {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+r.Host+`/token"`)
+			}
+			w.WriteHeader(status)
+		}))
+		_, err := newClient(t, Options{URL: registry.URL}).Head(context.Background(), "team/app", "v1")
+		if !errors.As(err, &e) || !strings.HasPrefix(e.Message, want) {
+			t.Errorf("sign-in with %d: %v, want %q", status, err, want)
+		}
+		registry.Close()
 	}
 }

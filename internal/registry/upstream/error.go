@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,14 +101,28 @@ func (c *Client) failed(err error) error {
 	}
 	var answer *transport.Error // of the sign-in
 	if errors.As(err, &answer) {
-		return c.status(answer.StatusCode, "it refuses to sign in: "+answer.Error())
+		message := "it refuses to sign in: "
+		if answer.StatusCode != http.StatusUnauthorized && answer.StatusCode != http.StatusForbidden {
+			message = fmt.Sprintf("it answers %d %s to who signs in: ", answer.StatusCode, http.StatusText(answer.StatusCode))
+		}
+		return c.status(answer.StatusCode, message+answer.Error())
 	}
 	if !errors.Is(err, context.Canceled) {
 		c.mu.Lock()
 		c.pause.down = c.options.Clock.Now().Add(downPause)
 		c.mu.Unlock()
 	}
-	return &Error{Kind: Unavailable, Message: "it cannot be reached", Err: err}
+	return &Error{Kind: Unavailable, Message: "it cannot be reached", Err: ofScheme(err)}
+}
+
+// ofScheme leaves out of an error what was tried with the other scheme than that of the registry's address, which round refuses.
+func ofScheme(err error) error {
+	all := strings.Split(err.Error(), "; ")
+	kept := slices.DeleteFunc(slices.Clone(all), func(part string) bool { return strings.Contains(part, errScheme.Error()) })
+	if len(kept) == 0 || len(kept) == len(all) {
+		return err
+	}
+	return errors.New(strings.Join(kept, "; "))
 }
 
 // refused is the error of an answer that is not 200.

@@ -25,6 +25,7 @@ document.addEventListener('click', (event) => {
   } else {
     first = { path: q.get('path'), side: q.get('side'), line };
   }
+  history.replaceState(null, '', '#' + link.closest('td').id); // the address names the line
   document.getElementById('comment')?.closest('tr').remove();
   htmx.ajax('GET', address.pathname + address.search, { target: row, swap: 'afterend' })
     .then(() => document.querySelector('#comment textarea')?.focus());
@@ -62,12 +63,44 @@ document.addEventListener('click', (event) => {
   area.focus();
 });
 
+// Room is kept for lines that come when the reader gets there, so that what is below stays where it is.
+const lineHeight = 20; // about, in pixels
+for (const later of document.querySelectorAll('[data-length]')) later.style.minHeight = `${Math.min(later.dataset.length, 600) * lineHeight}px`;
+
+// A line that the address names, of a file whose lines are not here, or far from its changes, comes with more of its file.
+async function fetchLine(file, line) {
+  for (let tries = 0; tries < 2 && !document.getElementById(line); tries += 1) {
+    const more = document.getElementById(file)?.querySelector('a[data-show]');
+    if (!more) break;
+    await htmx.ajax('GET', more.href.split('#')[0], { target: '#' + file, swap: 'outerHTML' });
+  }
+  return document.getElementById(line) || document.getElementById(file);
+}
+
+// The row of a line that the address names is marked.
+function mark(row) {
+  for (const other of document.querySelectorAll('.diff tr.chosen')) other.classList.remove('chosen');
+  row?.classList.add('chosen');
+}
+
+// A click on a number that leads to its own line names it in the address, and moves nothing.
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('.diff td.line > a[href^="#"]');
+  if (!link || event.ctrlKey || event.metaKey || event.button !== 0) return;
+  event.preventDefault();
+  history.replaceState(null, '', link.getAttribute('href'));
+  mark(link.closest('tr'));
+});
+
 // What the address names is open.
-function openNamed() {
-  const named = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+async function openNamed() {
+  const name = location.hash.slice(1);
+  const [, file] = /^(file-[0-9a-f]+)-[LR]\d+$/.exec(name) || [];
+  const named = document.getElementById(name) || file && await fetchLine(file, name);
   if (!named) return;
   for (let box = named.closest('details') || named.querySelector('details'); box; box = box.parentElement.closest('details')) box.open = true;
-  named.scrollIntoView();
+  mark(file && named.closest('tr'));
+  named.scrollIntoView({ block: file ? 'center' : 'start' });
 }
 window.addEventListener('hashchange', openNamed);
 document.addEventListener('DOMContentLoaded', openNamed);

@@ -64,7 +64,7 @@ document.addEventListener('click', (event) => {
 // A form with data-submit is sent when something else is chosen in it.
 document.addEventListener('change', (event) => {
   const form = event.target.closest('form[data-submit]');
-  if (form && event.target.matches('select')) form.requestSubmit();
+  if (form && event.target.matches('select, input[list]')) form.requestSubmit();
 });
 
 // Keys: an element with data-key="t" is followed, or gets the focus, when nobody types into something.

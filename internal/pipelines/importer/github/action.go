@@ -140,7 +140,7 @@ func init() { //nolint:gochecknoinits // the functions find actions themselves
 		"actions/upload-artifact":                  {write: upload},
 		"actions/download-artifact":                {write: download},
 		"docker/login-action":                      {write: dockerLogin},
-		"docker/build-push-action":                 {write: dockerBuild},
+		"docker/build-push-action":                 {write: dockerBuild, outputs: true},
 		"docker/bake-action":                       {write: dockerBake},
 		"docker/setup-buildx-action":               {why: "docker of a job builds with BuildKit already"},
 		"docker/setup-qemu-action":                 {why: "images are built for the node's own platform"},

@@ -75,8 +75,13 @@ func dockerBuild(s *step) []*draft.Map {
 			env.Text(name, value)
 		}
 	}
+	after := ""
+	if s.get("id") != "" {
+		args = append(args, `--metadata-file "$(Agent.TempDirectory)/build.json"`)
+		after = "\n" + buildOutputs
+	}
 	args = append(args, word(context))
-	script := strings.Join(args, " \\\n  ")
+	script := strings.Join(args, " \\\n  ") + after
 	if listed.Len() > 0 {
 		script = "options=()\n" + listed.String() + script
 	}
@@ -86,6 +91,11 @@ func dockerBuild(s *step) []*draft.Map {
 	}
 	return one(m)
 }
+
+// buildOutputs sets the outputs digest and imageid of the action, from what docker writes as buildx does.
+const buildOutputs = `result() { sed -n 's/.*"'"$1"'": *"\([^"]*\)".*/\1/p' "$(Agent.TempDirectory)/build.json" | head -n 1; }
+echo "##vso[task.setvariable variable=digest;isOutput=true]$(result containerimage.digest)"
+echo "##vso[task.setvariable variable=imageid;isOutput=true]$(result containerimage.config.digest)"`
 
 // dockerBake builds what files of bake name by script.
 func dockerBake(s *step) []*draft.Map {

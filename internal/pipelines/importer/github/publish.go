@@ -178,5 +178,9 @@ func markdownlint(s *step) []*draft.Map {
 // azureCLI runs the script: az in a job works on this server.
 func azureCLI(s *step) []*draft.Map {
 	s.unused("azcliversion")
+	if s.with("inlineScript") == "" {
+		s.leave("uses: azure/cli is left out: it has no inlineScript", "")
+		return nil
+	}
 	return one(bash("Azure CLI", s.commands(s.with("inlineScript"), "set -e")))
 }

@@ -148,12 +148,19 @@ func (w *workflow) pullRequest(out *draft.Map, events map[string]*yaml.Node) {
 		return
 	}
 	if types := pr.Get("types"); types != nil {
+		starts := false
 		for _, item := range append(types.Items, types) {
 			switch item.Text {
-			case "", "opened", "synchronize", "reopened", "ready_for_review":
+			case "":
+			case "opened", "synchronize", "reopened", "ready_for_review":
+				starts = true
 			default:
 				w.header = append(w.header, w.note(item.At, "the activity "+item.Text+" of pull requests starts no run: opening one and pushes to it do", ""))
 			}
+		}
+		if !starts {
+			out.Text("pr", "none")
+			return
 		}
 	}
 	branches := w.filter(pr, "branches")
@@ -227,6 +234,8 @@ func (w *workflow) inputs(event *yaml.Node, asked bool) {
 		case len(options) > 0:
 			if value == "" {
 				value = options[0]
+			} else if !slices.Contains(options, value) { // a run that nobody starts by hand takes it all the same
+				options = append([]string{value}, options...)
 			}
 			entry.Put("default", draft.Scalar(value)).Put("values", draft.Texts(options))
 		case value == "" && asked && p.Value.Get("required") != nil && p.Value.Get("required").Text == "true":

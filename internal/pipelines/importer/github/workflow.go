@@ -74,6 +74,7 @@ func Import(file string, data []byte, files Files) (draft.Result, error) {
 	if len(jobs) == 0 {
 		jobs = []*yaml.Node{nothing(w.names.Take("nothing"), "No job of the workflow could be carried over.")}
 	}
+	w.leaveOutEmpty(jobs)
 	w.finish(out, jobs)
 	return draft.Result{Root: out, Header: w.headerLines(), Notes: w.notes.Sorted(), Steps: w.steps, Carried: w.carried}, nil
 }
