@@ -92,13 +92,14 @@ document.addEventListener('click', (event) => {
   mark(link.closest('tr'));
 });
 
-// What the address names is open.
-async function openNamed() {
+// What the address names is open; but a file that was viewed stays folded when the page comes anew, as after the click that marks it.
+async function openNamed(event) {
   const name = location.hash.slice(1);
   const [, file] = /^(file-[0-9a-f]+)-[LR]\d+$/.exec(name) || [];
   const named = document.getElementById(name) || file && await fetchLine(file, name);
   if (!named) return;
-  for (let box = named.closest('details') || named.querySelector('details'); box; box = box.parentElement.closest('details')) box.open = true;
+  const within = event.type === 'hashchange' || !named.matches('section.change') ? named.querySelector('details') : null;
+  for (let box = named.closest('details') || within; box; box = box.parentElement.closest('details')) box.open = true;
   mark(file && named.closest('tr'));
   named.scrollIntoView({ block: file ? 'center' : 'start' });
 }
