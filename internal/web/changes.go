@@ -43,6 +43,7 @@ type changedFile struct {
 	added                 []int  // of a file without rows: the numbers of the lines that were added
 	Context               int    // lines around changes, 0 for git's three
 	Viewed, Changed       bool   // the reader has looked at it; it has changed since
+	Asked                 bool   // its lines were asked for: it is open, viewed or not
 	Notes                 lineNotes
 	AskURL                string // of the form for a comment on the file
 }

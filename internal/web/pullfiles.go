@@ -71,12 +71,17 @@ func (p codePages) pullFiles(w http.ResponseWriter, r *http.Request, view *pullV
 		}
 		return true, p.Fragment(w, r, changeNotesRow(view.Files.Sides, lineNotes{Ask: asked}, lineNotes{}))
 	}
-	if err := p.addPullFiles(r, view, one, part && one != ""); err != nil || !part {
+	if err := p.addPullFiles(r, view, one, part && one != ""); err != nil {
 		return false, err
 	}
-	for _, f := range view.Files.Files {
-		if f.Path == one {
-			return true, p.Fragment(w, r, changedFilePart(view.Files.changesView, f))
+	for i := range view.Files.Files {
+		f := &view.Files.Files[i]
+		if f.Path != one {
+			continue
+		}
+		f.Asked = true
+		if part {
+			return true, p.Fragment(w, r, changedFilePart(view.Files.changesView, *f))
 		}
 	}
 	return false, nil
