@@ -74,6 +74,15 @@ func prNumber(text string) (string, error) {
 	return strconv.FormatInt(n, 10), nil
 }
 
+// pull is the access to the server, and the number of the pull request that an argument names.
+func (f prFlags) pull(argument string) (a access, number string, err error) {
+	if a, err = readAccess(*f.data); err != nil {
+		return a, "", err
+	}
+	number, err = prNumber(argument)
+	return a, number, err
+}
+
 func prCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "create", Short: "open a pull request from the branch that is checked out", Args: cobra.NoArgs}
 	flags := newPRFlags(cmd)
@@ -222,11 +231,7 @@ func prShowCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "show NUMBER", Short: "show a pull request with its reviewers and open threads", Args: cobra.ExactArgs(1)}
 	flags := newPRFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*flags.data)
-		if err != nil {
-			return err
-		}
-		number, err := prNumber(args[0])
+		a, number, err := flags.pull(args[0])
 		if err != nil {
 			return err
 		}

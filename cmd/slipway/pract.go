@@ -19,11 +19,7 @@ func prCheckoutCommand() *cobra.Command {
 	flags := newPRFlags(cmd)
 	remote := cmd.Flags().String("remote", "origin", "the remote that is this server")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*flags.data)
-		if err != nil {
-			return err
-		}
-		number, err := prNumber(args[0])
+		a, number, err := flags.pull(args[0])
 		if err != nil {
 			return err
 		}
@@ -59,11 +55,7 @@ func prVoteCommand() *cobra.Command {
 		if !ok {
 			return fmt.Errorf("vote %q: write approve, suggestions, wait, reject or reset", args[1])
 		}
-		a, err := readAccess(*flags.data)
-		if err != nil {
-			return err
-		}
-		number, err := prNumber(args[0])
+		a, number, err := flags.pull(args[0])
 		if err != nil {
 			return err
 		}
@@ -88,11 +80,7 @@ func prCommentCommand() *cobra.Command {
 	resolve := cmd.Flags().Bool("resolve", false, "with --thread: resolve it")
 	at := cmd.Flags().String("at", "", "begin a thread at FILE, FILE:LINE or FILE:FIRST-LAST of the source")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*flags.data)
-		if err != nil {
-			return err
-		}
-		number, err := prNumber(args[0])
+		a, number, err := flags.pull(args[0])
 		if err != nil {
 			return err
 		}
@@ -165,11 +153,7 @@ func prCompleteCommand() *cobra.Command {
 	auto := cmd.Flags().Bool("auto", false, "when its policies hold")
 	bypass := cmd.Flags().String("bypass", "", "bypass policies for this reason, if you have the right to")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*flags.data)
-		if err != nil {
-			return err
-		}
-		number, err := prNumber(args[0])
+		a, number, err := flags.pull(args[0])
 		if err != nil {
 			return err
 		}
@@ -213,11 +197,7 @@ func prPickCommand(verb string) *cobra.Command {
 	onto := cmd.Flags().String("onto", "", "branch (default: the pull request's target)")
 	branch := cmd.Flags().String("branch", "", "branch that is made for it (default "+verb+"-NUMBER)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*flags.data)
-		if err != nil {
-			return err
-		}
-		number, err := prNumber(args[0])
+		a, number, err := flags.pull(args[0])
 		if err != nil {
 			return err
 		}

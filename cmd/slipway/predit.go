@@ -19,7 +19,7 @@ func prEditCommand() *cobra.Command {
 	description := cmd.Flags().StringP("description", "d", "", "new description in Markdown; - reads it from standard input")
 	target := cmd.Flags().StringP("target", "t", "", "branch that is to get the changes instead")
 	draft := cmd.Flags().Bool("draft", false, "make it a draft; --draft=false says that it is ready")
-	state := cmd.Flags().String("state", "", "abandoned, or active again; `slipway pr complete` completes it")
+	state := cmd.Flags().String("state", "", "abandoned, or active again")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		given := cmd.Flags().Changed
 		body := map[string]any{}
@@ -48,11 +48,7 @@ func prEditCommand() *cobra.Command {
 		if len(body) == 0 {
 			return errors.New("there is nothing to change: give --title, --description, --target, --draft or --state")
 		}
-		a, err := readAccess(*flags.data)
-		if err != nil {
-			return err
-		}
-		number, err := prNumber(args[0])
+		a, number, err := flags.pull(args[0])
 		if err != nil {
 			return err
 		}

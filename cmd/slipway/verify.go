@@ -34,7 +34,7 @@ its pipelines pushed. Take it from a server that you trust, once, and keep it: w
     slipway.example.com/shop/web:1.0`,
 	}
 	data := dataFlag(cmd)
-	config := cmd.Flags().Bool("signing-config", false, "print the signing configuration for `cosign sign --signing-config` instead")
+	config := cmd.Flags().Bool("signing-config", false, "print the signing configuration that cosign sign --signing-config takes instead")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		a, err := readAccess(*data)
 		if err != nil {
