@@ -30,6 +30,7 @@ import (
 	"slipway"
 	"slipway/internal/api"
 	"slipway/internal/blob"
+	"slipway/internal/boards"
 	"slipway/internal/clock"
 	"slipway/internal/db/dbtest"
 	"slipway/internal/events"
@@ -106,11 +107,17 @@ func newJob(t *testing.T) *job {
 	}
 	rest := api.New(p.Identity, p.Logger, "http://localhost")
 	rest.AddPipelines(p.Pipelines)
+	items, err := boards.Open(ctx, d, log, clock.System{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest.AddWorkItems(items)
 	mux := http.NewServeMux()
 	registry := ociserver.New(images, p.Identity, p.Logger)
 	mux.Handle("/v2/", registry)
 	mux.Handle("/acr/v1/", registry)
 	mux.Handle("/Shop/_apis/", rest.Handler())
+	mux.Handle("/_apis/", rest.Handler())
 	server := httptest.NewServer(httpx.Middleware(p.Logger, mux))
 	t.Cleanup(server.Close)
 	token, err := p.Identity.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenJob, Actor: slipway.Actor{Kind: slipway.ActorJob, ID: "7", Name: "build"},
@@ -389,7 +396,7 @@ func TestAzAccount(t *testing.T) {
 	}
 	j.fails(2, "keyvault secret show --name a --vault-name b", "no Azure", "variable group")
 	j.fails(2, "vmss list -g x", "no Azure")
-	j.fails(2, "boards work-item show --id 1", "#NUMBER")
+	j.fails(2, "boards area team list", "there is one area")
 	j.fails(2, "account show --frobnicate", "unrecognized arguments: --frobnicate")
 	j.fails(2, "acr login --name", "expected a value")
 }

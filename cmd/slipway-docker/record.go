@@ -16,10 +16,12 @@ import (
 // recordTime bounds telling the server of a finished build.
 const recordTime = 15 * time.Second
 
-// record tells the server of a build, so that the run's page can show it. A build does not fail because that did not work.
+// record tells the server of a build, so that the run's page can show it; outside of a job SLIPWAY_IMAGE_BUILD is where `slipway build` lists it. A build does not
+// fail because that did not work.
 func (p program) record(ctx context.Context, r recipe, pushed bool, result images.Result, failure error) {
 	server, job, token := p.getenv("SLIPWAY_URL"), p.getenv("SLIPWAY_JOB"), p.getenv("SLIPWAY_JOB_TOKEN")
-	if server == "" || job == "" || token == "" || len(result.Summary.Steps) == 0 {
+	listed := p.getenv("SLIPWAY_IMAGE_BUILD")
+	if server == "" || job == "" && listed == "" || token == "" || len(result.Summary.Steps) == 0 {
 		return
 	}
 	report := images.Report{Tags: r.Tags, Target: r.Target, Platforms: r.Platforms, Digest: result.Digest, Summary: result.Summary}
@@ -29,13 +31,18 @@ func (p program) record(ctx context.Context, r recipe, pushed bool, result image
 	if pushed && result.Digest != "" && len(r.Tags) > 0 {
 		report.Bytes, report.Layers = p.sizes(ctx, r.Tags[0], string(result.Digest))
 	}
-	body, err := json.Marshal(report.Bounded())
+	report = report.Bounded()
+	method, to, said := http.MethodPost, strings.TrimSuffix(server, "/")+"/_slipway/jobs/"+job+"/images", any(report)
+	if job == "" {
+		method, to, said = http.MethodPatch, listed, images.Update{Report: &report}
+	}
+	body, err := json.Marshal(said)
 	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(server, "/")+"/_slipway/jobs/"+job+"/images", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 	if err != nil {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -93,50 +94,52 @@ find out what the folder holds and build it: no Dockerfile is needed.`,
 }
 
 func (o *buildOptions) run(ctx context.Context, cmd *cobra.Command, data, project string) error {
-	dial, err := o.connect(data, project)
+	own, dial, err := o.connect(data, project)
 	if err != nil {
 		return err
+	}
+	log := cmd.ErrOrStderr()
+	switch o.progress {
+	case "plain":
+	case "quiet":
+		log = io.Discard
+	default:
+		return fmt.Errorf("--progress %s is not known: write plain or quiet", o.progress)
 	}
 	done, err := o.complete(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	progress := images.PrintPlain(cmd.ErrOrStderr())
-	switch o.progress {
-	case "plain":
-	case "quiet":
-		progress = func(images.Event) {}
-	default:
-		return fmt.Errorf("--progress %s is not known: write plain or quiet", o.progress)
-	}
-	result, err := images.Build(ctx, dial, o.Options, progress)
+	listed, ctx := o.list(ctx, own, project, cmd.ErrOrStderr())
+	result, err := images.Build(ctx, dial, o.Options, listed.Progress(images.PrintPlain(io.MultiWriter(log, listed))))
 	if err != nil {
-		fmt.Fprint(cmd.ErrOrStderr(), images.Excerpt(err))
+		fmt.Fprint(io.MultiWriter(cmd.ErrOrStderr(), listed), images.Excerpt(err))
+		fmt.Fprintln(listed, images.Message(err))
+		listed.Finish(ctx, o.report(ctx, own, result), err)
 		return errors.New(images.Message(err))
 	}
-	if o.progress == "plain" {
-		result.Summary.Print(cmd.ErrOrStderr())
-	}
+	result.Summary.Print(io.MultiWriter(log, listed))
+	listed.Finish(ctx, o.report(ctx, own, result), nil)
 	if result.Digest != "" {
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), result.Digest)
 	}
 	return err
 }
 
-// connect is the way to the builder, and sets the credentials for registries.
-func (o *buildOptions) connect(data, project string) (images.Dial, error) {
-	var own access
-	var err error
+// connect is the way to the builder, and sets the credentials for registries. Without a server, which a builder of this machine does not need, own is empty.
+func (o *buildOptions) connect(data, project string) (own access, _ images.Dial, err error) {
 	if own, err = readAccess(data); err != nil && o.builder == "" {
-		return nil, err
+		return own, nil, err
 	}
 	o.Auth = own.registryLogin
 	if o.builder != "" {
-		return images.NewDial(o.builder, nil)
+		dial, err := images.NewDial(o.builder, nil)
+		return own, dial, err
 	}
 	header := http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("slipway:"+own.Token))}}
-	return images.NewDial(own.URL+"/"+url.PathEscape(project)+api.BuilderPath, header)
+	dial, err := images.NewDial(own.URL+"/"+url.PathEscape(project)+api.BuilderPath, header)
+	return own, dial, err
 }
 
 // registryLogin is the token for the server's own registry, and what docker keeps for others.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -98,13 +99,23 @@ func (o *buildOptions) runPack(ctx context.Context, cmd *cobra.Command, program 
 	if builder == "" {
 		builder = own.URL + "/" + url.PathEscape(project) + api.BuilderPath
 	}
+	listed, ctx := o.list(ctx, own, project, cmd.ErrOrStderr())
 	run := exec.CommandContext(ctx, program, args...)
 	run.Args[0] = "pack"
 	run.Env = append(os.Environ(), "SLIPWAY_URL="+own.URL, "SLIPWAY_BUILDER_URL="+builder, "SLIPWAY_REGISTRY_HOST="+at.Host, "SLIPWAY_JOB_TOKEN="+own.Token, "SLIPWAY_JOB=")
-	run.Stdout, run.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if listed != nil {
+		run.Env = append(run.Env, "SLIPWAY_IMAGE_BUILD="+own.URL+listed.Path()) // which learns the steps from it
+	}
+	run.Stdout, run.Stderr = io.MultiWriter(cmd.OutOrStdout(), listed), io.MultiWriter(cmd.ErrOrStderr(), listed)
 	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
 	run.WaitDelay = 10 * time.Second
 	err = run.Run()
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("the build was cancelled: %w", context.Cause(ctx))
+		listed.Finish(ctx, nil, err)
+		return err
+	}
+	listed.Finish(ctx, nil, err)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) { // it has said why
 		return &exitError{max(exit.ExitCode(), 1)}

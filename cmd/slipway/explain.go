@@ -18,6 +18,9 @@ func explainRun(cmd *cobra.Command, a access, project, run string) error {
 	if err := a.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(project)+"/_apis/slipway/runs/"+url.PathEscape(run)+"/explanation", nil, &found); err != nil {
 		return err
 	}
+	if len(found.Value) == 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "nothing began, since the pipeline's file has mistakes: `slipway runs %s` says which\n", run)
+	}
 	writeExplanation(cmd.OutOrStdout(), found.Value)
 	return nil
 }

@@ -53,7 +53,7 @@ deployment to Kubernetes, telemetry, work item; and it remembers how everything 
 	root.AddCommand(queueCommand(), runsCommand(), logsCommand(), resumeCommand(), rejectCommand(), stoppedCommand(), terminalCommand())
 	root.AddCommand(approveCommand(), rollbackCommand(), environmentsCommand(), traceCommand())
 	root.AddCommand(connectionsCommand(), secureFilesCommand(), artifactsCommand(), auditCommand(), webhooksCommand(), hooksCommand(), cachesCommand(), limitsCommand(), pipelinesCommand(), retentionCommand(), prCommand(), reposCommand(), variableGroupsCommand())
-	root.AddCommand(registryCommand(), buildCommand(), builderCommand(), poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
+	root.AddCommand(registryCommand(), buildCommand(), builderCommand(), buildsCommand(), poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
 	explainMistakes(root)
 	return root
 }

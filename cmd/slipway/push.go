@@ -37,12 +37,26 @@ func (s *Server) tellPusher(ctx context.Context, p gitserver.Push) []string {
 			continue
 		}
 		lines = append(lines, answer(list)...)
+		lines = append(lines, s.tellUntriggered(ctx, push)...)
 		if len(lines) > mostAnswered {
 			break // a push of many branches
 		}
 	}
 	lines = append(lines, s.tellPullRequests(ctx, p)...)
 	return append(lines, "Runs: "+s.config.URL+"/"+url.PathEscape(p.Project.Name)+"/_build")
+}
+
+// tellUntriggered says which pipelines start no run of a push, and why.
+func (s *Server) tellUntriggered(ctx context.Context, push pipelines.Push) []string {
+	list, err := s.pipelines.Untriggered(ctx, push)
+	if err != nil {
+		s.logger.Warn("say why a push starts no run", "repository", push.Repository, "ref", push.Ref, "error", err)
+		return nil
+	}
+	if more := len(list) - mostAnswered; more > 0 {
+		list = append(list[:mostAnswered:mostAnswered], fmt.Sprintf("and %d more pipelines", more))
+	}
+	return list
 }
 
 // answer is what a pusher reads of mistakes.

@@ -52,7 +52,9 @@ func pushable(t *testing.T) string {
 	must(err)
 	project, err := people.CreateProject(ctx, slipway.System, "Shop", "")
 	must(err)
-	_, err = code.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "shop", Actor: slipway.System})
+	repo, err := code.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "shop", Actor: slipway.System})
+	must(err)
+	_, err = runs.CreateDefinition(ctx, pipelines.Definition{Project: project.ID, Name: "shop", Repository: repo.ID, Path: pipelines.DefaultPath})
 	must(err)
 	ada, err := people.CreateUser(ctx, slipway.System, identity.NewUser{Name: "Ada", Password: "battery staple"})
 	must(err)
@@ -119,6 +121,45 @@ func TestPusherReadsMistakes(t *testing.T) {
 	if diff := cmp.Diff(want[3:], got); diff != "" {
 		t.Errorf("after it is mended (-want +got)\n%s", diff)
 	}
+}
+
+// Whoever pushes what starts no run reads why.
+func TestPusherReadsWhyNothingRuns(t *testing.T) {
+	t.Parallel()
+	dir, remote := t.TempDir(), pushable(t)
+	git(t, dir, "init", "-q", "-b", "main")
+	n := 0
+	f := func(file, message, ref string, want ...string) {
+		t.Helper()
+		n++
+		if err := os.WriteFile(filepath.Join(dir, "azure-pipelines.yml"), []byte(file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "other.txt"), []byte{byte('a' + n)}, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		git(t, dir, "add", ".")
+		git(t, dir, "commit", "-q", "-m", message)
+		var got []string
+		for line := range strings.Lines(git(t, dir, "push", remote, "HEAD:"+ref)) {
+			if said, ok := strings.CutPrefix(line, "remote: Pipeline "); ok {
+				got = append(got, strings.TrimSpace(said))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s of %q (-want +got)\n%s", ref, file, diff)
+		}
+	}
+	const steps = "steps: [{bash: x}]\n"
+	f(steps, "first", "refs/heads/main")
+	f("trigger: [main, releases/*]\n"+steps, "second", "refs/heads/feature", "shop starts no run: branch feature is not among those that trigger: main, releases/*.")
+	f("trigger: [main, releases/*]\n"+steps, "third", "refs/heads/releases/1")
+	f("trigger: {branches: {include: ['*'], exclude: [old/*]}}\n"+steps, "fourth", "refs/heads/old/1", "shop starts no run: branch old/1 is not among those that trigger: *, but not old/*.")
+	f("trigger: {branches: {include: [main]}, paths: {include: [src]}}\n"+steps, "fifth", "refs/heads/main", "shop starts no run: no changed path is among those that trigger: src.")
+	f("trigger: none\n"+steps, "sixth", "refs/heads/main", "shop starts no run: the file says trigger: none.")
+	f(steps, "seventh [skip ci]", "refs/heads/main", "shop starts no run: the commit message asks to skip CI.")
+	f(steps, "eighth", "refs/tags/v1", "shop starts no run: the file names no tags to trigger on.")
+	f("steps: [{scrip: x}]\n", "ninth", "refs/heads/main")
 }
 
 func TestAnswerToAPush(t *testing.T) {

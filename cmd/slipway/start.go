@@ -143,6 +143,7 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 func (s *Server) api() http.Handler {
 	a := api.New(s.identity, s.logger, s.config.URL)
 	a.AddGit(s.repos, s.boards)
+	a.AddWorkItems(s.boards)
 	a.AddPolicies(s.repos, s.loop.Validate)
 	a.AddPipelines(s.pipelines)
 	a.AddEnvironments(s.environments)

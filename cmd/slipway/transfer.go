@@ -68,20 +68,27 @@ func imageImportCommand() *cobra.Command {
 		Use: "import [SOURCE…]", Short: "bring images into the registry: from archives, OCI layouts or other registries",
 		Long: `A SOURCE is an archive that "docker save" wrote, an OCI layout in a folder or tar file (compressed by gzip or not), or the
 name of an image in another registry. An image is called as in its source, without the registry's host, unless --to says
-otherwise. What is there already is not sent again, so an import that was interrupted can be given again.`,
+otherwise. What is there already is not sent again, so an import that was interrupted can be given again.
+
+With --mirror an administrator of the installation brings in what builds and pods ask for by its own name, such as gcr.io/distroless/static
+or golang:1.26, so that they find it here without a network.`,
 		Example: `  slipway registry import web.tar --to shop/web:12
   slipway registry import ghcr.io/acme/tool:3 --to shop/tool:3 --platform linux/amd64
   slipway registry import images/ --to shop/
+  slipway registry import --mirror bases.tar
   slipway registry import --list images.txt`,
 	}
 	var flags transferFlags
 	flags.add(cmd)
 	f := cmd.Flags()
 	var to, list, username, passwordFile string
+	var mirror bool
 	f.StringVar(&to, "to", "", "name in the registry, as shop/web:12, or what comes before the images' own names, as shop/")
+	f.BoolVar(&mirror, "mirror", false, "put each image where builds, nodes and jobs of this installation find it by the name that it has elsewhere, below library/")
 	f.StringVar(&list, "list", "", "file with a SOURCE and, if wanted, a name on each line; # begins a remark")
 	f.StringVar(&username, "username", "", "whom the other registry knows (default what `docker login` left)")
 	f.StringVar(&passwordFile, "password-file", "", "file with that user's password or token")
+	cmd.MarkFlagsMutuallyExclusive("to", "mirror")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		password, err := readPasswordFile(passwordFile)
 		if err != nil {
@@ -106,7 +113,7 @@ otherwise. What is there already is not sent again, so an import that was interr
 			return err
 		}
 		for _, i := range imports {
-			i.Username, i.Password = username, *password
+			i.Username, i.Password, i.Mirror = username, *password, mirror && i.Name == ""
 			if err := i.Run(cmd.Context(), registry, options, carried(cmd.OutOrStdout())); err != nil {
 				return err
 			}

@@ -140,28 +140,6 @@ func TestParseCommand(t *testing.T) {
 	}
 }
 
-func TestSplitWords(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string][]string{
-		`--build-arg A=1  --no-cache`:  {"--build-arg", "A=1", "--no-cache"},
-		`-e "a b" 'c d' e\ f ""`:       {"-e", "a b", "c d", "e f", ""},
-		`"say \"hi\" $HOME"`:           {`say "hi" $HOME`},
-		"--label a=b \\\n --label c=d": {"--label", "a=b", "--label", "c=d"},
-		"":                             nil,
-	} {
-		got, err := splitWords(in)
-		if err != nil {
-			t.Errorf("%q: %v", in, err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%q: %s", in, diff)
-		}
-	}
-	if _, err := splitWords(`"a`); err == nil {
-		t.Error("a quote without its end is an error")
-	}
-}
-
 func TestFind(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -134,10 +134,7 @@ func (a azureCLI) process(script string) (p process, remove func(), err error) {
 	remove = func() {}
 	arguments := cmp.Or(a.in.text("scriptArguments"), a.in.text("args"))
 	if a.scriptType() == "bash" {
-		words, err := splitWords(arguments)
-		if err != nil {
-			return p, remove, err
-		}
+		words := splitArguments(arguments)
 		p.name, err = a.look("bash")
 		p.args = append([]string{script}, words...)
 		return p, remove, err

@@ -140,14 +140,11 @@ func hashFile(path string) (hash string, size int64, err error) {
 	return strings.ToUpper(hex.EncodeToString(sum.Sum(nil))), size, err
 }
 
-// braces mean nothing in these patterns.
-var braces = strings.NewReplacer("{", `\{`, "}", `\}`)
-
 // keyFiles lists the files that a pattern includes and none excludes, in order of their names. Patterns are absolute. Unlike find,
 // it looks into every folder.
 func keyFiles(includes, excludes []string) ([]string, error) {
 	for i := range excludes {
-		excludes[i] = braces.Replace(excludes[i])
+		excludes[i] = plainBraces(excludes[i])
 	}
 	var found []string
 	for _, include := range includes {
@@ -175,7 +172,7 @@ func matchFiles(include string) ([]string, error) {
 		}
 		return []string{include}, nil
 	}
-	pattern := braces.Replace(include)
+	pattern := plainBraces(include)
 	if !doublestar.ValidatePattern(pattern) {
 		return nil, fmt.Errorf("%s is no pattern", include)
 	}

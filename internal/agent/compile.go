@@ -22,10 +22,7 @@ func (t *task) goCommand(in inputs) error {
 	if err != nil {
 		return err
 	}
-	words, err := splitWords(in.text("arguments"))
-	if err != nil {
-		return err
-	}
+	words := splitArguments(in.text("arguments"))
 	return t.runShown(process{name: "go", args: append([]string{name}, words...), dir: dir})
 }
 
@@ -53,9 +50,6 @@ func (t *task) cmake(in inputs) error {
 		text := strings.NewReplacer("`", "\\`", "$(", "\\$(").Replace(arguments)
 		return t.runShown(process{name: shell, args: []string{"-c", "cmake " + text}, dir: dir})
 	}
-	words, err := splitWords(arguments)
-	if err != nil {
-		return err
-	}
+	words := splitArguments(arguments)
 	return t.runShown(process{name: program, args: words, dir: dir})
 }

@@ -46,7 +46,7 @@ func (t *task) publishCoverage1(in inputs) error {
 	if pattern == "" {
 		return nil
 	}
-	files, err := find(t.folders.sources, newPatterns(pattern))
+	files, err := find(t.folders.sources, newPatterns(pattern).expanded())
 	if err != nil || len(files) == 0 {
 		t.log.Printf("##[warning]No file matches %s.", pattern)
 		return nil

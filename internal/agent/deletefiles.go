@@ -16,7 +16,7 @@ import (
 func (t *task) deleteFiles(in inputs) error {
 	source := t.absolute(in.text("SourceFolder"))
 	var list patterns
-	for _, pattern := range newPatterns(in.m["contents"]) {
+	for _, pattern := range newPatterns(in.m["contents"]).expanded() {
 		bare := strings.TrimLeft(pattern, "!")
 		marks := len(pattern) - len(bare)
 		list = append(list, strings.Repeat("!", marks%2)+strings.TrimPrefix(path.Clean("/"+bare), "/"))

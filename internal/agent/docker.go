@@ -57,10 +57,7 @@ func (d docker) command() error {
 	case "logout":
 		return d.exec("logout", d.host())
 	case "tag", "images", "version":
-		words, err := splitWords(d.in.text("arguments"))
-		if err != nil {
-			return err
-		}
+		words := splitArguments(d.in.text("arguments"))
 		return d.exec(append([]string{command}, words...)...)
 	default:
 		return fmt.Errorf("the command %q of Docker@2 is not one that Slipway runs", command)
@@ -131,10 +128,7 @@ func (d docker) build(push bool) error {
 	if push {
 		args = append(args, "--push")
 	} else if text := d.in.text("arguments"); text != "" {
-		words, err := splitWords(text)
-		if err != nil {
-			return err
-		}
+		words := splitArguments(text)
 		args = append(args, words...)
 	}
 	return d.exec(append(args, d.absolute(context))...)
@@ -146,7 +140,7 @@ func (d docker) dockerfile() (string, error) {
 	if pattern == "" {
 		pattern = "**/Dockerfile"
 	}
-	found, err := find(d.folders.sources, patterns{pattern})
+	found, err := find(d.folders.sources, patterns{pattern}.expanded())
 	if err != nil {
 		return "", fmt.Errorf("look for a Dockerfile: %w", err)
 	}
@@ -196,10 +190,7 @@ func (d docker) push() error {
 	if err != nil {
 		return err
 	}
-	arguments, err := splitWords(d.in.text("arguments"))
-	if err != nil {
-		return err
-	}
+	arguments := splitArguments(d.in.text("arguments"))
 	for _, image := range images {
 		if err := d.exec(append(append([]string{"push"}, arguments...), image)...); err != nil {
 			return err

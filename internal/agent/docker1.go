@@ -43,9 +43,9 @@ func (d docker1) do() error {
 	case "push an image", "push", "push images":
 		return d.push()
 	case "run a docker command":
-		words, err := splitWords(d.in.text("customCommand"))
-		if err != nil || len(words) == 0 {
-			return errors.Join(err, errors.New("the input customCommand must be docker's arguments, as in `build -t app .`"))
+		words := splitArguments(d.in.text("customCommand"))
+		if len(words) == 0 {
+			return errors.New("the input customCommand must be docker's arguments, as in `build -t app .`")
 		}
 		return d.any(words)
 	case "login":
@@ -53,10 +53,7 @@ func (d docker1) do() error {
 	case "logout":
 		return d.exec("logout", d.host())
 	}
-	words, err := d.arguments()
-	if err != nil {
-		return err
-	}
+	words := d.arguments()
 	return d.any(append([]string{action}, words...))
 }
 
@@ -78,9 +75,7 @@ func (d docker1) folder() string {
 	return d.folders.sources
 }
 
-func (d docker1) arguments() ([]string, error) {
-	return splitWords(strings.ReplaceAll(d.in.text("arguments"), "\n", " "))
-}
+func (d docker1) arguments() []string { return splitArguments(d.in.text("arguments")) }
 
 // host is the registry. One of Azure's by its name means Slipway's own, since there is no Azure to sign in to.
 func (d docker1) host() string {
@@ -231,10 +226,7 @@ func (d docker1) build() error {
 	for _, a := range d.in.lines("buildArguments") {
 		args = append(args, "--build-arg", a)
 	}
-	words, err := d.arguments()
-	if err != nil {
-		return err
-	}
+	words := d.arguments()
 	args = append(args, words...)
 	args = append(args, d.labels(d.in.flag("addDefaultLabels", true))...)
 	if d.in.flag("addBaseImageData", true) {
@@ -320,10 +312,7 @@ func (d docker1) push() error {
 	if err != nil {
 		return err
 	}
-	words, err := d.arguments()
-	if err != nil {
-		return err
-	}
+	words := d.arguments()
 	var digests []string
 	for _, one := range list {
 		for i, target := range one.targets {

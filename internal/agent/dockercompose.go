@@ -49,10 +49,7 @@ func (d dockerCompose) do() error {
 }
 
 func (d *dockerCompose) act() error {
-	words, err := d.arguments()
-	if err != nil {
-		return err
-	}
+	words := d.arguments()
 	switch strings.ToLower(d.in.text("action")) {
 	case "build services":
 		return d.buildServices(words)
@@ -65,9 +62,9 @@ func (d *dockerCompose) act() error {
 	case "combine configuration":
 		return d.combine()
 	}
-	command, err := splitWords(d.in.text("dockerComposeCommand"))
-	if err != nil || len(command) == 0 {
-		return errors.Join(err, errors.New("the input dockerComposeCommand must be a command of docker compose, as in `build --pull`"))
+	command := splitArguments(d.in.text("dockerComposeCommand"))
+	if len(command) == 0 {
+		return errors.New("the input dockerComposeCommand must be a command of docker compose, as in `build --pull`")
 	}
 	return d.compose(append(command, words...)...)
 }
@@ -91,7 +88,7 @@ func (d *dockerCompose) readEnvironment() error {
 // find finds the compose files; false when there is none and that is all right.
 func (d *dockerCompose) find() (bool, error) {
 	pattern := d.in.text("dockerComposeFile")
-	found, err := find(d.folder(), patterns{pattern})
+	found, err := find(d.folder(), patterns{pattern}.expanded())
 	if err != nil {
 		return false, fmt.Errorf("look for a compose file: %w", err)
 	}

@@ -43,6 +43,9 @@ func (d dotnet) do() error {
 // projects are the files that the input's patterns choose. Without patterns it is one empty name: the working directory.
 func (d dotnet) projects(input string) ([]string, error) {
 	list := newPatterns(d.in.m[strings.ToLower(input)])
+	if input == "searchPatternPack" {
+		list = list.expanded()
+	}
 	if len(list) == 0 {
 		return []string{""}, nil
 	}
@@ -105,10 +108,7 @@ func (d dotnet) each(command string) error {
 	if err != nil {
 		return err
 	}
-	words, err := splitWords(d.in.text("arguments"))
-	if err != nil {
-		return err
-	}
+	words := splitArguments(d.in.text("arguments"))
 	return d.forProjects(projects, command, func(project string) ([]string, error) {
 		if command == "run" {
 			return append(named(project, "--project"), words...), nil
@@ -119,10 +119,7 @@ func (d dotnet) each(command string) error {
 
 // test runs tests, with their results as TRX files, which are published whatever the tests came to.
 func (d dotnet) test() error {
-	words, err := splitWords(d.in.text("arguments"))
-	if err != nil {
-		return err
-	}
+	words := splitArguments(d.in.text("arguments"))
 	publish := d.in.flag("publishTestResults", true)
 	if publish {
 		logger := []string{"--logger", "trx"}
@@ -210,10 +207,7 @@ func (d dotnet) restoreProjects(input, arguments string, more []string) error {
 	if err != nil {
 		return err
 	}
-	words, err := splitWords(arguments)
-	if err != nil {
-		return err
-	}
+	words := splitArguments(arguments)
 	for _, project := range projects {
 		args := append([]string{"restore"}, named(project)...)
 		if folder := d.in.text("packagesDirectory"); folder != "" {

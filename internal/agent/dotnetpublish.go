@@ -17,10 +17,7 @@ func (d dotnet) publish() error {
 	if err != nil {
 		return err
 	}
-	words, err := splitWords(d.in.text("arguments"))
-	if err != nil {
-		return err
-	}
+	words := splitArguments(d.in.text("arguments"))
 	at := outputArgument(words)
 	modify := d.in.flag("modifyOutputPath", true)
 	output := func(project string) string {

@@ -2,12 +2,9 @@ package agent
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,31 +34,14 @@ func (t *task) deployElsewhere(c *job.Connection, d job.Deployment) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
-	if err != nil {
-		return fmt.Errorf("encode manifests: %w", err)
-	}
-	file := filepath.Join(filepath.Dir(config), "manifests.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return fmt.Errorf("write manifests: %w", err)
-	}
-	if _, _, err := k.call(append([]string{"apply", "--filename", file}, namespace...)...); err != nil {
-		return err
-	}
-	return k.rollout(objects, namespace, d.TimeoutInSeconds)
+	return k.apply(objects, namespace, d.TimeoutInSeconds)
 }
 
 // rollout waits for what is rolled out step by step.
 func (t clusterProgram) rollout(objects []map[string]any, namespace []string, seconds int) error {
 	for _, o := range objects {
-		kind, _ := o["kind"].(string)
-		metadata, _ := o["metadata"].(map[string]any)
-		name, _ := metadata["name"].(string)
-		where := namespace
-		if own, _ := metadata["namespace"].(string); own != "" {
-			where = []string{"--namespace", own}
-		}
-		if err := t.rolledOut(strings.ToLower(kind), name, where, seconds); err != nil {
+		kind, name := kindAndName(o)
+		if err := t.rolledOut(kind, name, where(o, namespace), seconds); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ type extraction struct {
 
 // extractFiles is the task ExtractFiles@1.
 func (t *task) extractFiles(in inputs) error {
-	archives, err := t.archives(newPatterns(in.m["archivefilepatterns"]))
+	archives, err := t.archives(newPatterns(in.m["archivefilepatterns"]).expanded())
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (t *task) extractFiles(in inputs) error {
 func (t *task) archives(list patterns) ([]string, error) {
 	var all []string
 	for _, pattern := range list {
-		if !strings.ContainsAny(pattern, "*?[{") && !extended.MatchString(pattern) {
+		if !strings.ContainsAny(pattern, "*?[") && !extended.MatchString(pattern) {
 			file := t.absolute(pattern)
 			if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
 				return nil, fmt.Errorf("there is no archive %s", file)

@@ -104,7 +104,7 @@ func (t *task) onePackage(pattern string) (string, error) {
 		}
 		return path, nil
 	}
-	found, err := findEverything(t.folders.sources, patterns{strings.ReplaceAll(pattern, `\`, "/")})
+	found, err := findEverything(t.folders.sources, patterns{strings.ReplaceAll(pattern, `\`, "/")}.expanded())
 	if err != nil {
 		return "", fmt.Errorf("look for %s: %w", pattern, err)
 	}
@@ -183,7 +183,7 @@ func (f *transforming) xml(list patterns) error {
 }
 
 func (f *transforming) files(pattern string) ([]string, error) {
-	files, err := findEverything(f.folder, patterns{strings.ReplaceAll(pattern, `\`, "/")})
+	files, err := findEverything(f.folder, patterns{strings.ReplaceAll(pattern, `\`, "/")}.expanded())
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", pattern, err)
 	}

@@ -220,7 +220,7 @@ func (r *releaseTask) edit() error {
 // files are the assets. A pattern that is a folder means no file, as for Azure's task.
 func (r *releaseTask) files() ([]string, error) {
 	var list patterns
-	for _, pattern := range newPatterns(r.in.m["assets"]) {
+	for _, pattern := range newPatterns(r.in.m["assets"]).expanded() {
 		if info, err := os.Stat(r.t.absolute(pattern)); err == nil && info.IsDir() {
 			r.t.log.Printf("%s is a folder, of which nothing is uploaded: write %s/*", pattern, strings.TrimRight(pattern, "/"))
 			continue

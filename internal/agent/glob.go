@@ -30,7 +30,7 @@ func globBase(pattern string) string {
 	if at := extended.FindStringIndex(pattern); at != nil {
 		pattern = pattern[:at[0]] + "*"
 	}
-	base, _ := doublestar.SplitPattern(pattern)
+	base, _ := doublestar.SplitPattern(plainBraces(pattern))
 	return base
 }
 
@@ -55,7 +55,7 @@ const (
 	globStar               // any characters of a name: *
 	globFolders            // no folder, or several: **/
 	globRest               // everything that is left: ** at the end
-	globOne                // one of the alternatives: @(a|b), {a,b}
+	globOne                // one of the alternatives: @(a|b)
 	globOptional           // one of them or nothing: ?(a|b)
 	globMany               // one of them, or several: +(a|b)
 	globOptionals          // several of them or nothing: *(a|b)
@@ -155,29 +155,24 @@ func (p globPart) holds(r rune) bool {
 type globText struct {
 	text    string
 	pos     int
-	closing map[int]bool // where a parenthesis or brace opens that is closed
+	closing map[int]bool // where a parenthesis opens that is closed
 }
 
 func newGlobText(text string) *globText {
 	g := &globText{text: text, closing: map[int]bool{}}
 	var open []int
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
+		switch text[i] {
 		case '\\':
 			i++
-		case '{':
-			open = append(open, i)
 		case '(':
 			if i > 0 && strings.IndexByte("?*+@!", text[i-1]) >= 0 {
 				open = append(open, i)
 			}
-		case ')', '}':
-			for n := len(open); n > 0; n-- {
-				if at := open[n-1]; (text[at] == '{') == (c == '}') {
-					g.closing[at] = true
-					open = open[:n-1]
-					break
-				}
+		case ')':
+			if n := len(open); n > 0 {
+				g.closing[open[n-1]] = true
+				open = open[:n-1]
 			}
 		}
 	}
@@ -202,11 +197,7 @@ func (g *globText) part(c byte, atName bool) globPart {
 	rest := g.text[g.pos:]
 	if kind, ok := extendedKinds[c]; ok && len(rest) > 1 && rest[1] == '(' && g.closing[g.pos+1] {
 		g.pos += 2
-		return globPart{kind: kind, alternatives: g.alternatives('|', ')')}
-	}
-	if c == '{' && g.closing[g.pos] {
-		g.pos++
-		return globPart{kind: globOne, alternatives: g.alternatives(',', '}')}
+		return globPart{kind: kind, alternatives: g.alternatives()}
 	}
 	if after, ok := strings.CutPrefix(rest, "**"); ok && atName && after == "" {
 		g.pos += 2
@@ -241,13 +232,13 @@ func (g *globText) part(c byte, atName bool) globPart {
 // extendedKinds are the extended globs by their first character. The map is never changed.
 var extendedKinds = map[byte]globKind{'?': globOptional, '*': globOptionals, '+': globMany, '@': globOne, '!': globNone}
 
-// alternatives reads what stands in parentheses or braces, which are closed.
-func (g *globText) alternatives(between, end byte) []glob {
+// alternatives reads what stands in parentheses, which are closed.
+func (g *globText) alternatives() []glob {
 	var list []glob
 	for {
-		one, met := g.read(string([]byte{between, end}))
+		one, met := g.read("|)")
 		list = append(list, one)
-		if met != between {
+		if met != '|' {
 			return list
 		}
 	}

@@ -75,3 +75,55 @@ func TestFindByExtendedGlobs(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Braces expand for the tasks that ask for it, and stand for themselves for the others. minimatch-braces.json is as minimatch.json; "paths"
+// are what matches with nobrace, and "expanded" without.
+func TestBraces(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("testdata/minimatch-braces.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table struct {
+		Paths   []string `json:"paths"`
+		Matches []struct {
+			Pattern  string   `json:"pattern"`
+			Paths    []string `json:"paths"`
+			Expanded []string `json:"expanded"`
+		} `json:"matches"`
+	}
+	if err := json.Unmarshal(data, &table); err != nil {
+		t.Fatal(err)
+	}
+	matched := func(list patterns) []string {
+		matches, got := list.matcher(), []string{}
+		for _, path := range table.Paths {
+			if matches(path) {
+				got = append(got, path)
+			}
+		}
+		return got
+	}
+	for _, m := range table.Matches {
+		if diff := cmp.Diff(m.Paths, matched(patterns{m.Pattern})); diff != "" {
+			t.Errorf("%s:\n%s", m.Pattern, diff)
+		}
+		if diff := cmp.Diff(m.Expanded, matched(patterns{m.Pattern}.expanded())); diff != "" {
+			t.Errorf("%s expanded:\n%s", m.Pattern, diff)
+		}
+	}
+}
+
+// As the sources of azure-pipelines-tasks have it: CopyFiles calls match with its defaults, DeleteFiles with options of its own.
+func TestBracesByTask(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, nil, "out/a.js", "", "out/a.ts", "", "out/{a,b}.js", "", "out/{x}/b.ts", "")
+	w.must("CopyFiles@2", map[string]string{"SourceFolder": "out", "Contents": "*.{js,ts}\n{a,b}.js\n{x}", "TargetFolder": "to"})
+	if diff := cmp.Diff([]string{"{a,b}.js", "{x}/", "{x}/b.ts"}, w.tree("to")); diff != "" {
+		t.Error(diff)
+	}
+	w.must("DeleteFiles@1", map[string]string{"SourceFolder": "out", "Contents": "a.{js,ts}"})
+	if diff := cmp.Diff([]string{"{a,b}.js", "{x}/", "{x}/b.ts"}, w.tree("out")); diff != "" {
+		t.Error(diff)
+	}
+}

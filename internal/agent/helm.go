@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,10 +74,7 @@ func (h helm) arguments(command string) ([]string, error) {
 	if strings.EqualFold(h.vars.Text(variable.SystemDebug), "true") {
 		args = append(args, "--debug")
 	}
-	words, err := splitWords(strings.ReplaceAll(h.in.text("arguments"), "\n", " "))
-	if err != nil {
-		return nil, err
-	}
+	words := splitArguments(h.in.text("arguments"))
 	namespace := []string{}
 	if n := h.in.text("namespace"); n != "" {
 		namespace = []string{"--namespace", n}
@@ -116,11 +114,16 @@ func (h helm) release(args, namespace, words []string) ([]string, error) {
 		flag("resetValues", "--reset-values", false)
 		flag("force", "--force", false)
 	}
-	if file := h.in.text("valueFile"); file != "" {
-		args = append(args, "--values", h.absolute(file))
+	if file := h.in.text("valueFile"); file != "" && h.absolute(file) != h.folders.sources {
+		path, err := h.resolved(file)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--values", path)
 	}
-	if values := h.in.list("overrideValues"); len(values) > 0 {
-		args = append(args, "--set", strings.Join(values, ","))
+	// As in the task, quotes mean what they mean in arguments.
+	if values := strings.Join(h.in.lines("overrideValues"), ","); values != "" {
+		args = append(args, splitArguments("--set "+values)...)
 	}
 	name := h.in.text("releaseName")
 	if !upgrade {
@@ -137,7 +140,7 @@ func (h helm) release(args, namespace, words []string) ([]string, error) {
 		args = append(args, name)
 	}
 	if strings.EqualFold(h.in.text("chartType"), "FilePath") {
-		chart, err := h.chart(h.in.text("chartPath"))
+		chart, err := h.resolved(h.in.text("chartPath"))
 		if err != nil {
 			return nil, err
 		}
@@ -153,26 +156,34 @@ func (h helm) release(args, namespace, words []string) ([]string, error) {
 	return args, nil
 }
 
-// chart is the one file or folder that a pattern means.
-func (h helm) chart(pattern string) (string, error) {
-	path := h.absolute(pattern)
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
+// resolved is the file or folder that an input means. Of those that a pattern matches it is the first, as in the task; a pattern without a slash
+// matches names in every folder.
+func (h helm) resolved(input string) (string, error) {
+	if strings.Contains(input, "://") {
+		return input, nil
 	}
-	found, err := find(h.folders.sources, patterns{pattern})
-	if err != nil {
-		return "", fmt.Errorf("look for the chart: %w", err)
+	path := h.absolute(input)
+	if _, err := os.Stat(path); err == nil || !strings.ContainsAny(input, "*?") {
+		return path, nil // helm says best what is wrong with a path
+	}
+	pattern := everywhere(input)
+	found, err := findEverything(h.folders.sources, patterns{pattern}.expanded())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("look for %s: %w", input, err)
 	}
 	// A chart that is a folder is known by its file.
-	files, err := find(h.folders.sources, patterns{strings.TrimSuffix(pattern, "/") + "/Chart.yaml"})
-	if err != nil {
-		return "", fmt.Errorf("look for the chart: %w", err)
+	charts, err := find(h.folders.sources, patterns{strings.TrimSuffix(pattern, "/") + "/Chart.yaml"}.expanded())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("look for %s: %w", input, err)
 	}
-	for _, file := range files {
+	for _, file := range charts {
 		found = append(found, filepath.Dir(file))
 	}
-	if len(found) != 1 {
-		return "", fmt.Errorf("%d charts match %s: name one", len(found), pattern)
+	if len(found) == 0 {
+		return "", fmt.Errorf("nothing matches %s below %s", input, h.folders.sources)
+	}
+	if slices.Sort(found); len(found) > 1 {
+		h.log.Printf("%d files and folders match %s; %s is taken.", len(found), input, found[0])
 	}
 	return found[0], nil
 }
@@ -191,6 +202,6 @@ func (h helm) pack(args, words []string) ([]string, error) {
 		}
 		args = append(args, "--destination", folder)
 	}
-	chart, err := h.chart(h.in.text("chartPath"))
+	chart, err := h.resolved(h.in.text("chartPath"))
 	return append(append(args, words...), chart), err
 }

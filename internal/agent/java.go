@@ -192,10 +192,7 @@ func (t *task) maven(in inputs) error {
 	if err := t.runShown(process{name: program, args: []string{"-version"}, env: env}); err != nil {
 		return fmt.Errorf("maven does not run: %w", err)
 	}
-	options, err := splitWords(in.text("options"))
-	if err != nil {
-		return err
-	}
+	options := splitArguments(in.text("options"))
 	args := append(append([]string{"-f", pom}, options...), strings.Fields(in.text("goals"))...)
 	return t.tested(in, "**/surefire-reports/TEST-*.xml", t.runShown(process{name: program, args: args, env: env}))
 }
@@ -224,10 +221,7 @@ func (t *task) gradle(in inputs) error {
 	if err != nil {
 		return err
 	}
-	options, err := splitWords(in.text("options"))
-	if err != nil {
-		return err
-	}
+	options := splitArguments(in.text("options"))
 	args := append(options, strings.Fields(in.text("tasks"))...)
 	return t.tested(in, "**/TEST-*.xml", t.runShown(process{name: wrapper, args: args, dir: dir, env: env}))
 }
@@ -251,10 +245,7 @@ func (t *task) ant(in inputs) error {
 			return fmt.Errorf("the folder of ANT_HOME, %s, is not there", env["ANT_HOME"])
 		}
 	}
-	options, err := splitWords(in.text("options"))
-	if err != nil {
-		return err
-	}
+	options := splitArguments(in.text("options"))
 	args := append(append([]string{"-buildfile", file}, options...), strings.Fields(in.text("targets"))...)
 	return t.tested(in, "**/TEST-*.xml", t.runShown(process{name: "ant", args: args, env: env}))
 }
@@ -264,7 +255,13 @@ func (t *task) tested(in inputs, files string, build error) error {
 	if !in.flag("publishJUnitResults", true) || t.ctx.Err() != nil {
 		return build
 	}
-	err := t.publishTests("JUnit", cmp.Or(in.text("testResultsFiles"), files), t.folders.sources, in.text("testRunTitle"), true)
+	list := newPatterns(cmp.Or(in.text("testResultsFiles"), files))
+	for i, pattern := range list {
+		if strings.ContainsAny(pattern, "*?") { // as in the tasks, another is the path of a file
+			list[i] = everywhere(pattern)
+		}
+	}
+	err := t.publishTests("JUnit", strings.Join(list, "\n"), t.folders.sources, in.text("testRunTitle"), true)
 	if build != nil && err != nil {
 		t.log.Printf("##[error]%s", sentence(err))
 	}
@@ -273,12 +270,13 @@ func (t *task) tested(in inputs, files string, build error) error {
 
 // publishTests publishes the results of tests as PublishTestResults@2 does. That none are found is no mistake of the build.
 func (t *task) publishTests(format, files, folder, title string, merge bool) error {
-	if found, err := find(folder, newPatterns(files)); err == nil && len(found) == 0 {
+	list := newPatterns(files).expanded()
+	if found, err := find(folder, list); err == nil && len(found) == 0 {
 		t.log.Printf("No file of test results matches %s below %s, so none are published.", files, folder)
 		return nil
 	}
-	return t.publishTestResults(inputs{t, map[string]string{"testresultsformat": format, "testresultsfiles": files, "searchfolder": folder,
-		"testruntitle": title, "mergetestresults": fmt.Sprint(merge)}})
+	return t.publishResultsOf(inputs{t, map[string]string{"testresultsformat": format, "searchfolder": folder,
+		"testruntitle": title, "mergetestresults": fmt.Sprint(merge)}}, list)
 }
 
 // runShown shows a command and runs it.

@@ -168,10 +168,7 @@ func (k kubernetes) namespace() []string {
 func (k kubernetes) secret(t clusterProgram, name string) error {
 	args := append(k.namespace(), "create", "secret")
 	if strings.EqualFold(k.in.text("secretType"), "generic") {
-		words, err := splitWords(k.in.text("secretArguments"))
-		if err != nil {
-			return err
-		}
+		words := splitArguments(k.in.text("secretArguments"))
 		args = append(append(args, "generic", name), words...)
 	} else {
 		made, err := k.registrySecret(t, name)
@@ -259,10 +256,7 @@ func (k kubernetes) configMap(t clusterProgram, name string) error {
 			args = append(args, "--from-file="+filepath.Base(path)+"="+path)
 		}
 	} else {
-		words, err := splitWords(k.in.text("configMapArguments"))
-		if err != nil {
-			return err
-		}
+		words := splitArguments(k.in.text("configMapArguments"))
 		args = append(args, words...)
 	}
 	_, _, err := t.call(args...)
@@ -282,10 +276,7 @@ func (k kubernetes) command(t clusterProgram, command string) error {
 	if file != "" {
 		args = append(args, "-f", file)
 	}
-	words, err := splitWords(k.in.text("arguments"))
-	if err != nil {
-		return err
-	}
+	words := splitArguments(k.in.text("arguments"))
 	args = append(args, words...)
 	switch format := k.in.text("outputFormat"); {
 	case format == "" || format == "none":

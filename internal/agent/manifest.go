@@ -19,24 +19,43 @@ const (
 	maxManifestBytes = 4 << 20 // of all together
 )
 
-// kubernetesManifest is the task KubernetesManifest@1. The server applies the manifests; the agent sends them with the images
-// and shows the progress.
+// kubernetesManifest is the task KubernetesManifest@0 and @1. The server applies the manifests, or kubectl those of a service connection's
+// cluster and of canaries; the agent sends them with the images and shows the progress.
 func (t *task) kubernetesManifest(in inputs) error {
 	action := strings.ToLower(in.text("action"))
 	if done, err := t.manifestAction(action, in); done {
 		return err
 	}
-	if action != "" && action != "deploy" {
-		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy, bake, delete, patch, scale or createSecret", in.text("action"))
-	}
 	d := job.Deployment{Step: t.step.ID, Action: "deploy", Namespace: in.text("namespace"), Images: in.list("containers"), PullSecrets: in.list("imagePullSecrets"), TimeoutInSeconds: timeoutOf(in)}
-	if strategy := in.text("strategy"); strategy != "" && !strings.EqualFold(strategy, "none") {
-		return fmt.Errorf("the strategy %q is not one that Slipway runs: use none", strategy)
-	}
 	var err error
 	if d.Manifests, err = t.manifests(in.list("manifests")); err != nil {
 		return err
 	}
+	canary := func(do func(clusterProgram, inputs, []string, job.Deployment) error) error {
+		return t.onCluster(in, func(kubectl clusterProgram, in inputs, namespace []string) error {
+			return do(kubectl, in, namespace, d)
+		})
+	}
+	switch {
+	case (action == "promote" || action == "reject") && !canaryStrategy(in):
+		return fmt.Errorf("the action %s ends a canary: write strategy: canary, or deploy with action: deploy", action)
+	case action == "reject":
+		return canary(withoutCanary)
+	case action == "promote":
+		if err := t.deployManifests(in, d); err != nil {
+			return err
+		}
+		return canary(withoutCanary)
+	case action != "" && action != "deploy":
+		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy, promote, reject, bake, delete, patch, scale or createSecret", in.text("action"))
+	case canaryStrategy(in):
+		return canary(deployCanary)
+	}
+	return t.deployManifests(in, d)
+}
+
+// deployManifests applies manifests to the cluster of a service connection, or has the server apply them to the job's environment.
+func (t *task) deployManifests(in inputs, d job.Deployment) error {
 	c, ok, err := t.foreign(in.text("kubernetesServiceConnection"))
 	if err != nil {
 		return err

@@ -49,14 +49,11 @@ func (t *task) onCluster(in inputs, do func(kubectl clusterProgram, in inputs, n
 }
 
 func deleteObjects(kubectl clusterProgram, in inputs, namespace []string) error {
-	words, err := splitWords(in.text("arguments"))
-	if err != nil {
-		return err
-	}
+	words := splitArguments(in.text("arguments"))
 	if len(words) == 0 {
 		return errors.New("the action delete needs arguments: what to delete, as kubectl delete takes it")
 	}
-	_, _, err = kubectl.call(slices.Concat([]string{"delete"}, namespace, words)...)
+	_, _, err := kubectl.call(slices.Concat([]string{"delete"}, namespace, words)...)
 	return err
 }
 

@@ -3,17 +3,14 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 )
 
 // msbuild is the task MSBuild@1. On Linux it runs msbuild, if the job's image has it, or that of .NET's SDK.
 func (t *task) msbuild(in inputs) error {
-	list := newPatterns(in.m["solution"])
+	list := newPatterns(in.m["solution"]).expanded()
 	for i, pattern := range list {
-		if !strings.Contains(pattern, "/") { // as minimatch's option matchBase
-			list[i] = "**/" + pattern
-		}
+		list[i] = everywhere(pattern)
 	}
 	found, err := find(t.folders.sources, list)
 	if err != nil {
@@ -43,7 +40,7 @@ func (t *task) msbuild(in inputs) error {
 		}
 		for _, target := range targets {
 			all := append(append(append(append([]string{}, args...), file), target...), common...)
-			if err := t.runShown(process{name: name, args: all, dir: filepath.Dir(file)}); err != nil {
+			if err := t.runShown(process{name: name, args: all, dir: t.folders.sources}); err != nil {
 				return err
 			}
 		}

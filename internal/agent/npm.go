@@ -35,10 +35,7 @@ func (t *task) npm(in inputs) error {
 		args[0] = "install"
 	case "install", "ci", "publish":
 	case "custom":
-		words, err := splitWords(in.text("customCommand"))
-		if err != nil {
-			return err
-		}
+		words := splitArguments(in.text("customCommand"))
 		args = words
 	default:
 		return fmt.Errorf("the command %q of Npm@1 is not one that Slipway runs: use custom, with it as customCommand", in.text("command"))

@@ -21,6 +21,22 @@ func newPatterns(text string) patterns {
 	return list
 }
 
+// plainBraces has the braces of a pattern stand for themselves. Azure's task library expands {a,b} only for tasks that ask for it (expanded): its
+// match and findMatch have the option nobrace, and so do the patterns of azure-pipelines-agent. It puts a backslash before each brace that has
+// none.
+func plainBraces(pattern string) string {
+	var b strings.Builder
+	escaped := false
+	for _, r := range pattern {
+		if !escaped && (r == '{' || r == '}') {
+			b.WriteByte('\\')
+		}
+		escaped = !escaped && r == '\\'
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 // matcher says whether a path with slashes is chosen. As in Azure, case matters on Linux, and `**` alone means every file.
 func (p patterns) matcher() func(path string) bool {
 	if len(p) == 0 {
@@ -28,7 +44,7 @@ func (p patterns) matcher() func(path string) bool {
 	}
 	globs := make([]func(string) bool, len(p))
 	for i, pattern := range p {
-		globs[i] = globMatcher(strings.TrimPrefix(strings.TrimPrefix(pattern, "!"), "./"))
+		globs[i] = globMatcher(plainBraces(strings.TrimPrefix(strings.TrimPrefix(pattern, "!"), "./")))
 	}
 	return func(path string) bool {
 		chosen := false
@@ -39,6 +55,18 @@ func (p patterns) matcher() func(path string) bool {
 		}
 		return chosen
 	}
+}
+
+// everywhere is a pattern that matches names in every folder if it has no slash, as minimatch's option matchBase does.
+func everywhere(pattern string) string {
+	bare, exclude := strings.CutPrefix(pattern, "!")
+	if strings.Contains(bare, "/") {
+		return pattern
+	}
+	if exclude {
+		return "!**/" + bare
+	}
+	return "**/" + bare
 }
 
 // maxFound bounds the files that a search may visit.

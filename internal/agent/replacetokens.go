@@ -186,6 +186,9 @@ func (r *replacing) rule(line string) error {
 			list = append(list, r.glob(pattern))
 		}
 	}
+	if r.major >= 6 { // fast-glob
+		list = list.expanded()
+	}
 	if len(list) == 0 {
 		return fmt.Errorf("the line %q names no file", line)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -22,30 +21,42 @@ func (t *task) script(s *plan.Script) error {
 	if err != nil {
 		return err
 	}
-	file := t.text(s.FilePath)
-	if file == "" {
-		text := t.text(s.Text)
+	text := t.text(s.Text)
+	if file := t.text(s.FilePath); file != "" {
+		if text, err = t.fileCommand(file, t.text(s.Arguments)); err != nil {
+			return err
+		}
+		t.log.Printf("Command: %s\n##[section]Output", text)
+	} else {
 		t.log.Printf("Script contents:\n%s\n##[section]Output", strings.TrimRight(text, "\n"))
-		if file, err = t.scriptFile(".sh", text); err != nil {
-			return err
-		}
-		defer os.Remove(file)
-	} else if !filepath.IsAbs(file) {
-		file = filepath.Join(t.folders.sources, file)
 	}
+	file, err := t.scriptFile(".sh", text)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file)
 	args = append(args, file)
-	if arguments := t.text(s.Arguments); arguments != "" {
-		words, err := splitWords(arguments)
-		if err != nil {
-			return err
-		}
-		args = append(args, words...)
-	}
 	p := process{name: program, args: args, dir: dir}
 	if value := t.text(s.BashEnv); value != "" {
 		p.env = map[string]string{"BASH_ENV": value}
 	}
 	return t.runScript(p, t.flag(s.FailOnStderr, false))
+}
+
+// fileCommand is what runs a script file with arguments, which bash itself reads: variables and globs in them are expanded. As in Azure's task, a
+// variable of the environment has the file read into the shell instead (docs/bashnote.md of azure-pipelines-tasks).
+func (t *task) fileCommand(file, arguments string) (string, error) {
+	path := t.absolute(file)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return "", fmt.Errorf("there is no script file %s", path)
+	}
+	run := "exec bash"
+	for _, pair := range t.environment(nil) {
+		if name, value, _ := strings.Cut(pair, "="); name == "AZP_BASHV3_OLD_SOURCE_BEHAVIOR" && value != "" {
+			run = "."
+		}
+	}
+	return strings.TrimSpace(run + " '" + strings.ReplaceAll(path, "'", `'\''`) + "' " + arguments), nil
 }
 
 // workingDirectory is where a script runs: the sources, or a folder that is there, relative to them.
@@ -114,50 +125,9 @@ func (t *task) scriptFile(suffix, text string) (string, error) {
 	return file.Name(), nil
 }
 
-// splitWords splits a command line as a shell does for plain words, quotes and backslashes; it expands nothing.
-func splitWords(line string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	inWord, quote := false, byte(0)
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		switch {
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == '\'':
-			word.WriteByte(c)
-		case c == '\\' && i+1 < len(line) && (quote == 0 || strings.IndexByte(`"\$`+"`", line[i+1]) >= 0):
-			i++
-			if line[i] != '\n' {
-				word.WriteByte(line[i])
-				inWord = true
-			}
-		case quote == '"':
-			word.WriteByte(c)
-		case c == '\'' || c == '"':
-			quote, inWord = c, true
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-			if inWord {
-				words = append(words, word.String())
-				word.Reset()
-				inWord = false
-			}
-		default:
-			word.WriteByte(c)
-			inWord = true
-		}
-	}
-	if quote != 0 {
-		return nil, fmt.Errorf("the arguments %q have a quote without its end", line)
-	}
-	if inWord {
-		words = append(words, word.String())
-	}
-	return words, nil
-}
-
-// splitArguments splits arguments as Azure's task library does for a program: at blanks, but for those between double
-// quotes; a backslash before a quote inside of quotes makes it an ordinary character, and single quotes mean nothing.
+// splitArguments splits arguments as Azure's task library does for a program (ToolRunner.line): at blanks, but for those between double
+// quotes; a backslash before a quote inside of quotes makes it an ordinary character, and single quotes mean nothing. The ends of lines
+// part arguments too, with or without a backslash before them.
 func splitArguments(line string) []string {
 	var words []string
 	var word strings.Builder
@@ -173,6 +143,7 @@ func splitArguments(line string) []string {
 			word.WriteByte(line[i])
 		case c == '"':
 			quoted, inWord = !quoted, true
+		case !quoted && c == '\\' && i+1 < len(line) && line[i+1] == '\n':
 		case !quoted && strings.IndexByte(" \t\r\n", c) >= 0:
 			if inWord {
 				words = append(words, word.String())

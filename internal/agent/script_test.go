@@ -23,7 +23,9 @@ func TestSplitArguments(t *testing.T) {
 		`"say \"hi\""`:          {`say "hi"`},
 		`"a\\b"`:                {`a\\b`},
 		`""`:                    {""},
-		"":                      nil,
+		`-run '^Test$' --set a\,b=1,"c.d\.e"=x\ y`: {"-run", "'^Test$'", "--set", `a\,b=1,c.d\.e=x\`, "y"},
+		"--label a=b \\\n --label c=d":             {"--label", "a=b", "--label", "c=d"},
+		"":                                         nil,
 	} {
 		if diff := cmp.Diff(want, splitArguments(in)); diff != "" {
 			t.Errorf("%q: %s", in, diff)
@@ -53,6 +55,42 @@ func TestShellScript(t *testing.T) {
 	w.fails("ShellScript@2", given("scriptPath", "ci/fail.sh"), "bash exited with code 3")
 	w.fails("ShellScript@2", given("scriptPath", "ci/warn.sh", "failOnStandardError", "true"), "the script wrote to its standard error, and the step is told to fail then")
 	w.fails("ShellScript@2", given("scriptPath", "ci/gone.sh"), "there is no script file S/ci/gone.sh")
+}
+
+// A file of Bash@3 runs as in Azure's task (bash.ts): a shell reads the arguments, with variables and globs, and the file is a program of its own.
+func TestBashFile(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, nil, "ci/it's.sh", "echo \"got [$1] [$2] [$3]\"\n", "ci/one.txt", "", "ci/two.txt", "")
+	run := func(arguments string) error {
+		return w.script(&plan.Script{Shell: plan.ShellBash, FilePath: "ci/it's.sh", Arguments: arguments})
+	}
+	w.env["WHO"] = "the world"
+	for arguments, want := range map[string]string{
+		`"$WHO" $WHO`:          "got [the world] [the] [world]",
+		`ci/*.txt 'a b'`:       "got [ci/one.txt] [ci/two.txt] [a b]",
+		`"say \"hi\"" c\ d`:    `got [say "hi"] [c d] []`,
+		"":                     "got [] [] []",
+		`$((1+2)) "$(echo x)"`: "got [3] [x] []",
+	} {
+		if err := run(arguments); err != nil {
+			t.Errorf("%s: %v", arguments, err)
+		}
+		w.says(want)
+	}
+	w.says(`Command: exec bash 'S/ci/it'\''s.sh' ci/*.txt 'a b'`)
+	w.write("ci/it's.sh", "exit 4\n")
+	if err := run("x"); err == nil || err.Error() != "bash exited with code 4" {
+		t.Errorf("%v", err)
+	}
+	w.write("ci/it's.sh", "greet() { echo hello $1; }\n")
+	w.env["AZP_BASHV3_OLD_SOURCE_BEHAVIOR"] = "true"
+	if err := run("&& greet again"); err != nil {
+		t.Error(err)
+	}
+	w.says("hello again")
+	if err := w.script(&plan.Script{Shell: plan.ShellBash, FilePath: "gone.sh"}); err == nil || err.Error() != "there is no script file "+w.absolute("gone.sh") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestPythonScript(t *testing.T) {

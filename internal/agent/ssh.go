@@ -238,7 +238,7 @@ func (t *task) copyOverSSH(in inputs) error {
 			globs = append(globs, line)
 		}
 	}
-	files, err := find(root, globs)
+	files, err := find(root, globs.expanded())
 	if err != nil {
 		return fmt.Errorf("look for files: %w", err)
 	}

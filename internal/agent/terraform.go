@@ -21,10 +21,7 @@ func (t *task) terraform(in inputs) error {
 	if err != nil {
 		return err
 	}
-	words, err := splitWords(in.text("commandOptions"))
-	if err != nil {
-		return err
-	}
+	words := splitArguments(in.text("commandOptions"))
 	command := strings.ToLower(cmp.Or(in.text("command"), "init"))
 	env, backend, err := t.terraformCloud(in, command)
 	if err != nil {
@@ -51,10 +48,7 @@ func (t *task) terraform(in inputs) error {
 		}
 		return t.terraformShown(in, run(append([]string{command}, words...)...), "showFilePath")
 	case "custom":
-		custom, err := splitWords(in.text("customCommand"))
-		if err != nil {
-			return err
-		}
+		custom := splitArguments(in.text("customCommand"))
 		if len(custom) == 0 {
 			return errors.New("the input customCommand is empty: give the command of terraform, as fmt -check")
 		}

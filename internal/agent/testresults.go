@@ -16,8 +16,12 @@ const maxResultFile = 64 << 20
 
 // publishTestResults is the tasks PublishTestResults@1 and @2.
 func (t *task) publishTestResults(in inputs) error {
+	return t.publishResultsOf(in, newPatterns(in.m["testresultsfiles"]))
+}
+
+// publishResultsOf publishes what the files that the patterns choose tell.
+func (t *task) publishResultsOf(in inputs, list patterns) error {
 	folder := t.absolute(in.text("searchFolder"))
-	list := newPatterns(in.m["testresultsfiles"])
 	if len(list) == 0 {
 		list = patterns{"**/TEST-*.xml"}
 	}

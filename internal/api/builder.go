@@ -30,6 +30,11 @@ type builderRoutes struct {
 func (s *Server) AddBuilds(b *builds.Service, dial images.Dial, tunnel BuilderTunnel) {
 	r := builderRoutes{s, b, dial, tunnel}
 	s.project("GET", "/slipway/imagebuilds", identity.Read, r.list)
+	s.project("POST", "/slipway/imagebuilds", identity.Contribute, r.begin)
+	s.project("GET", "/slipway/imagebuilds/{build}", identity.Read, r.get)
+	s.project("PATCH", "/slipway/imagebuilds/{build}", identity.Contribute, r.update)
+	s.project("GET", "/slipway/imagebuilds/{build}/log", identity.Read, r.log)
+	s.project("POST", "/slipway/imagebuilds/{build}/cancel", identity.Contribute, r.cancel)
 	s.project("POST", "/slipway/builder", identity.Contribute, r.open)
 	s.installation("GET", "/slipway/builder/usage", identity.Administer, r.usage)
 	s.installation("POST", "/slipway/builder/prune", identity.Administer, r.prune)

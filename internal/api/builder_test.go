@@ -51,8 +51,8 @@ func TestBuilderRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for run, project := range map[slipway.RunID]slipway.ProjectID{3: w.Project.ID, 4: "another"} {
-		if _, err := kept.Record(ctx, project, run, 1, images.Report{Tags: []string{"a:1"}, Summary: images.Summary{Seconds: 2}}); err != nil {
+	for i, project := range []slipway.ProjectID{w.Project.ID, "another"} {
+		if _, err := kept.Record(ctx, project, slipway.RunID(i+3), 1, images.Report{Tags: []string{"a:1"}, Summary: images.Summary{Seconds: 2}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,6 +83,21 @@ func TestBuilderRoutes(t *testing.T) {
 		{"GET /Shop/_apis/slipway/imagebuilds", admin, "", http.StatusOK, `"tags":["a:1"]`},
 		{"GET /Shop/_apis/slipway/imagebuilds?run=4", admin, "", http.StatusOK, `"count":0`},
 		{"GET /Shop/_apis/slipway/imagebuilds?run=x", admin, "", http.StatusBadRequest, "no number"},
+		{"POST /Shop/_apis/slipway/imagebuilds", "", "{}", http.StatusUnauthorized, ""},
+		{"POST /Shop/_apis/slipway/imagebuilds", admin, `{"tags":["mine:1"]}`, http.StatusCreated, `"state":"running"`},
+		{"GET /Shop/_apis/slipway/imagebuilds/3", admin, "", http.StatusOK, `"tags":["mine:1"]`},
+		{"GET /Shop/_apis/slipway/imagebuilds/2", admin, "", http.StatusNotFound, "no image build 2 in this project"},
+		{"GET /Shop/_apis/slipway/imagebuilds/x", admin, "", http.StatusBadRequest, "not a number"},
+		{"PATCH /Shop/_apis/slipway/imagebuilds/3", admin, `{"at":0,"log":"a line\n","report":{"tags":["mine:1"],"summary":{"seconds":1,"steps":[{"name":"[1/1] RUN x","running":true}]}}}`, http.StatusOK, `"at":7`},
+		{"PATCH /Shop/_apis/slipway/imagebuilds/3", job, `{"at":7,"log":"forged\n"}`, http.StatusForbidden, "another's"},
+		{"PATCH /Shop/_apis/slipway/imagebuilds/3", admin, `{"at":99}`, http.StatusBadRequest, "leaves a gap"},
+		{"GET /Shop/_apis/slipway/imagebuilds/3/log", admin, "", http.StatusOK, "a line\n"},
+		{"GET /Shop/_apis/slipway/imagebuilds/3/log", "", "", http.StatusUnauthorized, ""},
+		{"POST /Shop/_apis/slipway/imagebuilds/1/cancel", admin, "", http.StatusConflict, "cancel the run"},
+		{"POST /Shop/_apis/slipway/imagebuilds/3/cancel", admin, "", http.StatusAccepted, `"canceledBy":"ada"`},
+		{"PATCH /Shop/_apis/slipway/imagebuilds/3", admin, `{"at":7}`, http.StatusOK, `"canceledBy":"ada"`},
+		{"PATCH /Shop/_apis/slipway/imagebuilds/3", admin, `{"at":7,"done":true,"canceled":true}`, http.StatusOK, ""},
+		{"GET /Shop/_apis/slipway/imagebuilds", admin, "", http.StatusOK, `"state":"canceled"`},
 		{"POST /Shop/_apis/slipway/builder", "", "", http.StatusUnauthorized, ""},
 		{"POST /Shop/_apis/slipway/builder", admin, "", http.StatusOK, ""},
 	} {

@@ -284,6 +284,9 @@ type Schedule struct {
 	Always      bool       `json:"always"`
 	Batch       bool       `json:"batch"`
 	Next        *time.Time `json:"next,omitempty"` // when it is due next
+	// Passed is when it last was due and started no run, and PassedReason why.
+	Passed       *time.Time `json:"passed,omitempty"`
+	PassedReason string     `json:"passedReason,omitempty"`
 }
 
 func (b buildRoutes) schedules(w http.ResponseWriter, r request) error {
@@ -297,7 +300,8 @@ func (b buildRoutes) schedules(w http.ResponseWriter, r request) error {
 	}
 	var out []Schedule
 	for _, s := range schedules {
-		out = append(out, Schedule{Branch: s.Ref, Cron: s.Cron, DisplayName: s.DisplayName, Always: s.Always, Batch: s.Batch, Next: when(s.Next)})
+		out = append(out, Schedule{Branch: s.Ref, Cron: s.Cron, DisplayName: s.DisplayName, Always: s.Always, Batch: s.Batch, Next: when(s.Next),
+			Passed: when(s.Passed), PassedReason: s.PassedReason})
 	}
 	return list(w, out)
 }

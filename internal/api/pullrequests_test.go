@@ -67,6 +67,7 @@ func gitAndBoards(t *testing.T) (w world, token string, items *boards.Service) {
 	commit("topic", "hats.md")
 	server := api.New(ids, logger, "http://slipway.test")
 	server.AddGit(r, items)
+	server.AddWorkItems(items)
 	r.Objects, err = blob.OpenFiles(t.TempDir())
 	must(err)
 	r.People = ids

@@ -76,7 +76,7 @@ var global = []option{
 }
 
 // commands is the table of all commands. It is never changed.
-var commands = slices.Concat(accountCommands, registryCommands, clusterCommands, pipelineCommands, repositoryCommands, pullCommands, universalCommands)
+var commands = slices.Concat(accountCommands, registryCommands, clusterCommands, pipelineCommands, runCommands, groupCommands, boardCommands, devOpsCommands, repositoryCommands, pullCommands, universalCommands)
 
 // find is the command that the words begin with.
 func find(words []string) *command {

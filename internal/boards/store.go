@@ -263,3 +263,31 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Item, error) {
 func likeText(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
+
+// maxWalked is how many items of a project Choose looks through.
+const maxWalked = 200_000
+
+// Choose returns the items of a project that meet a condition, at most limit; more says that there are others. A project of more than 200,000 items is a Limit.
+func (s *Service) Choose(ctx context.Context, project slipway.ProjectID, limit int, meets func(Item) bool) (list []Item, more bool, err error) {
+	const query = `SELECT ` + itemColumns + ` FROM boards_items WHERE project = $1 AND id > $2 ORDER BY id LIMIT 1000`
+	after := slipway.WorkItemID(0)
+	for walked := 0; walked < maxWalked; walked += 1000 {
+		part, err := db.List(ctx, s.db, scanItem, query, string(project), int64(after))
+		if err != nil {
+			return nil, false, fmt.Errorf("choose work items: %w", err)
+		}
+		for _, i := range part {
+			if after = i.ID; !meets(i) {
+				continue
+			}
+			if len(list) == limit {
+				return list, true, nil
+			}
+			list = append(list, i)
+		}
+		if len(part) < 1000 {
+			return list, false, nil
+		}
+	}
+	return nil, false, slipway.Limit("the project has more than %d work items, which is as many as a query looks through", maxWalked)
+}

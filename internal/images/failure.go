@@ -46,6 +46,11 @@ func explain(ctx context.Context, err error, failed *step, platforms []string) e
 			return slipway.Unavailable("%s", m.say).Because(err)
 		}
 	}
+	for _, w := range wrong {
+		if m := w.is.FindStringSubmatch(message); m != nil {
+			return slipway.Invalid(w.say, m[1]).Because(err)
+		}
+	}
 	message = baseImage(message)
 	if at, ok := position(err); ok {
 		if failed != nil && !strings.Contains(message, failed.name) && !strings.HasPrefix(failed.name, "[internal] ") {
@@ -100,7 +105,7 @@ func baseImage(message string) string {
 	}
 	switch name, why := m[1], m[2]; {
 	case notThere.MatchString(why):
-		return fmt.Sprintf("the image %s is not there: check its name and tag, push or import it, or make an upstream of its registry: %s", name, why)
+		return fmt.Sprintf("the image %s is not there: check its name and tag, bring it in with `slipway registry import --mirror`, or make an upstream of its registry: %s", name, why)
 	case noPlatform.MatchString(why):
 		return fmt.Sprintf("the image %s is not there for this platform: build for one that it has, with --platform: %s", name, why)
 	case noAnswer.MatchString(why):
@@ -133,11 +138,20 @@ var missing = []struct {
 	say string
 }{
 	{regexp.MustCompile(`failed to resolve source metadata for \S*(syft-scanner|sbom-scanner)\S*`),
-		"the SBOM is made by the image " + DefaultScanner + ", which cannot be had: import it into the registry, or name another one with --sbom=generator=IMAGE"},
+		"the SBOM is made by the image " + DefaultScanner + ", which cannot be had: bring it in with `slipway registry import --mirror`, or name another one with --sbom=generator=IMAGE"},
 	{regexp.MustCompile(`git (source|executable).*not (supported|found)|exec: "git"`),
 		"the builder has no git, which a context from a git repository needs: check it out and name its folder"},
 	{regexp.MustCompile(`granting entitlement|entitlement \S+ is not allowed|(security\.insecure|network\.host) is not allowed`),
 		"a step asks for --security=insecure or --network=host, which the builder gives to nobody: take it out, or run the step in a job"},
+}
+
+// wrong are faults of what was asked for, with what to write instead.
+var wrong = []struct {
+	is  *regexp.Regexp
+	say string // of what the expression found
+}{
+	{regexp.MustCompile(`target stage "([^"]*)" could not be found`), "the Dockerfile has no stage %q: name one that stands after AS in a FROM, or its number"},
+	{regexp.MustCompile(`invalid frontend: (\S+)`), "the builder has no frontend %q: write dockerfile.v0, or gateway.v0 with the option source=IMAGE"},
 }
 
 // position is the place in the Dockerfile that BuildKit names, the innermost if there are more.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/buildkit/client"
 )
 
 // warnings are what a build warned of.
@@ -52,6 +53,20 @@ func TestSyntaxLine(t *testing.T) {
 	_, _, err = w.Build(map[string]string{"Dockerfile": "# syntax=" + imagestest.Host + "/team/frontend:1\nFROM scratch\n"}, images.Options{})
 	if slipway.CodeOf(err) != slipway.CodeUnavailable || !strings.Contains(err.Error(), "team/frontend:1, which cannot be had") {
 		t.Errorf("one of others: %v", err)
+	}
+}
+
+// What was asked for is not there: the error says what to write.
+func TestAskedForWrong(t *testing.T) {
+	t.Parallel()
+	w := imagestest.New(t, imagestest.Setup{})
+	_, _, err := w.Build(map[string]string{"Dockerfile": "FROM scratch AS app\n"}, images.Options{Target: "none"})
+	if slipway.CodeOf(err) != slipway.CodeInvalid || images.Message(err) != `the Dockerfile has no stage "none": name one that stands after AS in a FROM, or its number` {
+		t.Errorf("a stage: %v", err)
+	}
+	_, _, err = images.Solve(t.Context(), w.Dial(), images.Request{SolveOpt: client.SolveOpt{Frontend: "other.v0"}}, nil)
+	if slipway.CodeOf(err) != slipway.CodeInvalid || !strings.Contains(images.Message(err), `no frontend "other.v0": write dockerfile.v0`) {
+		t.Errorf("a frontend: %v", err)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"slipway"
 )
 
-// Report is what the program in a job tells the server of a finished build.
+// Report is what the program that builds tells the server of a build, at its end or while it runs.
 type Report struct {
 	Tags      []string       `json:"tags,omitempty"`
 	Target    string         `json:"target,omitempty"`

@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// Step is a step of a finished build.
+// Step is a step of a build.
 type Step struct {
 	Name    string  `json:"name"` // as `[2/3] RUN go build`
 	Cached  bool    `json:"cached,omitempty"`
 	Failed  bool    `json:"failed,omitempty"`
+	Running bool    `json:"running,omitempty"` // it has begun and not ended
 	Seconds float64 `json:"seconds"`
 }
 

@@ -181,7 +181,7 @@ steps:
 - task: Docker@2
   displayName: tag of 2
   name: two
-  inputs: {command: tag, arguments: "web:1 'web:2'"}
+  inputs: {command: tag, arguments: 'web:1 "web:2"'}
 - bash: cat $(two.DockerOutput)
   displayName: output of 2
 - task: Docker@0

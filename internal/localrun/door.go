@@ -64,6 +64,7 @@ type work struct {
 	partial map[int][]byte // ends of logs without a line's end
 	steps   map[int]job.StepRecord
 	tests   []job.TestRun
+	covered []job.Coverage
 	pause   job.Pause
 	news    chan struct{} // closed when the pause has changed
 	forget  func()        // ends the question about the pause
@@ -85,6 +86,7 @@ func (d *door) handler(logger *slog.Logger) http.Handler {
 		"POST /_slipway/jobs/{job}/report":          d.report,
 		"GET /_slipway/jobs/{job}/control":          d.control,
 		"POST /_slipway/jobs/{job}/tests":           d.publishTests,
+		"POST /_slipway/jobs/{job}/coverage":        d.publishCoverage,
 		"POST /_slipway/jobs/{job}/summaries":       d.summary,
 		"PUT /_slipway/jobs/{job}/artifacts/{name}": d.putArtifact,
 		"GET /_slipway/jobs/{job}/artifacts":        d.listArtifacts,
@@ -206,6 +208,16 @@ func (d *door) publishTests(w http.ResponseWriter, r *http.Request, j *work) err
 		defer j.mu.Unlock()
 		j.tests = slices.DeleteFunc(j.tests, func(old job.TestRun) bool { return old.Step == tests.Step && old.Title == tests.Title })
 		j.tests = append(j.tests, tests)
+		return nil
+	})
+}
+
+func (d *door) publishCoverage(w http.ResponseWriter, r *http.Request, j *work) error {
+	return jobwire.Take(w, r, maxBody, func(c job.Coverage) error {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.covered = slices.DeleteFunc(j.covered, func(old job.Coverage) bool { return old.Step == c.Step })
+		j.covered = append(j.covered, c)
 		return nil
 	})
 }

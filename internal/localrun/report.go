@@ -15,6 +15,7 @@ import (
 
 	"slipway"
 	"slipway/internal/agent"
+	"slipway/internal/pipelines/coverage"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
@@ -53,6 +54,15 @@ type JobReport struct {
 	Outputs  map[string]string `json:"outputs,omitempty"`
 	Steps    []StepReport      `json:"steps,omitempty"`
 	Tests    []TestReport      `json:"tests,omitempty"`
+	// Coverage is that of all reports of the job together, nil without one.
+	Coverage *CoverageReport `json:"coverage,omitempty"`
+}
+
+// CoverageReport counts the lines of code that tests ran.
+type CoverageReport struct {
+	Lines   int     `json:"lines"`
+	Covered int     `json:"covered"`
+	Percent float64 `json:"percent"`
 }
 
 // StepReport is what became of a step.
@@ -147,6 +157,14 @@ func (w *work) report(r *JobReport) {
 		}
 		r.Tests = append(r.Tests, t)
 	}
+	if len(w.covered) > 0 {
+		var reports [][]coverage.File
+		for _, c := range w.covered {
+			reports = append(reports, c.Files)
+		}
+		sum := coverage.SumOf(coverage.Merge(reports...))
+		r.Coverage = &CoverageReport{Lines: sum.Lines, Covered: sum.Covered, Percent: sum.Percent()}
+	}
 }
 
 // seconds is the time between two times in microseconds.
@@ -185,6 +203,9 @@ func (r *Report) WriteText(w io.Writer) error {
 				for _, name := range t.Failing[:min(len(t.Failing), 20)] {
 					fmt.Fprintf(&b, "%s    failed: %s\n", indent, name)
 				}
+			}
+			if c := j.Coverage; c != nil {
+				fmt.Fprintf(&b, "%s  coverage: %.1f %% of %d lines\n", indent, c.Percent, c.Lines)
 			}
 		}
 	}

@@ -43,15 +43,18 @@ func New(r *registry.Service, ids *identity.Service, logger *slog.Logger) *Serve
 type request struct {
 	*http.Request
 	route
-	asked string // the name in the path, when it is another registry's and route has that of its copy; else empty
+	asked string // the name in the path, when it is another registry's and route has that of its copy here; else empty
 	who   identity.Principal
 }
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0") // old docker looks for it
-	route, asked := s.mirrored(r, split(r.URL.Path))
-	if err := s.serve(w, r, route, asked); err != nil {
+	route, asked, err := s.mirrored(r, split(r.URL.Path))
+	if err == nil {
+		err = s.serve(w, r, route, asked)
+	}
+	if err != nil {
 		s.fail(w, r, route, err)
 	}
 }
@@ -75,6 +78,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, route route, aske
 	handler := methods[r.Method]
 	if handler == nil {
 		return errMethod
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		q.renamed()
 	}
 	if remote, ok := s.remote(q); ok {
 		return s.fromUpstream(w, q, remote, handler)

@@ -237,6 +237,10 @@ func TestImportArchives(t *testing.T) {
 	f(transfer.Import{Source: saved + ".gz"}, "shop/saved:3 there")
 	f(transfer.Import{Source: saved, Name: "shop/other"}, "shop/other:3 copied")
 	f(transfer.Import{Source: string(made), Name: "shop/laid"}, "shop/laid:v7 copied")
+	f(transfer.Import{Source: saved, Mirror: true}, "library/docker.example/shop/saved:3 copied")
+	if err := (transfer.Import{Source: string(made), Mirror: true}).Run(t.Context(), w.transferTo(), transfer.Options{}, func(transfer.Result) {}); err == nil || !strings.Contains(err.Error(), "library/HOST/NAME:TAG") {
+		t.Errorf("a mirror of what has no name: %v", err)
+	}
 	f(transfer.Import{Source: "docker-archive:" + saved}, "shop/saved:3 there") // as skopeo writes it
 	f(transfer.Import{Source: "oci:" + string(made), Name: "shop/laid"}, "shop/laid:v7 there")
 	imports, err := transfer.ReadList(list)

@@ -27,26 +27,52 @@ func (s *Server) WithCache(c *registry.Cache, hosts ...string) *Server {
 
 // mirrored reads `ns`, the registry that an image's name begins with when a client asks this one in its place. Another
 // registry's image must not be taken for one of ours that is called alike, save for Docker Hub's, whose short names are
-// ours as well. asked is the name in the path, when the route was given that of a copy.
-func (s *Server) mirrored(r *http.Request, to route) (_ route, asked string) {
+// ours as well; those that were imported under the installation's name are found. asked is the name in the path, when the
+// route was given another.
+func (s *Server) mirrored(r *http.Request, to route) (_ route, asked string, _ error) {
 	if s.cache == nil || to.name == "" || r.URL.RawQuery == "" {
-		return to, ""
+		return to, "", nil
 	}
 	ns := r.URL.Query().Get("ns")
 	if ns == "" || ns == r.Host || slices.Contains(s.hosts, ns) {
-		return to, ""
+		return to, "", nil
 	}
 	if _, ok := s.cache.Find(to.name); ok {
-		return to, ""
+		return to, "", nil
 	}
 	if remote, ok := s.cache.FindHost(ns, to.name); ok {
 		asked, to.name = to.name, remote.Name()
-		return to, asked
+		return to, asked, nil
 	}
-	if ns != registry.DockerHub {
+	imported := slipway.ImportedImage(ns, to.name)
+	switch there, err := s.isThere(r.Context(), imported); {
+	case err != nil:
+		return to, "", err
+	case there:
+		asked, to.name = to.name, imported
+	case ns != registry.DockerHub:
 		to.kind = routeNone
 	}
-	return to, ""
+	return to, asked, nil
+}
+
+// isThere reports whether this registry has a repository.
+func (s *Server) isThere(ctx context.Context, name string) (bool, error) {
+	if registry.CheckName(name) != nil {
+		return false, nil
+	}
+	_, err := s.registry.Repository(ctx, name)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// renamed gives a token whose scope is the name that the client knows what that scope says, under the name that it stands for.
+func (q *request) renamed() {
+	if q.asked != "" && q.who.Token == identity.TokenRegistry && scoped(q.who.Binding.Scopes, q.asked, pull) {
+		q.who.Binding.Scopes = append(slices.Clone(q.who.Binding.Scopes), "repository:"+q.name+":"+pull)
+	}
 }
 
 // find returns the repository of an upstream that a name stands for.
@@ -109,16 +135,25 @@ func (s *Server) mirrors(ctx context.Context, p identity.Principal) bool {
 	return s.cache != nil && slices.ContainsFunc(s.cache.Enabled(), func(u registry.Upstream) bool { return s.opens(ctx, p, u) })
 }
 
-// fromUpstream answers with an upstream's content. Docker Hub's short names are looked for among our own images first.
+// fromUpstream answers with an upstream's content. What was imported goes before it, and so do our own images under Docker Hub's short names.
 func (s *Server) fromUpstream(w http.ResponseWriter, q *request, r registry.Remote, ours handler) error {
-	if q.asked != "" {
-		if q.who.Token == identity.TokenRegistry && scoped(q.who.Binding.Scopes, q.asked, pull) {
-			q.who.Binding.Scopes = append(slices.Clone(q.who.Binding.Scopes), "repository:"+q.name+":"+pull)
+	if q.asked != "" && q.kind != routeReferrers && q.kind != routeTags {
+		own := []string{slipway.ImportedImage(r.Upstream.Name, q.asked)}
+		if r.Upstream.Name == registry.DockerHub && own[0] != q.asked {
+			own = append(own, q.asked)
 		}
-		if r.Upstream.Name == registry.DockerHub && q.kind != routeReferrers && q.kind != routeTags {
+		for _, name := range own {
+			there, err := s.isThere(q.Context(), name)
+			if err != nil {
+				return err
+			}
+			if !there {
+				continue
+			}
 			local := *q
-			local.name = q.asked
-			err := ours(s, w, &local)
+			local.name = name
+			local.renamed()
+			err = ours(s, w, &local)
 			switch slipway.CodeOf(err) {
 			case slipway.CodeNotFound, slipway.CodeForbidden, slipway.CodeUnauthenticated: // nothing is written yet
 			default:

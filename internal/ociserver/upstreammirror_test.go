@@ -13,6 +13,8 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	godigest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"slipway"
 	"slipway/internal/db"
@@ -197,5 +199,69 @@ func TestUpstreamSettings(t *testing.T) {
 	var sealed []byte
 	if err := w.db.QueryRowContext(ctx, `SELECT password FROM registry_upstreams WHERE name = $1`, upstreamHost).Scan(&sealed); err != nil || len(sealed) == 0 || bytes.Contains(sealed, []byte(w.other.admin)) {
 		t.Errorf("the password is kept as %q, %v", sealed, err)
+	}
+}
+
+// What was imported under the installation's name is found by the name that it has elsewhere, with an upstream of that registry and without one,
+// also by a token that names the image alone.
+func TestImportedMirror(t *testing.T) {
+	t.Parallel()
+	w := cached(t, dbtest.SQLite(t))
+	imported := map[string]v1.Image{}
+	for _, path := range []string{"library/quay.example_5000/team/tool:1", "library/hub.example/shop/web:v1", "library/docker.io/team/xx:1"} {
+		imported[path] = w.push(path)
+	}
+	theirs := w.other.push("shop/web:v2")
+	for _, c := range []struct {
+		path string
+		want v1.Image
+	}{
+		{"team/tool/manifests/1?ns=quay.example:5000", imported["library/quay.example_5000/team/tool:1"]},
+		{"team/xx/manifests/1?ns=docker.io", imported["library/docker.io/team/xx:1"]},
+		{"shop/web/manifests/v1?ns=hub.example", imported["library/hub.example/shop/web:v1"]},
+		{"shop/web/manifests/v2?ns=hub.example", theirs},
+	} {
+		d, err := c.want.Digest()
+		status, body, header := w.get("/v2/" + c.path)
+		if err != nil || status != 200 || header.Get("Docker-Content-Digest") != d.String() {
+			t.Errorf("%s: %d %s %s, want %s", c.path, status, header.Get("Docker-Content-Digest"), body, d)
+		}
+	}
+	if status, _, _ := w.get("/v2/team/tool/manifests/1?ns=other.example"); status != 404 {
+		t.Errorf("of another registry: %d", status)
+	}
+	if r := w.do("", "GET", "/v2/team/tool/manifests/1?ns=quay.example:5000", ""); r.StatusCode != 401 {
+		t.Errorf("nobody: %s", r.Status)
+	}
+	resolver := docker.NewResolver(docker.ResolverOptions{Hosts: func(host string) ([]docker.RegistryHost, error) {
+		return []docker.RegistryHost{{Client: http.DefaultClient, Authorizer: docker.NewDockerAuthorizer(docker.WithAuthCreds(func(string) (string, string, error) { return "any", w.admin, nil })),
+			Host: w.host, Scheme: "http", Path: "/v2", Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve}}, nil
+	}})
+	for ref, path := range map[string]string{"quay.example:5000/team/tool:1": "library/quay.example_5000/team/tool:1", "docker.io/team/xx:1": "library/docker.io/team/xx:1"} {
+		want, _ := imported[path].Digest()
+		name, d, err := resolver.Resolve(t.Context(), ref)
+		if err != nil || d.Digest.String() != want.String() {
+			t.Errorf("resolve %s: %s, %v, want %s", ref, d.Digest, err, want)
+			continue
+		}
+		fetcher, err := resolver.Fetcher(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers, err := imported[path].Layers()
+		if err != nil || len(layers) == 0 {
+			t.Fatalf("%d layers, %v", len(layers), err)
+		}
+		digest, _ := layers[0].Digest()
+		size, _ := layers[0].Size()
+		content, err := fetcher.Fetch(t.Context(), ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: godigest.Digest(digest.String()), Size: size})
+		if err != nil {
+			t.Errorf("fetch a layer of %s: %v", ref, err)
+			continue
+		}
+		if n, err := io.Copy(io.Discard, content); err != nil || n != size {
+			t.Errorf("fetched %d of %d bytes of a layer of %s: %v", n, size, ref, err)
+		}
+		content.Close()
 	}
 }

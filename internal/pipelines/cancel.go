@@ -14,6 +14,11 @@ import (
 // Cancel asks a run to stop: waiting work is canceled, running jobs get their cancelTimeoutInMinutes for what runs
 // always. Canceling again does nothing; a run that is over is a conflict.
 func (s *Service) Cancel(ctx context.Context, id slipway.RunID, by slipway.Actor) error {
+	return s.cancel(ctx, id, by.Name)
+}
+
+// cancel is Cancel by whoever, or whatever, has that name.
+func (s *Service) cancel(ctx context.Context, id slipway.RunID, by string) error {
 	return s.change(ctx, id, func(tx *db.Tx, sit *situation) error {
 		if sit.run.State == RunCompleted {
 			return slipway.Conflict("run %s is over", sit.run.Number)
@@ -21,10 +26,10 @@ func (s *Service) Cancel(ctx context.Context, id slipway.RunID, by slipway.Actor
 		if sit.run.Canceled {
 			return nil
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET canceled = TRUE, canceled_by = $1 WHERE id = $2`, by.Name, int64(id)); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE pipeline_runs SET canceled = TRUE, canceled_by = $1 WHERE id = $2`, by, int64(id)); err != nil {
 			return fmt.Errorf("cancel run %d: %w", id, err)
 		}
-		sit.run.Canceled, sit.run.CanceledBy, sit.facts.Canceled, sit.changed.All = true, by.Name, true, true
+		sit.run.Canceled, sit.run.CanceledBy, sit.facts.Canceled, sit.changed.All = true, by, true, true
 		return nil
 	})
 }

@@ -95,7 +95,8 @@ type Draft struct {
 	Pipelines []string
 	// Diagnostics are of the pipelines whose file it is, and else those in the file itself.
 	Diagnostics []diagnostic.Diagnostic
-	// Plan and Expanded are of the first pipeline whose file it is; nil and "" if there is none or a mistake keeps them from being made.
+	// Plan and Expanded, whose lines say where they come from, are of the first pipeline whose file it is; nil and "" if there is none or
+	// a mistake keeps them from being made.
 	Plan     *plan.Plan
 	Expanded string
 }
@@ -145,7 +146,7 @@ func (s *Service) addDraft(ctx context.Context, draft *Draft, d *Definition, rep
 	}
 	if own && draft.Plan == nil && len(report.Problems) == 0 {
 		draft.Plan = report.Plan
-		expanded, err := compile.Expand(in)
+		expanded, err := compile.ExpandWithOrigins(in)
 		if err == nil {
 			draft.Expanded = string(expanded)
 		}

@@ -61,7 +61,8 @@ func TestCheckDraft(t *testing.T) {
 		return d
 	}
 	d := draft("azure-pipelines.yml", "steps:\n- template: other.yml\n- script: echo mine\n")
-	if len(d.Diagnostics) > 0 || len(d.Pipelines) != 1 || d.Plan == nil || !strings.Contains(d.Expanded, "echo other") || !strings.Contains(d.Expanded, "echo mine") {
+	if len(d.Diagnostics) > 0 || len(d.Pipelines) != 1 || d.Plan == nil || !strings.Contains(d.Expanded, "echo other") || !strings.Contains(d.Expanded, "echo mine") ||
+		!strings.Contains(d.Expanded, "# other.yml:2\n") || !strings.Contains(d.Expanded, "# azure-pipelines.yml:3\n") {
 		t.Errorf("the pipeline's own file: %+v", d)
 	}
 	if d = draft("azure-pipelines.yml", "steps:\n- scrip: x\n"); len(d.Diagnostics) != 1 || d.Diagnostics[0].Line != 2 || d.Plan != nil || d.Expanded != "" {

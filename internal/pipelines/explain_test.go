@@ -98,7 +98,7 @@ func TestExplain(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect("Ship", "was canceled: run 9 overtook it")
-		expect("Ship.go.deploy", "did not run: its stage is over")
+		expect("Ship.go.deploy", "did not run: its stage was canceled before it began")
 		if err := w.Cancel(ctx, id, slipway.System); err != nil {
 			t.Fatal(err)
 		}

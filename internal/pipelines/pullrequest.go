@@ -92,7 +92,7 @@ func (s *Service) pullRequested(ctx context.Context, d Definition, p PullRequest
 	if err != nil {
 		return Run{}, false, err
 	}
-	return run, true, s.supersede(ctx, triggers.PullRequest, run, p.Actor)
+	return run, true, s.supersede(ctx, triggers.PullRequest, run)
 }
 
 // ValidatePullRequest queues the run by which a branch policy validates a pull request, whatever the file's `pr` section says. again
@@ -122,11 +122,11 @@ func (s *Service) ValidatePullRequest(ctx context.Context, id slipway.PipelineID
 	if err != nil {
 		return Run{}, err
 	}
-	return run, s.supersede(ctx, plan.PullRequest{}, run, p.Actor)
+	return run, s.supersede(ctx, plan.PullRequest{}, run)
 }
 
 // supersede cancels the older runs of the run's pull request.
-func (s *Service) supersede(ctx context.Context, t plan.PullRequest, run Run, by slipway.Actor) error {
+func (s *Service) supersede(ctx context.Context, t plan.PullRequest, run Run) error {
 	if t.KeepRunning {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (s *Service) supersede(ctx context.Context, t plan.PullRequest, run Run, by
 		if o.State == RunCompleted || o.Reason != variable.ReasonPullRequest {
 			continue
 		}
-		if err := s.Cancel(ctx, o.ID, by); err != nil && slipway.CodeOf(err) != slipway.CodeConflict { // it has ended meanwhile
+		if err := s.cancel(ctx, o.ID, "run "+run.Number+", which is of a newer commit"); err != nil && slipway.CodeOf(err) != slipway.CodeConflict { // it has ended meanwhile
 			return err
 		}
 	}

@@ -24,14 +24,17 @@ type Schedule struct {
 	Always      bool
 	Batch       bool
 	Next        time.Time // when it is due next; zero for never
+	// Passed is when it last was due and started no run, and PassedReason why; zero if it has started one since.
+	Passed       time.Time
+	PassedReason string
 }
 
-const scheduleColumns = `id, pipeline, ref, cron, display_name, always, batch, next`
+const scheduleColumns = `id, pipeline, ref, cron, display_name, always, batch, next, passed, passed_reason`
 
 func scanSchedule(row interface{ Scan(...any) error }, s *Schedule) error {
-	var next int64
-	err := row.Scan(&s.ID, (*int64)(&s.Pipeline), &s.Ref, &s.Cron, &s.DisplayName, &s.Always, &s.Batch, &next)
-	s.Next = db.Time(next)
+	var next, passed int64
+	err := row.Scan(&s.ID, (*int64)(&s.Pipeline), &s.Ref, &s.Cron, &s.DisplayName, &s.Always, &s.Batch, &next, &passed, &s.PassedReason)
+	s.Next, s.Passed = db.Time(next), db.Time(passed)
 	return err
 }
 
@@ -167,7 +170,7 @@ func (s *Service) startDue(ctx context.Context, one Schedule) error {
 	}
 	commit, err := s.Source.Resolve(ctx, d.Repository, one.Ref)
 	if slipway.CodeOf(err) == slipway.CodeNotFound { // the push that deletes the branch is about to be told of
-		return s.db.Tx(ctx, func(tx *db.Tx) error { return s.claimSchedule(ctx, tx, one) })
+		return s.db.Tx(ctx, func(tx *db.Tx) error { return s.claimSchedule(ctx, tx, one, "the branch is gone") })
 	}
 	if err != nil {
 		return err
@@ -178,7 +181,7 @@ func (s *Service) startDue(ctx context.Context, one Schedule) error {
 	}
 	req := QueueRequest{Pipeline: d.ID, Actor: slipway.System, Ref: one.Ref, Commit: commit, reason: variable.ReasonSchedule,
 		cause: fmt.Sprintf("schedule/%d/%d", one.ID, db.Micros(one.Next)), schedule: one}
-	req.claim = func(ctx context.Context, tx *db.Tx) error { return s.claimSchedule(ctx, tx, one) }
+	req.claim = func(ctx context.Context, tx *db.Tx) error { return s.claimSchedule(ctx, tx, one, "") }
 	_, err = s.queue(ctx, d, req)
 	return err
 }
@@ -199,23 +202,30 @@ func (s *Service) decideDue(ctx context.Context, one Schedule, d Definition, com
 			return err
 		}
 		runs.UnderWay = n > 0
-		starts, _ = trigger.Due(one.Always, one.Batch, string(commit), runs)
-		if starts = starts && !d.Disabled; starts {
+		why := "the pipeline was disabled"
+		if !d.Disabled {
+			starts, why = trigger.Due(one.Always, one.Batch, string(commit), runs)
+		}
+		if starts {
 			return nil
 		}
-		return s.claimSchedule(ctx, tx, one)
+		return s.claimSchedule(ctx, tx, one, why)
 	})
 	return starts, err
 }
 
-// claimSchedule sets the schedule's next time if it still is at the one that is due.
-func (s *Service) claimSchedule(ctx context.Context, tx *db.Tx, one Schedule) error {
+// claimSchedule sets the schedule's next time if it still is at the one that is due. passed is why it starts no run, "" if it does.
+func (s *Service) claimSchedule(ctx context.Context, tx *db.Tx, one Schedule, passed string) error {
 	cron, err := trigger.ParseCron(one.Cron)
 	if err != nil {
 		return err
 	}
-	const update = `UPDATE pipeline_schedules SET next = $1 WHERE id = $2 AND next = $3`
-	result, err := tx.ExecContext(ctx, update, db.Micros(cron.Next(s.clock.Now())), one.ID, db.Micros(one.Next))
+	var at time.Time
+	if passed != "" {
+		at = one.Next
+	}
+	const update = `UPDATE pipeline_schedules SET next = $1, passed = $2, passed_reason = $3 WHERE id = $4 AND next = $5`
+	result, err := tx.ExecContext(ctx, update, db.Micros(cron.Next(s.clock.Now())), db.Micros(at), passed, one.ID, db.Micros(one.Next))
 	if err != nil {
 		return fmt.Errorf("set next time: %w", err)
 	}

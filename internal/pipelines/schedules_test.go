@@ -37,6 +37,13 @@ func (h *hand) set(text string) {
 	h.now = t
 }
 
+// forward lets time pass; the clock then gives the time in the place.
+func (h *hand) forward(d time.Duration, place *time.Location) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = h.now.Add(d).In(place)
+}
+
 const nightly = "trigger: none\nschedules:\n- cron: 0 3 * * *\n  displayName: Nightly\n  branches: {include: [main, releases/*]}\nsteps:\n- bash: x\n"
 
 // next lists the pipeline's schedules with their branches and times.
@@ -50,6 +57,59 @@ func (w *world) next() (list []string) {
 		list = append(list, s.DisplayName+" "+s.Ref+" "+s.Next.Format("01-02 15:04"))
 	}
 	return list
+}
+
+// passed wants some schedule to have started no run when it was last due, and why; "" for none that did not.
+func (w *world) passed(want string) {
+	w.Helper()
+	all, err := w.Schedules(context.Background(), 1)
+	if err != nil {
+		w.Fatal(err)
+	}
+	got := ""
+	for _, s := range all {
+		if !s.Passed.IsZero() {
+			got += s.Passed.Format("01-02 15:04 ") + s.PassedReason
+		}
+	}
+	if got != want {
+		w.Errorf("schedules started no run: %q, want %q", got, want)
+	}
+}
+
+// Times are in UTC: where clocks are put forward or back, nothing is left out and nothing runs twice.
+func TestSchedulesWhenClocksChange(t *testing.T) {
+	t.Parallel()
+	now := &hand{}
+	now.set("2026-03-28 12:00") // in Europe clocks go forward at 01:00 on 29 March, and back at 01:00 on 25 October
+	w := setupAt(t, dbtest.SQLite(t), now)
+	w.source.text = "trigger: none\nschedules:\n- {cron: 30 1 * * *, displayName: Nightly, branches: {include: [main]}}\nsteps:\n- bash: x\n"
+	w.source.tips = map[string]slipway.CommitID{"refs/heads/main": commitOf(1)}
+	w.pushPaths(1, "main")
+	// Every quarter of an hour of the two nights, in the local time of a server in Europe, whose clock has no 02:30 on the one and two on the other.
+	europe, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, night := range []struct{ from, next string }{{"2026-03-28 22:00", "03-30 01:30"}, {"2026-10-24 22:00", "10-26 01:30"}} {
+		now.set(night.from)
+		w.startOwed() // what is owed from before the night
+		for _, r := range w.runs() {
+			w.end(r.ID, schedule.Succeeded)
+		}
+		before := len(w.runs())
+		w.source.tips["refs/heads/main"] = commitOf(int64(10 + i))
+		for range 24 {
+			now.forward(15*time.Minute, europe)
+			w.startOwed()
+		}
+		if n := len(w.runs()) - before; n != 1 {
+			t.Errorf("%d runs in the night from %s, want 1", n, night.from)
+		}
+		if got := w.next(); len(got) != 1 || got[0] != "Nightly refs/heads/main "+night.next {
+			t.Errorf("after the night from %s: %v", night.from, got)
+		}
+	}
 }
 
 func TestSchedules(t *testing.T) {
@@ -95,6 +155,7 @@ func TestSchedules(t *testing.T) {
 		if n := len(w.runs()); n != 2 {
 			t.Errorf("%d runs though nothing changed", n)
 		}
+		w.passed("03-07 03:00 nothing has changed since the last scheduled run that succeeded")
 		w.source.tips["refs/heads/main"] = commitOf(3)
 		w.pushPaths(3, "main")
 		now.set("2026-03-08 03:00")
@@ -102,6 +163,7 @@ func TestSchedules(t *testing.T) {
 		if runs := w.runs(); len(runs) != 3 || runs[2].Commit != commitOf(3) {
 			t.Errorf("after a change: %+v", runs)
 		}
+		w.passed("")
 	})
 }
 
@@ -157,6 +219,7 @@ func TestSchedulesFollowTheFileOfTheBranch(t *testing.T) {
 		now.set("2026-03-02 03:30")
 		w.startOwed()
 		want("Nightly refs/heads/main 03-03 03:00", "Later refs/heads/main 03-02 04:00")
+		w.passed("03-02 03:00 the pipeline was disabled")
 		if n := len(w.runs()); n != before {
 			t.Errorf("%d runs of a disabled pipeline", n-before)
 		}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 
@@ -26,13 +24,13 @@ type DiffRequest struct {
 // maxContext bounds the lines around a change: the whole of any file that is shown.
 const maxContext = 1_000_000
 
-// Compare returns the difference between two commits, renames detected.
+// Compare returns the difference between two commits, renames detected as far as maxRenames goes.
 func (s *Service) Compare(ctx context.Context, id slipway.RepositoryID, req DiffRequest) (Diff, error) {
 	a, b, err := treeArguments(req.From, req.To)
 	if err != nil {
 		return Diff{}, err
 	}
-	args := []string{"--literal-pathspecs", "diff-tree", "-r", "-p", "-M", "-l500", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"}
+	args := []string{"--literal-pathspecs", "diff-tree", "-r", "-p", "-M", renameLimitArgument, "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"}
 	if req.IgnoreSpace {
 		args = append(args, "-w")
 	}
@@ -66,84 +64,12 @@ func (s *Service) Compare(ctx context.Context, id slipway.RepositoryID, req Diff
 		d.Files = append(d.Files, fileDiff(f))
 	}
 	if d.Truncated {
-		err = s.addUnread(ctx, id, req, &d)
+		return d, s.addUnread(ctx, id, req, &d)
 	}
-	return d, err
-}
-
-// addUnread tells of the files that a difference leaves out because its text is too large.
-func (s *Service) addUnread(ctx context.Context, id slipway.RepositoryID, req DiffRequest, d *Diff) error {
-	changes, more, err := s.Changes(ctx, id, req.From, req.To)
-	if err != nil {
-		return err
+	if req.Path == "" {
+		d.RenamesLimited = renamesLimited(len(d.Files), func(i int) FileStatus { return d.Files[i].Status })
 	}
-	read := map[string]bool{}
-	for _, f := range d.Files {
-		read[f.Path()] = true
-	}
-	d.Truncated = more
-	counts, err := s.lineCounts(ctx, id, req)
-	if err != nil {
-		return err
-	}
-	for _, c := range changes {
-		if read[c.Path()] || req.Path != "" && c.Path() != req.Path {
-			continue
-		}
-		if len(d.Files) >= maxDiffFiles {
-			d.Truncated = true
-			break
-		}
-		f := FileDiff{Status: c.Status, OldPath: c.OldPath, NewPath: c.NewPath, OldObject: c.OldObject, NewObject: c.NewObject, Unread: true}
-		n, ok := counts[c.Path()]
-		if !ok && req.IgnoreSpace || ok && n == (lineCount{}) && req.IgnoreSpace && c.Status == FileModified {
-			continue // white space alone has changed
-		}
-		f.Additions, f.Deletions, f.Binary = n.added, n.deleted, n.binary
-		d.Files = append(d.Files, f)
-	}
-	return nil
-}
-
-// lineCount is how much of a file has changed.
-type lineCount struct {
-	added, deleted int
-	binary         bool
-}
-
-// lineCounts counts the changed lines of all files of a difference, by their present or last names (git-diff-tree(1), --numstat with -z).
-func (s *Service) lineCounts(ctx context.Context, id slipway.RepositoryID, req DiffRequest) (map[string]lineCount, error) {
-	a, b, err := treeArguments(req.From, req.To)
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"diff-tree", "-r", "-z", "-M", "-l500", "--numstat", "--no-ext-diff", "--no-textconv"}
-	if req.IgnoreSpace {
-		args = append(args, "-w")
-	}
-	out, err := s.git.run(ctx, command{dir: s.dir(id), args: append(args, a, b)})
-	if err != nil && !errors.Is(err, errOutputLimit) {
-		return nil, fmt.Errorf("count changed lines of repository %s: %w", id, err)
-	}
-	counts := map[string]lineCount{}
-	fields := strings.Split(string(out), "\x00")
-	for i := 0; i+1 < len(fields); i++ {
-		n := strings.SplitN(fields[i], "\t", 3)
-		if len(n) != 3 {
-			break
-		}
-		if n[2] == "" { // renamed: both names follow
-			if i += 2; i+1 >= len(fields) {
-				break
-			}
-			n[2] = fields[i]
-		}
-		one := lineCount{binary: n[0] == "-"}
-		one.added, _ = strconv.Atoi(n[0])
-		one.deleted, _ = strconv.Atoi(n[1])
-		counts[n[2]] = one
-	}
-	return counts, nil
+	return d, nil
 }
 
 // Span is what of a pull request is looked at: all of it, or what came between two of its iterations.

@@ -17,12 +17,31 @@ const (
 	maxDiff = 4 << 20
 	// maxDiffFiles bounds the files of a diff that are told when its text is too large.
 	maxDiffFiles = 3000
+	// maxRenames bounds the search for renamed files as git does (git-diff(1), -l): files that have a new name and the same content are always found,
+	// and so are those that were changed too, unless the deleted times the added ones are more than its square.
+	maxRenames          = 500
+	renameLimitArgument = "-l500"
 )
 
 // Diff is the difference between two commits.
 type Diff struct {
-	Files     []FileDiff
-	Truncated bool // there are more files, left out because the whole is too large
+	Files          []FileDiff
+	Truncated      bool // there are more files, left out because the whole is too large
+	RenamesLimited bool // files that were renamed and changed are told as deleted and added, since there are too many
+}
+
+// renamesLimited says that git left the search for renamed and changed files out: what it found would have made fewer of the others.
+func renamesLimited(files int, status func(int) FileStatus) bool {
+	added, deleted := 0, 0
+	for i := range files {
+		switch status(i) {
+		case FileAdded:
+			added++
+		case FileDeleted:
+			deleted++
+		}
+	}
+	return added*deleted > maxRenames*maxRenames
 }
 
 // FileStatus says what happened to a file.
@@ -47,6 +66,7 @@ type FileDiff struct {
 	NewObject string
 	Binary    bool // no hunks are given
 	Unread    bool // no hunks are given either, since the whole is too large: they come when the file is asked for alone
+	Uncounted bool // nor how many lines have changed
 	Additions int  // lines
 	Deletions int
 	Hunks     []Hunk

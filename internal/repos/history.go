@@ -193,3 +193,16 @@ func (s *Service) AheadBehind(ctx context.Context, id slipway.RepositoryID, base
 	s.caches.counts.Add(key, n)
 	return n, nil
 }
+
+// Parted is MergeBase, remembered: where the histories of two commits parted, zero when they have nothing in common.
+func (s *Service) Parted(ctx context.Context, id slipway.RepositoryID, a, b slipway.CommitID) (slipway.CommitID, error) {
+	key := [2]string{string(a), string(b)}
+	if base, ok := s.caches.bases.Get(key); ok {
+		return base, nil
+	}
+	base, err := s.MergeBase(ctx, id, a, b)
+	if err == nil {
+		s.caches.bases.Add(key, base)
+	}
+	return base, err
+}

@@ -135,7 +135,7 @@ func (s *Service) Changes(ctx context.Context, id slipway.RepositoryID, from, to
 	if err != nil {
 		return nil, false, err
 	}
-	args := []string{"diff-tree", "-r", "-z", "-M", "-l500", "--raw", "--no-abbrev", a, b}
+	args := []string{"diff-tree", "-r", "-z", "-M", renameLimitArgument, "--raw", "--no-abbrev", a, b}
 	out, err := s.git.run(ctx, command{dir: s.dir(id), args: args})
 	more = errors.Is(err, errOutputLimit)
 	if err != nil && !more {

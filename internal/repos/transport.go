@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,9 +33,17 @@ type Transport struct {
 
 var protocolForm = regexp.MustCompile(`^[A-Za-z0-9=:._-]{1,256}$`)
 
-// transport makes the process of one service, upload-pack or receive-pack.
-// drained is closed when all of a stateless request has been read.
-func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, service string, t Transport) (cmd *exec.Cmd, stderr *limitedBuffer, drained <-chan struct{}) {
+// exchange is the process of one service, upload-pack, receive-pack or upload-archive.
+type exchange struct {
+	cmd    *exec.Cmd
+	stderr *limitedBuffer
+	// in is the request, nil where none is read; drained is closed when all of a stateless one has been read.
+	in       io.Reader
+	stateful bool
+	drained  chan struct{}
+}
+
+func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, service string, t Transport) *exchange {
 	args := []string{service, "--stateless-rpc", s.dir(id)}
 	switch {
 	case t.Stateful:
@@ -43,32 +54,80 @@ func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, servic
 	if t.MaxPack > 0 {
 		args = append([]string{"-c", fmt.Sprintf("receive.maxInputSize=%d", t.MaxPack)}, args...)
 	}
-	cmd = s.git.prepare(ctx, "", args...)
+	cmd := s.git.prepare(ctx, "", args...)
 	cmd.Dir = s.folder
 	if protocolForm.MatchString(t.Protocol) {
 		cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "GIT_PROTOCOL="+t.Protocol)
 	}
+	x := &exchange{cmd: cmd, stderr: &limitedBuffer{limit: maxStderr}, stateful: t.Stateful, drained: make(chan struct{})}
 	if t.Stateful || !t.Advertise {
-		// Git ends when it has all, whether or not the client ends its side: then the pipe is closed, and the copying ends with the client.
-		if pipe, err := cmd.StdinPipe(); err != nil {
-			cmd.Err = fmt.Errorf("open pipe: %w", err)
-		} else {
-			sent := make(chan struct{})
-			drained = sent
-			go func() {
-				defer close(sent)
-				widen(pipe)
-				_, err := io.CopyBuffer(struct{ io.Writer }{pipe}, t.In, make([]byte, copied)) // which takes the buffer
-				_ = pipe.Close()
-				if err != nil && !t.Stateful { // git has refused it: a client reads the reason when it has sent everything
-					_, _ = io.Copy(io.Discard, io.LimitReader(t.In, maxDrained))
-				}
-			}()
+		x.in = t.In
+	}
+	cmd.Stdout, cmd.Stderr = wide{t.Out}, x.stderr
+	return x
+}
+
+// start starts the process and has it read the request.
+func (x *exchange) start() error {
+	if x.in == nil {
+		close(x.drained)
+		return x.cmd.Start()
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return err
+	}
+	x.cmd.Stdin = theirs
+	err = x.cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
+		_ = ours.Close()
+		return err
+	}
+	go func() {
+		defer close(x.drained)
+		// Git ends when it has all, whether or not the client ends its side: then nobody reads from the socket, and the copying ends with the client.
+		_, err := io.CopyBuffer(struct{ io.Writer }{ours}, x.in, make([]byte, copied)) // which takes the buffer
+		_ = ours.Close()
+		if err != nil && !x.stateful { // git has refused it: a client reads the reason when it has sent everything
+			_, _ = io.Copy(io.Discard, io.LimitReader(x.in, maxDrained))
+		}
+	}()
+	return nil
+}
+
+// wait waits for the end of the process and of what it started, and until a stateless request has been read.
+func (x *exchange) wait(ctx context.Context) error {
+	err := x.cmd.Wait()
+	killGroup(x.cmd)
+	if !x.stateful {
+		select {
+		case <-x.drained:
+		case <-ctx.Done():
 		}
 	}
-	stderr = &limitedBuffer{limit: maxStderr}
-	cmd.Stdout, cmd.Stderr = wide{t.Out}, stderr
-	return cmd, stderr, drained
+	return err
+}
+
+func (x *exchange) run(ctx context.Context) error {
+	if err := x.start(); err != nil {
+		return err
+	}
+	return x.wait(ctx)
+}
+
+// socketPair makes two connected stream sockets. Git reads requests from one, not from a pipe: it reads a pack in parts of 4 KiB, each of which
+// makes room for a page in a full pipe and wakes who writes to it, while a socket waits until most of it is empty.
+func socketPair() (ours, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open sockets: %w", err)
+	}
+	_ = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, copied) // as much of it as the kernel lets it have
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open sockets: %w", err), unix.Close(pair[0]), unix.Close(pair[1]))
+	}
+	return os.NewFile(uintptr(pair[0]), "request"), os.NewFile(uintptr(pair[1]), "request"), nil
 }
 
 // copied is how much of a request or an answer goes between git and its client at once, in bytes: at 32 KiB, which a pipe and a copy have by
@@ -100,17 +159,6 @@ func widen(pipe any) {
 // maxDrained bounds what is read of a push that has been refused, in bytes.
 const maxDrained = 4 << 30
 
-// drain waits until a stateless request has been read, or its exchange ends.
-func drain(ctx context.Context, t Transport, drained <-chan struct{}) {
-	if t.Stateful || drained == nil {
-		return
-	}
-	select {
-	case <-drained:
-	case <-ctx.Done():
-	}
-}
-
 // transportError is how a process ended. One that ended well although the client did not take or send everything
 // did its work.
 func transportError(ctx context.Context, service string, stderr *limitedBuffer, err error) error {
@@ -125,19 +173,14 @@ func transportError(ctx context.Context, service string, stderr *limitedBuffer, 
 
 // UploadArchive serves `git archive --remote`. It is stateful alone.
 func (s *Service) UploadArchive(ctx context.Context, id slipway.RepositoryID, t Transport) error {
-	cmd, stderr, _ := s.transport(ctx, id, "upload-archive", t)
-	err := cmd.Run()
-	killGroup(cmd)
-	return transportError(ctx, "upload-archive", stderr, err)
+	x := s.transport(ctx, id, "upload-archive", t)
+	return transportError(ctx, "upload-archive", x.stderr, x.run(ctx))
 }
 
 // UploadPack serves one step of a clone or fetch. It ends git when ctx ends.
 func (s *Service) UploadPack(ctx context.Context, id slipway.RepositoryID, t Transport) error {
-	cmd, stderr, drained := s.transport(ctx, id, "upload-pack", t)
-	err := cmd.Run()
-	killGroup(cmd)
-	drain(ctx, t, drained)
-	return transportError(ctx, "upload-pack", stderr, err)
+	x := s.transport(ctx, id, "upload-pack", t)
+	return transportError(ctx, "upload-pack", x.stderr, x.run(ctx))
 }
 
 const (
@@ -165,11 +208,11 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 		defer tap.close()
 		t.In = tap
 	}
-	cmd, stderr, drained := s.transport(ctx, id, "receive-pack", t)
+	x := s.transport(ctx, id, "receive-pack", t)
 	if t.Advertise {
-		return transportError(ctx, "receive-pack", stderr, cmd.Run())
+		return transportError(ctx, "receive-pack", x.stderr, x.run(ctx))
 	}
-	s.receiving.Add(1)
+	x.limitThreads(int(s.receiving.Add(1)))
 	defer func() {
 		if s.receiving.Add(-1) == 0 {
 			s.requestUpkeep() // which may have waited
@@ -180,11 +223,11 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 	if err != nil {
 		return err
 	}
-	hook, err := s.newHook(cmd)
+	hook, err := s.newHook(x.cmd)
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := x.start(); err != nil {
 		hook.close()
 		return fmt.Errorf("start git receive-pack: %w", err)
 	}
@@ -214,9 +257,7 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 			return onPushed(ctx, received), nil
 		},
 	})
-	err = cmd.Wait()
-	killGroup(cmd)
-	drain(ctx, t, drained)
+	err = x.wait(ctx)
 	heard, hookErr := said()
 	if hookErr != nil || !heard && err != nil {
 		// Git was ended before its hook, perhaps with refs moved, or announcing failed: compare everything. A push
@@ -228,7 +269,14 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 	if forget := s.forgetPush(lasting, push); forget != nil {
 		return forget
 	}
-	return transportError(ctx, "receive-pack", stderr, err)
+	return transportError(ctx, "receive-pack", x.stderr, err)
+}
+
+// limitThreads shares half of the processors among the pushes that are under way, of which the other half receives and scans what comes: git's
+// threads wait for one another at each of many small differences, so that two of them are slower than one on two processors.
+func (x *exchange) limitThreads(pushes int) {
+	threads := max(1, runtime.NumCPU()/2/pushes)
+	x.cmd.Args = slices.Insert(x.cmd.Args, 1, "-c", fmt.Sprintf("pack.threads=%d", threads))
 }
 
 // limitPack takes the repository's limit of a push, when it is the lower one, and has the pusher told of it.

@@ -17,6 +17,8 @@ type changesView struct {
 	Files                []changedFile
 	Additions, Deletions int
 	Truncated            bool // there are more files
+	RenamesLimited       bool // renamed files that were changed too are told as deleted and added
+	Uncounted            bool // there are files whose changed lines were not counted
 	Sides                bool // the two texts stand beside each other
 	IgnoreSpace          bool
 	Address              string     // of the page
@@ -34,6 +36,7 @@ type changedFile struct {
 	URL                   string // of the file as it is now; empty when it is gone
 	Object                string // name of the content; empty when it is gone
 	Additions, Deletions  int
+	Uncounted             bool // how many lines were added and deleted is not known
 	Binary                bool
 	Before, After         string // addresses of pictures
 	Rows                  []changeRow
@@ -106,14 +109,14 @@ func fileID(path string) string {
 // newChanges shows a difference. asked is the file that is shown however large it is; noted are the files whose lines are there at once, since something is
 // written about them.
 func newChanges(d repos.Diff, left, right codeView, view changesView, asked string, context int, noted map[string]bool) changesView {
-	view.Truncated = d.Truncated
+	view.Truncated, view.RenamesLimited = d.Truncated, d.RenamesLimited
 	first, lines := firstLines, 0
 	if view.Address == "" {
 		first = maxDiffLines // nobody can be asked for more
 	}
 	for _, f := range d.Files {
 		file := newChange(f, left, right)
-		view.Additions, view.Deletions = view.Additions+f.Additions, view.Deletions+f.Deletions
+		view.Additions, view.Deletions, view.Uncounted = view.Additions+f.Additions, view.Deletions+f.Deletions, view.Uncounted || f.Uncounted
 		for _, h := range f.Hunks {
 			file.Length += len(h.Lines) + 1
 		}
@@ -142,7 +145,7 @@ func newChanges(d repos.Diff, left, right codeView, view changesView, asked stri
 
 // newChange is a file without its lines.
 func newChange(f repos.FileDiff, left, right codeView) changedFile {
-	file := changedFile{ID: fileID(f.Path()), Path: f.Path(), Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions, Binary: f.Binary, Object: f.NewObject}
+	file := changedFile{ID: fileID(f.Path()), Path: f.Path(), Status: string(f.Status), Additions: f.Additions, Deletions: f.Deletions, Uncounted: f.Uncounted, Binary: f.Binary, Object: f.NewObject}
 	if f.Status == repos.FileRenamed {
 		file.Was = f.OldPath
 	}

@@ -26,6 +26,7 @@ type codePages struct {
 	boards   *boards.Service
 	runs     runLister
 	markdown markdown
+	colours  colours
 }
 
 // runLister is what these pages need of pipelines.
@@ -38,7 +39,7 @@ type runLister interface {
 
 // AddRepos serves repositories: folders, files, history, differences, editing a file as a commit, and pull requests.
 func (s *Server) AddRepos(r *repos.Service, b *boards.Service, runs runLister) {
-	p := codePages{s, r, b, runs, newMarkdown()}
+	p := codePages{s, r, b, runs, newMarkdown(), newColours()}
 	s.Project("GET", "/_git", identity.Read, p.list)
 	s.Project("POST", "/_git", identity.Administer, p.create)
 	s.Project("GET", "/_git/{repo}", identity.Read, p.show)

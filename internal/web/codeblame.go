@@ -56,12 +56,17 @@ func (p codePages) blame(w http.ResponseWriter, r *http.Request, v View) error {
 		if err != nil {
 			return err
 		}
-		view.Blame = c.newBlame(b, highlight(c.Path, string(f.Content)))
+		view.Pieces = c.cutPieces(r, "blame", len(b.Lines))
+		view.Blame = c.newBlame(b, p.colours.lines(f), view.Pieces.Shown)
+		if view.Pieces.alone(r) {
+			return p.Fragment(w, r, blameLines(view))
+		}
 	}
 	return p.Render(w, r, v.Titled("Blame "+path.Base("/"+c.Path), "repos"), codeFilePage(view))
 }
 
-func (c codeView) newBlame(b repos.Blame, text []templ.Component) *blameView {
+// newBlame is who wrote the lines of a piece; ages are told within the whole file.
+func (c codeView) newBlame(b repos.Blame, text []templ.Component, piece linePiece) *blameView {
 	view := &blameView{Ignored: b.Ignored, TimedOut: b.TimedOut}
 	var oldest, newest time.Time
 	for _, commit := range b.Commits {
@@ -74,7 +79,8 @@ func (c codeView) newBlame(b repos.Blame, text []templ.Component) *blameView {
 		}
 	}
 	var last slipway.CommitID
-	for i, l := range b.Lines[:min(len(b.Lines), longestShown)] {
+	for i := max(piece.From-1, 0); i < piece.To; i++ {
+		l := b.Lines[i]
 		commit := b.Commits[l.Commit]
 		line := blameLine{Number: i + 1, Age: age(commit.Author.Time, oldest, newest)}
 		if i < len(text) {

@@ -143,11 +143,11 @@ func TestHistoryPages(t *testing.T) {
 	if status, _, _ := w.do(w.reader, "GET", shopPages+"/commits?since=yesterday", nil); status != http.StatusBadRequest {
 		t.Errorf("a day that is none: %d", status)
 	}
-	w.shows(shopPages+"/branchCompare?baseVersion=GC"+string(first)+"&targetVersion=GBmain", "1 commit ahead", "0 commits behind", "was a.txt")
-	w.shows(shopPages+"/branchCompare?baseVersion="+string(first[:8])+"&targetVersion=main&mode=direct", "1 commit ahead", "was a.txt")
-	page = w.shows(shopPages+"/branchCompare?targetVersion=main&baseVersion="+string(first), first.Short()+"...main", `value="main"`, "branchCompare?baseVersion=main&amp;targetVersion="+string(first))
+	w.shows(shopPages+"/branchCompare?baseVersion=GC"+string(first)+"&targetVersion=GBmain&wait=yes", "1 commit ahead", "0 commits behind", "was a.txt")
+	w.shows(shopPages+"/branchCompare?baseVersion="+string(first[:8])+"&targetVersion=main&mode=direct&wait=yes", "1 commit ahead", "was a.txt")
+	page = w.shows(shopPages+"/branchCompare?wait=yes&targetVersion=main&baseVersion="+string(first), first.Short()+"...main", `value="main"`, "branchCompare?baseVersion=main&amp;targetVersion="+string(first))
 	w.lacks(page, "GBmain\"")
-	w.shows(shopPages+"/branchCompare", "Nothing is changed here", "<title>main...main")
+	w.shows(shopPages+"/branchCompare?wait=yes", "Nothing is changed here", "<title>main...main")
 	if status, _, _ := w.do(w.reader, "GET", shopPages+"/branchCompare?baseVersion=nothing", nil); status != http.StatusNotFound {
 		t.Errorf("compared with nothing: %d", status)
 	}
@@ -188,7 +188,7 @@ func TestRefPages(t *testing.T) {
 	post(w.reader, "branches", 403, "", url.Values{"do": {"create"}, "name": {"topic"}, "version": {"GBmain"}})
 	post(w.writer, "branches", 200, "topic/hats", url.Values{"do": {"create"}, "name": {"topic/hats"}, "version": {"GBmain"}})
 	post(w.writer, "branches", 409, "folder of the other", url.Values{"do": {"create"}, "name": {"topic"}, "version": {"GBmain"}})
-	w.shows(shopPages+"/branches", "topic/hats", ">0 | 0</a>", "begin")
+	w.shows(shopPages+"/branches?counts=later", "topic/hats", ">0 | 0</a>", "begin")
 	w.lacks(w.shows(shopPages+"/branches?filter=HATS", "topic/hats"), ">main</a>")
 	post(w.writer, "branches", 403, "", url.Values{"do": {"default"}, "name": {"topic/hats"}})
 	post(w.administrator, "branches", 200, "", url.Values{"do": {"default"}, "name": {"topic/hats"}})
@@ -314,7 +314,7 @@ func TestPagesOfSHA256(t *testing.T) {
 	w.shows(shopPages+"?path=/src/hats.go&version=GC"+string(first[:10]), `<span class="hk">package</span>`)
 	w.shows(shopPages+"/blame?path=/src/hats.go", first.Short(), "sell hats", `<span class="hk">package</span>`)
 	w.shows(shopPages+"/commits", "sell hats", "sell caps")
-	w.shows(shopPages+"/branchCompare?baseVersion="+string(first)+"&targetVersion=main", "1 commit ahead", "Caps")
+	w.shows(shopPages+"/branchCompare?baseVersion="+string(first)+"&targetVersion=main&wait=yes", "1 commit ahead", "Caps")
 	w.shows(shopPages+"/search?text=hats", "<mark>hats</mark>", "version=GC"+string(second))
 	status, _, _ := w.do(w.writer, "POST", shopPages+"/branches", url.Values{"do": {"create"}, "name": {"topic"}, "version": {"GC" + string(first)}})
 	if status != 200 {

@@ -32,8 +32,8 @@ type fileView struct {
 	Size       int64
 	Object     string
 	Executable bool
-	Lines      []sourceLine
-	Cut        bool            // there are more lines than are shown
+	Lines      []sourceLine // of the piece that is shown
+	Pieces     linePieces
 	Why        string          // it is not shown
 	Rendered   templ.Component // what the file stands for: Markdown as a page, a picture; nil otherwise
 	HasSource  bool            // it can be shown as text, too
@@ -75,7 +75,7 @@ func (p codePages) file(w http.ResponseWriter, r *http.Request, c codeView) erro
 	case view.Large != nil && view.Large.Missing:
 		view.Why = "This is a pointer of Git LFS, and the large file that it names has not been pushed here: git lfs push --all origin."
 	default:
-		p.showFile(&view, f)
+		p.showFile(r, &view, f)
 	}
 	if !view.Plain && view.Rendered != nil {
 		view.Lines = nil
@@ -83,6 +83,9 @@ func (p codePages) file(w http.ResponseWriter, r *http.Request, c codeView) erro
 		view.Rendered = nil
 	}
 	view.choose(r)
+	if view.Lines != nil && view.Pieces.alone(r) {
+		return p.Fragment(w, r, sourceLines(view))
+	}
 	return p.Render(w, r, c.Titled(view.Name, "repos"), codeFilePage(view))
 }
 
@@ -100,7 +103,7 @@ func (p codePages) newFile(r *http.Request, c codeView, f repos.File) (fileView,
 }
 
 // showFile decides how the content is shown.
-func (p codePages) showFile(view *fileView, f repos.File) {
+func (p codePages) showFile(r *http.Request, view *fileView, f repos.File) {
 	if view.Rendered = p.rendered(*view, f); view.Rendered != nil {
 		view.HasSource = !f.Binary && f.Size <= maxShown && view.Large == nil
 	}
@@ -114,22 +117,19 @@ func (p codePages) showFile(view *fileView, f repos.File) {
 	case f.Binary:
 		if text, encoding := decoded(f.Content); encoding != "" {
 			view.Encoding, f.Content = encoding, []byte(text)
-			view.addLines(f)
+			view.addLines(r, p.colours.lines(f))
 			return
 		}
 		view.Why = "This file is binary."
 	default:
-		view.addLines(f)
+		view.addLines(r, p.colours.lines(f))
 	}
 }
 
-func (v *fileView) addLines(f repos.File) {
-	lines := highlight(f.Path, string(f.Content))
-	if v.Cut = len(lines) > longestShown; v.Cut {
-		lines = lines[:longestShown]
-	}
-	for i, l := range lines {
-		v.Lines = append(v.Lines, sourceLine{Number: i + 1, Text: l})
+func (v *fileView) addLines(r *http.Request, lines []templ.Component) {
+	v.Pieces = v.cutPieces(r, "", len(lines))
+	for n := v.Pieces.Shown.From; n > 0 && n <= v.Pieces.Shown.To; n++ {
+		v.Lines = append(v.Lines, sourceLine{Number: n, Text: lines[n-1]})
 	}
 }
 

@@ -19,8 +19,9 @@ import (
 
 const (
 	refsPerPage = 50
-	// countTime bounds the counting of commits ahead and behind on one page; what it does not suffice for is left out.
-	countTime = 2 * time.Second
+	// countNow is how long the page of branches waits for the numbers of commits ahead and behind; the rest is brought by countLater.
+	countNow   = 250 * time.Millisecond
+	countLater = 20 * time.Second
 )
 
 type branchRow struct {
@@ -47,6 +48,7 @@ type refsView struct {
 type branchesView struct {
 	refsView
 	Rows          []branchRow
+	LoadURL       string // of the rows with the numbers that are missing; empty when none is
 	Deleted       []deletedRow
 	MayAdminister bool
 }
@@ -111,8 +113,18 @@ func (p codePages) branches(w http.ResponseWriter, r *http.Request, v View) erro
 		return err
 	}
 	view := branchesView{refsView: refs}
-	if view.Rows, err = p.branchRows(r.Context(), c, shown, base); err != nil {
+	later := r.FormValue("counts") == "later"
+	within := countNow
+	if later {
+		within = countLater
+	}
+	if view.Rows, err = p.branchRows(r.Context(), c, shown, base, within); err != nil {
 		return err
+	}
+	if !later && slices.ContainsFunc(view.Rows, func(row branchRow) bool { return row.CompareURL != "" && !row.Counted }) {
+		q := r.URL.Query()
+		q.Set("counts", "later")
+		view.LoadURL = r.URL.Path + "?" + q.Encode()
 	}
 	if err := p.addDeleted(r.Context(), &view); err != nil {
 		return err
@@ -126,6 +138,9 @@ func (p codePages) branches(w http.ResponseWriter, r *http.Request, v View) erro
 		if l, ok := locks["refs/heads/"+view.Rows[i].Name]; ok {
 			view.Rows[i].LockedBy, view.Rows[i].MayUnlock = l.By.Name, view.MayAdminister || l.By.ID == v.Caller.ID
 		}
+	}
+	if later && r.Header.Get("HX-Request") != "" {
+		return p.Fragment(w, r, branchRowsPart(view))
 	}
 	return p.Render(w, r, v.Titled("Branches", "repos"), codeBranchesPage(view))
 }
@@ -141,7 +156,7 @@ func (p codePages) addDeleted(ctx context.Context, view *branchesView) error {
 	return nil
 }
 
-func (p codePages) branchRows(ctx context.Context, c codeView, list []repos.Ref, base slipway.CommitID) ([]branchRow, error) {
+func (p codePages) branchRows(ctx context.Context, c codeView, list []repos.Ref, base slipway.CommitID, within time.Duration) ([]branchRow, error) {
 	ids := make([]slipway.CommitID, len(list))
 	for i, ref := range list {
 		ids[i] = ref.Commit
@@ -164,14 +179,14 @@ func (p codePages) branchRows(ctx context.Context, c codeView, list []repos.Ref,
 		}
 	}
 	if !base.IsZero() {
-		err = p.count(ctx, c, rows, base)
+		err = p.count(ctx, c, rows, base, within)
 	}
 	return rows, err
 }
 
 // count adds how far the branches are ahead of the default one and behind it, as far as the time suffices.
-func (p codePages) count(ctx context.Context, c codeView, rows []branchRow, base slipway.CommitID) error {
-	limited, cancel := context.WithTimeout(ctx, countTime)
+func (p codePages) count(ctx context.Context, c codeView, rows []branchRow, base slipway.CommitID, within time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	var g errgroup.Group
 	g.SetLimit(2)

@@ -87,8 +87,8 @@ func plainText(text string) templ.Component {
 // fileFacts are the small words beside a file's name.
 func (v fileView) fileFacts() string {
 	var facts []string
-	if v.Lines != nil {
-		facts = append(facts, plural(len(v.Lines), "line"))
+	if v.Lines != nil || v.Blame != nil {
+		facts = append(facts, plural(v.Pieces.Total, "line"))
 	}
 	facts = append(facts, Bytes(v.Size))
 	if v.Encoding != "" {

@@ -4,10 +4,12 @@ import (
 	"net/http"
 
 	"slipway/internal/pipelines"
+	"slipway/internal/pipelines/schedule"
 )
 
 type explainView struct {
 	Title, Run string
+	Problems   []pipelines.FileProblem // of a file that nothing could begin of
 	Rows       []explainRow
 	Decisions  []pipelines.Decision
 	Differ     int
@@ -23,11 +25,12 @@ func (p pipelinesPages) explain(w http.ResponseWriter, r *http.Request, v View) 
 	if err != nil {
 		return err
 	}
-	view := explainView{Title: t.Run.PipelineName + " " + t.Run.Number, Run: runURL(v, t.Run.ID)}
+	view := explainView{Title: t.Run.PipelineName + " " + t.Run.Number, Run: runURL(v, t.Run.ID), Problems: t.Run.Problems}
 	list, err := p.pipelines.Explain(r.Context(), t.Run.ID)
 	if err != nil {
 		return err
 	}
+	stage := "" // how the stage of what follows ended
 	for _, e := range list {
 		row := explainRow{Kind: "stage", Name: e.Title, State: stateWord(string(e.State), string(e.Result)), Reason: e.Reason, Condition: e.Condition}
 		switch {
@@ -35,6 +38,13 @@ func (p pipelinesPages) explain(w http.ResponseWriter, r *http.Request, v View) 
 			row.Kind = "step"
 		case e.Job != "":
 			row.Kind = "job"
+			if e.State == schedule.Pending && stage != "" {
+				row.State = stage // as the page of the run says of jobs of a stage that did not begin
+			}
+		case e.State == schedule.Completed:
+			stage = row.State
+		default:
+			stage = ""
 		}
 		view.Rows = append(view.Rows, row)
 	}

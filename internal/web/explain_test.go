@@ -19,6 +19,18 @@ func TestWhyPage(t *testing.T) {
 	if run := s.get("/_build/results?buildId=" + id.String()); !strings.Contains(run, "/Shop/_build/explain?buildId="+id.String()) {
 		t.Error("the run's page does not lead there")
 	}
+	id = s.push("jobs:\n- job: A\n  condition: eq(1, 2)\n  steps: [{bash: x}]\n- job: B\n  dependsOn: A\n  steps: [{bash: x}]\n")
+	page = s.get("/_build/explain?buildId=" + id.String())
+	if want := "A is Skipped; what was skipped counts as not succeeded: with condition: not(or(failed(), canceled())) it runs nevertheless"; !strings.Contains(page, want) {
+		t.Errorf("the page does not say %q:\n%s", want, page)
+	}
+	id = s.push("steps:\n- bash: x\n  condtion: always()\n")
+	page = s.get("/_build/explain?buildId=" + id.String())
+	for _, want := range []string{"Nothing began, since the pipeline could not be read", "azure-pipelines.yml:3:3", "condtion"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page of a broken file does not say %q:\n%s", want, page)
+		}
+	}
 }
 
 func TestLimitsAndWebhooksPages(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builds"
-	"slipway/internal/pipelines/schedule"
 )
 
 type buildPages struct {
@@ -27,6 +26,7 @@ type buildPages struct {
 func (s *Server) AddBuilds(b *builds.Service, dial images.Dial, t Things) {
 	p := buildPages{s, b, t, dial}
 	s.Project("GET", "/_imagebuilds", identity.Read, p.list)
+	s.Project("POST", "/_imagebuilds", identity.Contribute, p.cancel)
 	s.Installation("GET", "/_builder", identity.Administer, p.builder)
 	s.Installation("POST", "/_builder", identity.Administer, p.prune)
 }
@@ -34,17 +34,22 @@ func (s *Server) AddBuilds(b *builds.Service, dial images.Dial, t Things) {
 // imageBuildRow is a build as lists show it.
 type imageBuildRow struct {
 	URL, Name, State, Steps, Took, Saved, Size string
-	Finished                                   time.Time
+	By                                         string // the run, or who started it
+	Started                                    time.Time
+	Runs                                       bool
 }
 
 func newImageBuildRow(v View, b builds.Build) imageBuildRow {
-	row := imageBuildRow{URL: v.URL("_imagebuilds") + "?build=" + strconv.FormatInt(b.ID, 10), Name: strings.Join(b.Tags, ", "), State: stateWord("", string(schedule.Succeeded)),
-		Steps: fmt.Sprintf("%d of %d cached", b.Cached, b.Total), Took: seconds(b.Summary.Seconds), Finished: b.Finished}
+	row := imageBuildRow{URL: v.URL("_imagebuilds") + "?build=" + strconv.FormatInt(b.ID, 10), Name: strings.Join(b.Tags, ", "), State: string(b.State), By: fmt.Sprintf("run %d", b.Run),
+		Steps: fmt.Sprintf("%d of %d cached", b.Cached, b.Total), Took: seconds(b.Summary.Seconds), Started: b.Started, Runs: b.State == builds.Running}
+	if b.By != nil && b.Run == 0 {
+		row.By = b.By.Name
+	}
 	if row.Name == "" {
 		row.Name = "an image without a name"
 	}
-	if b.Error != "" {
-		row.State = stateWord("", string(schedule.Failed))
+	if row.Runs {
+		row.Took = Duration(time.Since(b.Started))
 	}
 	if b.Saved >= 0.1 {
 		row.Saved = seconds(b.Saved)
@@ -57,21 +62,6 @@ func newImageBuildRow(v View, b builds.Build) imageBuildRow {
 
 func seconds(s float64) string { return Duration(time.Duration(s * float64(time.Second))) }
 
-type imageBuildView struct {
-	imageBuildRow
-	Run     thing
-	Digest  slipway.Digest
-	Error   string
-	Details string // target and platforms
-	Parts   []imageBuildStep
-}
-
-// imageBuildStep is a step with the part of the slowest one's time that it took.
-type imageBuildStep struct {
-	Name, State, Took string
-	Percent           int
-}
-
 const shownBuilds = 100
 
 func (p buildPages) list(w http.ResponseWriter, r *http.Request, v View) error {
@@ -82,48 +72,15 @@ func (p buildPages) list(w http.ResponseWriter, r *http.Request, v View) error {
 	if err != nil {
 		return err
 	}
-	rows := []imageBuildRow{}
+	view := imageBuildsView{URL: v.URL("_imagebuilds")}
 	for _, b := range list {
-		rows = append(rows, newImageBuildRow(v, b))
+		view.Rows = append(view.Rows, newImageBuildRow(v, b))
+		view.Runs = view.Runs || b.State == builds.Running
 	}
-	return p.Render(w, r, v.Titled("Image builds", "images"), imageBuildsPage(rows))
-}
-
-func (p buildPages) one(w http.ResponseWriter, r *http.Request, v View, text string) error {
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return slipway.Invalid("the build %q is no number", text)
+	if r.URL.Query().Get("part") == "rows" {
+		return p.Fragment(w, r, imageBuildsCard(view))
 	}
-	b, err := p.builds.Get(r.Context(), v.Project.ID, id)
-	if err != nil {
-		return err
-	}
-	view := imageBuildView{imageBuildRow: newImageBuildRow(v, b), Digest: b.Digest, Error: b.Error,
-		Run: p.things.describe(r.Context(), v, slipway.Ref(slipway.RefRun, b.Run))}
-	if b.Target != "" {
-		view.Details = "stage " + b.Target
-	}
-	if len(b.Platforms) > 0 {
-		view.Details = strings.TrimPrefix(view.Details+", "+strings.Join(b.Platforms, ", "), ", ")
-	}
-	longest := 0.0
-	for _, s := range b.Summary.Steps {
-		longest = max(longest, s.Seconds)
-	}
-	for _, s := range b.Summary.Steps {
-		part := imageBuildStep{Name: s.Name, State: "done", Took: seconds(s.Seconds)}
-		switch {
-		case s.Failed:
-			part.State = "failed"
-		case s.Cached:
-			part.State, part.Took = "cached", ""
-		}
-		if longest > 0 && !s.Cached {
-			part.Percent = int(100 * s.Seconds / longest)
-		}
-		view.Parts = append(view.Parts, part)
-	}
-	return p.Render(w, r, v.Titled("Image build", "images"), imageBuildPage(view))
+	return p.Render(w, r, v.Titled("Image builds", "images"), imageBuildsPage(view))
 }
 
 type builderView struct {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway"
 	"slipway/internal/clock"
 	"slipway/internal/db/dbtest"
 	"slipway/internal/identity"
@@ -77,7 +78,7 @@ func TestImageBuildPages(t *testing.T) {
 			}
 		}
 	}
-	get("/Shop/_imagebuilds", "No job has built an image yet")
+	get("/Shop/_imagebuilds", "Nobody has built an image yet")
 	report := images.Report{Tags: []string{"host/shop/app:1"}, Target: "final", Digest: "sha256:abc", Bytes: 2 << 20, Layers: 3,
 		Summary: images.Summary{Seconds: 75, Steps: []images.Step{{Name: "[2/3] RUN go build <all>", Seconds: 60}, {Name: "[3/3] COPY . .", Seconds: 6}}}}
 	built, err := kept.Record(ctx, w.Project.ID, 1, 1, report)
@@ -92,4 +93,45 @@ func TestImageBuildPages(t *testing.T) {
 	get("/Shop/_imagebuilds", "host/shop/app:1", "0 of 2 cached", "1 of 1 cached", "1 m 15 s", "1 m 0 s", "2.0 MiB in 3 layers", ">succeeded<", ">failed<")
 	get(fmt.Sprintf("/Shop/_imagebuilds?build=%d", built.ID), "RUN go build &lt;all&gt;", "stage final", `value="100"`, `value="10"`, "sha256:abc")
 	get("/_builder", "3.0 MiB", "cached &lt;mount&gt; /root/.cache<", ">cache mount<", ">RUN go build<", "Shop, reviews", "1 of 3 steps", "1 m 0 s")
+	livePages(t, w, kept, client, server.URL, get)
+}
+
+// livePages looks at a build of a person while it runs, cancels it, and looks again.
+func livePages(t *testing.T, w *pipelinestest.World, kept *builds.Service, client *http.Client, url string, get func(string, ...string)) {
+	t.Helper()
+	ctx := context.Background()
+	ada := slipway.Actor{Kind: slipway.ActorUser, ID: string(w.Administrator.ID), Name: "ada <x>"}
+	live, err := kept.Begin(ctx, w.Project.ID, ada, 0, 0, images.Report{Tags: []string{"host/shop/mine:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := images.Report{Tags: []string{"host/shop/mine:1"}, Summary: images.Summary{Seconds: 3, Steps: []images.Step{{Name: "[1/1] RUN long", Running: true}}}}
+	told, err := kept.Update(ctx, w.Project.ID, live.ID, ada, images.Update{Log: "#1 a line & more\n", Report: &report})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := fmt.Sprintf("/Shop/_imagebuilds?build=%d", live.ID)
+	get("/Shop/_imagebuilds", `hx-trigger="every 2s"`, ">running<", ">ada &lt;x&gt;<")
+	get("/Shop/_imagebuilds?part=rows", "host/shop/mine:1")
+	get(page, `hx-trigger="every 1s"`, ">running<", "RUN long", "#1 a line &amp; more", ">Cancel<", "Started by")
+	get(page+"&part=live", "#1 a line &amp; more")
+	get(page+"&part=log", "#1 a line & more\n")
+	resp, err := client.PostForm(url+"/Shop/_imagebuilds", map[string][]string{"build": {fmt.Sprint(live.ID)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	get(page, ">Canceling<", w.Administrator.Name+" asked to cancel this build.")
+	if _, err := kept.Update(ctx, w.Project.ID, live.ID, ada, images.Update{At: told.At, Log: strings.Repeat("#1 filler\n", 10_000), Done: true, Canceled: true, Error: "the build was cancelled"}); err != nil {
+		t.Fatal(err)
+	}
+	get(page, ">canceled<", "the build was cancelled", "This is the end of the log.")
+	resp, err = client.Get(url + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err != nil || strings.Contains(string(b), "hx-trigger") || strings.Contains(string(b), "a line &amp; more") || len(b) > 200<<10 {
+		t.Errorf("a finished build is still live, or its page has the whole log: %d bytes, %v", len(b), err)
+	}
 }

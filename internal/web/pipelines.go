@@ -117,7 +117,8 @@ type pipelineRow struct {
 
 type scheduleRow struct {
 	Name, Branch, Cron, When string
-	Next                     time.Time
+	Next, Passed             time.Time
+	PassedReason             string
 }
 
 // waitingRow is a branch with pushes that wait for its run under way.
@@ -247,7 +248,7 @@ func (p pipelinesPages) addTriggers(ctx context.Context, view *pipelinesView) er
 		return err
 	}
 	for _, s := range schedules {
-		row := scheduleRow{Name: s.DisplayName, Branch: branchName(s.Ref), Cron: s.Cron, When: "if something changed", Next: s.Next}
+		row := scheduleRow{Name: s.DisplayName, Branch: branchName(s.Ref), Cron: s.Cron, When: "if something changed", Next: s.Next, Passed: s.Passed, PassedReason: s.PassedReason}
 		switch {
 		case s.Always:
 			row.When = "always"

@@ -39,8 +39,12 @@ type queueView struct {
 type parameterInput struct {
 	plan.Parameter
 	Text     string
+	Chosen   []string // of the values of a stringList
 	Required bool
 }
+
+// Choices says that any of the values can be chosen.
+func (p parameterInput) Choices() bool { return p.Type == "stringList" && len(p.Values) > 0 }
 
 // Label is the parameter's name for people.
 func (p parameterInput) Label() string {
@@ -148,10 +152,26 @@ func parameterOf(r *http.Request, one plan.Parameter) parameterInput {
 			in.Text = compact.String()
 		}
 	}
+	if in.Choices() {
+		in.Chosen = chosenValues(r, one)
+		return in
+	}
 	if posted, ok := r.PostForm["parameter."+one.Name]; ok {
 		in.Text = posted[len(posted)-1]
 	}
 	return in
+}
+
+// chosenValues are those of a stringList that were ticked, or else its default.
+func chosenValues(r *http.Request, one plan.Parameter) []string {
+	if slices.Contains(r.PostForm["lists"], one.Name) {
+		return r.PostForm["parameter."+one.Name]
+	}
+	var list []string
+	if json.Unmarshal(one.Default, &list) != nil {
+		return nil // it has no default
+	}
+	return list
 }
 
 // queue starts the run that the form describes. The page's small forms, which send only a pipeline and a branch, take the
@@ -188,6 +208,9 @@ func queueRequest(form url.Values, d pipelines.Definition, v View) pipelines.Que
 		if name, ok := strings.CutPrefix(field, "parameter."); ok {
 			req.Parameters[name] = values[len(values)-1]
 		}
+	}
+	for _, name := range form["lists"] { // of which nothing may be ticked
+		req.Parameters[name] = slices.Clone(form["parameter."+name])
 	}
 	for i := range variableRows {
 		n := strconv.Itoa(i)

@@ -80,7 +80,7 @@ func TestLinesOfManyFilesComeLater(t *testing.T) {
 	w.has(w.post(200, "do", "viewed", "file", "a/27.txt", "object", object[1], "viewed", "yes"), "1 viewed", `<details><summary class="filehead"><span class="filename">a/27.txt`)
 
 	// A commit and a comparison have them alike.
-	for _, page := range []string{shop + "/commit/" + string(p.SourceCommit), shop + "/branchCompare?baseVersion=main&targetVersion=topic"} {
+	for _, page := range []string{shop + "/commit/" + string(p.SourceCommit), shop + "/branchCompare?baseVersion=main&targetVersion=topic&wait=yes"} {
 		body := w.page(page)
 		w.has(body, "31 files changed", "Show its lines")
 		w.lacks(body, "a line of 29<")

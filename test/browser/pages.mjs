@@ -65,7 +65,7 @@ await see('commits', '/sample/_git/sample/commits', 'Author');
 await page.locator('main table a').first().click();
 await page.waitForLoadState('load');
 await shot('commit');
-await see('compare', '/sample/_git/sample/branchCompare?baseVersion=GBmain&targetVersion=GBlater', 'ahead of', 'NOTES.md');
+await see('compare', '/sample/_git/sample/branchCompare?baseVersion=GBmain&targetVersion=GBlater&wait=yes', 'ahead of', 'NOTES.md');
 await see('branches', '/sample/_git/sample/branches', 'main', 'default');
 await see('tags', '/sample/_git/sample/tags');
 await see('pull-requests', '/sample/_git/sample/pullrequests', 'Keep notes');

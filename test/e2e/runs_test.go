@@ -26,6 +26,7 @@ func TestRuns(t *testing.T) {
 		{"runs are canceled", runsAreCanceled},
 		{"failed jobs are retried", failedJobsAreRetried},
 		{"mistakes are named", mistakesAreNamed},
+		{"runs are led in a browser", runsAreLed},
 		{"tasks work in a pod", tasksWork},
 		{"a pull request is reviewed in a browser", reviewedInBrowser},
 		{"a large pull request is read in a browser", readInBrowser},

@@ -150,6 +150,8 @@ type compiler struct {
 	builds     []string                 // aliases of resources.builds, in lower case
 	known      names                    // variables of the root, and of the stage that is read
 
+	rootVariables []plan.Variable
+
 	noPowerShell      *plan.Job // the last job that was warned of
 	windowsPowerShell bool      // it was warned of
 }
@@ -171,7 +173,7 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	p.Resources = c.readResources(n.Get("resources"))
 	c.resources = p.Resources
 	p.Variables = c.variables(n.Get("variables"), rootScope)
-	c.known = c.known.with(p.Variables)
+	c.known, c.rootVariables = c.known.with(p.Variables), p.Variables
 	c.known.list = append(c.known.list, slices.Sorted(maps.Keys(c.in.Variables))...)
 	pool := c.pool(n.Get("pool"))
 

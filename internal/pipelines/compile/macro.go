@@ -88,6 +88,25 @@ func (c *compiler) macrosOf(n *yaml.Node, v names) {
 
 var macroPattern = regexp.MustCompile(`\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)`)
 
+// rootText is a text, or what the variable of the root has whose macro the text is, if that is known before the run exists.
+func (c *compiler) rootText(text string) string {
+	m := macroPattern.FindString(text)
+	if m == "" || m != strings.TrimSpace(text) {
+		return text
+	}
+	for name, value := range c.in.Variables {
+		if strings.EqualFold("$("+name+")", m) {
+			return value
+		}
+	}
+	for _, v := range slices.Backward(c.rootVariables) {
+		if strings.EqualFold("$("+v.Name+")", m) && v.Expression == "" {
+			return v.Value
+		}
+	}
+	return text
+}
+
 func (c *compiler) unknownMacro(n *yaml.Node, offset int, name string, v names) {
 	if schema.PredefinedVariable(name) != nil || strings.HasPrefix(strings.ToLower(name), "agent.services.") { // SERVICE.ports.PORT
 		return

@@ -145,7 +145,7 @@ func TestRefusedLanguage(t *testing.T) {
 	f("another host", "resources:\n  repositories:\n  - repository: a\n    type: gitlab\n    name: x/y\nsteps: [{script: x}]\n",
 		"p.yml:4:11: type of a repository is git, github, githubenterprise or bitbucket, not \"gitlab\"")
 	f("run of a pipeline", "steps:\n- task: DownloadPipelineArtifact@2\n  inputs:\n    source: $(x)\n    runVersion: specific\n",
-		"p.yml:4:5: buildType must be known when the run is made: write current or specific, not \"$(x)\"")
+		"p.yml:4:5: buildType must be known when the run is made: write current or specific, or a variable of the root that says so, not \"$(x)\"")
 	pipeline := "resources:\n  pipelines:\n  - {pipeline: p, source: q}\nsteps:\n"
 	f("no number of a run", pipeline+"- task: DownloadPipelineArtifact@2\n  inputs:\n    source: specific\n    pipeline: q\n    runVersion: specific\n",
 		"p.yml:9:5: the number of the run is missing: give runId")
@@ -160,7 +160,7 @@ func TestRefusedLanguage(t *testing.T) {
 	f("AzureFunctionApp", "steps:\n- task: AzureFunctionApp@2\n", "p.yml:2:9: task AzureFunctionApp@2 is not there yet: deploy an image to Kubernetes with KubernetesManifest@1, or run az functionapp deployment source config-zip in a bash step of a job whose container has the Azure CLI (mcr.microsoft.com/azure-cli), with the credentials of a service principal in env")
 	f("batch", "steps:\n- task: AzureCLI@2\n  inputs: {azureSubscription: a, scriptType: batch, scriptPath: a.bat}\n", "p.yml:3:34: input scriptType: batch of task AzureCLI@2 is not there yet: jobs run on Linux, write a script of type bash or pscore")
 	f("promote", "steps:\n- task: KubernetesManifest@1\n  inputs: {action: promote}\n",
-		"p.yml:3:12: input action: promote of task KubernetesManifest@1 is not there yet: use strategy: none")
+		"p.yml:2:9: task KubernetesManifest@1 needs the input \"manifests\" when action is promote")
 	f("missing input", "steps:\n- task: KubernetesManifest@1\n", "p.yml:2:9: task KubernetesManifest@1 needs the input \"manifests\" when action is deploy")
 	f("lockBehavior", "lockBehavior: first\nsteps: [{script: x}]\n", "p.yml:1:15: lockBehavior of a pipeline is sequential or runLatest, not \"first\"")
 	f("artifact name", "steps:\n- publish: x\n  artifact: a/b\n", `p.yml:3:13: artifact name "a/b" holds one of \ / " : < > | * ?`)

@@ -22,6 +22,9 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 		c.problems.Unsupported(o.get("task").At, "%v", err)
 		return false
 	}
+	if _, version, _ := strings.Cut(reference, "@"); strings.Contains(version, ".") {
+		c.warnOf(o.get("task").At, "only the major version of a task is chosen, so this is %s", d)
+	}
 	if why := d.Refused(); why != "" {
 		c.problems.Unsupported(o.get("task").At, "%s", why)
 		return false
@@ -62,6 +65,11 @@ func (c *compiler) inputs(o object, d *task.Definition, given map[string]string)
 			c.problems.Unsupported(at, "%s", m.Message)
 		default:
 			c.problems.Add(at, "%s", m.Message)
+		}
+	}
+	for name, value := range given {
+		if in := d.Input(name); in != nil && in.PlainBraces {
+			c.braces(c.inputPlace(o, name), value)
 		}
 	}
 	if len(mistakes) == 0 {
@@ -150,11 +158,14 @@ func (c *compiler) downloadSource(o object, inputs map[string]string) *plan.Down
 	}
 	current := &plan.Download{Source: "current"}
 	kind, runID, version := inputs["buildType"], inputs["pipelineId"], inputs["buildVersionToDownload"]
+	kind = c.rootText(kind)
 	switch {
 	case kind == "" && runID != "": // DownloadPipelineArtifact@0
 		version = "specific"
+	case strings.Contains(kind, "$(") && c.open(): // the file that includes this one may have the variable
+		return current
 	case strings.Contains(kind, "$("):
-		c.problems.Unsupported(place("buildType", "source"), "buildType must be known when the run is made: write current or specific, not %q", kind)
+		c.problems.Unsupported(place("buildType", "source"), "buildType must be known when the run is made: write current or specific, or a variable of the root that says so, not %q", kind)
 		return current
 	case !strings.EqualFold(kind, "specific"):
 		return current

@@ -29,7 +29,7 @@ var descriptions = map[string]string{
 	"or":                "(a,b,…) True if one is; it stops at the first that is.",
 	"not":               "(a) True if a is not.",
 	"xor":               "(a,b) True if exactly one is.",
-	"iif":               "(condition,a,b) a if the condition is true, else b.",
+	"iif":               "(condition,a,b) a if the condition is true, else b. Both are evaluated.",
 	"coalesce":          "(a,b,…) The first that is neither null nor empty.",
 	"eq":                "(a,b) Whether both are equal; b is converted to a's type, text compares without case.",
 	"ne":                "(a,b) Whether both differ.",

@@ -149,7 +149,7 @@ func TestEvaluate(t *testing.T) {
 	f("join(';', split('a, b; c', ', '))", "'a;b; c'")
 	f("join(';', split('a,b;c', ',;'))", "'a,b;c'")
 	f("join(',', 'text')", "'text'")
-	f("iif(true, 'yes', gt('x', parameters.list))", "'yes'")
+	f("iif(true, 'yes', gt('x', 1))", "'yes'")
 	f("convertToJson('a\"b')", `'"a\"b"'`)
 	f("convertToJson(parameters.map)", "'{\n  \"k1\": \"v1\",\n  \"k2\": [\n    1,\n    null,\n    false\n  ]\n}'")
 	f("and(succeeded(), not(failed()))", "True")
@@ -297,6 +297,9 @@ func TestMistakes(t *testing.T) {
 	f("true true", 5, `unexpected "true" after the end of the expression`)
 	f("1.2.x", 0, `"1.2.x" is no version: write two to four numbers with points between`)
 	f("gt(1, 'x')", 0, "gt: cannot compare a number with string 'x'")
+	f("iif(true, 'yes', gt(1, 'x'))", 17, "gt: cannot compare a number with string 'x'") // both are evaluated
+	f("lt(parameters.map, 1)", 0, "lt: an object has no order, only numbers, texts, versions and booleans have")
+	f("ge(1, parameters.list)", 0, "ge: an array has no order, only numbers, texts, versions and booleans have")
 	f("format('{1}', 'a')", 0, "format: {1} has no argument, there are 1")
 	f("format('{0:yyyy}', 'text')", 0, "format: {…:yyyy} is for times such as pipeline.startTime, not for a string")
 	f("format('}')", 0, "format: a single } in '}': write }}")

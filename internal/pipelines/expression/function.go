@@ -43,7 +43,7 @@ var functions = map[string]*function{
 	"or":       {min: 2, max: many, lazy: evalOr},
 	"not":      {min: 1, max: 1, call: func(a []Value) (Value, error) { return Bool(!a[0].Truth()), nil }},
 	"xor":      {min: 2, max: 2, call: func(a []Value) (Value, error) { return Bool(a[0].Truth() != a[1].Truth()), nil }},
-	"iif":      {min: 3, max: 3, lazy: evalIif},
+	"iif":      {min: 3, max: 3, call: callIif},
 	"coalesce": {min: 2, max: many, lazy: evalCoalesce},
 
 	"eq":    {min: 2, max: 2, call: func(a []Value) (Value, error) { return Bool(equal(a[0], a[1])), nil }},
@@ -116,15 +116,12 @@ func evalOr(e *evaluation, args []node) (Value, error) {
 	return Bool(false), nil
 }
 
-func evalIif(e *evaluation, args []node) (Value, error) {
-	condition, err := e.eval(&args[0])
-	if err != nil {
-		return Value{}, err
+// callIif gets both values evaluated, as Azure Pipelines does: a mistake in the one that is not taken is one too.
+func callIif(a []Value) (Value, error) {
+	if a[0].Truth() {
+		return a[1], nil
 	}
-	if condition.Truth() {
-		return e.eval(&args[1])
-	}
-	return e.eval(&args[2])
+	return a[2], nil
 }
 
 func evalCoalesce(e *evaluation, args []node) (Value, error) {
@@ -165,6 +162,11 @@ func equal(a, b Value) bool {
 func comparison(name string, holds func(int) bool) func([]Value) (Value, error) {
 	return func(a []Value) (Value, error) {
 		left := a[0]
+		for _, v := range a {
+			if v.kind == Object || v.kind == Array {
+				return Value{}, fmt.Errorf("%s: %s has no order, only numbers, texts, versions and booleans have", name, v.shown())
+			}
+		}
 		right, ok := a[1].to(left.kind)
 		if !ok {
 			return Value{}, fmt.Errorf("%s: cannot compare a %s with %s %s", name, left.kind, a[1].kind, a[1].shown())
@@ -186,10 +188,8 @@ func comparison(name string, holds func(int) bool) func([]Value) (Value, error) 
 			l, _ := left.asNumber()
 			r, _ := right.asNumber()
 			return Bool(holds(int(l - r))), nil
-		case Null:
-			return Bool(holds(0)), nil
 		}
-		return Value{}, fmt.Errorf("%s: %ss have no order", name, left.kind)
+		return Bool(holds(0)), nil
 	}
 }
 

@@ -141,7 +141,10 @@ func (g *generator) value(v schema.Value) node {
 		shapes = append(shapes, node{"type": "integer", "minimum": v.Least, "maximum": v.Most}, node{"type": "string", "pattern": `^\s*[0-9]+\s*$`})
 	}
 	if len(v.Options) > 0 {
-		shapes = append(shapes, node{"enum": v.Options}, node{"type": "string", "pattern": anyCase(v.Options...)})
+		shapes = append(shapes, node{"enum": v.Options})
+		if !v.Exact {
+			shapes = append(shapes, node{"type": "string", "pattern": anyCase(v.Options...)})
+		}
 	}
 	for _, o := range v.Maps {
 		shapes = append(shapes, g.reference(o))
@@ -185,8 +188,13 @@ func anyCase(words ...string) string {
 	return b.String()
 }
 
+// anyTask is anyCase of references to tasks, of whose versions only the major one counts.
+func anyTask(references ...string) string {
+	return strings.TrimSuffix(anyCase(references...), "$") + `(\.[0-9]+){0,2}$`
+}
+
 func (g *generator) taskName() node {
 	return node{"description": schema.StepObject("task").Doc, "anyOf": []any{
-		node{"enum": g.tasks.All()}, node{"type": "string", "pattern": anyCase(append(g.tasks.All(), g.tasks.Qualified()...)...)}, node{"type": "string", "pattern": expression},
+		node{"enum": g.tasks.All()}, node{"type": "string", "pattern": anyTask(append(g.tasks.All(), g.tasks.Qualified()...)...)}, node{"type": "string", "pattern": expression},
 	}}
 }

@@ -22,7 +22,7 @@ func (g *generator) taskInputs() []any {
 			then["anyOf"] = []any{required("inputs"), hasDirective()}
 		}
 		list = append(list, node{
-			"if":   node{"required": []string{"task"}, "properties": node{"task": node{"pattern": anyCase(references...)}}},
+			"if":   node{"required": []string{"task"}, "properties": node{"task": node{"pattern": anyTask(references...)}}},
 			"then": then,
 		})
 	}

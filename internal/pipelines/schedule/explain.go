@@ -68,7 +68,11 @@ func (r *run) explainStage(s *plan.Stage, f StageFacts) string {
 	switch f.State {
 	case Completed:
 		if f.Result == Skipped || f.Reason != "" {
-			return ended(f.Result, f.Reason)
+			reason := ended(f.Result, f.Reason)
+			if dependencies, _ := r.stageDependencies(s); f.Result == Skipped && !f.Unwanted && f.Checks == "" {
+				reason += cascaded(s.Condition, dependencies)
+			}
+			return reason
 		}
 	case Pending:
 		if f.Unwanted {
@@ -88,9 +92,33 @@ func (r *run) explainStage(s *plan.Stage, f StageFacts) string {
 	return began(f.State, holds, why, err)
 }
 
+// endedAs is how what did not succeed ended.
+var endedAs = map[Result]string{Skipped: "was skipped", Failed: "failed", Canceled: "was canceled", Abandoned: "was abandoned"}
+
+// cascaded is what to write for a skip that skips what depends on it, which surprises many; "" when nothing was skipped before.
+func cascaded(condition string, dependencies []dependency) string {
+	if condition != "" {
+		return ""
+	}
+	skipped := false
+	for _, d := range dependencies {
+		if d.ignored {
+			continue
+		}
+		if d.result != Skipped && !d.result.good() {
+			return ""
+		}
+		skipped = skipped || d.result == Skipped
+	}
+	if !skipped {
+		return ""
+	}
+	return "; what was skipped counts as not succeeded: with condition: not(or(failed(), canceled())) it runs nevertheless"
+}
+
 // ended says how something ended that did not run, or whose reason is known.
 func ended(result Result, reason string) string {
-	word := map[Result]string{Skipped: "was skipped", Failed: "failed", Canceled: "was canceled"}[result]
+	word := endedAs[result]
 	if word == "" {
 		word = "is over"
 	}
@@ -173,6 +201,9 @@ func (r *run) jobWaits(s *plan.Stage, j *plan.Job, stage StageFacts) string {
 	case Pending, Checking:
 		return "waits for its stage, which has not begun"
 	case Completed:
+		if word := endedAs[stage.Result]; word != "" {
+			return "did not run: its stage " + word + " before it began"
+		}
 		return "did not run: its stage is over"
 	}
 	return unfinished("job", j.DependsOn, func(name string) State {
@@ -185,7 +216,11 @@ func (r *run) explainInstance(s *plan.Stage, j *plan.Job, f JobFacts, stage Stag
 	switch f.State {
 	case Completed:
 		if f.Result == Skipped || f.Reason != "" {
-			return ended(f.Result, f.Reason)
+			reason := ended(f.Result, f.Reason)
+			if dependencies, _ := r.jobDependencies(s, j); f.Result == Skipped {
+				reason += cascaded(j.Condition, dependencies)
+			}
+			return reason
 		}
 	case Pending:
 		if waits := r.jobWaits(s, j, stage); waits != "" {

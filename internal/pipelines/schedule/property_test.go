@@ -16,7 +16,12 @@ import (
 // anyPlan is a random plan: any acyclic dependencies, conditions, legs and hooks.
 func anyPlan(t *rapid.T) *plan.Plan {
 	conditions := []string{"", "", "", "always()", "failed()", "succeededOrFailed()", "canceled()", "eq(variables.x, 'y')", "not(eq(variables.x, 'y'))"}
-	condition := func(label string) string { return rapid.SampledFrom(conditions).Draw(t, label) }
+	condition := func(label string, dependsOn []string) string {
+		if len(dependsOn) > 0 && rapid.IntRange(0, 5).Draw(t, "of a result") == 0 {
+			return fmt.Sprintf("eq(dependencies.%s.result, 'Succeeded')", dependsOn[0])
+		}
+		return rapid.SampledFrom(conditions).Draw(t, label)
+	}
 	earlier := func(n int, name func(int) string, label string) []string {
 		var list []string
 		for i := range n {
@@ -29,11 +34,13 @@ func anyPlan(t *rapid.T) *plan.Plan {
 	p := &plan.Plan{Version: plan.Version}
 	stages := rapid.IntRange(1, 4).Draw(t, "stages")
 	for i := range stages {
-		s := plan.Stage{Name: fmt.Sprintf("S%d", i), Condition: condition("stage condition"), Manual: rapid.IntRange(0, 9).Draw(t, "manual") == 0}
+		s := plan.Stage{Name: fmt.Sprintf("S%d", i), Manual: rapid.IntRange(0, 9).Draw(t, "manual") == 0}
 		s.DependsOn = earlier(i, func(k int) string { return fmt.Sprintf("S%d", k) }, "stage dependency")
+		s.Condition = condition("stage condition", s.DependsOn)
 		for k := range rapid.IntRange(1, 4).Draw(t, "jobs") {
-			j := plan.Job{Name: fmt.Sprintf("J%d", k), Kind: plan.JobAgent, Condition: condition("job condition"), ContinueOnError: rapid.Bool().Draw(t, "continue")}
+			j := plan.Job{Name: fmt.Sprintf("J%d", k), Kind: plan.JobAgent, ContinueOnError: rapid.Bool().Draw(t, "continue")}
 			j.DependsOn = earlier(k, func(n int) string { return fmt.Sprintf("J%d", n) }, "job dependency")
+			j.Condition = condition("job condition", j.DependsOn)
 			switch rapid.IntRange(0, 3).Draw(t, "kind") {
 			case 0:
 				j.Strategy = &plan.Strategy{MaxParallel: rapid.IntRange(0, 2).Draw(t, "max")}
@@ -65,7 +72,7 @@ func anyPlan(t *rapid.T) *plan.Plan {
 }
 
 // checkStart fails if a job starts before what it depends on is over, or too many legs run at once.
-func checkStart(t interface{ Fatalf(string, ...any) }, p *plan.Plan, facts Facts, a Action) {
+func checkStart(t fataler, p *plan.Plan, facts Facts, a Action) {
 	s := p.Stage(a.Stage)
 	j := s.Job(a.Job)
 	if facts.Stages[a.Stage].State != Running {
@@ -103,7 +110,7 @@ func checkStart(t interface{ Fatalf(string, ...any) }, p *plan.Plan, facts Facts
 }
 
 // checkRetry fails if a job is started again after its pod was lost that must not be.
-func checkRetry(t interface{ Fatalf(string, ...any) }, p *plan.Plan, facts Facts, id string, next JobFacts) {
+func checkRetry(t fataler, p *plan.Plan, facts Facts, id string, next JobFacts) {
 	stage, name, _ := plan.SplitInstanceID(id)
 	f := facts.Jobs[id]
 	switch {
@@ -134,21 +141,25 @@ func doSome(t *rapid.T, p *plan.Plan, facts Facts, starts map[string]int) (Facts
 		t.Fatalf("stored facts give other actions\n%s", diff)
 	}
 	if len(actions) == 0 {
+		(&oracle{t, p, facts}).rests()
 		return facts, false
 	}
 	for _, a := range actions[:rapid.IntRange(1, len(actions)).Draw(t, "actions done")] {
+		(&oracle{t, p, facts}).judge(a)
 		if a.Kind == ActionStartJob {
 			checkStart(t, p, facts, a)
 			starts[fmt.Sprintf("%s#%d", a.Instance, a.Attempt)]++
 		}
+		before := facts
 		facts = facts.Record(a)
+		(&oracle{t, p, before}).recorded(a, facts)
 	}
 	return facts, true
 }
 
 // outside is something that happens outside: a job ends or is lost, a check is answered, a stage is started by hand, the run is canceled.
 func outside(t *rapid.T, p *plan.Plan, facts Facts, mayCancel bool) (Facts, bool) {
-	var jobs, checking, manual []string
+	var jobs, checking []string
 	for id, f := range facts.Jobs {
 		if f.State == Queued || f.State == Running {
 			jobs = append(jobs, id)
@@ -181,10 +192,10 @@ func outside(t *rapid.T, p *plan.Plan, facts Facts, mayCancel bool) (Facts, bool
 	case len(checking) > 0:
 		name := checking[0]
 		f := facts.Stages[name]
-		f.Checks = rapid.SampledFrom([]CheckState{ChecksApproved, ChecksApproved, ChecksRejected, ChecksTimedOut}).Draw(t, "check")
+		f.Checks = rapid.SampledFrom([]CheckState{ChecksApproved, ChecksApproved, ChecksRejected, ChecksTimedOut, ChecksCanceled}).Draw(t, "check")
 		facts.Stages[name] = f
 	default:
-		return facts, len(manual) > 0
+		return facts, false
 	}
 	return facts, true
 }
@@ -232,7 +243,12 @@ func TestEveryRunEndsInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPlan(t)
 		starts := map[string]int{}
-		facts := Facts{Variables: variable.Of(map[string]string{"x": rapid.SampledFrom([]string{"y", "z"}).Draw(t, "x")})}
+		facts := Facts{Variables: variable.Of(map[string]string{"x": rapid.SampledFrom([]string{"y", "z"}).Draw(t, "x")}), Stages: map[string]StageFacts{}}
+		for i := range p.Stages {
+			if rapid.IntRange(0, 9).Draw(t, "unwanted") == 0 {
+				facts.Stages[p.Stages[i].Name] = StageFacts{Unwanted: true}
+			}
+		}
 		facts = play(t, p, facts, true, starts)
 		for attempt, n := range starts {
 			if n != 1 {
@@ -266,25 +282,82 @@ func TestEveryRetryEnds(t *testing.T) {
 		starts := map[string]int{}
 		facts := play(t, p, Facts{}, true, starts)
 		for range 3 {
-			var failed []string
-			for i := range p.Stages {
-				if f := facts.Stages[p.Stages[i].Name]; !f.Result.good() {
-					failed = append(failed, p.Stages[i].Name)
-				}
-			}
-			if len(failed) == 0 {
+			again, ok := anyRetry(t, p, facts)
+			if !ok {
 				return
 			}
-			reset, err := Retry(p, facts, Again{Stage: rapid.SampledFrom(failed).Draw(t, "retried")})
+			reset, err := Retry(p, facts, again)
 			if err != nil {
 				t.Fatal(err)
 			}
+			checkReset(t, p, facts, again, reset)
+			before := facts
 			facts = play(t, p, facts.Apply(reset), false, starts)
 			for attempt, n := range starts {
 				if n != 1 {
 					t.Fatalf("%s started %d times", attempt, n)
 				}
 			}
+			for id, f := range before.Jobs {
+				if _, again := reset.Jobs[id]; !again && f.State == Completed && cmp.Diff(f, facts.Jobs[id]) != "" {
+					t.Fatalf("%s, which was not to run again, was %+v and is %+v", id, f, facts.Jobs[id])
+				}
+			}
 		}
 	})
+}
+
+// anyRetry is what somebody may ask for in a run that is over.
+func anyRetry(t *rapid.T, p *plan.Plan, facts Facts) (again Again, ok bool) {
+	var failed []string
+	for i := range p.Stages {
+		if f := facts.Stages[p.Stages[i].Name]; !succeeds(f.Result) {
+			failed = append(failed, p.Stages[i].Name)
+		}
+	}
+	switch how := rapid.IntRange(0, 3).Draw(t, "how"); {
+	case how == 0:
+		return Again{Stage: p.Stages[rapid.IntRange(0, len(p.Stages)-1).Draw(t, "stage")].Name, All: true}, true
+	case how == 1:
+		s := &p.Stages[rapid.IntRange(0, len(p.Stages)-1).Draw(t, "stage")]
+		return Again{Stage: s.Name, Job: s.Jobs[rapid.IntRange(0, len(s.Jobs)-1).Draw(t, "job")].Name}, true
+	case len(failed) == 0:
+		return again, false
+	}
+	return Again{Stage: rapid.SampledFrom(failed).Draw(t, "retried")}, true
+}
+
+// checkReset fails if a retry leaves out what it is for, takes what succeeded with it, or forgets a stage that depends on it.
+func checkReset(t fataler, p *plan.Plan, facts Facts, again Again, reset Reset) {
+	later := map[string]bool{again.Stage: true}
+	for i := range p.Stages { // stages stand behind those that they depend on
+		s := &p.Stages[i]
+		later[s.Name] = later[s.Name] || slices.ContainsFunc(s.DependsOn, func(name string) bool { return later[name] })
+		if n, ok := reset.Stages[s.Name]; ok != later[s.Name] || ok && n != attempt(facts.Stages[s.Name].Attempt)+1 {
+			t.Fatalf("%+v: stage %s is reset %v to attempt %d", again, s.Name, ok, n)
+		}
+	}
+	for id, f := range facts.Jobs {
+		stage, name, _ := plan.SplitInstanceID(id)
+		n, ok := reset.Jobs[id]
+		j := p.Stage(stage).Job(name)
+		switch {
+		case ok && n != attempt(f.Attempt)+1:
+			t.Fatalf("%+v: job %s goes from attempt %d to %d", again, id, f.Attempt, n)
+		case !later[stage] && ok:
+			t.Fatalf("%+v: job %s of another stage is reset", again, id)
+		case stage != again.Stage:
+			if later[stage] && !ok {
+				t.Fatalf("%+v: job %s, which depends on it, is left", again, id)
+			}
+		case again.All || name == again.Job:
+			if !ok {
+				t.Fatalf("%+v: job %s is left", again, id)
+			}
+		case again.Job == "" && !succeeds(f.Result) && !ok && f.State == Completed:
+			t.Fatalf("%+v: job %s, which is %s, is left", again, id, f.Result)
+		case again.Job == "" && succeeds(f.Result) && ok && j.Deployment == nil:
+			t.Fatalf("%+v: job %s, which succeeded, is reset", again, id)
+		}
+	}
 }

@@ -58,7 +58,7 @@ var ParameterDefinition = &Object{
 	Keys: []Key{
 		{Name: "name", Required: true, Value: text(), Doc: "The name, in ${{ parameters.NAME }}."},
 		{Name: "displayName", Value: text(), Doc: "What the form calls it that asks for values."},
-		{Name: "type", Value: Value{Options: ParameterTypes(), Refers: Parameter}, Doc: "The type, which is checked; string by default."},
+		{Name: "type", Value: Value{Options: ParameterTypes(), Exact: true, Refers: Parameter}, Doc: "The type, which is checked; string by default."},
 		{Name: "default", Value: anything(), Doc: "The value when none is given; without it, one must be."},
 		{Name: "values", Value: list(text()), Doc: "The only values that are allowed."},
 	},

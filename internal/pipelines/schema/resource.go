@@ -78,7 +78,8 @@ const inCheckout = "write it in the checkout step"
 var RepositoryResource = &Object{
 	Name: "a repository", Doc: "Another repository.",
 	Elsewhere: map[string]string{
-		"branch": "write ref: refs/heads/BRANCH", "clean": inCheckout, "fetchDepth": inCheckout, "lfs": inCheckout, "submodules": inCheckout,
+		"branch": "write ref: refs/heads/BRANCH", "clean": inCheckout, "fetchDepth": inCheckout, "fetchTags": inCheckout, "lfs": inCheckout, "persistCredentials": inCheckout,
+		"submodules": inCheckout,
 	},
 	Keys: []Key{
 		{Name: "repository", Required: true, Value: text(), Doc: "The alias: FILE@ALIAS names a template of it, checkout: ALIAS fetches it."},

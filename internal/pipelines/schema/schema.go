@@ -43,8 +43,9 @@ type Value struct {
 	// Integer is a whole number from Least to Most.
 	Integer     bool
 	Least, Most int
-	// Options are the allowed words, without case.
+	// Options are the allowed words, without case unless Exact is set.
 	Options []string
+	Exact   bool
 	// Maps are the objects that a map may be.
 	Maps []*Object
 	// Names is what stands under the free names of a map: variables, environment, services.

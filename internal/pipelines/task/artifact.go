@@ -21,13 +21,13 @@ var artifactTasks = []Definition{
 	}},
 	{Name: "DownloadPipelineArtifact", Major: 2, Title: "DownloadPipelineArtifact", Doc: "Fetches artifacts of the run.", Inputs: slices.Concat(whichRun([]string{"source"}), []Input{
 		{Name: "artifactName", Doc: "The artifact; all of them without a name, each into a folder of its own.", Aliases: []string{"artifact"}},
-		{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Aliases: []string{"patterns"}, Default: "**"},
+		{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Aliases: []string{"patterns"}, Default: "**", PlainBraces: true},
 		{Name: "targetPath", Doc: "The folder.", Aliases: []string{"path", "downloadPath"}, Default: "$(Pipeline.Workspace)"},
 		{Name: "allowFailedBuilds", Doc: "Whether it may have failed.", Boolean: true, Unsupported: map[string]string{"true": useResources}},
 	})},
 	{Name: "DownloadPipelineArtifact", Major: 1, Title: "DownloadPipelineArtifact", Doc: "Fetches artifacts of the run.", Inputs: slices.Concat(whichRun(nil), []Input{
 		{Name: "artifactName", Doc: "The artifact; all of them without a name, each into a folder of its own."},
-		{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Default: "**"},
+		{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Default: "**", PlainBraces: true},
 		{Name: "targetPath", Doc: "The folder.", Aliases: []string{"downloadPath"}, Default: "$(System.ArtifactsDirectory)"},
 	})},
 	{Name: "DownloadPipelineArtifact", Major: 0, Title: "DownloadPipelineArtifact", Doc: "Fetches an artifact of the run.", Inputs: []Input{
@@ -75,7 +75,7 @@ func downloadBuildArtifacts(major int, more ...Input) Definition {
 		Doc: "Fetches artifacts of the run, each into a folder of its name.", Inputs: slices.Concat(whichRun(nil), []Input{
 			{Name: "downloadType", Doc: "Whether one artifact is fetched, or the files of all that match itemPattern.", Default: "single", Options: []string{"single", "specific"}},
 			{Name: "artifactName", Doc: "The artifact.", NeededFor: "downloadType", NeededForValues: []string{"single"}},
-			{Name: "itemPattern", Doc: "Patterns of the files, which begin with the artifact's name, one a line.", Default: "**"},
+			{Name: "itemPattern", Doc: "Patterns of the files, which begin with the artifact's name, one a line.", Default: "**", PlainBraces: true},
 			{Name: "downloadPath", Doc: "The folder.", Default: "$(System.ArtifactsDirectory)"},
 			{Name: "cleanDestinationFolder", Doc: "Whether the folder is emptied first.", Default: "false", Boolean: true},
 			{Name: "parallelizationLimit", Doc: "How many files are fetched side by side.", Default: "8"},

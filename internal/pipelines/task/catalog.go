@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,19 +14,22 @@ import (
 // not changed while it is used; nil has the built-in ones alone.
 type Catalog []*Definition
 
+// wholeVersion is a version of a task of which only the major one counts: 1.206.0.
+var wholeVersion = regexp.MustCompile(`^\d+\.\d+(\.\d+)?$`)
+
 // Find is the definition that a reference means: NAME@MAJOR, PUBLISHER.EXTENSION.CONTRIBUTION.NAME@MAJOR or the task's
-// id. Names ignore case. Of a plain name the built-in task comes first. The error says what is wrong with the reference and
+// id. Names ignore case, and of a whole version (FileTransform@1.206.0) only the major one counts. Of a plain name the built-in task comes first. The error says what is wrong with the reference and
 // what to write instead.
 func (c Catalog) Find(reference string) (*Definition, error) {
 	name, version, ok := strings.Cut(reference, "@")
 	if !ok || name == "" {
 		return nil, fmt.Errorf("task %q has no version: write NAME@MAJOR, as Docker@2", reference)
 	}
+	if wholeVersion.MatchString(version) {
+		version, _, _ = strings.Cut(version, ".")
+	}
 	major, err := strconv.Atoi(version)
 	if err != nil {
-		if head, _, dotted := strings.Cut(version, "."); dotted {
-			return nil, fmt.Errorf("task %q: only the major version is chosen, write %s@%s", reference, name, head)
-		}
 		return nil, fmt.Errorf("task %q: %q is no major version, a whole number", reference, version)
 	}
 	builtIn, versions := builtIn(name, major)

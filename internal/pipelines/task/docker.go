@@ -67,7 +67,7 @@ var dockerTasks = []Definition{
 			{Name: "pushMultipleImages", Doc: "Whether imageNamesPath says what is pushed.", Default: "false", Boolean: true},
 			{Name: "tagMultipleImages", Doc: "Whether imageNamesPath says what is tagged.", Default: "false", Boolean: true},
 			{Name: "imageName", Doc: "The image's name, with its tag.", Default: "$(Build.Repository.Name):$(Build.BuildId)"},
-			{Name: "imageNamesPath", Doc: "A file of images' names, one a line.", NeededFor: "pushMultipleImages", NeededForValues: []string{"true"}},
+			{Name: "imageNamesPath", Doc: "A file of images' names, one a line.", Required: true, visible: rules("tagMultipleImages = true || pushMultipleImages = true")},
 			{Name: "qualifyImageName", Doc: "Whether the registry is put before a name without one.", Default: "true", Boolean: true},
 			{Name: "qualifySourceImageName", Doc: "The same for the name that is tagged.", Default: "false", Boolean: true},
 			{Name: "includeSourceTags", Doc: "Whether git's tags of the commit are tags of the image.", Default: "false", Boolean: true},

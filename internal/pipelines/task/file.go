@@ -3,7 +3,6 @@ package task
 // fileTasks work on files of the workspace.
 var fileTasks = []Definition{
 	copyFiles(2,
-		Input{Name: "flattenFolders", Doc: "Whether all files come into one folder.", Default: "false", Boolean: true},
 		Input{Name: "preserveTimestamp", Doc: "Whether files keep their times.", Default: "false", Boolean: true},
 		Input{Name: "retryCount", Doc: "How often a copy is tried again.", Default: "0"},
 		Input{Name: "delayBetweenRetries", Doc: "Milliseconds between tries.", Default: "1000"},
@@ -56,9 +55,10 @@ const noXDT = "XDT transformations run on Windows alone: change the file in a sc
 func copyFiles(major int, more ...Input) Definition {
 	return Definition{Name: "CopyFiles", Major: major, Title: "CopyFiles", Doc: "Copies files from one folder to another by patterns.", Inputs: append([]Input{
 		{Name: "SourceFolder", Doc: "The folder with the files; the sources without it."},
-		{Name: "Contents", Doc: "Patterns of the files, one a line; ! excludes, and the order matters.", Default: "**"},
+		{Name: "Contents", Doc: "Patterns of the files, one a line; ! excludes, and the order matters.", Default: "**", PlainBraces: true},
 		{Name: "TargetFolder", Doc: "The folder that they are copied to.", Required: true},
 		{Name: "CleanTargetFolder", Doc: "Whether the target is emptied first, if there is something to copy.", Default: "false", Boolean: true},
 		{Name: "OverWrite", Doc: "Whether files of the target are replaced.", Default: "false", Boolean: true},
+		{Name: "flattenFolders", Doc: "Whether all files go into the target folder itself.", Default: "false", Boolean: true},
 	}, more...)}
 }

@@ -89,7 +89,7 @@ func helmDeploy(major int, own []Input) Definition {
 		{Name: "namespace", Doc: "The namespace; in the environment's cluster it can only be the environment's own."},
 		{Name: "chartType", Doc: "Whether the chart is a name or a path.", Default: "Name", Options: []string{"Name", "FilePath"}},
 		{Name: "chartName", Doc: "The chart's name or address."},
-		{Name: "chartPath", Doc: "The chart's file or folder.", NeededFor: "command", NeededForValues: []string{"package", "push"}},
+		{Name: "chartPath", Doc: "The chart's file or folder.", Required: true, visible: rules("chartType == FilePath || command == package || command == push")},
 		{Name: "version", Aliases: []string{"chartVersion"}, Doc: "The chart's version."},
 		{Name: "releaseName", Doc: "The release's name."},
 		{Name: "overrideValues", Doc: "Values of the chart, KEY=VALUE, one a line or with commas between."},

@@ -8,8 +8,7 @@ var kubernetesTasks = []Definition{
 
 func kubernetesManifest(major int) Definition {
 	d := Definition{Name: "KubernetesManifest", Major: major, Title: "KubernetesManifest", Doc: "Applies manifests to a cluster, with images put into them, and waits until they are rolled out; or renders them, or changes an object.", Inputs: []Input{
-		{Name: "action", Doc: "What to do.", Default: "deploy", Options: []string{"bake", "createSecret", "delete", "deploy", "patch", "promote", "scale", "reject"},
-			Unsupported: map[string]string{"promote": "use strategy: none", "reject": "use strategy: none"}},
+		{Name: "action", Doc: "What to do.", Default: "deploy", Options: []string{"bake", "createSecret", "delete", "deploy", "patch", "promote", "scale", "reject"}},
 		{Name: "connectionType", Doc: "How the cluster is reached.", Default: "kubernetesServiceConnection", Options: []string{"azureResourceManager", "kubernetesServiceConnection"},
 			Unsupported: map[string]string{"azureResourceManager": "name the cluster's connection with kubernetesServiceConnection, or the environment's resource"}},
 		{Name: "kubernetesServiceConnection", Doc: "The service connection to the cluster; the environment's resource without one.", Aliases: []string{"kubernetesServiceEndpoint"}, Connection: clusterConnection, Own: true},
@@ -18,11 +17,12 @@ func kubernetesManifest(major int) Definition {
 		{Name: "kubernetesCluster", Doc: "A cluster of Azure.", Unsupported: map[string]string{"": "name the cluster's connection with kubernetesServiceConnection"}},
 		{Name: "useClusterAdmin", Doc: "Whether the cluster's administrator is used.", Default: "false", Boolean: true, Unsupported: map[string]string{"true": "name the cluster's connection with kubernetesServiceConnection"}},
 		{Name: "namespace", Doc: "The namespace; the environment's resource says it too."},
-		{Name: "strategy", Doc: "How it is rolled out.", Default: "none", Options: []string{"none", "canary"}, Unsupported: map[string]string{"canary": "use strategy: none"}},
-		{Name: "trafficSplitMethod", Doc: "How traffic is split for a canary.", Default: "pod", Options: []string{"pod", "smi"}},
-		{Name: "percentage", Doc: "The share of a canary.", Default: "0"},
-		{Name: "baselineAndCanaryReplicas", Doc: "The replicas of a canary.", Default: "1"},
-		{Name: "manifests", Doc: "The manifest files, one a line, with patterns.", NeededFor: "action", NeededForValues: []string{"deploy"}},
+		{Name: "strategy", Doc: "How it is rolled out.", Default: "none", Options: []string{"none", "canary"}},
+		{Name: "trafficSplitMethod", Doc: "How traffic is split for a canary.", Default: "pod", Options: []string{"pod", "smi"},
+			Unsupported: map[string]string{"smi": "SMI's interface is no longer kept up by its makers: use pod, or write the routes of your mesh as manifests"}},
+		{Name: "percentage", Doc: "The share of the replicas that a canary has, in percent.", Default: "0"},
+		{Name: "baselineAndCanaryReplicas", Doc: "The replicas of a canary of the method smi, which is not there.", Default: "1"},
+		{Name: "manifests", Doc: "The manifest files, one a line, with patterns.", NeededFor: "action", NeededForValues: []string{"deploy", "promote", "reject"}, PlainBraces: true},
 		{Name: "containers", Doc: "Images that are put into the manifests, one a line: each replaces the image of the same repository."},
 		{Name: "imagePullSecrets", Doc: "Names of pull secrets that are added to pods, one a line."},
 		{Name: "renderType", Doc: "What bake renders.", Default: "helm", Options: []string{"helm", "kompose", "kustomize"}},

@@ -55,8 +55,10 @@ type Input struct {
 	// Several says that it names several connections or files, parted by commas.
 	Several bool
 	// Own says that a name of no connection means this server's registry, or the cluster of the job's environment.
-	Own     bool
-	visible []*rule // all must hold for the input to be required
+	Own bool
+	// PlainBraces says that it has patterns of files in which braces stand for themselves, and {a,b} means no alternatives.
+	PlainBraces bool
+	visible     []*rule // all must hold for the input to be required
 }
 
 // Connections are the names of service connections in a value of the input.

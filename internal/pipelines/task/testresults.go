@@ -4,7 +4,7 @@ package task
 var testTasks = []Definition{
 	{Name: "PublishTestResults", Major: 2, Title: "PublishTestResults", Doc: "Publishes the results of tests, which the run then shows.", Inputs: []Input{
 		{Name: "testResultsFormat", Doc: "The format of the files.", Aliases: []string{"testRunner"}, Default: "JUnit", Options: []string{"JUnit", "NUnit", "VSTest", "XUnit", "CTest"}},
-		{Name: "testResultsFiles", Doc: "Patterns of the files, one a line.", Default: "**/TEST-*.xml"},
+		{Name: "testResultsFiles", Doc: "Patterns of the files, one a line.", Default: "**/TEST-*.xml", PlainBraces: true},
 		{Name: "searchFolder", Doc: "The folder in which files are looked for.", Default: "$(System.DefaultWorkingDirectory)"},
 		{Name: "mergeTestResults", Doc: "Whether all files are one test run.", Default: "false", Boolean: true},
 		{Name: "failTaskOnFailedTests", Doc: "Whether the step fails if a test has failed.", Default: "false", Boolean: true},
@@ -17,7 +17,7 @@ var testTasks = []Definition{
 	}},
 	{Name: "PublishTestResults", Major: 1, Title: "PublishTestResults", Doc: "Publishes the results of tests, which the run then shows.", Inputs: []Input{
 		{Name: "testRunner", Doc: "The format of the files.", Default: "JUnit", Options: []string{"JUnit", "NUnit", "VSTest", "XUnit"}},
-		{Name: "testResultsFiles", Doc: "Patterns of the files, one a line.", Default: "**/TEST-*.xml"},
+		{Name: "testResultsFiles", Doc: "Patterns of the files, one a line.", Default: "**/TEST-*.xml", PlainBraces: true},
 		{Name: "mergeTestResults", Doc: "Whether all files are one test run.", Default: "false", Boolean: true},
 		{Name: "testRunTitle", Doc: "What the test run is called."},
 		{Name: "platform", Doc: "The platform of the test run."},

@@ -26,7 +26,7 @@ var universalTasks = []Definition{
 		{Name: "feedPublishExternal", Doc: "A feed of another server.", Unsupported: map[string]string{"": noOtherFeed}},
 		{Name: "packagePublishExternal", Doc: "A package of another server.", Unsupported: map[string]string{"": noOtherFeed}},
 		{Name: "versionPublishSelector", Aliases: []string{"versionOption"}, Doc: "Which part of the highest version is counted up, or that versionPublish gives it.", Default: "patch", Options: []string{"major", "minor", "patch", "custom"}},
-		{Name: "versionPublish", Doc: "The version that is published.", NeededFor: "versionPublishSelector", NeededForValues: []string{"custom"}},
+		{Name: "versionPublish", Doc: "The version that is published.", Required: true, visible: rules("command = publish", "versionPublishSelector = custom")},
 		{Name: "packagePublishDescription", Doc: "What the package is, for people."},
 		{Name: "verbosity", Doc: "Changes nothing: the log says what is done.", Default: "None", Options: []string{"None", "Trace", "Debug", "Information", "Warning", "Error", "Critical"}},
 		{Name: "publishedPackageVar", Doc: "The variable that gets the package's name and version."},

@@ -112,4 +112,67 @@ variables:
     ${{ pair.key }}: ${{ pair.value }}
 `, "p.yml:1:52: after the templates are expanded, key \"foo\" stands here a second time, first on line 3 as \"FOO\": capitals do not make it another key\n"+
 		"p.yml:6:5: after the templates are expanded, key \"foo\" stands here a second time, first on line 3 as \"FOO\": capitals do not make it another key\n")
+	check(t, "E02-general/iif-lazy: both values are evaluated", `
+-- p.yml --
+variables: {probe: "${{ iif(true, 'yes', lt(1, 'bad')) }}"}
+`, "p.yml:1:42: lt: cannot compare a number with string 'bad'\n")
+	check(t, "E03-interpolation/key-object: a key is text", `
+-- p.yml --
+parameters: [{name: obj, type: object, default: {A: a}}, {name: list, type: object, default: [a]}]
+variables:
+  ${{ parameters.obj }}: x
+  ${{ parameters.list }}: y
+`, "p.yml:3:3: a key is text, and this is an object: write ${{ insert }}: before it to put its entries here\n"+
+		"p.yml:4:3: a key is text, and this is an array: write ${{ insert }}: before it to put its entries here\n")
+	check(t, "E03-insert/value-empty, empty-object: nothing is no map", `
+-- p.yml --
+variables:
+  BEFORE: before
+  ${{ insert }}:
+  ${{ if true }}:
+    ${{ insert }}: {}
+  AFTER: after
+`, "p.yml:3:3: under ${{ insert }} stands a map, and here is nothing: leave it out, or write {}\n")
+	check(t, "E03-interpolation/whitespace-around-lone-object: a map with spaces around it is none", `
+-- p.yml --
+parameters: [{name: env, type: object, default: {ALPHA: a}}]
+steps:
+- script: x
+  env: '  ${{ parameters.env }}  '
+`, "p.yml:4:11: an object cannot stand inside text: take the spaces and line breaks around it away\n")
+	check(t, "E03-walk/each-var-named-variables, -parameters-shadow, -eq, -in, each-var-case-fold: a name that has a meaning stays free", `
+-- p.yml --
+parameters: [{name: items, type: object, default: [alpha]}]
+steps:
+- ${{ each Variables in parameters.items }}:
+  - script: x
+- ${{ each parameters in parameters.items }}:
+  - script: x
+- ${{ each eq in parameters.items }}:
+  - script: x
+- ${{ each in in parameters.items }}:
+  - script: x
+- ${{ each ITEM in parameters.items }}:
+  - ${{ each item in parameters.items }}:
+    - script: ${{ item }}
+`, "p.yml:3:12: variables has a meaning of its own in expressions: take another name for the variable of each\n"+
+		"p.yml:5:12: parameters has a meaning of its own in expressions: take another name for the variable of each\n"+
+		"p.yml:7:12: eq is a function: take another name for the variable of each\n"+
+		"p.yml:9:12: in is a function: take another name for the variable of each\n")
+	check(t, "E03-parameters/type-root-case, type-root-legacyobject, legacyobject-deep", `
+-- p.yml --
+parameters:
+- {name: a, type: String, default: s}
+- {name: b, type: legacyObject, default: {}}
+- {name: c, type: Strin, default: s}
+steps:
+- template: t.yml
+  parameters: {o: {a: b}}
+-- t.yml --
+parameters: [{name: o, type: legacyObject}]
+steps:
+- script: ${{ parameters.o.a }}
+`, "p.yml:2:19: unknown parameter type \"String\": write string, capitals count\n"+
+		"p.yml:3:3: legacyObject is a type of templates' parameters: write object\n"+
+		"p.yml:4:19: unknown parameter type \"Strin\", did you mean \"string\"?\n")
 }

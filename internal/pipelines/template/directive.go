@@ -118,6 +118,10 @@ func (e *expander) each(d directive, p yaml.Pair, sc *scope, body func(*scope)) 
 		return
 	}
 	name := fields[0]
+	if why := sc.taken(name); why != "" {
+		e.problems.Add(p.Key.Locate(d.offset+strings.Index(d.rest, name)), "%s: take another name for the variable of each", why)
+		return
+	}
 	start := strings.Index(d.rest, name) + len(name)
 	start += strings.Index(d.rest[start:], "in") + 2
 	v, ok := e.evaluate(d.rest[start:], p.Key, d.offset+start, sc)
@@ -146,9 +150,17 @@ func (e *expander) each(d directive, p yaml.Pair, sc *scope, body func(*scope)) 
 	case expression.Null:
 	default:
 		if v.String() != "" {
-			e.problems.Add(p.Key.Locate(d.offset+start), "each goes over a list or a map, not over a %s", v.Kind())
+			e.problems.Add(placeOr(v, p.Key.Locate(d.offset+start)), "each goes over a list or a map, not over a %s", v.Kind())
 		}
 	}
+}
+
+// article is the kind of a value with its article.
+func article(k expression.Kind) string {
+	if k == expression.Object || k == expression.Array {
+		return "an " + k.String()
+	}
+	return "a " + k.String()
 }
 
 func isName(s string) bool {
@@ -171,6 +183,14 @@ func placeOf(v expression.Value) slipway.Position {
 		return origin.at
 	}
 	return slipway.Position{}
+}
+
+// placeOr is at, unless the value is a draft's, about which nothing is said.
+func placeOr(v expression.Value, at slipway.Position) slipway.Position {
+	if placeOf(v) == yaml.Nowhere {
+		return yaml.Nowhere
+	}
+	return at
 }
 
 // evaluate is the value of the expression that stands at an offset of a scalar's text.
@@ -233,14 +253,18 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 			return v, n.At, false
 		}
 		tree := value.Kind() == expression.Object || value.Kind() == expression.Array
-		if start == 0 && end+2 == len(text) || tree && strings.TrimSpace(text[:start]+text[end+2:]) == "" {
+		if start == 0 && end+2 == len(text) {
 			if value.Origin == nil {
 				value.Origin = placed{n.Locate(start)}
 			}
 			return value, n.At, true
 		}
 		if tree {
-			e.problems.Add(n.Locate(start), "a %s cannot stand inside text: write it alone, or use convertToJson or join", value.Kind())
+			instead := "write it alone, or use convertToJson or join"
+			if strings.TrimSpace(text[:start]+text[end+2:]) == "" {
+				instead = "take the spaces and line breaks around it away"
+			}
+			e.problems.Add(placeOr(value, n.Locate(start)), "%s cannot stand inside text: %s", article(value.Kind()), instead)
 			return v, n.At, false
 		}
 		if placeOf(value) == yaml.Nowhere {

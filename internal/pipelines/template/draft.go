@@ -1,11 +1,13 @@
 package template
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"slipway"
+	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/yaml"
 )
@@ -46,6 +48,25 @@ func (e *expander) draft(list []definition, values []given) []given {
 		}
 	}
 	return values
+}
+
+// guess puts texts of a draft beside the parameters that a template reads and says nothing of: the file that includes it gives them.
+func (e *expander) guess(root *yaml.Node, fields *expression.Fields) {
+	read := reading{names: map[string]bool{}}
+	for _, p := range root.Pairs {
+		if p.Key.Text != "parameters" {
+			read.walk(p.Value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(read.names)) {
+		if _, given := fields.Get(name); given || name == "" {
+			continue
+		}
+		v := expression.Str(identifier(name))
+		v.Origin = placed{yaml.Nowhere}
+		fields.Put(name, v)
+		e.drafted = true
+	}
 }
 
 // oldForm are the defaults of parameters in the old map form.

@@ -122,6 +122,11 @@ func Expand(in Input) (Output, error) {
 	if untyped && len(definitions) > 0 && !in.Draft {
 		e.problems.Add(root.Get("parameters").At, "parameters of the root file are a list, each with name, type and default")
 	}
+	for _, d := range definitions {
+		if d.Type == "legacyObject" && !e.template {
+			e.problems.Add(d.At, "legacyObject is a type of templates' parameters: write object")
+		}
+	}
 	values := e.queued(definitions, top)
 	if in.Draft {
 		if untyped {
@@ -141,6 +146,9 @@ func Expand(in Input) (Output, error) {
 		out.Parameters = append(out.Parameters, d.Parameter)
 	}
 	e.webhooks(root, fields)
+	if untyped && e.template {
+		e.guess(root, fields)
+	}
 	if !untyped || !e.template {
 		closeParameters(fields, definitions)
 	}
@@ -265,236 +273,4 @@ func (e *expander) count(n *yaml.Node) bool {
 	}
 	e.stopped = true
 	return false
-}
-
-func (e *expander) expandMap(n *yaml.Node, w where, sc *scope) *yaml.Node {
-	if w == inRoot || w == inStages || w == inJobs {
-		sc = sc.inner()
-	}
-	out := &yaml.Node{Kind: yaml.Map, At: n.At}
-	e.expandPairs(n.Pairs, w, sc, out)
-	return out
-}
-
-// expandPairs expands the entries of a map into out. Variables come first, since the other entries see them.
-func (e *expander) expandPairs(pairs []yaml.Pair, w where, sc *scope, out *yaml.Node) {
-	early := map[int]*yaml.Node{}
-	for i, p := range pairs {
-		if p.Key.Text == "variables" && w.below("variables") == inVariables {
-			early[i] = e.expandVariables(p.Value, sc)
-		}
-	}
-	var chain chain
-	for i, p := range pairs {
-		if e.stopped {
-			return
-		}
-		if d, ok := directiveOf(p.Key); ok {
-			e.directive(d, p, &chain, sc, func(sc *scope) { e.mergeInto(p, w, sc, out) })
-			continue
-		}
-		if w == inRoot && p.Key.Text == "parameters" {
-			continue
-		}
-		key := p.Key
-		if strings.Contains(key.Text, "${{") {
-			v, at, ok := e.scalar(key, sc)
-			if !ok {
-				continue
-			}
-			key = yaml.Text(v.String(), at)
-		}
-		value := early[i]
-		if value == nil {
-			value = e.expand(p.Value, w.below(key.Text), sc)
-		}
-		e.put(out, yaml.Pair{Key: key, Value: value})
-		if w == inVariables {
-			sc.define(key.Text, value)
-		}
-	}
-}
-
-// put adds an entry, which must not be there yet, in whatever letters.
-func (e *expander) put(out *yaml.Node, p yaml.Pair) {
-	for _, old := range out.Pairs {
-		if strings.EqualFold(old.Key.Text, p.Key.Text) {
-			e.problems.Add(p.Key.At, "after the templates are expanded, %s", yaml.Again(p.Key.Text, old.Key.Text, old.Key.At.Line))
-			return
-		}
-	}
-	out.Pairs = append(out.Pairs, p)
-}
-
-// mergeInto expands the value under a directive key and merges it into a map.
-func (e *expander) mergeInto(p yaml.Pair, w where, sc *scope, out *yaml.Node) {
-	if p.Value.Kind == yaml.Map {
-		e.expandPairs(p.Value.Pairs, w, sc, out)
-		return
-	}
-	v := e.expand(p.Value, w, sc)
-	switch {
-	case v.Kind == yaml.Map:
-		for _, pair := range v.Pairs {
-			e.put(out, pair)
-			if w == inVariables {
-				sc.define(pair.Key.Text, pair.Value)
-			}
-		}
-	case v.IsNull():
-	default:
-		e.problems.Add(p.Value.At, "under %s in a map stands a map, not %s", p.Key.Text, v.Kind)
-	}
-}
-
-// define makes a variable visible to the expressions that follow.
-func (s *scope) define(name string, value *yaml.Node) {
-	if value.Kind == yaml.Scalar {
-		s.variables.Put(name, expression.Str(value.Text))
-	}
-}
-
-func (e *expander) expandVariables(n *yaml.Node, sc *scope) *yaml.Node {
-	switch n.Kind {
-	case yaml.Map:
-		out := &yaml.Node{Kind: yaml.Map, At: n.At}
-		e.expandPairs(n.Pairs, inVariables, sc, out)
-		return out
-	case yaml.List:
-		return e.expandList(n, inVariables, sc)
-	}
-	v := e.expand(n, inVariables, sc)
-	e.defineAll(v, sc)
-	return v
-}
-
-// defineAll makes the variables of an expanded section visible.
-func (e *expander) defineAll(n *yaml.Node, sc *scope) {
-	for _, p := range n.Pairs {
-		sc.define(p.Key.Text, p.Value)
-	}
-	for _, item := range n.Items {
-		sc.defineItem(item)
-	}
-}
-
-func (s *scope) defineItem(item *yaml.Node) {
-	name, value := item.Get("name"), item.Get("value")
-	if name != nil && value != nil && name.Kind == yaml.Scalar {
-		s.define(name.Text, value)
-	}
-}
-
-func (e *expander) expandList(n *yaml.Node, w where, sc *scope) *yaml.Node {
-	out := &yaml.Node{Kind: yaml.List, At: n.At}
-	var chain chain
-	e.expandItems(n.Items, w, sc, out, &chain)
-	return out
-}
-
-func (e *expander) expandItems(items []*yaml.Node, w where, sc *scope, out *yaml.Node, chain *chain) {
-	for _, item := range items {
-		if e.stopped {
-			return
-		}
-		e.expandItem(item, w, sc, out, chain)
-	}
-}
-
-func (e *expander) expandItem(item *yaml.Node, w where, sc *scope, out *yaml.Node, chain *chain) {
-	if item.Kind == yaml.Map && allDirectives(item) {
-		for _, p := range item.Pairs {
-			d, _ := directiveOf(p.Key)
-			e.directive(d, p, chain, sc, func(sc *scope) { e.splice(p, w, sc, out) })
-		}
-		return
-	}
-	if item.Kind == yaml.Scalar && strings.Contains(item.Text, "${{") {
-		v, _, ok := e.scalar(item, sc)
-		if !ok || !e.count(item) {
-			return
-		}
-		// A list in a list is put in its place; nothing at all is left out.
-		n := e.settle(v, w, sc)
-		switch {
-		case n.Kind == yaml.List:
-			e.addItems(out, n.Items, w, sc)
-		case w != elsewhere && n.Kind == yaml.Map && n.Get("template") != nil:
-			e.addItems(out, e.include(n, w, sc), w, sc)
-		default:
-			e.addItems(out, []*yaml.Node{n}, w, sc)
-		}
-		return
-	}
-	if w != elsewhere && item.Kind == yaml.Map && item.Get("template") != nil {
-		e.addItems(out, e.include(e.expandMap(item, inParameters, sc), w, sc), w, sc)
-		return
-	}
-	n := e.expand(item, w, sc)
-	if w != elsewhere && n.Kind == yaml.Map && n.Get("template") != nil {
-		e.addItems(out, e.include(n, w, sc), w, sc)
-		return
-	}
-	e.addItems(out, []*yaml.Node{n}, w, sc)
-}
-
-func (e *expander) addItems(out *yaml.Node, items []*yaml.Node, w where, sc *scope) {
-	for _, item := range items {
-		if w == inVariables {
-			sc.defineItem(item)
-		}
-	}
-	out.Items = append(out.Items, items...)
-}
-
-// splice expands the value under a directive key of a list's item and puts what it gives into the list.
-func (e *expander) splice(p yaml.Pair, w where, sc *scope, out *yaml.Node) {
-	switch p.Value.Kind {
-	case yaml.List:
-		var chain chain
-		e.expandItems(p.Value.Items, w, sc, out, &chain)
-	case yaml.Map:
-		var chain chain
-		e.expandItem(p.Value, w, sc, out, &chain)
-	default:
-		if !p.Value.IsNull() {
-			var chain chain
-			e.expandItem(p.Value, w, sc, out, &chain)
-		}
-	}
-}
-
-// settle is a value as a tree in which the templates that it refers to are included: a list of steps that was given as a
-// parameter may hold some.
-func (e *expander) settle(v expression.Value, w where, sc *scope) *yaml.Node {
-	n := nodeOf(v, placeOf(v))
-	if w == elsewhere || w == inParameters || n.Kind == yaml.Scalar {
-		return n
-	}
-	return e.settleNode(n, w, sc)
-}
-
-func (e *expander) settleNode(n *yaml.Node, w where, sc *scope) *yaml.Node {
-	if w == elsewhere || !e.count(n) {
-		return n
-	}
-	switch n.Kind {
-	case yaml.List:
-		out := &yaml.Node{Kind: yaml.List, At: n.At}
-		for _, item := range n.Items {
-			if item.Kind == yaml.Map && item.Get("template") != nil {
-				out.Items = append(out.Items, e.include(item, w, sc)...)
-			} else {
-				out.Items = append(out.Items, e.settleNode(item, w, sc))
-			}
-		}
-		return out
-	case yaml.Map:
-		out := &yaml.Node{Kind: yaml.Map, At: n.At}
-		for _, p := range n.Pairs {
-			out.Pairs = append(out.Pairs, yaml.Pair{Key: p.Key, Value: e.settleNode(p.Value, w.below(p.Key.Text), sc)})
-		}
-		return out
-	}
-	return n
 }

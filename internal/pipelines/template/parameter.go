@@ -114,8 +114,12 @@ func (e *expander) literal(n *yaml.Node) *yaml.Node {
 
 func (e *expander) parameterType(n *yaml.Node) string {
 	names := schema.ParameterTypes()
+	if slices.Contains(names, n.Text) {
+		return n.Text
+	}
 	for _, name := range names {
 		if strings.EqualFold(name, n.Text) {
+			e.problems.Add(n.At, "unknown parameter type %q: write %s, capitals count", n.Text, name)
 			return name
 		}
 	}

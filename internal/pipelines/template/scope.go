@@ -35,6 +35,18 @@ func (s *scope) inner() *scope {
 	return &t
 }
 
+// taken says why the variable of an each cannot have a name, "" if it can.
+func (s *scope) taken(name string) string {
+	lower := strings.ToLower(name)
+	switch {
+	case lower == "parameters" || lower == "variables":
+		return lower + " has a meaning of its own in expressions"
+	case slices.Contains(expression.Functions(), lower):
+		return name + " is a function"
+	}
+	return ""
+}
+
 // with is s with one more named value, the variable of an each. Variables are shared.
 func (s *scope) with(name string, v expression.Value) *scope {
 	t := *s

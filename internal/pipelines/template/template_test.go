@@ -178,7 +178,7 @@ parameters:
   default: {a: 1}
 steps:
 - script: echo ${{ parameters.o }}
-`, "p.yml:6:16: a object cannot stand inside text: write it alone, or use convertToJson or join\n")
+`, "p.yml:6:16: an object cannot stand inside text: write it alone, or use convertToJson or join\n")
 }
 
 func TestRule2CompileTimeSeesLiteralText(t *testing.T) {

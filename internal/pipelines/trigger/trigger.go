@@ -37,7 +37,7 @@ func Match(t plan.Push, e Event) (starts bool, reason string) {
 			return false, "the file names no tags to trigger on"
 		}
 		if !MatchRef(t.Tags, "refs/tags/", e.Ref) {
-			return false, "tag " + strings.TrimPrefix(e.Ref, "refs/tags/") + " is not among those that trigger"
+			return false, "tag " + strings.TrimPrefix(e.Ref, "refs/tags/") + " is not among those that trigger: " + describe(t.Tags)
 		}
 		return true, "tag " + strings.TrimPrefix(e.Ref, "refs/tags/") + " triggers"
 	case !strings.HasPrefix(e.Ref, "refs/heads/"):
@@ -48,12 +48,30 @@ func Match(t plan.Push, e Event) (starts bool, reason string) {
 	}
 	branch := strings.TrimPrefix(e.Ref, "refs/heads/")
 	if !MatchRef(t.Branches, "refs/heads/", e.Ref) {
-		return false, "branch " + branch + " is not among those that trigger"
+		return false, "branch " + branch + " is not among those that trigger: " + describe(t.Branches)
 	}
 	if !t.Paths.IsZero() && !e.PathsUnknown && !MatchPaths(t.Paths, e.Paths) {
-		return false, "no changed path is among those that trigger"
+		return false, "no changed path is among those that trigger: " + describe(t.Paths)
 	}
 	return true, "branch " + branch + " triggers"
+}
+
+// describe says what a filter lets pass, with its first patterns.
+func describe(f plan.Filter) string {
+	list := func(patterns []string) string {
+		const most = 10
+		if len(patterns) > most {
+			return strings.Join(patterns[:most], ", ") + ", …"
+		}
+		return strings.Join(patterns, ", ")
+	}
+	switch {
+	case len(f.Exclude) == 0:
+		return list(f.Include)
+	case len(f.Include) == 0:
+		return "all but " + list(f.Exclude)
+	}
+	return list(f.Include) + ", but not " + list(f.Exclude)
 }
 
 // MatchPullRequest says whether a pull request into target, a full branch name, starts a run by the file's `pr` section.

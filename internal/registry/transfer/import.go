@@ -21,6 +21,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
+	"slipway"
 	"slipway/internal/registry/dockerarchive"
 )
 
@@ -32,6 +33,8 @@ type Import struct {
 	// Name is what the image is called in the registry: `shop/web:1`. Empty: as it is called in the source, without the
 	// registry's host.
 	Name string
+	// Mirror gives the image the name, in place of Name, under which whoever asks for it by its own one finds it here: slipway.ImportedImage.
+	Mirror bool
 	// Username and Password are for the other registry; empty: what `docker login` left.
 	Username, Password string
 }
@@ -102,7 +105,7 @@ func (i Import) remote(ctx context.Context, to Registry, o Options, done func(Re
 	if _, ok := ref.(name.Digest); ok {
 		separator = "@"
 	}
-	return i.put(ctx, to, o, from, root, ref.Context().RepositoryStr()+separator+ref.Identifier(), done)
+	return i.put(ctx, to, o, from, root, ref.Context().Name()+separator+ref.Identifier(), done)
 }
 
 // layout imports the images of an OCI layout.
@@ -191,6 +194,10 @@ func separator(tag string) string {
 func (i Import) target(called string) (repository, tag string, err error) {
 	theirs, tag := split(called)
 	switch {
+	case i.Mirror:
+		if repository, err = mirrored(theirs); err != nil {
+			return "", "", fmt.Errorf("%s does not say what its image is called elsewhere: name its place with --to, as library/HOST/NAME:TAG: %w", i.Source, err)
+		}
 	case i.Name == "":
 		repository = withoutHost(theirs)
 	case strings.HasSuffix(i.Name, "/"):
@@ -214,6 +221,19 @@ func (i Import) target(called string) (repository, tag string, err error) {
 		return "", "", fmt.Errorf("image name %q: %w", repository, err)
 	}
 	return repository, tag, nil
+}
+
+// mirrored is where an image lies that is to be found by the name that it has elsewhere.
+func mirrored(theirs string) (string, error) {
+	r, err := name.NewRepository(theirs)
+	if err != nil {
+		return "", err
+	}
+	host := r.RegistryStr()
+	if host == name.DefaultRegistry {
+		host = slipway.DockerHub
+	}
+	return slipway.ImportedImage(host, r.RepositoryStr()), nil
 }
 
 // split takes `HOST/NAME:TAG` or `HOST/NAME@DIGEST` apart; a text without slash and colon is a tag alone, as layouts have it.

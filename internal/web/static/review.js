@@ -65,7 +65,11 @@ document.addEventListener('click', (event) => {
 
 // Room is kept for lines that come when the reader gets there, so that what is below stays where it is.
 const lineHeight = 20; // about, in pixels
-for (const later of document.querySelectorAll('[data-length]')) later.style.minHeight = `${Math.min(later.dataset.length, 600) * lineHeight}px`;
+function keepRoom(root) {
+  for (const later of root.querySelectorAll('[data-length]')) later.style.minHeight = `${Math.min(later.dataset.length, 600) * lineHeight}px`;
+}
+keepRoom(document);
+document.addEventListener('htmx:load', (event) => keepRoom(event.target));
 
 // A line that the address names, of a file whose lines are not here, or far from its changes, comes with more of its file.
 async function fetchLine(file, line) {
@@ -105,3 +109,4 @@ async function openNamed(event) {
 }
 window.addEventListener('hashchange', openNamed);
 document.addEventListener('DOMContentLoaded', openNamed);
+document.addEventListener('htmx:load', (event) => { if (event.target.matches('.changes-columns')) openNamed(event); }); // the files that a page brings later

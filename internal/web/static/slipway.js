@@ -31,9 +31,10 @@ function sortable(root) {
 
 // Logs: an element with data-follow keeps its end in view while the reader is at the end.
 function follow(element) {
-  const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 80;
-  if (atEnd) requestAnimationFrame(() => { element.scrollTop = element.scrollHeight; });
+  if (isAtEnd(element)) requestAnimationFrame(() => { element.scrollTop = element.scrollHeight; });
 }
+
+function isAtEnd(element) { return element.scrollHeight - element.scrollTop - element.clientHeight < 80; }
 
 // The editor: the place of a mistake puts the cursor there.
 document.addEventListener('click', (event) => {
@@ -54,6 +55,18 @@ document.addEventListener('htmx:load', (event) => sortable(event.target));
 // A list is not replaced under the hand that drags in it: the drop itself brings the next state.
 document.addEventListener('htmx:sseBeforeMessage', (event) => { if (document.body.dataset.dragging) event.preventDefault(); });
 document.addEventListener('htmx:sseBeforeMessage', () => document.querySelectorAll('[data-follow]').forEach(follow));
+
+// One that is replaced together with what is around it stays where it is, or at its end.
+let followed = null;
+document.addEventListener('htmx:beforeSwap', (event) => {
+  const log = event.detail.target.querySelector('[data-follow]');
+  followed = log && { top: log.scrollTop, end: isAtEnd(log) };
+});
+document.addEventListener('htmx:afterSwap', () => {
+  const log = followed && document.querySelector('pre.log');
+  if (log) log.scrollTop = followed.end ? log.scrollHeight : followed.top;
+  followed = null;
+});
 
 // A click on a .copy block copies it.
 document.addEventListener('click', (event) => {
@@ -107,9 +120,26 @@ function markLines(scroll) {
   if (!table || !lines) return;
   for (const row of table.querySelectorAll('tr.chosen')) row.classList.remove('chosen');
   for (let n = lines.from; n <= lines.to; n += 1) document.getElementById(`L${n}`)?.classList.add('chosen');
-  if (scroll) document.getElementById(`L${lines.from}`)?.scrollIntoView({ block: 'center' });
   for (const link of document.querySelectorAll('a[data-lines]')) link.hash = location.hash;
+  if (!scroll) return;
+  const first = document.getElementById(`L${lines.from}`);
+  const piece = !first && [...table.querySelectorAll('tbody.piece')].find((p) => +p.dataset.from <= lines.from && lines.from <= +p.dataset.to);
+  if (piece) htmx.ajax('GET', piece.getAttribute('hx-get'), { target: piece, swap: 'outerHTML' }).then(() => markLines(scroll && document.getElementById(`L${lines.from}`) !== null));
+  else first?.scrollIntoView({ block: 'center' });
 }
+
+// Lines that come when the reader gets there: room is kept for them, so that the others stay where they are.
+function keepLines() {
+  const row = document.querySelector('table[data-lines] tr[id^="L"]');
+  if (!row) return;
+  const height = row.getBoundingClientRect().height;
+  for (const piece of document.querySelectorAll('tbody.piece')) piece.rows[0].style.height = `${(piece.dataset.to - piece.dataset.from + 1) * height}px`;
+  if (location.hash || row.id === 'L1') return;
+  // The address names a piece in the middle of the file, or a line of it.
+  (document.querySelector('table[data-lines] tr.chosen') || row).scrollIntoView({ block: 'center' });
+}
+document.addEventListener('DOMContentLoaded', keepLines);
+document.addEventListener('htmx:load', (event) => { if (event.target.matches('table[data-lines] > tbody')) markLines(false); });
 document.addEventListener('click', (event) => {
   const number = event.target.closest('table[data-lines] td.line a');
   if (!number) return;

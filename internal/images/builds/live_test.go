@@ -1,0 +1,182 @@
+package builds_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway"
+	"slipway/internal/db"
+	"slipway/internal/db/dbtest"
+	"slipway/internal/images"
+	"slipway/internal/images/builds"
+)
+
+// moving is a clock that the test moves.
+type moving struct{ micros atomic.Int64 }
+
+func (m *moving) Now() time.Time { return time.UnixMicro(m.micros.Load()).UTC() }
+
+func (m *moving) pass(d time.Duration) { m.micros.Add(d.Microseconds()) }
+
+var (
+	ada = slipway.Actor{Kind: slipway.ActorUser, ID: "u1", Name: "ada"}
+	bob = slipway.Actor{Kind: slipway.ActorUser, ID: "u2", Name: "bob"}
+)
+
+func TestLive(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, clock := t.Context(), &moving{}
+		clock.pass(1000 * time.Hour)
+		s, err := builds.New(ctx, d, clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, err := s.Begin(ctx, "p", ada, 0, 0, images.Report{Tags: []string{"h/p/app:1"}, Digest: "sha256:claimed", Error: "claimed"})
+		if err != nil || begun.State != builds.Running || begun.Digest != "" || begun.Error != "" {
+			t.Fatalf("begun is %+v (%v)", begun, err)
+		}
+		update := func(who slipway.Actor, u images.Update, at int64, want slipway.Code) {
+			t.Helper()
+			clock.pass(time.Second)
+			if answer, err := s.Update(ctx, "p", begun.ID, who, u); slipway.CodeOf(err) != want || err == nil && answer.At != at {
+				t.Errorf("%+v: %+v, %v, want %d or %q", u, answer, err, at, want)
+			}
+		}
+		running := images.Report{Tags: []string{"h/p/app:1"}, Summary: images.Summary{Steps: []images.Step{{Name: "[1/2] FROM x", Cached: true}, {Name: "[2/2] RUN y", Running: true}}}}
+		update(ada, images.Update{Log: "one\n", Report: &running}, 4, "")
+		update(ada, images.Update{Log: "one\ntwo\x00\n"}, 9, "") // told again, with more
+		update(ada, images.Update{At: 4, Log: "two"}, 9, "")
+		update(ada, images.Update{At: 10, Log: "gap"}, 0, slipway.CodeInvalid)
+		update(ada, images.Update{At: -1}, 0, slipway.CodeInvalid)
+		update(bob, images.Update{At: 9, Log: "forged\n"}, 0, slipway.CodeForbidden)
+		update(ada, images.Update{At: 9, Log: strings.Repeat("x", images.MaxUpdateLog+1)}, 0, slipway.CodeLimit)
+		if text, err := s.Log(ctx, "p", begun.ID); err != nil || text != "one\ntwo\n" {
+			t.Errorf("the log is %q (%v)", text, err)
+		}
+		if _, err := s.Log(ctx, "other", begun.ID); slipway.CodeOf(err) != slipway.CodeNotFound {
+			t.Errorf("the log of another project's build: %v", err)
+		}
+		get := func() builds.Build {
+			t.Helper()
+			b, err := s.Get(ctx, "p", begun.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		if b := get(); b.Cached != 1 || b.Total != 2 || !b.Summary.Steps[1].Running || !b.Finished.IsZero() || *b.By != ada {
+			t.Errorf("while it runs it is %+v", b)
+		}
+		if totals, err := s.Totals(ctx); err != nil || totals["p"].Builds != 0 {
+			t.Errorf("totals count what runs: %+v (%v)", totals, err)
+		}
+		clock.pass(3 * time.Minute)
+		if b := get(); b.State != builds.Lost {
+			t.Errorf("unheard of it is %s", b.State)
+		}
+		if _, err := s.Cancel(ctx, "p", begun.ID, bob); slipway.CodeOf(err) != slipway.CodeConflict {
+			t.Errorf("cancelling what is lost: %v", err)
+		}
+		update(ada, images.Update{At: 9}, 9, "") // it is heard of again
+		if b, err := s.Cancel(ctx, "p", begun.ID, bob); err != nil || b.State != builds.Running {
+			t.Errorf("cancel: %+v, %v", b, err)
+		}
+		if answer, err := s.Update(ctx, "p", begun.ID, ada, images.Update{At: 9}); err != nil || answer.CanceledBy != "bob" {
+			t.Errorf("after cancelling: %+v, %v", answer, err)
+		}
+		end := images.Update{At: 9, Log: "end\n", Done: true, Canceled: true, Error: "the build was cancelled: bob asked for that"}
+		update(ada, end, 13, "")
+		update(ada, end, 13, "") // the answer was lost
+		update(ada, images.Update{At: 13, Log: "more\n"}, 0, slipway.CodeConflict)
+		if b := get(); b.State != builds.Canceled || b.Summary.Steps[1].Running || b.Finished.IsZero() || b.CanceledBy != "bob" || b.Error != end.Error || b.Summary.Seconds < 180 {
+			t.Errorf("at the end it is %+v", b)
+		}
+	})
+}
+
+func TestBeginLimit(t *testing.T) {
+	t.Parallel()
+	clock := &moving{}
+	clock.pass(time.Hour)
+	s, err := builds.New(t.Context(), dbtest.SQLite(t), clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		if _, err := s.Begin(t.Context(), "p", ada, 0, 0, images.Report{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Begin(t.Context(), "p", ada, 0, 0, images.Report{}); slipway.CodeOf(err) != slipway.CodeLimit {
+		t.Errorf("one more: %v", err)
+	}
+	if _, err := s.Begin(t.Context(), "p", bob, 0, 0, images.Report{}); err != nil {
+		t.Errorf("of another person: %v", err)
+	}
+}
+
+// A Telling brings a long log to the server whole, also by way of a server that fails in between, and cuts it at the limit.
+func TestTelling(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	clock := &moving{}
+	clock.pass(time.Hour)
+	s, err := builds.New(ctx, dbtest.SQLite(t), clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	call := func(ctx context.Context, method, path string, in, out any) error {
+		var answer any
+		var err error
+		switch {
+		case method == "POST" && path == "/builds":
+			answer, err = s.Begin(ctx, "p", ada, 0, 0, in.(images.Report))
+		case method == "PATCH" && path == "/builds/1":
+			if calls++; calls%3 == 2 {
+				_, err = s.Update(ctx, "p", 1, ada, in.(images.Update))
+				return errors.Join(err, errors.New("the answer is lost"))
+			}
+			answer, err = s.Update(ctx, "p", 1, ada, in.(images.Update))
+		}
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(answer)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(b, out)
+	}
+	told, inner, err := images.Tell(ctx, call, "/builds", func(s string) string { return strings.ReplaceAll(s, "secret", "***") }, images.Report{Tags: []string{"a:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line = "a secret line of the log of a build\n"
+	for range 2 * images.MaxBuildLog / len(line) {
+		if _, err := told.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told.Finish(inner, &images.Report{Tags: []string{"a:1"}, Summary: images.Summary{Steps: []images.Step{{Name: "[1/1] RUN secret"}}}}, errors.New("no secret"))
+	log, err := s.Log(ctx, "p", 1)
+	end := "a *** line of the log of a build\nWhat follows is not kept: the log of a build has up to 1 MiB.\n"
+	if err != nil || len(log) > images.MaxBuildLog || len(log) < images.MaxBuildLog-1000 || !strings.HasSuffix(log, end) || strings.Contains(log, "secret") {
+		t.Errorf("the log has %d bytes and ends with %q (%v)", len(log), log[max(0, len(log)-200):], err)
+	}
+	b, err := s.Get(ctx, "p", 1)
+	if err != nil || b.State != builds.Failed || b.Error != "no ***" {
+		t.Errorf("it ended as %+v (%v)", b, err)
+	}
+	if diff := cmp.Diff([]images.Step{{Name: "[1/1] RUN ***"}}, b.Summary.Steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
