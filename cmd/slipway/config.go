@@ -101,7 +101,7 @@ func (c *Config) flags(f *pflag.FlagSet) {
 	f.IntVar(&c.Limits.ProjectJobs, "max-jobs-of-project", c.Limits.ProjectJobs, "how many jobs of one project run at once (default no limit)")
 	f.IntVar(&c.Limits.RunJobs, "max-jobs-of-run", c.Limits.RunJobs, "how many jobs of one run run at once (default no limit)")
 	f.StringToIntVar(&c.Limits.Pools, "max-jobs-of-pool", c.Limits.Pools, "POOL=NUMBER: how many jobs of a pool, by its name or vmImage, run at once; may be given again")
-	f.StringVar(&c.Sample, "sample", c.Sample, "create the project `sample` from this folder, once")
+	f.StringVar(&c.Sample, "sample", c.Sample, "create the project sample from this `folder`, once")
 	f.BoolVarP(&c.Verbose, "verbose", "v", c.Verbose, "log more")
 }
 

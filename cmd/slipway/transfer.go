@@ -86,7 +86,7 @@ or golang:1.26, so that they find it here without a network.`,
 	f.StringVar(&to, "to", "", "name in the registry, as shop/web:12, or what comes before the images' own names, as shop/")
 	f.BoolVar(&mirror, "mirror", false, "put each image where builds, nodes and jobs of this installation find it by the name that it has elsewhere, below library/")
 	f.StringVar(&list, "list", "", "file with a SOURCE and, if wanted, a name on each line; # begins a remark")
-	f.StringVar(&username, "username", "", "whom the other registry knows (default what `docker login` left)")
+	f.StringVar(&username, "username", "", "whom the other registry knows (default what docker login left)")
 	f.StringVar(&passwordFile, "password-file", "", "file with that user's password or token")
 	cmd.MarkFlagsMutuallyExclusive("to", "mirror")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
