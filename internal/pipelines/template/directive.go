@@ -193,7 +193,7 @@ func placeOr(v expression.Value, at slipway.Position) slipway.Position {
 	return at
 }
 
-// evaluate is the value of the expression that stands at an offset of a scalar's text.
+// evaluate is the value of the expression that stands at an offset of a scalar's text. Where a draft says nothing of a mistake, a text stands for the value.
 func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (expression.Value, bool) {
 	if e.evaluations++; e.evaluations > MaxEvaluations {
 		if !e.stopped {
@@ -215,8 +215,10 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 	}
 	var mistake *expression.Error
 	known := errors.As(err, &mistake)
-	if err != nil && p.err == nil && e.in.Draft && p.expression.Names("parameters") && (!known || !mistake.Missing) {
-		return v, false // it may be right with the values of a run
+	if err != nil && p.err == nil && e.in.Draft && (e.drafted || e.template) && p.expression.Names("parameters") && (!known || !mistake.Missing) {
+		v = expression.Str("unknown") // it may be right with the values of a run
+		v.Origin = placed{yaml.Nowhere}
+		return v, false
 	}
 	if err != nil {
 		at := n.Locate(offset)
@@ -249,7 +251,7 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 		}
 		inside := text[start+3 : end]
 		value, ok := e.evaluate(inside, n, start+3, sc)
-		if !ok {
+		if !ok && placeOf(value) != yaml.Nowhere {
 			return v, n.At, false
 		}
 		tree := value.Kind() == expression.Object || value.Kind() == expression.Array

@@ -54,3 +54,27 @@ steps:
 		t.Errorf("got %s want %s", got, want)
 	}
 }
+
+// What is a mistake with the values at hand may be none with those of a run; the key that it is under is there all the same.
+func TestDraftKeepsWhatItCannotEvaluate(t *testing.T) {
+	t.Parallel()
+	got := expanded(`
+-- p.yml --
+parameters: [{name: least, type: object, default: {}}]
+steps:
+- script: echo ${{ le(parameters.least, 1) }}
+- ${{ if le(parameters.least, 1) }}:
+  - script: left out
+`, func(in *Input) { in.Draft = true })
+	n, err := yaml.Read("want", []byte("steps: [{script: echo unknown}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := yaml.Write(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got %s want %s", got, want)
+	}
+}
