@@ -59,10 +59,11 @@ lint: ## check format, lint (go vet's analyses among it) and the import rules
 .PHONY: generate
 generate: ## write the generated files anew
 	$(GO_TOOL) templ generate -path internal/web
+	go generate ./internal/repos/sha1dc
 
 .PHONY: verify
 verify: generate ## check that the generated files are fresh and that both modules agree on what they share
-	git diff --exit-code -- internal/web
+	git diff --exit-code -- internal/web internal/repos/sha1dc
 	test/shared-modules
 
 .PHONY: bench

@@ -199,12 +199,12 @@ func (p program) prepareBake(plan *bake.Plan, f bakeFlags) (*baking, error) {
 	return b, nil
 }
 
-// build builds all targets, tells the server of them and remembers them for `docker push`.
+// build builds all targets and remembers them for `docker push`.
 func (b *baking) build(ctx context.Context) error {
 	var targets []images.Target
 	for _, name := range b.names {
 		f := b.flagsOf[name]
-		s := solveOptions{tags: b.recipes[name].Tags, push: f.push, noCache: f.noCache, pull: f.pull, outputs: f.outputs, cacheOnly: f.cacheOnly}
+		s := solveOptions{listed: true, tags: b.recipes[name].Tags, push: f.push, noCache: f.noCache, pull: f.pull, outputs: f.outputs, cacheOnly: f.cacheOnly}
 		if b.flags.progress == "rawjson" && !b.flags.quiet {
 			s.status = b.stderr
 		}
@@ -222,7 +222,6 @@ func (b *baking) build(ctx context.Context) error {
 	metadata := map[string]any{}
 	for _, name := range b.names {
 		result := results[name]
-		b.record(ctx, b.recipes[name], b.flagsOf[name].push, result.Result, result.Err)
 		if err != nil || result.Err != nil {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"slipway/internal/images"
+	"slipway/internal/images/progress"
 
 	"github.com/spf13/pflag"
 )
@@ -33,12 +34,11 @@ func (p program) build(ctx context.Context, args []string) error {
 
 // buildRecipe builds what has been read from the command line or from a file.
 func (p program) buildRecipe(ctx context.Context, r recipe, f buildFlags) error {
-	s := solveOptions{tags: r.Tags, push: f.push, noCache: f.noCache, pull: f.pull, outputs: f.outputs, progress: p.progress(f)}
+	s := solveOptions{listed: true, tags: r.Tags, push: f.push, noCache: f.noCache, pull: f.pull, outputs: f.outputs, progress: p.progress(f)}
 	if f.progress == "rawjson" && !f.quiet {
 		s.status = p.stderr
 	}
 	result, err := p.solve(ctx, r, s)
-	p.record(ctx, r, f.push, result, err)
 	if err != nil {
 		return err
 	}
@@ -51,12 +51,12 @@ func (p program) buildRecipe(ctx context.Context, r recipe, f buildFlags) error 
 	return p.report(f, r, result)
 }
 
-func (p program) progress(f buildFlags) func(images.Event) {
+func (p program) progress(f buildFlags) func(progress.Event) {
 	switch {
 	case f.quiet || f.progress == "quiet" || f.progress == "rawjson": // rawjson is BuildKit's own messages
-		return func(images.Event) {}
+		return func(progress.Event) {}
 	}
-	return images.PrintPlain(p.stderr)
+	return progress.PrintPlain(p.stderr)
 }
 
 // report writes what the flags ask for about a finished build.

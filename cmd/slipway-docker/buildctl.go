@@ -133,8 +133,6 @@ func (c buildctl) build(ctx context.Context, args []string) error {
 		return err
 	}
 	result, answer, err := images.Solve(ctx, dial, r, c.progress(show))
-	said, pushed := described(r)
-	c.record(ctx, said, pushed, result, err)
 	if err != nil {
 		return err
 	}
@@ -181,21 +179,6 @@ func addBuildctlFlags(flags *pflag.FlagSet, f *buildctlFlags) {
 	flags.StringVar(&f.policy, "source-policy-file", "", "a source policy")
 	flags.BoolVar(&f.proxy, "proxy-network", false, "steps reach the network through BuildKit's proxy alone")
 	flags.StringVar(&f.ref, "ref-file", "", "write the build's reference to this file")
-}
-
-// described is what the run's page says of a request, and whether it pushes an image.
-func described(r images.Request) (said recipe, pushed bool) {
-	said.Target = r.FrontendAttrs["target"]
-	if platforms := r.FrontendAttrs["platform"]; platforms != "" {
-		said.Platforms = strings.Split(platforms, ",")
-	}
-	for _, export := range r.Exports {
-		if names := export.Attrs["name"]; names != "" {
-			said.Tags = append(said.Tags, strings.Split(names, ",")...)
-		}
-		pushed = pushed || export.Attrs["push"] == "true"
-	}
-	return said, pushed
 }
 
 func (c buildctl) request(f buildctlFlags) (r images.Request, err error) {

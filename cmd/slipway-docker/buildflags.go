@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,9 +11,6 @@ import (
 
 	"github.com/spf13/pflag"
 )
-
-// maxDockerfile bounds a Dockerfile that is read from standard input.
-const maxDockerfile = 1 << 20
 
 // buildTexts are flags of build that need more than their value.
 type buildTexts struct {
@@ -222,60 +217,6 @@ func contextPlace(name, place string) (string, error) {
 	return abs, nil
 }
 
-// isURL reports whether a build context is one that the builder fetches.
-func isURL(context string) bool {
-	return strings.Contains(context, "://") || strings.HasPrefix(context, "git@") || strings.HasPrefix(context, "github.com/")
-}
-
-// readContext reads the one argument, the context, and the Dockerfile if it is on standard input.
-func (p program) readContext(r *recipe, args []string) (err error) {
-	if len(args) != 1 {
-		return usageError{fmt.Errorf("docker build needs exactly one argument, the folder of the build context, and got %d", len(args))}
-	}
-	switch {
-	case args[0] == "-" && r.Dockerfile != "":
-		return slipway.Unsupported("a build context on standard input is not supported: unpack it and name its folder")
-	case args[0] == "-": // the Dockerfile without any file
-		if r.DockerfileText, err = p.readDockerfile(); err != nil {
-			return err
-		}
-		r.Context, err = p.emptyContext()
-		return err
-	case isURL(args[0]):
-		r.Context = args[0]
-	default:
-		if r.Context, err = filepath.Abs(args[0]); err != nil {
-			return fmt.Errorf("find the build context: %w", err)
-		}
-	}
-	if r.Dockerfile == "-" {
-		r.Dockerfile = ""
-		r.DockerfileText, err = p.readDockerfile()
-		return err
-	}
-	if r.Dockerfile != "" && !isURL(r.Context) {
-		// docker reads -f relative to the working folder.
-		if r.Dockerfile, err = filepath.Abs(r.Dockerfile); err != nil {
-			return fmt.Errorf("find the Dockerfile: %w", err)
-		}
-	}
-	return nil
-}
-
-func (p program) readDockerfile() (string, error) {
-	b, err := io.ReadAll(io.LimitReader(p.stdin, maxDockerfile+1))
-	if err != nil {
-		return "", fmt.Errorf("read Dockerfile from standard input: %w", err)
-	}
-	if len(b) > maxDockerfile {
-		return "", slipway.Limit("the Dockerfile on standard input is larger than %d bytes", maxDockerfile)
-	}
-	if strings.IndexByte(string(b), 0) >= 0 {
-		return "", slipway.Unsupported("standard input is not a Dockerfile: a build context that is an archive is not supported, unpack it and name its folder")
-	}
-	return string(b), nil
-}
-
 // arguments are KEY=VALUE; KEY alone takes the environment's value.
 func (p program) arguments(list []string) map[string]string {
 	out := map[string]string{}
@@ -310,13 +251,4 @@ func parseSize(s string) (int64, error) {
 		return 0, slipway.Invalid("--shm-size %s is no size: write 64m for example", s)
 	}
 	return n * factor, nil
-}
-
-// emptyContext is a folder without files, for a Dockerfile that has none. It is the same one each time.
-func (p program) emptyContext() (string, error) {
-	dir := filepath.Join(p.configDir(), "slipway-empty")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make an empty build context: %w", err)
-	}
-	return dir, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"slipway"
 	"slipway/internal/images"
+	"slipway/internal/images/progress"
 )
 
 // container is what `docker create` made: a name for an image, out of which files can be copied. It runs nothing.
@@ -264,7 +265,7 @@ func (p program) extract(ctx context.Context, r recipe, from string, o images.Ou
 	}
 	e := recipe{Context: empty, Contexts: map[string]string{"from": images.TargetContext + "image"}, Platforms: r.Platforms, Linked: linked,
 		DockerfileText: "FROM scratch\nCOPY --parents --from=from " + string(words) + "\n"}
-	if _, err = p.solve(ctx, e, solveOptions{outputs: []images.Output{o}, progress: func(images.Event) {}}); err != nil {
+	if _, err = p.solve(ctx, e, solveOptions{outputs: []images.Output{o}, progress: func(progress.Event) {}}); err != nil {
 		return fmt.Errorf("copy %s out of %s: %w", from, strings.Join(r.Tags, ", "), err)
 	}
 	return nil
@@ -358,7 +359,7 @@ func (p program) export(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	_, err = p.solve(ctx, made, solveOptions{outputs: []images.Output{{Type: "tar", Dest: dest}}, progress: func(images.Event) {}})
+	_, err = p.solve(ctx, made, solveOptions{outputs: []images.Output{{Type: "tar", Dest: dest}}, progress: func(progress.Event) {}})
 	return err
 }
 

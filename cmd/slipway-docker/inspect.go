@@ -13,6 +13,7 @@ import (
 
 	"slipway"
 	"slipway/internal/images"
+	"slipway/internal/images/progress"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -166,7 +167,7 @@ func (p program) save(ctx context.Context, args []string) error {
 			return fmt.Errorf("find %s: %w", *out, err)
 		}
 	}
-	_, err = p.solve(ctx, r, solveOptions{tags: []string{name}, outputs: []images.Output{{Type: "docker", Dest: dest}}, progress: func(images.Event) {}})
+	_, err = p.solve(ctx, r, solveOptions{tags: []string{name}, outputs: []images.Output{{Type: "docker", Dest: dest}}, progress: func(progress.Event) {}})
 	return err
 }
 

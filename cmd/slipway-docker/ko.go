@@ -17,6 +17,7 @@ import (
 	"slipway"
 	"slipway/internal/images"
 	"slipway/internal/images/goimage"
+	"slipway/internal/images/progress"
 
 	"github.com/spf13/pflag"
 )
@@ -201,8 +202,7 @@ func (p program) koImage(ctx context.Context, f *koFlags, pkg string) (string, e
 	if err != nil {
 		return "", err
 	}
-	result, err := images.Build(ctx, dial, made, images.PrintPlain(p.stderr))
-	p.record(ctx, recipe{Tags: made.Tags, Platforms: made.Platforms}, f.push, result, err)
+	result, err := images.Build(ctx, dial, made, progress.PrintPlain(p.stderr))
 	if err != nil {
 		return "", err
 	}

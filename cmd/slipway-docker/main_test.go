@@ -125,6 +125,34 @@ func TestDockerBuildPush(t *testing.T) {
 		}
 	})
 
+	t.Run("context on standard input", func(t *testing.T) {
+		d.t = t
+		tarball := func(options ...string) string {
+			out, err := exec.CommandContext(t.Context(), "tar", append(options, "-C", w.Folder(map[string]string{"Dockerfile": "FROM scratch\nCOPY a.txt docs /\n", "a.txt": "a", "docs/b.txt": "b",
+				"other/Dockerfile": "FROM scratch\nCOPY a.txt /other.txt\n"}), "-c", ".")...).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(out)
+		}
+		for _, compression := range []string{"--format=gnu", "--format=pax", "--format=v7", "-z", "-j", "-J", "--zstd"} {
+			d.stdin = tarball(compression)
+			d.ok("build", "-t", app+":tar", "-")
+			d.stdin = ""
+			d.ok("push", app+":tar") // of the context that docker kept
+			if diff := cmp.Diff(map[string]string{"a.txt": "a", "b.txt": "b"}, imagestest.Files(t, w.Pull("team/app:tar"))); diff != "" {
+				t.Errorf("tar %s: files (-want +got):\n%s", compression, diff)
+			}
+		}
+		d.stdin = tarball("-z")
+		d.ok("build", "-t", app+":other", "--push", "-f", "other/Dockerfile", "-")
+		if diff := cmp.Diff(map[string]string{"other.txt": "a"}, imagestest.Files(t, w.Pull("team/app:other"))); diff != "" {
+			t.Errorf("with a Dockerfile of the archive: files (-want +got):\n%s", diff)
+		}
+		d.stdin = "FROM scratch\nLABEL a=b\n"
+		d.ok("build", "-t", app+":alone", "--push", "-")
+	})
+
 	t.Run("a failing step shows its log, line and exit code", func(t *testing.T) {
 		d.t = t
 		dir := w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN echo why; exit 3\n"})
@@ -251,7 +279,8 @@ func TestRefusals(t *testing.T) {
 		{"build --output type=local .", 1, "dest=FOLDER"},
 		{"build --output type=zip .", 1, "not supported"},
 		{"build --build-context x=oci-layout://y .", 1, "docker-image://NAME"},
-		{"build -f Dockerfile -", 1, "unpack it"},
+		{"build -f Dockerfile -", 125, "leave -f out"},
+		{"build -f - -", 125, "cannot be both"},
 		{"build -t UPPER .", 1, "UPPER"},
 		{"build --build-context", 125, "--build-context"},
 		{"build .", 1, "SLIPWAY_BUILDER_URL"},
@@ -277,7 +306,7 @@ func TestDependencies(t *testing.T) {
 	}
 	for dep := range strings.Lines(string(out)) {
 		dep = strings.TrimSpace(dep)
-		own := strings.HasPrefix(dep, "slipway/") && dep != "slipway/internal/images" && dep != "slipway/internal/images/bake" && dep != "slipway/internal/images/goimage" && dep != "slipway/internal/images/tunnel" && dep != "slipway/internal/az" && dep != "slipway/internal/registry/dockerarchive" && dep != "slipway/cmd/slipway-docker"
+		own := strings.HasPrefix(dep, "slipway/") && dep != "slipway/internal/images" && dep != "slipway/internal/images/bake" && dep != "slipway/internal/images/goimage" && dep != "slipway/internal/images/progress" && dep != "slipway/internal/images/tunnel" && dep != "slipway/internal/az" && dep != "slipway/internal/registry/dockerarchive" && dep != "slipway/cmd/slipway-docker"
 		if own || dep == "database/sql" || dep == "testing" || strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "github.com/moby/buildkit/control") ||
 			strings.HasPrefix(dep, "github.com/moby/buildkit/executor/") && dep != "github.com/moby/buildkit/executor/resources/types" || strings.HasPrefix(dep, "github.com/docker/cli/cli/command") || strings.HasPrefix(dep, "github.com/open-policy-agent/") {
 			t.Errorf("docker depends on %s", dep)

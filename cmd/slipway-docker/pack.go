@@ -14,6 +14,7 @@ import (
 
 	"slipway"
 	"slipway/internal/images"
+	"slipway/internal/images/progress"
 
 	"github.com/spf13/pflag"
 )
@@ -182,15 +183,16 @@ func (b *packBuild) run(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	show := images.PrintPlain(b.stderr)
+	show := progress.PrintPlain(b.stderr)
 	if b.flags.quiet {
-		show = func(images.Event) {}
+		show = func(progress.Event) {}
 	}
+	o.Pushes = b.names
 	result, err := images.Build(ctx, dial, o, show)
 	if err == nil {
 		result.Digest, err = readReport(o.Outputs[0].Dest)
 	}
-	b.record(ctx, recipe{Tags: b.names, Platforms: o.Platforms}, true, result, err)
+	b.record(ctx, recipe{Tags: b.names, Platforms: o.Platforms}, result, err)
 	if err != nil {
 		return err
 	}

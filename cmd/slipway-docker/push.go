@@ -12,6 +12,7 @@ import (
 
 	"slipway"
 	"slipway/internal/images"
+	"slipway/internal/images/progress"
 
 	"github.com/distribution/reference"
 )
@@ -80,7 +81,7 @@ func (p program) pushOne(ctx context.Context, name string, quiet bool) error {
 	if len(r.Attestations) > 0 {
 		return slipway.Unsupported("%s was built with attestations, which hold the time and would differ: build and push it at once, with `docker build --push`", name)
 	}
-	silent := func(images.Event) {}
+	silent := func(progress.Event) {}
 	again, err := p.solve(ctx, r, solveOptions{tags: []string{name}, progress: silent})
 	if err != nil {
 		return fmt.Errorf("push %s: %w", name, err)

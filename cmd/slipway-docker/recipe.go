@@ -17,6 +17,7 @@ import (
 
 	"slipway"
 	"slipway/internal/images"
+	"slipway/internal/images/progress"
 
 	"github.com/distribution/reference"
 )
@@ -25,7 +26,8 @@ import (
 // image, `docker push` builds it a second time, which takes its steps from the builder's cache.
 // Secrets are kept by the place they come from and not by value.
 type recipe struct {
-	Context        string               `json:"context"` // a folder, or a URL
+	Context        string               `json:"context"`                  // a folder, or a URL
+	ContextArchive string               `json:"contextArchive,omitempty"` // a tar file, in place of Context
 	Dockerfile     string               `json:"dockerfile,omitempty"`
 	DockerfileText string               `json:"dockerfileText,omitempty"`
 	Contexts       map[string]string    `json:"contexts,omitempty"`
@@ -62,8 +64,9 @@ type solveOptions struct {
 	tags                []string
 	push, noCache, pull bool
 	cacheOnly           bool
+	listed              bool // as a build of an image
 	outputs             []images.Output
-	progress            func(images.Event)
+	progress            func(progress.Event)
 	status              io.Writer
 }
 
@@ -81,7 +84,7 @@ func (p program) solve(ctx context.Context, r recipe, s solveOptions) (images.Re
 	}
 	targets := []images.Target{{Name: "", Options: o}}
 	for _, name := range slices.Sorted(maps.Keys(r.Linked)) {
-		o, err := p.options(r.Linked[name], solveOptions{cacheOnly: true})
+		o, err := p.options(r.Linked[name], solveOptions{cacheOnly: true, listed: s.listed})
 		if err != nil {
 			return images.Result{}, err
 		}
@@ -98,10 +101,10 @@ func (p program) options(r recipe, s solveOptions) (images.Options, error) {
 		return images.Options{}, err
 	}
 	o := images.Options{
-		ContextDir: r.Context, Dockerfile: r.Dockerfile, DockerfileText: r.DockerfileText, Contexts: r.Contexts, Target: r.Target,
+		ContextDir: r.Context, ContextArchive: r.ContextArchive, Dockerfile: r.Dockerfile, DockerfileText: r.DockerfileText, Contexts: r.Contexts, Target: r.Target,
 		BuildArgs: r.Args, Labels: r.Labels, Annotations: r.Annotations, Secrets: secrets, Platforms: r.Platforms, Tags: s.tags, Push: s.push,
 		Outputs: s.outputs, NoCache: s.noCache, NoCacheStages: r.NoCacheStages, Pull: s.pull, Attestations: r.Attestations, Network: r.Network,
-		CacheOnly: s.cacheOnly, Hosts: r.Hosts, Ulimits: r.Ulimits, ShmSize: r.ShmSize, Auth: p.credentials, Status: s.status,
+		CacheOnly: s.cacheOnly, Unlisted: !s.listed, Hosts: r.Hosts, Ulimits: r.Ulimits, ShmSize: r.ShmSize, Auth: p.credentials, Status: s.status,
 		Source: p.getenv("BUILD_REPOSITORY_URI"), Revision: p.getenv("BUILD_SOURCEVERSION"),
 	}
 	if isURL(r.Context) {

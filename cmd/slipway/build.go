@@ -20,6 +20,7 @@ import (
 	"slipway/internal/api"
 	"slipway/internal/images"
 	"slipway/internal/images/goimage"
+	"slipway/internal/images/progress"
 )
 
 // buildOptions are the flags of `slipway build`.
@@ -112,15 +113,15 @@ func (o *buildOptions) run(ctx context.Context, cmd *cobra.Command, data, projec
 	}
 	defer done()
 	listed, ctx := o.list(ctx, own, project, cmd.ErrOrStderr())
-	result, err := images.Build(ctx, dial, o.Options, listed.Progress(images.PrintPlain(io.MultiWriter(log, listed))))
+	result, err := images.Build(ctx, dial, o.Options, listed.Progress(progress.PrintPlain(io.MultiWriter(log, listed))))
 	if err != nil {
 		fmt.Fprint(io.MultiWriter(cmd.ErrOrStderr(), listed), images.Excerpt(err))
 		fmt.Fprintln(listed, images.Message(err))
-		listed.Finish(ctx, o.report(ctx, own, result), err)
+		listed.Finish(ctx, o.report(result), images.Message(err))
 		return errors.New(images.Message(err))
 	}
 	result.Summary.Print(io.MultiWriter(log, listed))
-	listed.Finish(ctx, o.report(ctx, own, result), nil)
+	listed.Finish(ctx, o.report(result), "")
 	if result.Digest != "" {
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), result.Digest)
 	}

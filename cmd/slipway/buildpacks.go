@@ -112,10 +112,14 @@ func (o *buildOptions) runPack(ctx context.Context, cmd *cobra.Command, program 
 	err = run.Run()
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("the build was cancelled: %w", context.Cause(ctx))
-		listed.Finish(ctx, nil, err)
+		listed.Finish(ctx, nil, err.Error())
 		return err
 	}
-	listed.Finish(ctx, nil, err)
+	failure := ""
+	if err != nil {
+		failure = err.Error()
+	}
+	listed.Finish(ctx, nil, failure)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) { // it has said why
 		return &exitError{max(exit.ExitCode(), 1)}

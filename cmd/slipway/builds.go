@@ -109,16 +109,11 @@ func showBuild(out io.Writer, b builds.Build) error {
 	}
 	rows := [][]string{{"STEP", "RESULT", "TOOK"}}
 	for _, s := range b.Summary.Steps {
-		result, took := "done", fmt.Sprintf("%.1fs", s.Seconds)
-		switch {
-		case s.Running:
-			result, took = "running", ""
-		case s.Failed:
-			result = "failed"
-		case s.Cached:
-			result, took = "cached", ""
+		took := fmt.Sprintf("%.1fs", s.Seconds)
+		if s.Running || s.Cached {
+			took = ""
 		}
-		rows = append(rows, []string{strings.Join(strings.Fields(s.Name), " "), result, took})
+		rows = append(rows, []string{s.Title(), s.Outcome(), took})
 	}
 	return tableTo(out, rows)
 }

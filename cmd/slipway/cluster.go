@@ -73,6 +73,7 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 		Clusters: s.clusters, Insights: s.insights, Boards: s.boards, Lineage: s.lineage, Signing: s.signing, Scans: s.scans, Secrets: s.box,
 		Logger: s.logger, ClusterURL: c.ClusterURL, RegistryHost: c.Registry()}
 	s.loop.Subscribe(s.events)
+	s.builds.Pushed = s.loop.BuiltImage
 	s.registry.InUse = s.loop.ImagesInUse
 	if err := s.loop.FinishRollbacks(ctx); err != nil {
 		return err

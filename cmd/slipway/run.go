@@ -112,11 +112,7 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 	if options.Folder, err = localrun.NewFolder(os.TempDir(), o.keep); err != nil {
 		return err
 	}
-	if o.keep {
-		defer cmd.PrintErrf("the run worked in %s\n", options.Folder)
-	} else {
-		defer os.RemoveAll(options.Folder)
-	}
+	defer o.cleanRun(cmd.ErrOrStderr(), options.Folder, beside(func() error { return localrun.RemoveAbandoned(os.TempDir()) }))
 	if o.kubeconfig != "" {
 		deployer, err := openLocalCluster(o.kubeconfig, o.kubeContext, o.namespace, filepath.Join(options.Folder, "cluster"))
 		if err != nil {

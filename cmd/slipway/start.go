@@ -134,7 +134,7 @@ func (s *Server) doors(telemetry *otlpserver.Server) http.Handler {
 		registry:  ociserver.New(s.registry, s.identity, s.logger).WithCache(s.upstreams, s.config.Registry()).WithGate(loop.Gate{Loop: s.loop}),
 		telemetry: router,
 		jobs: jobserver.New(jobserver.Deps{Pipelines: s.pipelines, Identity: s.identity, Deployer: s.loop,
-			Builder: s.tunnel.Serve, Builds: s.builds, Logger: s.logger}),
+			Builder: s.tunnel.Serve, Watch: s.tunnel.ServeWatch, Builds: s.builds, Logger: s.logger}),
 		api:   s.api(),
 		pages: s.pages(),
 	}

@@ -31,6 +31,8 @@ type Config struct {
 	Machine MachineName
 	// InPod says that the agent ends with its pod: see ErrPodEnds.
 	InPod bool
+	// KillAtOnce says that the end of the context kills what steps run, which is asked to end first without it.
+	KillAtOnce bool
 	// Registry is the host of the image registry as the job's programs reach it.
 	Registry string
 	// Ports are those of the services beside the job in its pod.

@@ -22,7 +22,7 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string]bool{"slipway": true, "slipway/cmd/slipway-agent": true, "slipway/internal/agent": true, "slipway/internal/agent/engine": true, "slipway/internal/agent/substitute": true,
-		"slipway/internal/agent/testresult": true, "slipway/internal/agent/token": true, "slipway/internal/agent/tool": true, "slipway/internal/images/tunnel": true}
+		"slipway/internal/agent/testresult": true, "slipway/internal/agent/token": true, "slipway/internal/agent/tool": true, "slipway/internal/images/progress": true, "slipway/internal/images/tunnel": true}
 	libraries := []string{"github.com/bmatcuk/doublestar/v4", "golang.org/x/text/", "github.com/klauspost/compress", "go.yaml.in/yaml/v4", "github.com/ulikunitz/xz",
 		"github.com/Masterminds/semver/v3", "golang.org/x/mod/", "golang.org/x/crypto/", "golang.org/x/sys/", "github.com/coder/websocket", "github.com/creack/pty"}
 	for _, pkg := range strings.Fields(string(out)) {

@@ -14,16 +14,17 @@ import (
 	"slipway/internal/images/tunnel"
 )
 
-// builderDoor is a socket in the job at which programs of others, such as buildctl or a buildx with the remote driver, reach the builder.
-// Each connection goes through the server by the job's token, as those of the job's own docker do: the server decides what it may.
+// builderDoor is a socket in the job at which its programs reach the builder: its own docker, and those of others, such as buildctl or a buildx with the
+// remote driver. Each connection goes through the server by the job's token: the server decides what it may.
 type builderDoor struct {
-	path string
-	done sync.WaitGroup
-	stop func()
+	path  string
+	watch *buildWatch
+	done  sync.WaitGroup
+	stop  func()
 }
 
 // maxBuilderConnections bounds what one job holds open at the socket.
-const maxBuilderConnections = 16
+const maxBuilderConnections = 64
 
 // openBuilder listens in the agent's folder. An empty path means that there is no door, which is no reason for a job to fail.
 func (r *runner) openBuilder() *builderDoor {
@@ -32,11 +33,18 @@ func (r *runner) openBuilder() *builderDoor {
 	if err != nil || to.Scheme != "http" && to.Scheme != "https" {
 		return d
 	}
+	if d.watch, err = r.newBuildWatch(); err != nil {
+		return d
+	}
 	path := filepath.Join(r.folders.root, "builder.sock")
-	_ = os.Remove(path) // of an agent that was killed
+	_ = os.Remove(path)        // of an agent that was killed
+	mode := os.FileMode(0o666) // a pod is the job's alone, and its containers may have other users
+	if r.config.Machine.ID != 0 {
+		mode = 0o600
+	}
 	l, err := net.Listen("unix", path)
 	if err == nil {
-		err = os.Chmod(path, 0o600)
+		err = os.Chmod(path, mode)
 	}
 	if err != nil {
 		r.config.Logger.Warn("the job has no socket for the builder", "error", err)
@@ -51,6 +59,9 @@ func (r *runner) openBuilder() *builderDoor {
 func (d *builderDoor) close() {
 	d.stop()
 	d.done.Wait()
+	if d.watch != nil {
+		d.watch.close()
+	}
 }
 
 func (d *builderDoor) serve(ctx context.Context, l net.Listener, to *url.URL, header http.Header) {
@@ -68,6 +79,7 @@ func (d *builderDoor) serve(ctx context.Context, l net.Listener, to *url.URL, he
 		}
 		d.done.Go(func() {
 			defer func() { <-places }()
+			d.watch.open(ctx)
 			carryToBuilder(ctx, conn, to, header)
 		})
 	}

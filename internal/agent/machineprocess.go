@@ -1,16 +1,12 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -75,92 +71,4 @@ func runUntil(ctx context.Context, cmd *exec.Cmd) error {
 		return fmt.Errorf("the job's agent: %w", err)
 	}
 	return nil
-}
-
-// endPatience is how long processes may take to end that were killed.
-const endPatience = 10 * time.Second
-
-// endLeft ends every process that jobs in the folder have left behind: what has become a child of this process, with all below it,
-// and, of an agent that was killed, what says in its environment that it works in the folder.
-func endLeft(work string) error {
-	deadline := time.Now().Add(endPatience)
-	for {
-		left, err := leftBehind(work)
-		if err != nil || len(left) == 0 {
-			return err
-		}
-		for _, pid := range left {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		for {
-			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 && !errors.Is(err, syscall.EINTR) {
-				break
-			}
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d processes of jobs do not end", len(left))
-		}
-		time.Sleep(5 * time.Millisecond) // until the kernel has ended them
-	}
-}
-
-func leftBehind(work string) (left []int, err error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	self := os.Getpid()
-	parents := map[int]int{}
-	marked := map[int]bool{}
-	marker := []byte("AGENT_HOMEDIRECTORY=" + work)
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == self {
-			continue
-		}
-		parent, ok := parentOf(pid)
-		if !ok {
-			continue // it has ended meanwhile
-		}
-		parents[pid] = parent
-		environ, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		if err != nil {
-			continue // another user's
-		}
-		for pair := range bytes.SplitSeq(environ, []byte{0}) {
-			if bytes.Equal(pair, marker) {
-				marked[pid] = true
-			}
-		}
-	}
-	for pid := range parents {
-		below, up := marked[pid], pid
-		for range len(parents) {
-			if up = parents[up]; up == self || marked[up] {
-				below = true
-			}
-			if below || up <= 1 {
-				break
-			}
-		}
-		if below {
-			left = append(left, pid)
-		}
-	}
-	return left, nil
-}
-
-// parentOf reads the parent of a process; a dead one that waits for its parent counts.
-func parentOf(pid int) (parent int, ok bool) {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0, false
-	}
-	// The name stands in brackets and may hold anything; the parent is the second field after it.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 2 {
-		return 0, false
-	}
-	parent, err = strconv.Atoi(fields[1])
-	return parent, err == nil
 }

@@ -95,7 +95,7 @@ func (t *task) run(p process) error {
 	go func() { fed <- feed(true) }()
 	done := make(chan struct{})
 	stopped := make(chan struct{})
-	go func() { defer close(stopped); endGroup(t.ctx, started, done) }()
+	go func() { defer close(stopped); endGroup(t.ctx, t.atOnce(), started, done) }()
 	err = started.wait()
 	close(done)
 	<-stopped
@@ -135,8 +135,16 @@ func input(r io.Reader) (*os.File, func(start bool) error, error) {
 	}, nil
 }
 
-// endGroup ends a process group when ctx ends, step by step, until done.
-func endGroup(ctx context.Context, group running, done <-chan struct{}) {
+// atOnce is closed when processes are killed without being asked to end, nil if that never happens.
+func (r *runner) atOnce() <-chan struct{} {
+	if r.config.KillAtOnce {
+		return r.hard.Done()
+	}
+	return nil
+}
+
+// endGroup ends a process group when ctx ends, step by step, or at once, until done.
+func endGroup(ctx context.Context, atOnce <-chan struct{}, group running, done <-chan struct{}) {
 	select {
 	case <-done:
 		return
@@ -153,6 +161,10 @@ func endGroup(ctx context.Context, group running, done <-chan struct{}) {
 			timer.Stop()
 			group.signal(syscall.SIGKILL) // what its children left
 			return
+		case <-atOnce:
+			timer.Stop()
+			group.signal(syscall.SIGKILL)
+			return
 		case <-timer.C:
 		}
 	}
@@ -166,6 +178,9 @@ func (r *runner) endProcesses() {
 	for _, group := range r.left {
 		group.signal(syscall.SIGKILL)
 		group.close()
+	}
+	if err := EndLeft(r.folders.root); err != nil {
+		r.config.Logger.Error("what the job left behind cannot be ended", "error", err)
 	}
 }
 
@@ -336,8 +351,11 @@ func (t *task) environment(more map[string]string) []string {
 	// The docker program in the job works for the job alone, by its token.
 	env["SLIPWAY_URL"], env["SLIPWAY_BUILDER_URL"] = t.config.URL, t.config.URL+"/_slipway/builder"
 	env["SLIPWAY_REGISTRY_HOST"], env["SLIPWAY_JOB_TOKEN"], env["SLIPWAY_JOB"] = t.registry(), t.config.Token, t.config.Job.String()
-	if d := t.builder; d != nil && d.path != "" && env["BUILDKIT_HOST"] == "" {
-		env["BUILDKIT_HOST"] = "unix://" + d.path // buildctl's own
+	if d := t.builder; d != nil && d.path != "" {
+		env["SLIPWAY_BUILDER_URL"] = "unix://" + d.path
+		if env["BUILDKIT_HOST"] == "" {
+			env["BUILDKIT_HOST"] = "unix://" + d.path // buildctl's own
+		}
 	}
 	if t.record.ID != 0 {
 		env[variable.EnvironmentName(variable.AgentJobStatus)] = t.vars.Text(variable.AgentJobStatus)

@@ -65,3 +65,21 @@ func TestWhoIsLeftBehind(t *testing.T) {
 	}
 	_ = exec.Command("kill", string(bytes.TrimSpace(out.Bytes()[len("here\n"):]))).Run()
 }
+
+// Only what works in the folder, or below it, is ended; a folder that everything lies in is none of a job.
+func TestWhoWorksInAFolder(t *testing.T) {
+	t.Parallel()
+	for home, want := range map[string]bool{"/a/b": true, "/a/b/": true, "/a/b/run-1-job-1": true, "/a/bc": false, "/a": false, "/": false, "": false, "/a/b/../c": false} {
+		if got := worksIn([]byte("X=1\x00AGENT_HOMEDIRECTORY="+home+"\x00Y=2"), "/a/b"); got != want {
+			t.Errorf("%q works in /a/b: %v", home, got)
+		}
+	}
+	if worksIn([]byte("X=/a/b\x00"), "/a/b") {
+		t.Error("a process of no job works in it")
+	}
+	for _, folder := range []string{"", "/", ".", "//"} {
+		if err := EndLeft(folder); err == nil {
+			t.Errorf("what works in %q was ended", folder)
+		}
+	}
+}

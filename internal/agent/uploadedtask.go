@@ -67,13 +67,13 @@ func (t *task) uploadedTask(p *plan.Task, which part) error {
 		t.outputs = append(t.outputs, o.Name)
 	}
 	u := &uploaded{task: t, plan: p, folder: folder, manifest: manifest, env: map[string]string{}}
-	return u.run(handlers)
+	return u.run(handlers, which)
 }
 
 // run starts the handler for the job's Node.js.
-func (u *uploaded) run(handlers map[string]catalogue.Handler) error {
+func (u *uploaded) run(handlers map[string]catalogue.Handler, which part) error {
 	u.log.Printf("Task         : %s\nVersion      : %s", u.manifest.Name, u.manifest.VersionText())
-	node, h, err := u.node(handlers)
+	node, h, err := u.node(handlers, which)
 	if err != nil {
 		return err
 	}
@@ -106,11 +106,15 @@ func (u *uploaded) has(h catalogue.Handler) bool {
 var currentDirectory = regexp.MustCompile(`(?i)\$\(\s*currentdirectory\s*\)`)
 
 // node finds the program node with the newest handler that it runs, and warns when it is older than all of them ask for.
-func (u *uploaded) node(handlers map[string]catalogue.Handler) (path string, h catalogue.Handler, err error) {
+func (u *uploaded) node(handlers map[string]catalogue.Handler, which part) (path string, h catalogue.Handler, err error) {
 	h, major, _ := catalogue.NodeHandler(handlers, 0)
 	path, err = u.look("node")
 	if err != nil {
-		return "", h, fmt.Errorf("task %s runs on Node.js %d, and there is no program node in the job's image: give the job a container that has it, or put UseNode@1 before the step", u.manifest.Name, major)
+		instead := ", or put UseNode@1 before the step"
+		if which == partPreJob {
+			instead = "; its part before the job runs before any UseNode@1"
+		}
+		return "", h, fmt.Errorf("task %s runs on Node.js %d, and there is no program node in the job's image: give the job a container that has it%s", u.manifest.Name, major, instead)
 	}
 	var out bytes.Buffer
 	if err := u.task.run(process{name: path, args: []string{"--version"}, stdout: &out}); err != nil {

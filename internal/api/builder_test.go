@@ -17,6 +17,8 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builds"
+	"slipway/internal/images/builds/buildstest"
+	"slipway/internal/images/progress"
 	"slipway/internal/pipelines/pipelinestest"
 )
 
@@ -52,9 +54,7 @@ func TestBuilderRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, project := range []slipway.ProjectID{w.Project.ID, "another"} {
-		if _, err := kept.Record(ctx, project, slipway.RunID(i+3), 1, images.Report{Tags: []string{"a:1"}, Summary: images.Summary{Seconds: 2}}); err != nil {
-			t.Fatal(err)
-		}
+		buildstest.Finished(t, kept, project, slipway.RunID(i+3), 1, progress.Report{Tags: []string{"a:1"}, Summary: progress.Summary{Seconds: 2}})
 	}
 	var scope images.Scope
 	routes := api.New(w.Identity, w.Logger, "http://slipway")
@@ -93,7 +93,7 @@ func TestBuilderRoutes(t *testing.T) {
 		{"PATCH /Shop/_apis/slipway/imagebuilds/3", admin, `{"at":99}`, http.StatusBadRequest, "leaves a gap"},
 		{"GET /Shop/_apis/slipway/imagebuilds/3/log", admin, "", http.StatusOK, "a line\n"},
 		{"GET /Shop/_apis/slipway/imagebuilds/3/log", "", "", http.StatusUnauthorized, ""},
-		{"POST /Shop/_apis/slipway/imagebuilds/1/cancel", admin, "", http.StatusConflict, "cancel the run"},
+		{"POST /Shop/_apis/slipway/imagebuilds/1/cancel", admin, "", http.StatusConflict, "does not run"},
 		{"POST /Shop/_apis/slipway/imagebuilds/3/cancel", admin, "", http.StatusAccepted, `"canceledBy":"ada"`},
 		{"PATCH /Shop/_apis/slipway/imagebuilds/3", admin, `{"at":7}`, http.StatusOK, `"canceledBy":"ada"`},
 		{"PATCH /Shop/_apis/slipway/imagebuilds/3", admin, `{"at":7,"done":true,"canceled":true}`, http.StatusOK, ""},

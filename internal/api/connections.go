@@ -28,10 +28,8 @@ func (b buildRoutes) addConnectionRoutes() {
 		register("PUT", one, identity.Read, b.updateConnection)
 		register("DELETE", one, identity.Read, b.deleteConnection)
 	}
-	for _, name := range []string{"pipelinePermissions", "pipelinepermissions"} {
-		b.project("GET", "/pipelines/"+name+"/{type}/{endpoint}", identity.Read, b.getPermissions)
-		b.project("PATCH", "/pipelines/"+name+"/{type}/{endpoint}", identity.Administer, b.setPermissions)
-	}
+	b.project("GET", "/pipelines/pipelinePermissions/{type}/{endpoint}", identity.Read, b.getPermissions)
+	b.project("PATCH", "/pipelines/pipelinePermissions/{type}/{endpoint}", identity.Administer, b.setPermissions)
 	b.project("PATCH", "/build/authorizedresources", identity.Administer, b.authorizeResources)
 }
 

@@ -35,25 +35,23 @@ func (s *Server) AddGit(r *repos.Service, b *boards.Service) {
 	g.addPullQueries()
 	s.project("GET", "/git/repositories", identity.Read, g.listRepositories)
 	s.project("GET", "/git/repositories/{repo}", identity.Read, g.getRepository)
-	for _, pulls := range []string{"pullrequests", "pullRequests"} { // clients write it both ways
-		s.project("GET", "/git/"+pulls, identity.Read, g.listPullRequests)
-		s.project("GET", "/git/"+pulls+"/{pull}", identity.Read, g.getPullRequest)
-		of := "/git/repositories/{repo}/" + pulls
-		s.project("GET", of, identity.Read, g.listPullRequests)
-		s.project("POST", of, identity.Read, g.createPullRequest) // from a fork that suffices
-		s.project("GET", of+"/{pull}", identity.Read, g.getPullRequest)
-		s.project("PATCH", of+"/{pull}", identity.Read, g.updatePullRequest)
-		s.project("GET", of+"/{pull}/commits", identity.Read, g.listCommits)
-		s.project("GET", of+"/{pull}/iterations", identity.Read, g.listIterations)
-		s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
-		s.project("GET", of+"/{pull}/reviewers", identity.Read, g.listReviewers)
-		s.project("POST", of+"/{pull}/reviewers", identity.Contribute, g.addReviewers)
-		s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.setReviewer)
-		s.project("DELETE", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.removeReviewer)
-		g.addThreads(of + "/{pull}/threads")
-		g.addPullExtras(of + "/{pull}")
-		g.addPullProperties(of + "/{pull}")
-	}
+	s.project("GET", "/git/pullRequests", identity.Read, g.listPullRequests)
+	s.project("GET", "/git/pullRequests/{pull}", identity.Read, g.getPullRequest)
+	of := "/git/repositories/{repo}/pullRequests"
+	s.project("GET", of, identity.Read, g.listPullRequests)
+	s.project("POST", of, identity.Read, g.createPullRequest) // from a fork that suffices
+	s.project("GET", of+"/{pull}", identity.Read, g.getPullRequest)
+	s.project("PATCH", of+"/{pull}", identity.Read, g.updatePullRequest)
+	s.project("GET", of+"/{pull}/commits", identity.Read, g.listCommits)
+	s.project("GET", of+"/{pull}/iterations", identity.Read, g.listIterations)
+	s.project("GET", of+"/{pull}/workitems", identity.Read, g.listWorkItems)
+	s.project("GET", of+"/{pull}/reviewers", identity.Read, g.listReviewers)
+	s.project("POST", of+"/{pull}/reviewers", identity.Contribute, g.addReviewers)
+	s.project("PUT", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.setReviewer)
+	s.project("DELETE", of+"/{pull}/reviewers/{reviewer}", identity.Contribute, g.removeReviewer)
+	g.addThreads(of + "/{pull}/threads")
+	g.addPullExtras(of + "/{pull}")
+	g.addPullProperties(of + "/{pull}")
 }
 
 // GitProject is a project as other things name it.

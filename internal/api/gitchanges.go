@@ -17,9 +17,7 @@ const maxChangePage = 2000
 func (g gitRoutes) addChanges() {
 	of := "/git/repositories/{repo}"
 	g.project("GET", of+"/commits/{commit}/changes", identity.Read, g.getChanges)
-	for _, bases := range []string{"/mergeBases", "/mergebases"} {
-		g.project("GET", of+"/commits/{commit}"+bases, identity.Read, g.getMergeBases)
-	}
+	g.project("GET", of+"/commits/{commit}/mergeBases", identity.Read, g.getMergeBases)
 	g.project("GET", of+"/diffs/commits", identity.Read, g.getDiffs)
 }
 

@@ -23,9 +23,7 @@ const (
 func (g gitRoutes) addHistory() {
 	of := "/git/repositories/{repo}"
 	g.project("GET", of+"/commits", identity.Read, g.getCommits)
-	for _, batch := range []string{"/commitsBatch", "/commitsbatch"} {
-		g.project("POST", of+batch, identity.Read, g.getCommitBatch)
-	}
+	g.project("POST", of+"/commitsBatch", identity.Read, g.getCommitBatch)
 	g.project("GET", of+"/commits/{commit}", identity.Read, g.getCommit)
 }
 

@@ -29,9 +29,7 @@ func (g gitRoutes) addItems() {
 	of := "/git/repositories/{repo}"
 	g.project("GET", of+"/items", identity.Read, g.getItems)
 	g.project("GET", of+"/items/*", identity.Read, g.getItems)
-	for _, batch := range []string{"/itemsBatch", "/itemsbatch"} {
-		g.project("POST", of+batch, identity.Read, g.getItemBatch)
-	}
+	g.project("POST", of+"/itemsBatch", identity.Read, g.getItemBatch)
 }
 
 // GitItem is Azure DevOps' GitItem: a file or a folder in a version.

@@ -25,10 +25,8 @@ func (g gitRoutes) addRefs() {
 	g.project("GET", of+"/pushes", identity.Read, g.getPushes)
 	g.project("POST", of+"/pushes", identity.Contribute, g.createPush)
 	g.project("GET", of+"/pushes/{push}", identity.Read, g.getPush)
-	for _, tags := range []string{"/annotatedTags", "/annotatedtags"} {
-		g.project("POST", of+tags, identity.Contribute, g.createTag)
-		g.project("GET", of+tags+"/{object}", identity.Read, g.getTag)
-	}
+	g.project("POST", of+"/annotatedTags", identity.Contribute, g.createTag)
+	g.project("GET", of+"/annotatedTags/{object}", identity.Read, g.getTag)
 }
 
 // GitRef is Azure DevOps' GitRef.

@@ -19,7 +19,7 @@ const issuerCache = "public, max-age=3600"
 
 // AddIssuer serves what others verify identity tokens by (OpenID Connect Discovery 1.0). Everybody may read it.
 func (s *Server) AddIssuer(i *issuer.Service) {
-	s.router.Method("GET", "/.well-known/openid-configuration", httpx.JSON(s.logger, func(w http.ResponseWriter, _ *http.Request) error {
+	s.route("GET", "/.well-known/openid-configuration", httpx.JSON(s.logger, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Cache-Control", issuerCache)
 		httpx.WriteJSON(w, http.StatusOK, map[string]any{
 			"issuer": i.URL(), "jwks_uri": i.URL() + "/.well-known/jwks", "response_types_supported": []string{"id_token"},
@@ -29,7 +29,7 @@ func (s *Server) AddIssuer(i *issuer.Service) {
 		})
 		return nil
 	}))
-	s.router.Method("GET", "/.well-known/jwks", httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
+	s.route("GET", "/.well-known/jwks", httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
 		keys, err := i.Keys(r.Context())
 		if err != nil {
 			return err

@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"slipway/internal/httpx"
-	"slipway/internal/images"
+	"slipway/internal/images/progress"
 )
 
 // ImageBuildsPath is where a project's image builds are, after the project's name.
@@ -16,7 +16,7 @@ const maxBuildUpdate = 4 << 20
 
 // begin lists a build that the caller's program begins, and answers with its number.
 func (b builderRoutes) begin(w http.ResponseWriter, r request) error {
-	var report images.Report
+	var report progress.Report
 	if err := httpx.ReadJSON(w, r.Request, maxBuildUpdate, &report); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (b builderRoutes) update(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	var update images.Update
+	var update progress.Update
 	if err := httpx.ReadJSON(w, r.Request, maxBuildUpdate, &update); err != nil {
 		return err
 	}

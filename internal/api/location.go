@@ -132,16 +132,12 @@ func location(id, area, name, template string) Location {
 func (s *Server) addLocations() {
 	s.anybody("OPTIONS", "", s.listLocations)
 	s.anybody("OPTIONS", "/{area}", s.listLocations)
-	for _, name := range []string{"/ResourceAreas", "/resourceAreas", "/resourceareas"} {
-		// As servers on people's own premises do: every area is at the one address.
-		s.anybody("GET", name, func(w http.ResponseWriter, _ request) error {
-			httpx.WriteJSON(w, http.StatusOK, map[string]any{"count": 0, "value": nil})
-			return nil
-		})
-	}
-	for _, name := range []string{"/connectionData", "/ConnectionData"} {
-		s.anybody("GET", name, s.connectionData)
-	}
+	// As servers on people's own premises do: every area is at the one address.
+	s.anybody("GET", "/resourceAreas", func(w http.ResponseWriter, _ request) error {
+		httpx.WriteJSON(w, http.StatusOK, map[string]any{"count": 0, "value": nil})
+		return nil
+	})
+	s.anybody("GET", "/connectionData", s.connectionData)
 	s.installation("GET", "/projects", identity.Read, s.listProjects)
 	s.installation("GET", "/projects/{project}", identity.Read, s.getProject)
 }

@@ -18,9 +18,7 @@ const (
 // addPullQueries serves the ways from commits and branches to pull requests.
 func (g gitRoutes) addPullQueries() {
 	of := "/git/repositories/{repo}"
-	for _, query := range []string{"/pullrequestquery", "/pullRequestQuery"} {
-		g.project("POST", of+query, identity.Read, g.queryPullRequests)
-	}
+	g.project("POST", of+"/pullRequestQuery", identity.Read, g.queryPullRequests)
 	g.project("GET", of+"/suggestions", identity.Read, g.suggestPullRequests)
 }
 

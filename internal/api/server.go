@@ -4,7 +4,6 @@
 package api
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,12 +26,14 @@ type Server struct {
 	identity *identity.Service
 	logger   *slog.Logger
 	router   chi.Router
-	url      string // by which people reach the pages
+	served   map[string]*paths // by method
+	url      string            // by which people reach the pages
 }
 
 // New makes the API without any domain.
 func New(ident *identity.Service, logger *slog.Logger, externalURL string) *Server {
-	s := &Server{identity: ident, logger: logger, router: chi.NewRouter(), url: externalURL}
+	s := &Server{identity: ident, logger: logger, router: chi.NewRouter(), served: map[string]*paths{}, url: externalURL}
+	s.router.Use(s.anyCase)
 	s.router.NotFound(httpx.JSON(logger, func(_ http.ResponseWriter, r *http.Request) error {
 		return slipway.NotFound("Slipway does not serve %s %s", r.Method, r.URL.Path)
 	}).ServeHTTP)
@@ -44,8 +45,8 @@ func New(ident *identity.Service, logger *slog.Logger, externalURL string) *Serv
 // otherMethod says by which methods a path is served that is asked for by another.
 func (s *Server) otherMethod(w http.ResponseWriter, r *http.Request) error {
 	var served []string
-	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
-		if s.router.Match(chi.NewRouteContext(), m, cmp.Or(r.URL.RawPath, r.URL.Path)) {
+	for _, m := range methods {
+		if _, ok := s.routedPath(m, r); ok {
 			served = append(served, m)
 		}
 	}
@@ -61,14 +62,13 @@ const Collection = "/DefaultCollection"
 // Handler is the API. Since a browser's session opens it too, it takes no writes that a page of another origin sends, as those of an
 // application that is deployed on the same host would be.
 func (s *Server) Handler() http.Handler {
-	below := http.StripPrefix(Collection, s.router)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(httpx.JSON(s.logger, func(http.ResponseWriter, *http.Request) error {
 		return slipway.Forbidden("a page of another site asked for this: it changes nothing here")
 	}))
 	return protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, Collection+"/_apis") {
-			below.ServeHTTP(w, r)
+		if n := len(Collection); len(r.URL.Path) > n && strings.EqualFold(r.URL.Path[:n], Collection) && strings.HasPrefix(strings.ToLower(r.URL.Path[n:]), "/_apis") {
+			http.StripPrefix(r.URL.Path[:n], s.router).ServeHTTP(w, r)
 			return
 		}
 		s.router.ServeHTTP(w, r)
@@ -86,7 +86,7 @@ type handler func(w http.ResponseWriter, r request) error
 
 // project registers a route below /{project}/_apis.
 func (s *Server) project(method, pattern string, a identity.Action, h handler) {
-	s.router.Method(method, "/{project}/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
+	s.route(method, "/{project}/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := s.identity.Authenticate(r)
 		if err != nil {
 			return err
@@ -110,7 +110,7 @@ func (s *Server) project(method, pattern string, a identity.Action, h handler) {
 
 // installation registers a route below /_apis.
 func (s *Server) installation(method, pattern string, a identity.Action, h handler) {
-	s.router.Method(method, "/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
+	s.route(method, "/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := s.identity.Authenticate(r)
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func (s *Server) installation(method, pattern string, a identity.Action, h handl
 
 // anybody registers a route below /_apis for whoever signs in, jobs too: clients ask it before anything else.
 func (s *Server) anybody(method, pattern string, h handler) {
-	s.router.Method(method, "/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
+	s.route(method, "/_apis"+pattern, httpx.JSON(s.logger, func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := s.identity.Authenticate(r)
 		if err == nil && caller.Kind == slipway.ActorAnonymous {
 			err = slipway.Unauthenticated("send a personal access token as the password of basic authentication")

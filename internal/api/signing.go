@@ -54,7 +54,7 @@ func (s *Server) AddSigning(sign *signing.Service, i *issuer.Service, describe D
 
 // public registers a route for everybody.
 func (s *Server) public(method, path string, h httpx.Handler) {
-	s.router.Method(method, path, httpx.JSON(s.logger, h))
+	s.route(method, path, httpx.JSON(s.logger, h))
 }
 
 func (s signingRoutes) trustedRoot(w http.ResponseWriter, r *http.Request) error {

@@ -18,12 +18,9 @@ import (
 )
 
 func (b buildRoutes) addTestRoutes() {
-	for _, runs := range []string{"/test/runs", "/test/Runs"} {
-		b.project("GET", runs, identity.Read, b.testRuns)
-		b.project("GET", runs+"/{testrun}", identity.Read, b.testRun)
-		b.project("GET", runs+"/{testrun}/results", identity.Read, b.testResults)
-		b.project("GET", runs+"/{testrun}/Results", identity.Read, b.testResults)
-	}
+	b.project("GET", "/test/runs", identity.Read, b.testRuns)
+	b.project("GET", "/test/runs/{testrun}", identity.Read, b.testRun)
+	b.project("GET", "/test/runs/{testrun}/results", identity.Read, b.testResults)
 }
 
 // buildURI is how Azure DevOps names a run outside of its own area.

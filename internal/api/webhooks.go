@@ -20,7 +20,7 @@ func (b buildRoutes) addWebhookRoutes() {
 	b.project("DELETE", "/slipway/webhooks/{webhook}", identity.Administer, b.deleteWebhook)
 	// Who calls says so by the signature of the body: these need nobody to be signed in. Azure DevOps has an organization before.
 	for _, path := range []string{"/_apis/public/distributedtask/webhooks/{webhook}", "/{organization}/_apis/public/distributedtask/webhooks/{webhook}"} {
-		b.router.Method("POST", path, httpx.JSON(b.logger, b.callWebhook))
+		b.route("POST", path, httpx.JSON(b.logger, b.callWebhook))
 	}
 }
 

@@ -34,25 +34,19 @@ type workItemRoutes struct {
 // AddWorkItems serves work items, their comments, their types and queries of them.
 func (s *Server) AddWorkItems(b *boards.Service) {
 	w := workItemRoutes{s, b}
-	for _, items := range []string{"/wit/workitems", "/wit/workItems"} { // clients write it both ways
-		w.both("GET", items, w.list)
-		w.both("GET", items+"/{id}", w.get)
-		w.both("PATCH", items+"/{id}", w.update)
-		w.both("DELETE", items+"/{id}", w.remove)
-		s.project("POST", items+"/{type}", identity.Contribute, w.create)
-		s.project("GET", items+"/{id}/comments", identity.Read, w.listComments)
-		s.project("POST", items+"/{id}/comments", identity.Contribute, w.comment)
-	}
-	for _, batch := range []string{"/wit/workitemsbatch", "/wit/workItemsBatch"} {
-		w.both("POST", batch, w.batch)
-	}
+	w.both("GET", "/wit/workItems", w.list)
+	w.both("GET", "/wit/workItems/{id}", w.get)
+	w.both("PATCH", "/wit/workItems/{id}", w.update)
+	w.both("DELETE", "/wit/workItems/{id}", w.remove)
+	s.project("POST", "/wit/workItems/{type}", identity.Contribute, w.create)
+	s.project("GET", "/wit/workItems/{id}/comments", identity.Read, w.listComments)
+	s.project("POST", "/wit/workItems/{id}/comments", identity.Contribute, w.comment)
+	w.both("POST", "/wit/workItemsBatch", w.batch)
 	w.both("POST", "/wit/wiql", w.query)
 	w.both("GET", "/wit/fields", w.fields)
-	for _, types := range []string{"/wit/workitemtypes", "/wit/workItemTypes"} {
-		s.project("GET", types, identity.Read, w.types)
-		s.project("GET", types+"/{type}", identity.Read, w.oneType)
-		s.project("GET", types+"/{type}/states", identity.Read, w.states)
-	}
+	s.project("GET", "/wit/workItemTypes", identity.Read, w.types)
+	s.project("GET", "/wit/workItemTypes/{type}", identity.Read, w.oneType)
+	s.project("GET", "/wit/workItemTypes/{type}/states", identity.Read, w.states)
 }
 
 // both registers a route that clients ask with a project and without one; then the project is that of the item, and the handler asks whether the caller may.

@@ -200,7 +200,7 @@ func (p Program) help(words []string) error {
 	fmt.Fprintf(p.Stdout, "Slipway's az works on this server's registry, pipelines and repositories; there is no Azure behind it.\n\nCommands:\n")
 	for _, c := range commands {
 		if strings.HasPrefix(c.name+" ", prefix) {
-			fmt.Fprintf(p.Stdout, "    az %-34s %s\n", c.name, c.doc)
+			fmt.Fprintf(p.Stdout, "    az %-42s %s\n", c.name, c.doc)
 		}
 	}
 	return nil

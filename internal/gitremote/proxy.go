@@ -104,6 +104,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
+		// A host may answer a push before it has all of it: without this, net/http would then throw away what comes.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 		p.forward.ServeHTTP(w, r)
 		return
 	}

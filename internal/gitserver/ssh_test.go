@@ -28,7 +28,7 @@ type sshWorld struct {
 	known  string // file of known hosts
 }
 
-func setupSSH(t *testing.T, d *db.DB, o gitserver.Options) *sshWorld {
+func setupSSH(t testing.TB, d *db.DB, o gitserver.Options) *sshWorld {
 	t.Helper()
 	w := &sshWorld{world: setup(t, d, o), folder: t.TempDir()}
 	box, err := secret.NewBox([]byte(strings.Repeat("k", 32)))

@@ -15,24 +15,26 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/internal/images/progress"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/moby/buildkit/session/upload/uploadprovider"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 )
 
-// Build builds a Dockerfile at the builder that dial reaches and calls progress, from one
+// Build builds a Dockerfile at the builder that dial reaches and calls report, from one
 // goroutine, with each Event in order. A fault of the Dockerfile or of one of its steps is a
 // slipway.Problem of code invalid with its position; StepExit tells a step's exit code. A
 // builder that cannot be reached is a Problem of code unavailable.
 //
 // Nothing is kept under the tags when Push is false: the image is complete in the builder's
 // cache, and a second Build of the same context with Push sends it without building.
-func Build(ctx context.Context, dial Dial, o Options, progress func(Event)) (Result, error) {
+func Build(ctx context.Context, dial Dial, o Options, report func(progress.Event)) (Result, error) {
 	if err := o.check(); err != nil {
 		return Result{}, err
 	}
@@ -41,14 +43,14 @@ func Build(ctx context.Context, dial Dial, o Options, progress func(Event)) (Res
 	}
 	to := &connection{dial: dial}
 	defer to.close()
-	return o.build(ctx, to, progress, nil)
+	return o.build(ctx, to, report, nil)
 }
 
 // build builds alone, or as part of several when with is not nil.
-func (o Options) build(ctx context.Context, to *connection, progress func(Event), with *sharing) (Result, error) {
+func (o Options) build(ctx context.Context, to *connection, report func(progress.Event), with *sharing) (Result, error) {
 	var result Result
-	shown := newReporter(progress)
-	err := withSyntax(ctx, o, shown.warn, func(builtin string) (err error) {
+	shown := progress.NewReporter(report)
+	err := withSyntax(ctx, o, shown.Warn, func(builtin string) (err error) {
 		result, err = o.run(ctx, to, shown, builtin, with)
 		return err
 	})
@@ -56,7 +58,7 @@ func (o Options) build(ctx context.Context, to *connection, progress func(Event)
 }
 
 // run builds once, with the builder's own frontend in place of the one named builtin.
-func (o Options) run(ctx context.Context, to *connection, shown *reporter, builtin string, with *sharing) (Result, error) {
+func (o Options) run(ctx context.Context, to *connection, shown *progress.Reporter, builtin string, with *sharing) (Result, error) {
 	solve, done, err := o.solve()
 	if err != nil {
 		return Result{}, err
@@ -70,6 +72,7 @@ func (o Options) run(ctx context.Context, to *connection, shown *reporter, built
 	if err != nil {
 		return Result{}, err
 	}
+	ctx = o.described(ctx)
 	start := time.Now()
 	var response *client.SolveResponse
 	err = watch(ctx, shown, o.Status, func(ctx context.Context, status chan *client.SolveStatus) (err error) {
@@ -80,9 +83,9 @@ func (o Options) run(ctx context.Context, to *connection, shown *reporter, built
 		}
 		return err
 	})
-	summary := shown.summary(time.Since(start))
+	summary := shown.Summary(time.Since(start))
 	if err != nil {
-		return Result{Summary: summary}, explain(ctx, err, shown.failed, o.Platforms)
+		return Result{Summary: summary}, explain(ctx, err, shown.Failed(), o.Platforms)
 	}
 	result := newResult(response.ExporterResponse)
 	result.Summary = summary
@@ -90,7 +93,7 @@ func (o Options) run(ctx context.Context, to *connection, shown *reporter, built
 }
 
 // watch tells of a build while it runs: by events and, if raw is not nil, by BuildKit's own messages.
-func watch(ctx context.Context, shown *reporter, raw io.Writer, solve func(context.Context, chan *client.SolveStatus) error) error {
+func watch(ctx context.Context, shown *progress.Reporter, raw io.Writer, solve func(context.Context, chan *client.SolveStatus) error) error {
 	status := make(chan *client.SolveStatus)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return solve(groupCtx, status) })
@@ -100,10 +103,10 @@ func watch(ctx context.Context, shown *reporter, raw io.Writer, solve func(conte
 		}
 		lines := json.NewEncoder(raw)
 		for s := range status {
-			shown.update(s)
+			shown.Update(statusOf(s))
 			_ = lines.Encode(s) // nobody reads: not a reason to fail
 		}
-		shown.flush()
+		shown.Flush()
 		return nil
 	})
 	return group.Wait()
@@ -159,6 +162,11 @@ func connect(ctx context.Context, dial Dial) (*client.Client, error) {
 // solve is the request for BuildKit; done removes what it needed on disk.
 func (o Options) solve() (_ client.SolveOpt, done func(), err error) {
 	attributes := o.frontend()
+	attachables := []session.Attachable{credentials{auth: o.Auth}, secretsprovider.FromMap(o.Secrets)}
+	if o.ContextArchive != "" {
+		upload := uploadprovider.New()
+		o.ContextURL, attachables = upload.Add(&unopened{path: o.ContextArchive}), append(attachables, upload)
+	}
 	mounts, remove, err := o.mounts(attributes)
 	if err != nil {
 		return client.SolveOpt{}, nil, err
@@ -172,7 +180,6 @@ func (o Options) solve() (_ client.SolveOpt, done func(), err error) {
 	if err != nil {
 		return client.SolveOpt{}, nil, err
 	}
-	attachables := []session.Attachable{credentials{auth: o.Auth}, secretsprovider.FromMap(o.Secrets)}
 	if len(o.SSH) > 0 {
 		ssh, err := forwardSSH(o.SSH)
 		if err != nil {
@@ -190,6 +197,28 @@ func (o Options) solve() (_ client.SolveOpt, done func(), err error) {
 		Session:       attachables,
 		SharedKey:     o.ContextDir, // what the builder has of the folder already is sent no second time
 	}, remove, nil
+}
+
+// unopened is a file that is opened when it is first read: the builder may never ask for it.
+type unopened struct {
+	path string
+	file *os.File
+}
+
+func (u *unopened) Read(p []byte) (n int, err error) {
+	if u.file == nil {
+		if u.file, err = os.Open(u.path); err != nil {
+			return 0, err
+		}
+	}
+	return u.file.Read(p)
+}
+
+func (u *unopened) Close() error {
+	if u.file == nil {
+		return nil
+	}
+	return u.file.Close()
 }
 
 // mounts are the folders that the builder reads, and the attributes that name them.

@@ -15,15 +15,16 @@ import (
 	"slipway"
 	"slipway/internal/images"
 	"slipway/internal/images/imagestest"
+	"slipway/internal/images/progress"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // kinds lists how each step whose name holds part ended.
-func ends(events []images.Event, part string) []images.EventKind {
-	var out []images.EventKind
+func ends(events []progress.Event, part string) []progress.EventKind {
+	var out []progress.EventKind
 	for _, e := range events {
-		ended := e.Kind == images.EventDone || e.Kind == images.EventCached || e.Kind == images.EventFailed || e.Kind == images.EventCancelled
+		ended := e.Kind == progress.EventDone || e.Kind == progress.EventCached || e.Kind == progress.EventFailed || e.Kind == progress.EventCancelled
 		if ended && strings.Contains(e.Name, part) {
 			out = append(out, e.Kind)
 		}
@@ -31,10 +32,10 @@ func ends(events []images.Event, part string) []images.EventKind {
 	return out
 }
 
-func lines(events []images.Event) []string {
+func lines(events []progress.Event) []string {
 	var out []string
 	for _, e := range events {
-		if e.Kind == images.EventLog {
+		if e.Kind == progress.EventLog {
 			out = append(out, e.Line)
 		}
 	}
@@ -85,7 +86,7 @@ func TestBuild(t *testing.T) {
 		if diff := cmp.Diff([]string{"to world: s3cret", "unfinished"}, lines(events)); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]images.EventKind{images.EventDone, images.EventDone}, ends(events, "RUN ")); diff != "" {
+		if diff := cmp.Diff([]progress.EventKind{progress.EventDone, progress.EventDone}, ends(events, "RUN ")); diff != "" {
 			t.Errorf("first build (-want +got):\n%s", diff)
 		}
 		o.Push = true
@@ -93,7 +94,7 @@ func TestBuild(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]images.EventKind{images.EventCached, images.EventCached}, ends(events, "RUN ")); diff != "" {
+		if diff := cmp.Diff([]progress.EventKind{progress.EventCached, progress.EventCached}, ends(events, "RUN ")); diff != "" {
 			t.Errorf("second build (-want +got):\n%s", diff)
 		}
 		if first.Digest != second.Digest {
@@ -122,7 +123,7 @@ func TestBuild(t *testing.T) {
 		if !strings.Contains(images.Excerpt(err), ">>> RUN echo before; exit 7") {
 			t.Errorf("excerpt is %q", images.Excerpt(err))
 		}
-		if diff := cmp.Diff([]images.EventKind{images.EventFailed}, ends(events, "RUN ")); diff != "" {
+		if diff := cmp.Diff([]progress.EventKind{progress.EventFailed}, ends(events, "RUN ")); diff != "" {
 			t.Errorf("ends (-want +got):\n%s", diff)
 		}
 	})
@@ -219,8 +220,8 @@ func TestBuilderKilledAndStopped(t *testing.T) {
 	started := make(chan struct{})
 	slow := w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN echo up; exec sleep 98765\n"})
 	go func() {
-		_, err := images.Build(t.Context(), images.DialSocket(w.Socket), images.Options{ContextDir: slow}, func(e images.Event) {
-			if e.Kind == images.EventLog && e.Line == "up" {
+		_, err := images.Build(t.Context(), images.DialSocket(w.Socket), images.Options{ContextDir: slow}, func(e progress.Event) {
+			if e.Kind == progress.EventLog && e.Line == "up" {
 				close(started)
 			}
 		})
@@ -249,7 +250,7 @@ func TestBuilderKilledAndStopped(t *testing.T) {
 	if first.Digest != second.Digest {
 		t.Errorf("digest was %s and is %s", first.Digest, second.Digest)
 	}
-	if diff := cmp.Diff([]images.EventKind{images.EventCached}, ends(events, "RUN ")); diff != "" {
+	if diff := cmp.Diff([]progress.EventKind{progress.EventCached}, ends(events, "RUN ")); diff != "" {
 		t.Errorf("after kill -9 (-want +got):\n%s", diff)
 	}
 

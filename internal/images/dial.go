@@ -37,6 +37,7 @@ func NewDial(address string, header http.Header) (Dial, error) {
 type Scope struct {
 	Name  string // lower-case letters, digits and dashes
 	Reads string // "" for none
+	Owner string // who watches the builds (Dial.Watch), in the same letters; "" for nobody
 }
 
 // In gives connections that build in a scope. Only who holds the builder's own address can choose it: what is sent through the
@@ -46,8 +47,17 @@ func (d Dial) In(s Scope) Dial {
 		return d
 	}
 	return func(ctx context.Context) (net.Conn, error) {
-		return d.begin(ctx, strings.TrimSpace("SCOPE "+s.Name+" "+s.Reads))
+		words := strings.TrimSpace("SCOPE " + s.Name + " " + s.Reads)
+		if s.Owner != "" {
+			words += " AS " + s.Owner
+		}
+		return d.begin(ctx, words)
 	}
+}
+
+// Watch gives connections on which the builder tells of the builds of an owner (node/builder/README.md, "Watching").
+func (d Dial) Watch(owner string) Dial {
+	return func(ctx context.Context) (net.Conn, error) { return d.begin(ctx, "WATCH "+owner) }
 }
 
 // begin opens a connection and writes its first line.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"slipway"
+	"slipway/internal/images/progress"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
 	solver "github.com/moby/buildkit/solver/errdefs"
@@ -28,18 +29,18 @@ func StepExit(err error) (code int, ok bool) {
 var unauthorized = regexp.MustCompile(`(?i)\b(401 unauthorized|403 forbidden|insufficient_scope|authorization failed|access denied)\b`)
 
 // explain makes the error that a user reads from BuildKit's.
-func explain(ctx context.Context, err error, failed *step, platforms []string) error {
+func explain(ctx context.Context, err error, failed *progress.FailedStep, platforms []string) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("the build was cancelled: %w", context.Cause(ctx))
 	}
 	message := plainMessage(err)
 	if failed != nil {
 		if platform, ok := needsEmulation(failed, message, platforms); ok {
-			message = fmt.Sprintf("%s: the builder cannot run programs of %s, since nothing emulates that processor: run this step in a stage that begins with FROM --platform=$BUILDPLATFORM and compile for $TARGETARCH there, then COPY --from it", failed.name, platform)
+			message = fmt.Sprintf("%s: the builder cannot run programs of %s, since nothing emulates that processor: run this step in a stage that begins with FROM --platform=$BUILDPLATFORM and compile for $TARGETARCH there, then COPY --from it", failed.Name, platform)
 		}
 	}
-	if said := message; failed != nil && noSpace.MatchString(said+failed.last) {
-		message = failed.name + ": the builder's disk is full: an administrator makes room with `slipway builder prune`, or gives the builder a larger disk: " + said
+	if said := message; failed != nil && noSpace.MatchString(said+failed.Last) {
+		message = failed.Name + ": the builder's disk is full: an administrator makes room with `slipway builder prune`, or gives the builder a larger disk: " + said
 	}
 	for _, m := range missing {
 		if m.is.MatchString(message) {
@@ -53,14 +54,17 @@ func explain(ctx context.Context, err error, failed *step, platforms []string) e
 	}
 	message = baseImage(message)
 	if at, ok := position(err); ok {
-		if failed != nil && !strings.Contains(message, failed.name) && !strings.HasPrefix(failed.name, "[internal] ") {
-			message = failed.name + ": " + message
+		if failed != nil && !strings.Contains(message, failed.Name) && !strings.HasPrefix(failed.Name, "[internal] ") {
+			message = failed.Name + ": " + message
 		}
 		return (&slipway.Problem{Code: slipway.CodeInvalid, Message: message, Err: err}).At(at)
 	}
 	switch _, why, unfetched := strings.Cut(message, "failed to load cache key: "); {
 	case unfetched && failed != nil:
-		return slipway.Invalid("%s: the builder cannot fetch this: %s: check the address, or that the builder may reach it; else put what is there into the folder and COPY it", failed.name, why).Because(err)
+		return slipway.Invalid("%s: the builder cannot fetch this: %s: check the address, or that the builder may reach it; else put what is there into the folder and COPY it", failed.Name, why).Because(err)
+	case grpcerrors.Code(err) == codes.Aborted: // by the builder, for who cancelled it
+		_, why, _ := strings.Cut(message, "desc = ")
+		return slipway.Conflict("%s", why).Because(err)
 	case grpcerrors.Code(err) == codes.Unavailable:
 		return slipway.Unavailable("the connection to the builder was lost: run the build again").Because(err)
 	case unauthorized.MatchString(message):
@@ -122,11 +126,11 @@ func baseImage(message string) string {
 var otherPlatform = regexp.MustCompile(`^\[(linux/[a-z0-9]+(?:/v\d)?)(?:->[^ ]*)? `)
 
 // needsEmulation reports whether a step failed because its program is of a processor that this machine has not.
-func needsEmulation(failed *step, message string, platforms []string) (platform string, ok bool) {
-	if !strings.Contains(failed.last+message, "exec format error") {
+func needsEmulation(failed *progress.FailedStep, message string, platforms []string) (platform string, ok bool) {
+	if !strings.Contains(failed.Last+message, "exec format error") {
 		return "", false
 	}
-	if m := otherPlatform.FindStringSubmatch(failed.name); m != nil {
+	if m := otherPlatform.FindStringSubmatch(failed.Name); m != nil {
 		return m[1], true
 	}
 	return strings.Join(platforms, " or "), len(platforms) > 0

@@ -16,6 +16,7 @@ import (
 	"slipway"
 	"slipway/internal/images"
 	"slipway/internal/images/imagestest"
+	"slipway/internal/images/progress"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,10 +24,10 @@ import (
 )
 
 // warnings are what a build warned of.
-func warnings(events []images.Event) []string {
+func warnings(events []progress.Event) []string {
 	var out []string
 	for _, e := range events {
-		if e.Kind == images.EventWarning {
+		if e.Kind == progress.EventWarning {
 			out = append(out, e.Line)
 		}
 	}
@@ -301,7 +302,7 @@ func TestExternalCaches(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
-		if diff := cmp.Diff([]images.EventKind{images.EventCached}, ends(events, "RUN ")); diff != "" || kind != "inline" && first.Digest != second.Digest {
+		if diff := cmp.Diff([]progress.EventKind{progress.EventCached}, ends(events, "RUN ")); diff != "" || kind != "inline" && first.Digest != second.Digest {
 			t.Errorf("%s: %s and then %s (-want +got):\n%s", kind, first.Digest, second.Digest, diff)
 		}
 	}
@@ -351,10 +352,10 @@ COPY --from=broken /c /d
 	if code, ok := images.StepExit(err); !ok || code != 3 || !strings.HasPrefix(images.Message(err), "Dockerfile:4:1: [broken 2/2] RUN") {
 		t.Errorf("%v, want step broken with 3", err)
 	}
-	if diff := cmp.Diff([]images.EventKind{images.EventCancelled}, ends(events, "sleep 600")); diff != "" {
+	if diff := cmp.Diff([]progress.EventKind{progress.EventCancelled}, ends(events, "sleep 600")); diff != "" {
 		t.Errorf("the slow step (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]images.EventKind{images.EventFailed}, ends(events, "exit 3")); diff != "" {
+	if diff := cmp.Diff([]progress.EventKind{progress.EventFailed}, ends(events, "exit 3")); diff != "" {
 		t.Errorf("the broken step (-want +got):\n%s", diff)
 	}
 }

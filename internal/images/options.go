@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway"
+	"slipway/internal/images/progress"
 )
 
 // Dial opens one connection to a builder.
@@ -21,6 +22,7 @@ type Options struct {
 	// ContextURL is in place of ContextDir: a git repository (https://HOST/NAME.git#REF:FOLDER) or the URL of a tar file, which
 	// the builder fetches itself. Dockerfile is then a path in it, unless DockerfileText is given.
 	ContextURL     string
+	ContextArchive string            // in place of both: a tar file of the context, also compressed by gzip, bzip2 or xz; Dockerfile is a path in it
 	Dockerfile     string            // path of the Dockerfile, relative to ContextDir or absolute; "" is Dockerfile
 	DockerfileText string            // the Dockerfile itself, in place of a path
 	Ignore         []string          // patterns in place of .dockerignore, with DockerfileText alone; nil are those of the file
@@ -52,6 +54,10 @@ type Options struct {
 	// Auth gives the credentials for a registry, "" for none. It is called with the registry's
 	// host as the image names write it, from several goroutines.
 	Auth func(host string) (user, password string)
+	// Pushes names images that the steps push themselves, in place of Tags, for the list of builds.
+	Pushes []string
+	// Unlisted is for what is no build of an image to people, as taking files out of one.
+	Unlisted bool
 	// Status gets BuildKit's own messages, a JSON object a line, when it is not nil.
 	Status io.Writer
 }
@@ -62,7 +68,7 @@ type Result struct {
 	ConfigDigest slipway.Digest    // of the image's configuration; "" when there are several platforms
 	Names        []string          // the names it was exported or pushed under
 	Attributes   map[string]string // the exporter's whole answer, by BuildKit's names
-	Summary      Summary
+	Summary      progress.Summary
 }
 
 // dockerfile is the Dockerfile's folder and name, checked to be there.
@@ -82,7 +88,11 @@ func (o Options) dockerfile() (folder, name string, err error) {
 }
 
 func (o Options) check() error {
-	if o.ContextURL == "" {
+	if o.ContextArchive != "" {
+		if fi, err := os.Stat(o.ContextArchive); err != nil || !fi.Mode().IsRegular() {
+			return slipway.NotFound("the build context %q is not a file", o.ContextArchive)
+		}
+	} else if o.ContextURL == "" {
 		fi, err := os.Stat(o.ContextDir)
 		if err != nil || !fi.IsDir() {
 			return slipway.NotFound("the build context %q is not a folder", o.ContextDir)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"slipway/internal/images/progress"
+
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend"
@@ -24,7 +26,7 @@ type Request struct {
 }
 
 // Solve does a request. What a frontend answers to a question (the attribute requestid) is given by the keys of its answer.
-func Solve(ctx context.Context, dial Dial, r Request, progress func(Event)) (_ Result, answer map[string][]byte, err error) {
+func Solve(ctx context.Context, dial Dial, r Request, report func(progress.Event)) (_ Result, answer map[string][]byte, err error) {
 	c, err := connect(ctx, dial)
 	if err != nil {
 		return Result{}, nil, err
@@ -42,7 +44,7 @@ func Solve(ctx context.Context, dial Dial, r Request, progress func(Event)) (_ R
 	if asks && question.FrontendOpt["frontend.caps"] == "" {
 		question.FrontendOpt["frontend.caps"] = "moby.buildkit.frontend.subrequests"
 	}
-	shown, start := newReporter(progress), time.Now()
+	shown, start := progress.NewReporter(report), time.Now()
 	var response *client.SolveResponse
 	err = watch(ctx, shown, r.Status, func(ctx context.Context, status chan *client.SolveStatus) (err error) {
 		response, err = c.Build(ctx, r.SolveOpt, "buildctl", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
@@ -54,9 +56,9 @@ func Solve(ctx context.Context, dial Dial, r Request, progress func(Event)) (_ R
 		}, status)
 		return err
 	})
-	summary := shown.summary(time.Since(start))
+	summary := shown.Summary(time.Since(start))
 	if err != nil {
-		return Result{Summary: summary}, nil, explain(ctx, err, shown.failed, strings.Split(r.FrontendAttrs["platform"], ","))
+		return Result{Summary: summary}, nil, explain(ctx, err, shown.Failed(), strings.Split(r.FrontendAttrs["platform"], ","))
 	}
 	result := newResult(response.ExporterResponse)
 	result.Summary = summary

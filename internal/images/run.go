@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"slipway"
+	"slipway/internal/images/progress"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -47,7 +48,7 @@ type Volume struct {
 
 // Run builds what the options say, as Build does, and runs a command in a container of the result at the builder. Nothing of the container is
 // left but its volumes. The exit code is the command's; an error says that it could not be run or its volumes not be brought back.
-func Run(ctx context.Context, dial Dial, o Options, p Process, progress func(Event)) (exit int, err error) {
+func Run(ctx context.Context, dial Dial, o Options, p Process, report func(progress.Event)) (exit int, err error) {
 	if err := o.check(); err != nil {
 		return 0, err
 	}
@@ -69,7 +70,9 @@ func Run(ctx context.Context, dial Dial, o Options, p Process, progress func(Eve
 		return 0, err
 	}
 	defer c.Close()
-	shown := newReporter(progress)
+	o.Unlisted = true
+	ctx = o.described(ctx)
+	shown := progress.NewReporter(report)
 	err = watch(ctx, shown, o.Status, func(ctx context.Context, status chan *client.SolveStatus) error {
 		var ran error
 		_, err := c.Build(ctx, solve, "", func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
@@ -89,7 +92,7 @@ func Run(ctx context.Context, dial Dial, o Options, p Process, progress func(Eve
 	if err == nil || errors.As(err, &own) {
 		return exit, err
 	}
-	return 0, explain(ctx, err, shown.failed, o.Platforms)
+	return 0, explain(ctx, err, shown.Failed(), o.Platforms)
 }
 
 // run does the command with what the builder made of the image.
@@ -177,8 +180,10 @@ func Config(ctx context.Context, dial Dial, o Options) ([]byte, error) {
 		return nil, err
 	}
 	defer c.Close()
+	o.Unlisted = true
+	ctx = o.described(ctx)
 	var config []byte
-	shown := newReporter(nil)
+	shown := progress.NewReporter(nil)
 	err = watch(ctx, shown, o.Status, func(ctx context.Context, status chan *client.SolveStatus) error {
 		_, err := c.Build(ctx, solve, "", func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
 			result, err := g.Solve(ctx, gateway.SolveRequest{Frontend: "dockerfile.v0", FrontendOpt: maps.Clone(g.BuildOpts().Opts)})
@@ -190,7 +195,7 @@ func Config(ctx context.Context, dial Dial, o Options) ([]byte, error) {
 		return err
 	})
 	if err != nil {
-		return nil, explain(ctx, err, shown.failed, o.Platforms)
+		return nil, explain(ctx, err, shown.Failed(), o.Platforms)
 	}
 	if len(config) == 0 {
 		return nil, slipway.Unsupported("an image for several platforms has no configuration of its own: name one platform")

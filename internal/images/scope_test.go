@@ -13,6 +13,7 @@ import (
 	"slipway"
 	"slipway/internal/images"
 	"slipway/internal/images/imagestest"
+	"slipway/internal/images/progress"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -22,7 +23,7 @@ func TestScopes(t *testing.T) {
 	t.Parallel()
 	w := imagestest.New(t, imagestest.Setup{})
 	accepted, review, other := images.ProjectScope("7", true), images.ProjectScope("7", false), images.ProjectScope("8", true)
-	build := func(scope images.Scope, o images.Options) (images.Result, []images.Event) {
+	build := func(scope images.Scope, o images.Options) (images.Result, []progress.Event) {
 		t.Helper()
 		result, events, err := w.BuildIn(scope, o)
 		if err != nil {
@@ -35,17 +36,17 @@ func TestScopes(t *testing.T) {
 		random := images.Options{ContextDir: w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN head -c 16 /dev/urandom > /random\n"})}
 		bad, _ := build(review, random)
 		good, events := build(accepted, random)
-		if diff := cmp.Diff([]images.EventKind{images.EventDone}, ends(events, "RUN ")); diff != "" || good.Digest == bad.Digest {
+		if diff := cmp.Diff([]progress.EventKind{progress.EventDone}, ends(events, "RUN ")); diff != "" || good.Digest == bad.Digest {
 			t.Errorf("accepted code has the review's result %s (-want +got):\n%s", bad.Digest, diff)
 		}
 		elsewhere, events := build(other, random)
-		if diff := cmp.Diff([]images.EventKind{images.EventDone}, ends(events, "RUN ")); diff != "" || elsewhere.Digest == good.Digest {
+		if diff := cmp.Diff([]progress.EventKind{progress.EventDone}, ends(events, "RUN ")); diff != "" || elsewhere.Digest == good.Digest {
 			t.Errorf("another project has the result (-want +got):\n%s", diff)
 		}
 		fresh := images.Options{ContextDir: w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN head -c 17 /dev/urandom > /random\n"})}
 		first, _ := build(accepted, fresh)
 		again, events := build(review, fresh)
-		if diff := cmp.Diff([]images.EventKind{images.EventCached}, ends(events, "RUN ")); diff != "" || first.Digest != again.Digest {
+		if diff := cmp.Diff([]progress.EventKind{progress.EventCached}, ends(events, "RUN ")); diff != "" || first.Digest != again.Digest {
 			t.Errorf("a review does not find what accepted code built (-want +got):\n%s", diff)
 		}
 	})

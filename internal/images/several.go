@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"slipway"
+	"slipway/internal/images/progress"
 
 	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -38,9 +39,9 @@ type TargetResult struct {
 }
 
 // BuildAll builds targets at once, over one connection. A context `target:NAME` of a target is the result of another one, which
-// needs no registry for that. progress gets the events of all, one at a time, with steps counted over all of them and the target's
+// needs no registry for that. report gets the events of all, one at a time, with steps counted over all of them and the target's
 // name within each step's. The first target that fails ends the others, and its error is given with all results that there are.
-func BuildAll(ctx context.Context, dial Dial, targets []Target, progress func(Event)) (map[string]TargetResult, error) {
+func BuildAll(ctx context.Context, dial Dial, targets []Target, report func(progress.Event)) (map[string]TargetResult, error) {
 	outcomes, err := linked(targets)
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func BuildAll(ctx context.Context, dial Dial, targets []Target, progress func(Ev
 	}
 	to := &connection{dial: dial}
 	defer to.close()
-	shown := &several{progress: progress}
+	shown := &several{report: report}
 	results, mu := map[string]TargetResult{}, sync.Mutex{}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, t := range targets {
@@ -236,19 +237,19 @@ func addInput(ctx context.Context, r *gateway.SolveRequest, name string, from *g
 
 // several joins the events of targets that are built at once.
 type several struct {
-	progress func(Event)
+	report func(progress.Event)
 
-	mu    sync.Mutex // guards what follows, and calls of progress
+	mu    sync.Mutex // guards what follows, and calls of report
 	steps int
 }
 
 // of is where a target's events go.
-func (s *several) of(target string) func(Event) {
-	if s.progress == nil {
+func (s *several) of(target string) func(progress.Event) {
+	if s.report == nil {
 		return nil
 	}
 	numbers := map[int]int{}
-	return func(e Event) {
+	return func(e progress.Event) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if e.Step > 0 {
@@ -263,6 +264,6 @@ func (s *several) of(target string) func(Event) {
 		} else if e.Name != "" {
 			e.Name = "[" + target + "] " + e.Name
 		}
-		s.progress(e)
+		s.report(e)
 	}
 }

@@ -25,7 +25,7 @@ func (o Options) syntax() (string, error) {
 	}
 	text := []byte(o.DockerfileText)
 	if len(text) == 0 {
-		if o.ContextURL != "" {
+		if o.ContextURL != "" || o.ContextArchive != "" {
 			return "", nil // the builder reads it
 		}
 		folder, name, err := o.dockerfile()

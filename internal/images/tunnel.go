@@ -29,7 +29,7 @@ type Tunnel struct {
 // TunnelLimits bound a Tunnel; zero values are replaced by the defaults.
 type TunnelLimits struct {
 	Idle  time.Duration // a connection on which nothing passes for this long is closed; 10 minutes
-	Count int           // connections at once; 64
+	Count int           // connections at once; 256
 }
 
 // NewTunnel makes a tunnel to the builder that dial reaches.
@@ -38,7 +38,7 @@ func NewTunnel(dial Dial, limits TunnelLimits) *Tunnel {
 		limits.Idle = 10 * time.Minute
 	}
 	if limits.Count == 0 {
-		limits.Count = 64
+		limits.Count = 256
 	}
 	return &Tunnel{dial: dial, limits: limits, open: map[net.Conn]struct{}{}}
 }
@@ -48,6 +48,15 @@ func NewTunnel(dial Dial, limits TunnelLimits) *Tunnel {
 // who calls: the door has done that. When it returns a Problem nothing has been written yet and
 // the door answers; nil means that the connection was taken over and is closed.
 func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request, scope Scope) error {
+	return t.serve(w, r, t.dial.In(scope))
+}
+
+// ServeWatch does the same with a connection on which the builder tells of an owner's builds.
+func (t *Tunnel) ServeWatch(w http.ResponseWriter, r *http.Request, owner string) error {
+	return t.serve(w, r, t.dial.Watch(owner))
+}
+
+func (t *Tunnel) serve(w http.ResponseWriter, r *http.Request, dial Dial) error {
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return slipway.Invalid("the builder's tunnel is opened with POST")
 	}
@@ -57,7 +66,7 @@ func (t *Tunnel) Serve(w http.ResponseWriter, r *http.Request, scope Scope) erro
 	if r.ProtoMajor != 1 {
 		return slipway.Unsupported("the builder's tunnel needs HTTP/1.1")
 	}
-	up, err := t.dial.In(scope)(r.Context())
+	up, err := dial(r.Context())
 	if err != nil {
 		return slipway.Unavailable("the builder cannot be reached: try again in a moment").Because(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"slipway"
 	"slipway/internal/images"
 	"slipway/internal/images/imagestest"
+	"slipway/internal/images/progress"
 	"slipway/internal/images/tunnel"
 )
 
@@ -198,8 +199,8 @@ func TestBuildThroughTunnel(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := images.Options{ContextDir: w.Folder(map[string]string{"Dockerfile": "FROM busybox:1\nRUN echo through\n"})}
-	var events []images.Event
-	result, err := images.Build(t.Context(), dial, o, func(e images.Event) { events = append(events, e) })
+	var events []progress.Event
+	result, err := images.Build(t.Context(), dial, o, func(e progress.Event) { events = append(events, e) })
 	if err != nil || result.Digest == "" {
 		t.Fatalf("build: %v %v", result, err)
 	}

@@ -29,7 +29,9 @@
 //	POST /_slipway/machines                      registers a machine (job.MachineRegistration, job.MachineCredentials)
 //	POST /_slipway/machines/{machine}/job?seconds an idle agent waits for a job (job.MachineAsk, job.MachineJob)
 //	POST /_slipway/machines/{machine}/heartbeat  an agent that does a job is there (job.MachineAsk)
-//	POST /_slipway/jobs/{job}/images             a finished image build (images.Report)
+//	POST /_slipway/jobs/{job}/imagebuilds        an image build begins (progress.Report)
+//	PATCH /_slipway/jobs/{job}/imagebuilds/{build} how it goes on (progress.Update, progress.Updated)
+//	     /_slipway/jobs/{job}/imagebuilds/watch  what the builder tells of the job's builds
 //	     /_slipway/builder                       the tunnel to the image builder
 //
 // A job's token is good for that job's paths alone, that of a pod without a job for waiting, and a machine's for its own path. The package decodes, asks who
@@ -43,7 +45,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"slipway"
@@ -55,7 +56,6 @@ import (
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
-	"slipway/internal/pipelines/variable"
 )
 
 // Deployment is what a job asks to deploy, with what the server knows of the job.
@@ -92,6 +92,8 @@ type Deps struct {
 	Deployer  Deployer
 	// Builder serves the tunnel for callers whose token is a job's; their builds are of the scope.
 	Builder func(w http.ResponseWriter, r *http.Request, scope images.Scope) error
+	// Watch serves what the builder tells of an owner's builds.
+	Watch func(w http.ResponseWriter, r *http.Request, owner string) error
 	// Builds keeps what jobs report of image builds; nil keeps nothing.
 	Builds *builds.Service
 	Logger *slog.Logger
@@ -141,7 +143,9 @@ func New(d Deps) http.Handler {
 		"PUT /_slipway/jobs/{job}/pauses/{number}":                 s.putPause,
 		"GET /_slipway/jobs/{job}/pauses/{number}":                 s.getPause,
 		"GET /_slipway/jobs/{job}/terminals/{terminal}":            s.terminal,
-		"POST /_slipway/jobs/{job}/images":                         s.imageBuild,
+		"POST /_slipway/jobs/{job}/imagebuilds":                    s.beginImageBuild,
+		"PATCH /_slipway/jobs/{job}/imagebuilds/{build}":           s.updateImageBuild,
+		"POST /_slipway/jobs/{job}/imagebuilds/watch":              s.watchImageBuilds,
 		"POST /_slipway/jobs/{job}/complete":                       s.complete,
 	} {
 		mux.Handle(pattern, httpx.JSON(d.Logger, s.forJob(h)))
@@ -180,53 +184,6 @@ func (s *server) forJob(h func(http.ResponseWriter, *http.Request, call) error) 
 		}
 		return h(w, r, call{slipway.JobID(id), p})
 	}
-}
-
-func (s *server) builder(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.Identity.Authenticate(r)
-	if err != nil {
-		return err
-	}
-	if p.Token != identity.TokenJob {
-		return slipway.Forbidden("images are built by jobs: send a job's token")
-	}
-	if s.Builder == nil {
-		return slipway.Unavailable("there is no image builder on this server")
-	}
-	run, err := s.Pipelines.Get(r.Context(), p.Binding.Run)
-	if err != nil {
-		return err
-	}
-	scope := images.ProjectScope(run.Project, !underReview(run))
-	if run.Fork != nil {
-		scope = images.ForkScope(run.Project)
-	}
-	return s.Builder(w, r, scope)
-}
-
-// underReview reports whether a run builds what has not been accepted: the change of a pull request, whoever started it.
-func underReview(run pipelines.Run) bool {
-	return run.Reason == variable.ReasonPullRequest || strings.HasPrefix(run.Ref, "refs/pull/")
-}
-
-// imageBuild keeps what the job's docker tells of a finished build.
-func (s *server) imageBuild(w http.ResponseWriter, r *http.Request, c call) error {
-	var report images.Report
-	if err := httpx.ReadJSON(w, r, maxReport, &report); err != nil {
-		return err
-	}
-	if s.Builds == nil {
-		return slipway.Unavailable("image builds are not recorded on this server")
-	}
-	run, err := s.Pipelines.Get(r.Context(), c.principal.Binding.Run)
-	if err != nil {
-		return err
-	}
-	if _, err := s.Builds.Record(r.Context(), run.Project, run.ID, c.id, report); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 func (s *server) start(w http.ResponseWriter, r *http.Request, c call) error {

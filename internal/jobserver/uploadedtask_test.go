@@ -135,8 +135,13 @@ const plainTask = `{"id": "6b4c7d2f-0a3e-4b69-9a8f-2e3d4c5b6a71", "name": "Plain
 // uploadPlain uploads a task without packages that runs a script.
 func uploadPlain(w *world, script string) pipelines.Task {
 	w.t.Helper()
+	return uploadManifest(w, plainTask, script)
+}
+
+func uploadManifest(w *world, manifest, script string) pipelines.Task {
+	w.t.Helper()
 	folder := w.t.TempDir()
-	w.write(filepath.Join(folder, "task.json"), plainTask, 0o644)
+	w.write(filepath.Join(folder, "task.json"), manifest, 0o644)
 	w.write(filepath.Join(folder, "run.js"), script, 0o644)
 	tasks, err := extension.Open([]string{folder})
 	if err != nil {
@@ -159,14 +164,21 @@ func TestUploadedTaskWithoutNode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	uploadPlain(w, "console.log('runs')")
+	early := strings.NewReplacer("6b4c7d2f", "7b4c7d2f", "Plain", "Early", `"execution"`, `"prejobexecution"`).Replace(plainTask)
+	uploadManifest(w, early, "console.log('runs')")
 	w.write(filepath.Join(w.executor.folder, "old", "node"), "#!/bin/sh\n[ \"$1\" = --version ] && echo v18.20.4 || echo ran \"$(basename \"$1\")\"\n", 0o755)
 	tl := w.completed(w.one(w.push(`
 steps:
 - task: Plain@1
   displayName: old
+  condition: always()
   env: {PATH: ` + filepath.Join(w.executor.folder, "old") + `:/usr/bin:/bin}
 - task: Plain@1
   displayName: none
+  env: {PATH: ` + filepath.Join(w.executor.folder, "none") + `}
+  condition: always()
+- task: Early@1
+  displayName: early
   env: {PATH: ` + filepath.Join(w.executor.folder, "none") + `}
 `)))
 	j := w.job(tl, "__default.Job")
@@ -175,6 +187,9 @@ steps:
 	}
 	if log := w.log(j, "none"); !strings.Contains(log, "##[error]Task Plain runs on Node.js 24, and there is no program node in the job's image: give the job a container that has it, or put UseNode@1 before the step.\n") {
 		t.Errorf("none:\n%s", log)
+	}
+	if log := w.log(j, "Pre-job: early"); !strings.Contains(log, "##[error]Task Early runs on Node.js 24, and there is no program node in the job's image: give the job a container that has it; its part before the job runs before any UseNode@1.\n") {
+		t.Errorf("early:\n%s", log)
 	}
 }
 

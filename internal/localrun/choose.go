@@ -21,6 +21,9 @@ type Choice struct {
 
 // apply leaves in the plan what is chosen.
 func (c Choice) apply(p *plan.Plan) error {
+	if len(c.Stages) > 0 && len(p.Stages) == 1 && p.Stages[0].Name == plan.DefaultStage {
+		return slipway.Invalid("the pipeline has no stages: leave --stage out")
+	}
 	if len(c.Stages) > 0 {
 		names := make([]string, len(p.Stages))
 		for i := range p.Stages {

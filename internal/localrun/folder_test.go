@@ -31,6 +31,9 @@ func TestFoldersOfKilledRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := localrun.RemoveAbandoned(parent); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(old); !os.IsNotExist(err) {
 		t.Errorf("the folder of a killed run: %v", err)
 	}

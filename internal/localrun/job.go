@@ -43,7 +43,7 @@ func (e *execution) work(w *work) {
 func (e *execution) runAgent(w *work) error {
 	folder := filepath.Join(e.options.Folder, fmt.Sprintf("run-%d-job-%d", e.count, w.assignment.Job))
 	if w.container == nil && len(w.services) == 0 && len(w.targets) == 0 {
-		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger, PlainLogs: true})
+		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Logger: e.options.Logger, PlainLogs: true, KillAtOnce: true})
 	}
 	ctx, stop := e.whileWanted(w)
 	defer stop()
@@ -72,7 +72,7 @@ func (e *execution) runAgent(w *work) error {
 		if err := b.StartTargets(ctx, b.targetAgent(folder, []string{"--volume", folder + ":" + folder})); err != nil {
 			return err
 		}
-		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Published: published, Logger: e.options.Logger, PlainLogs: true})
+		return agent.Run(e.options.Kill, agent.Config{URL: e.url, Job: w.assignment.Job, Token: e.door.token, Registry: e.options.Registry, Folder: folder, Published: published, Logger: e.options.Logger, PlainLogs: true, KillAtOnce: true})
 	}
 	return b.runAgent(ctx, folder, published)
 }

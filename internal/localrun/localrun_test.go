@@ -404,6 +404,19 @@ steps:
 	}
 }
 
+func TestStagesOfAFileWithoutStages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "steps:\n- script: echo\n")
+	w.options.Choice = localrun.Choice{Stages: []string{"Build"}}
+	r, err := localrun.NewRunner(t.Context(), w.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Run(t.Context()); err == nil || err.Error() != "the pipeline has no stages: leave --stage out" {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestMistakesAreNamed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "steps:\n- scritp: echo\n")

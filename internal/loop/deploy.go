@@ -24,7 +24,7 @@ import (
 // Deploy implements jobserver.Deployer: a deployment job's manifests go to its environment's cluster and namespace.
 func (l *Loop) Deploy(ctx context.Context, d jobserver.Deployment, progress func(line string)) error {
 	if d.Environment == nil {
-		return slipway.Unsupported("only a deployment job deploys: give the job an environment (`- deployment:` in place of `- job:`)")
+		return slipway.Unsupported("only a deployment job deploys: give the job an environment (`- deployment:` in place of `- job:`), or name a service connection of type kubernetes")
 	}
 	if d.Action != "deploy" {
 		return slipway.Unsupported("action %q is not there yet: use deploy, which also removes what the manifests no longer name", d.Action)

@@ -129,8 +129,13 @@ func (s *Service) Replay(ctx context.Context, id slipway.RunID) ([]Decision, err
 	if err := s.addRecorded(ctx, id, entries); err != nil {
 		return nil, err
 	}
-	for i, r := range schedule.Replay(sit.plan, start, entries) {
+	i := 0
+	for r := range schedule.Replay(sit.plan, start, entries) {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("decide again in run %d: %w", id, err)
+		}
 		list[i].Replayed = r
+		i++
 	}
 	return list, nil
 }

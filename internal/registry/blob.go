@@ -267,6 +267,9 @@ func (s *Service) Holders(ctx context.Context, d slipway.Digest) ([]Repository, 
 func (s *Service) Mount(ctx context.Context, repo, from Repository, d slipway.Digest) error {
 	now := db.Micros(s.clock.Now())
 	return s.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := lockContent(ctx, tx, d); err != nil {
+			return fmt.Errorf("mount blob %s from %s: %w", d, from.Name, err)
+		}
 		found, err := touch(ctx, tx, from, d, now)
 		if err != nil {
 			return fmt.Errorf("mount blob %s from %s: %w", d, from.Name, err)
@@ -279,6 +282,16 @@ func (s *Service) Mount(ctx context.Context, repo, from Repository, d slipway.Di
 		}
 		return nil
 	})
+}
+
+// lockContent locks a content's row before its links, in the order in which record does: a new link would lock it behind one of the others, and end in a
+// deadlock. SQLite has one writer at a time.
+func lockContent(ctx context.Context, tx *db.Tx, d slipway.Digest) error {
+	if tx.Engine() != db.Postgres {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `SELECT 1 FROM registry_blobs WHERE digest = $1 FOR KEY SHARE`, string(d))
+	return err
 }
 
 // touch says whether the repository has the blob, sound as far as is known, and keeps Collect from taking it until the transaction ends.

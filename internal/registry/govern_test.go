@@ -317,6 +317,34 @@ func TestPullsAreCounted(t *testing.T) {
 	})
 }
 
+// Most clients look at a tag and pull its image by digest: that is a pull of the tag.
+func TestPullByDigestKeepsTag(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := setup(t, d), t.Context()
+		config := w.putBlob(w.repo, "{}")
+		pulled := w.push(w.repo, "pulled", manifest(config, w.putBlob(w.repo, "a")))
+		w.push(w.repo, "idle", manifest(config, w.putBlob(w.repo, "b")))
+		w.set(registry.Settings{Retention: &retention.Policy{Keep: []retention.Rule{{PulledDays: 3}}, Remove: []string{"*"}}})
+		w.InUse = func(context.Context) ([]retention.Use, error) { return nil, nil }
+		w.pass(10)
+		w.Pulled(w.repo, string(pulled.Digest), pulled.Digest)
+		plan, err := w.PlanRetention(ctx, w.repo, nil)
+		var got []string
+		for _, f := range plan.Fates {
+			got = append(got, fmt.Sprintf("%s %t %s", f.Tag, f.Keep, f.Reason))
+		}
+		want := []string{"idle false no rule keeps it: pushed 10 days ago, never pulled", "pulled true was pulled just now, within 3 days"}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v, fates (-want +got):\n%s", err, diff)
+		}
+		tags, err := w.DescribeTags(ctx, w.repo, "pulled", "", 10)
+		if at := w.clock.now.Truncate(time.Microsecond); err != nil || len(tags) != 1 || !tags[0].Pulled.Equal(at) || tags[0].Pulls != 1 {
+			t.Errorf("the tag is %+v (%v)", tags, err)
+		}
+	})
+}
+
 func TestImmutableTags(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

@@ -18,9 +18,9 @@ type TagDetails struct {
 	Platforms []string // that it is for, as linux/amd64; empty when unknown
 	Run       slipway.RunID
 	Commit    slipway.CommitID
-	Pulled    time.Time // last; zero for never
-	Pulls     int64
-	ImageLock Lock // of its manifest
+	Pulled    time.Time // last, by its name or by the digest of its image; zero for never
+	Pulls     int64     // likewise
+	ImageLock Lock      // of its manifest
 }
 
 // platformsOf is the platforms of the manifests in the index that x names, separated by spaces, in its order; attestations have none.
@@ -37,20 +37,21 @@ func (s *Service) DescribeTags(ctx context.Context, repo Repository, search, las
 	condition, order := Page{Order: NewestFirst}.after("registry_tags", "name", "updated", s.bytes)
 	query := `
 		SELECT x.name, x.digest, x.updated, x.locks, m.locks, m.media_type, m.total_size, m.platform, coalesce(p.run, 0), coalesce(p.commit_id, ''),
-			coalesce(l.time, 0), coalesce(l.count, 0), ` + platformsOf + `
+			coalesce(l.time, 0), coalesce(l.count, 0), coalesce(d.time, 0), coalesce(d.count, 0), ` + platformsOf + `
 		FROM (
 			SELECT x.repository_id, x.name, x.digest, x.updated, x.locks FROM registry_tags AS x
 			WHERE x.repository_id = $1 AND ` + condition + ` AND x.name LIKE $3 ESCAPE '!' ORDER BY ` + order + ` LIMIT $4) AS x
 		JOIN registry_manifests AS m ON m.repository_id = x.repository_id AND m.digest = x.digest
 		LEFT JOIN registry_pushes AS p ON p.id = (SELECT max(id) FROM registry_pushes AS l WHERE l.repository_id = x.repository_id AND l.digest = x.digest)
 		LEFT JOIN registry_pulls AS l ON l.repository_id = x.repository_id AND l.reference = x.name
+		LEFT JOIN registry_pulls AS d ON d.repository_id = x.repository_id AND d.reference = x.digest
 		ORDER BY ` + order
 	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, t *TagDetails) error {
-		var updated, pulled int64
+		var updated, pulled, pulledByDigest, byDigest int64
 		var platform, parts string
 		err := row.Scan(&t.Name, (*string)(&t.Digest), &updated, (*int64)(&t.Lock), (*int64)(&t.ImageLock), &t.MediaType, &t.Size, &platform, (*int64)(&t.Run), (*string)(&t.Commit),
-			&pulled, &t.Pulls, &parts)
-		t.Updated, t.Pulled = db.Time(updated), db.Time(pulled)
+			&pulled, &t.Pulls, &pulledByDigest, &byDigest, &parts)
+		t.Updated, t.Pulled, t.Pulls = db.Time(updated), db.Time(max(pulled, pulledByDigest)), max(t.Pulls, byDigest) // a pull by the tag counts for both
 		t.Platforms = strings.Fields(platform + " " + parts)
 		return err
 	}, query, repo.ID, last, contains(search), clamp(limit))

@@ -84,6 +84,10 @@ func (s *Service) state(ctx context.Context, repo Repository) (retention.Reposit
 		var moved, lock int64
 		err := row.Scan(&t.Name, (*string)(&t.Digest), &moved, &lock)
 		t.Moved, t.Pulled, t.Locked = db.Time(moved), pulls[t.Name].Last, (repo.Lock | Lock(lock)).stays()
+		// containerd, docker and BuildKit look at the tag and then pull its image by digest.
+		if byDigest := pulls[string(t.Digest)].Last; byDigest.After(t.Pulled) {
+			t.Pulled = byDigest
+		}
 		return err
 	}, `SELECT name, digest, updated, locks FROM registry_tags WHERE repository_id = $1 ORDER BY name`, repo.ID)
 	if err != nil {

@@ -83,13 +83,13 @@ func (s *Service) keepDeleted(ctx context.Context, id slipway.RepositoryID, chan
 	if err != nil {
 		return err
 	}
-	var moves strings.Builder
+	var moves []refMove
 	for i, c := range commits {
 		if there[i] {
-			fmt.Fprintf(&moves, "update %s%s %s\n", keptPrefix, c, c)
+			moves = append(moves, refMove{Ref: keptPrefix + c, After: slipway.CommitID(c), Anywhere: true})
 		}
 	}
-	if _, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(moves.String())}); err != nil {
+	if err := s.setRefs(ctx, id, moves); err != nil {
 		return fmt.Errorf("keep the commits of deleted branches of repository %s: %w", id, err)
 	}
 	return nil

@@ -20,6 +20,9 @@
 // Of many refs that change at once the first hundred have an event each; the others are told together (EventPushedMany), so that the push of a
 // mirror costs no processes and deliveries for each of its refs.
 //
+// Git writes each ref to disk by itself. Where many move at once (a push, a fork, a first import) they are written together afterwards, and a note says
+// which are under way, so that a start after a power failure mends those that are half-written (moveUnsynced, mendMoves).
+//
 // A repository names its objects by SHA-1 or by SHA-256, which is chosen when it is made (ObjectFormat).
 //
 // The package knows no HTTP, no permissions and no other domain.

@@ -247,12 +247,11 @@ func linkObjects(ctx context.Context, from, to string) error {
 
 // createRefs makes the refs of a new fork, all or none.
 func (s *Service) createRefs(ctx context.Context, id slipway.RepositoryID, refs map[string]Ref) error {
-	var lines strings.Builder
+	var moves []refMove
 	for _, r := range refs {
-		fmt.Fprintf(&lines, "create %s %s\n", r.Full, r.Target)
+		moves = append(moves, refMove{Ref: r.Full, After: slipway.CommitID(r.Target)})
 	}
-	_, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(lines.String()), time: collectTimeout})
-	if err != nil {
+	if err := s.setRefs(ctx, id, moves); err != nil {
 		return fmt.Errorf("make branches of fork %s: %w", id, err)
 	}
 	return nil

@@ -2,20 +2,23 @@ package repos
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"slipway"
 )
 
-// hook is the conversation with the hooks of one receive-pack process, over two pipes that git and the hooks inherit as
-// descriptors 3 and 4.
+// hook is the conversation with the hooks of one receive-pack process, over two pipes and a socket that git and the hooks inherit as
+// descriptors 3, 4 and 5.
 type hook struct {
 	ask      *os.File // what the hooks say
 	answer   *os.File // what they show
+	moves    *os.File // what git and the server tell each other of moves
 	children []*os.File
 }
 
@@ -30,22 +33,29 @@ func (s *Service) newHook(cmd *exec.Cmd) (*hook, error) {
 		told.Close()
 		return nil, fmt.Errorf("open pipe: %w", err)
 	}
-	cmd.ExtraFiles = []*os.File{told, shown}
+	moves, inner, err := socketPair()
+	if err != nil {
+		return nil, errors.Join(err, ask.Close(), told.Close(), shown.Close(), answer.Close())
+	}
+	children := []*os.File{told, shown, inner}
+	cmd.ExtraFiles = children
 	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "SLIPWAY_PUSH=1")
-	return &hook{ask: ask, answer: answer, children: []*os.File{told, shown}}, nil
+	cmd.Args = slices.Insert(cmd.Args, 1, "-c", "receive.procReceiveRefs=refs")
+	return &hook{ask: ask, answer: answer, moves: moves, children: children}, nil
 }
 
 func (h *hook) close() {
-	for _, f := range append(h.children, h.ask, h.answer) {
+	for _, f := range append(h.children, h.ask, h.answer, h.moves) {
 		_ = f.Close()
 	}
 }
 
 // pushDoor answers the hooks of a push.
 type pushDoor struct {
-	complete func() []string                                    // objects in quarantine that lack nothing, as far as is known
-	check    func(ask pushCheck) (lines []string, allowed bool) // before the refs move
-	moved    func(refs []string) ([]string, error)              // after it
+	complete func() []string                                                      // objects in quarantine that lack nothing, as far as is known
+	check    func(ask pushCheck) (lines []string, allowed bool)                   // before the refs move
+	move     func(moves []refMove, atomic bool) (done map[string]bool, err error) // as moveMany
+	moved    func(refs []string) ([]string, error)                                // after it
 }
 
 // serve answers the hooks in a goroutine. The function returned waits for that to end and says whether the refs that moved
@@ -76,11 +86,18 @@ func (h *hook) serve(d pushDoor) func() (bool, error) {
 			_, _ = io.WriteString(h.answer, verdict(lines, allowed)) // the pusher may have gone
 			m, ok = readMessage(in)
 		}
+		var moving error
+		if ok && m.kind == "move" {
+			moving = answerMoves(h.moves, d.move)
+			_ = h.moves.Close() // which ends the hook
+			m, ok = readMessage(in)
+		}
 		if !ok || m.kind != "moved" {
-			done <- outcome{}
+			done <- outcome{err: moving}
 			return
 		}
 		lines, err := d.moved(m.announced())
+		err = errors.Join(err, moving)
 		if err == nil && len(lines) > 0 {
 			_, _ = io.WriteString(h.answer, strings.Join(lines, "\n")+"\n")
 		}
@@ -113,7 +130,7 @@ type pushCheck struct {
 
 // hookMessage is what one hook says.
 type hookMessage struct {
-	kind string // complete, check, moved
+	kind string // complete, check, move, moved
 	pushCheck
 }
 

@@ -163,20 +163,7 @@ func (s *Service) moveRefs(ctx context.Context, id slipway.RepositoryID, moves .
 			return err
 		}
 	}
-	var lines strings.Builder
-	for _, m := range moves {
-		switch {
-		case m.After.IsZero():
-			fmt.Fprintf(&lines, "delete %s %s\n", m.Ref, m.Before)
-		case m.Anywhere:
-			fmt.Fprintf(&lines, "update %s %s\n", m.Ref, m.After)
-		case m.Before.IsZero():
-			fmt.Fprintf(&lines, "create %s %s\n", m.Ref, m.After)
-		default:
-			fmt.Fprintf(&lines, "update %s %s %s\n", m.Ref, m.After, m.Before)
-		}
-	}
-	_, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(lines.String())})
+	err := s.updateRefs(ctx, id, moves)
 	var failed *gitError
 	if errors.As(err, &failed) && exitCode(err) == 128 {
 		return slipway.Conflict("a branch was changed by somebody else in the meantime").Because(err)

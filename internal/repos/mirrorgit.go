@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func (p *peer) git(ctx context.Context, args ...string) (string, error) {
 	err := cmd.Run()
 	killGroup(cmd)
 	if err != nil {
-		return "", &gitError{verb: args[0], stderr: strings.TrimSpace(string(stderr.b) + out.buf.String()[:min(out.buf.Len(), 1<<10)]), err: err}
+		return "", &gitError{verb: verb(args), stderr: strings.TrimSpace(string(stderr.b) + out.buf.String()[:min(out.buf.Len(), 1<<10)]), err: err}
 	}
 	return out.buf.String(), nil
 }
@@ -130,9 +131,11 @@ func (p *peer) pull(ctx context.Context) error {
 	}
 	args := []string{"fetch", "--progress", "--force", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"}
 	if len(before) == 0 {
-		args = append(args, "--atomic")
+		err = p.fetchFirst(ctx, names, args)
+	} else {
+		_, err = p.git(ctx, slices.Concat(args, []string{p.remote.URL}, mirrorSpecs)...)
 	}
-	if _, err := p.git(ctx, append(append(args, p.remote.URL), mirrorSpecs...)...); err != nil {
+	if err != nil {
 		return p.access.Failure(ctx, "fetched", err)
 	}
 	// The refs are on disk: whatever happens now, their events come.
@@ -152,6 +155,34 @@ func (p *peer) pull(ctx context.Context) error {
 	}
 	p.transfer.say(fmt.Sprintf("%d branches and tags changed", len(list)))
 	return large
+}
+
+// fetchFirst fetches into a repository that has no branch and no tag, of a peer that has these.
+func (p *peer) fetchFirst(ctx context.Context, names, fetch []string) error {
+	fetch = slices.Concat(fetch, []string{"--atomic", p.remote.URL}, mirrorSpecs)
+	var moves []refMove
+	for _, n := range names {
+		moves = append(moves, refMove{Ref: n})
+	}
+	if len(moves) <= movesAlone || slices.ContainsFunc(names, func(n string) bool { return checkRefName(n) != nil }) {
+		_, err := p.git(ctx, fetch...)
+		return err
+	}
+	return p.s.moveUnsynced(p.m.Repository, moves, func() error {
+		if _, err := p.git(ctx, append([]string{"-c", unsyncedRefs}, fetch...)...); err != nil {
+			return err
+		}
+		// The peer may have got more in the meantime.
+		disk, err := p.s.refsOnDisk(ctx, p.m.Repository)
+		if err != nil {
+			return err
+		}
+		var all []refMove
+		for n := range disk {
+			all = append(all, refMove{Ref: n})
+		}
+		return syncRefs(p.s.dir(p.m.Repository), all)
+	})
 }
 
 // followHead takes the peer's default branch, if it is there.

@@ -38,6 +38,9 @@ const (
 // The hooks tell the server (descriptor 3, each message ended by an empty line) and show the pusher what it answers
 // (descriptor 4). Git commands of Slipway itself have neither descriptor.
 //
+// procReceive stands between the two others, once the objects are in the repository: git says which refs are to move, and is told which of them have
+// been moved (answerMoves), over descriptor 5.
+//
 // preReceive asks whether the refs may move, while git still holds the objects in quarantine (git-receive-pack(1)): refused, they are
 // gone. The answer is lines that begin with a hyphen, and then ok or no. postReceive says which refs have moved.
 //
@@ -73,6 +76,13 @@ while IFS= read -r line <&4; do
 done
 echo "the server does not answer: push again"
 exit 1
+`
+	procReceive = `#!/bin/sh
+[ -n "$SLIPWAY_PUSH" ] || exit 0
+exec 6<&0
+echo move >&3 && echo >&3 || exit 1
+cat <&6 >&5 &
+exec cat <&5
 `
 	postReceive = `#!/bin/sh
 [ -n "$SLIPWAY_PUSH" ] || exit 0
@@ -119,7 +129,7 @@ func openProgram(ctx context.Context, folder string) (*program, error) {
 			return nil, err
 		}
 	}
-	for name, text := range map[string]string{"pre-receive": preReceive, "post-receive": postReceive, "complete-tips": completeTips} {
+	for name, text := range map[string]string{"pre-receive": preReceive, "proc-receive": procReceive, "post-receive": postReceive, "complete-tips": completeTips} {
 		if err := renameio.WriteFile(filepath.Join(hooks, name), []byte(text), 0o700); err != nil {
 			return nil, fmt.Errorf("write hook: %w", err)
 		}
@@ -288,7 +298,7 @@ func (p *program) run(ctx context.Context, c command) ([]byte, error) {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return out.buf.Bytes(), &gitError{verb: c.args[0], stderr: strings.TrimSpace(stderr.buf.String()), err: err}
+		return out.buf.Bytes(), &gitError{verb: verb(c.args), stderr: strings.TrimSpace(stderr.buf.String()), err: err}
 	}
 	return out.buf.Bytes(), nil
 }
@@ -307,6 +317,14 @@ func (w *stoppingWriter) Write(b []byte) (int, error) {
 		w.stop()
 	}
 	return n, err
+}
+
+// verb is the command among git's arguments.
+func verb(args []string) string {
+	for len(args) > 2 && args[0] == "-c" {
+		args = args[2:]
+	}
+	return args[0]
 }
 
 // exitCode is the status with which the git command behind err ended, -1 when it did not end by itself.

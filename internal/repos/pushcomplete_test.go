@@ -105,7 +105,7 @@ func TestCompleteTips(t *testing.T) {
 		"no lines": {"0000", nil},
 	}
 	for name, test := range tests {
-		tap := newPushTap(strings.NewReader(test.body), SHA1)
+		tap := newPushTap(strings.NewReader(test.body), SHA1, nil)
 		if _, err := io.Copy(io.Discard, tap); err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestCompleteTips(t *testing.T) {
 		tap.close()
 	}
 	w.commit("first", "a", "1")
-	tap := newPushTap(strings.NewReader(tests["made"].body), SHA1)
+	tap := newPushTap(strings.NewReader(tests["made"].body), SHA1, nil)
 	defer tap.close()
 	if _, err := io.Copy(io.Discard, tap); err != nil {
 		t.Fatal(err)

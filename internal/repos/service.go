@@ -41,8 +41,9 @@ type Service struct {
 	mirrorsDue chan struct{}
 	forking    forking
 	forksDue   chan struct{}
-	receiving  atomic.Int64 // pushes that are under way
-	tending    atomic.Value // the id of the repository that upkeep is at, a string
+	receiving  atomic.Int64  // pushes that are under way
+	indexing   chan struct{} // slots of those whose packs are indexed here
+	tending    atomic.Value  // the id of the repository that upkeep is at, a string
 	caches     *caches
 	archives   chan struct{} // slots
 
@@ -63,7 +64,7 @@ type Service struct {
 	TransferLimits TransferLimits
 }
 
-// Open migrates the tables, prepares the folder and looks for the git program, 2.38 or later. Close ends the
+// Open migrates the tables, prepares the folder, looks for the git program, 2.38 or later, and mends refs that a power failure left half-written. Close ends the
 // processes that it keeps; Run publishes what a crash left unpublished and keeps the repositories tidy.
 func Open(ctx context.Context, d *db.DB, log *events.Log, c clock.Clock, folder string, logger *slog.Logger) (*Service, error) {
 	if err := d.Migrate(ctx, "repos", Migrations); err != nil {
@@ -77,11 +78,13 @@ func Open(ctx context.Context, d *db.DB, log *events.Log, c clock.Clock, folder 
 	if err != nil {
 		return nil, fmt.Errorf("open repositories: %w", err)
 	}
-	return &Service{
+	s := &Service{
 		db: d, log: log, clock: c, logger: logger, folder: folder, git: git,
 		readers: newReaders(git), upkeep: make(chan struct{}, 1), mirrorsDue: make(chan struct{}, 1), forksDue: make(chan struct{}, 1),
-		caches: newCaches(), archives: make(chan struct{}, concurrentArchives),
-	}, nil
+		caches: newCaches(), archives: make(chan struct{}, concurrentArchives), indexing: make(chan struct{}, concurrentIndexes()),
+	}
+	s.mendMoves(ctx)
+	return s, nil
 }
 
 // Close ends the processes kept for reading. Calls that are under way fail.

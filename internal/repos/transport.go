@@ -204,13 +204,23 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 	}
 	var tap *pushTap
 	if !t.Advertise || t.Stateful {
-		tap = newPushTap(t.In, r.ObjectFormat)
+		index, err := s.newPushIndex(r, t.MaxPack)
+		if err != nil {
+			return err
+		}
+		if index != nil {
+			defer index.close()
+		}
+		tap = newPushTap(t.In, r.ObjectFormat, index)
 		defer tap.close()
 		t.In = tap
 	}
 	x := s.transport(ctx, id, "receive-pack", t)
 	if t.Advertise {
 		return transportError(ctx, "receive-pack", x.stderr, x.run(ctx))
+	}
+	if tap.index != nil {
+		x.cmd.Env = append(x.cmd.Env[:len(x.cmd.Env):len(x.cmd.Env)], "GIT_ALTERNATE_OBJECT_DIRECTORIES="+tap.index.folder)
 	}
 	x.limitThreads(int(s.receiving.Add(1)))
 	defer func() {
@@ -238,7 +248,10 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 			options, ask.tap = ask.options, tap
 			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 			defer cancel()
-			return s.checkPush(ctx, id, actor, ask)
+			return s.allowIndexed(ctx, id, actor, ask, tap.index)
+		},
+		move: func(moves []refMove, atomic bool) (map[string]bool, error) {
+			return s.moveMany(lasting, r, moves, atomic)
 		},
 		moved: func(names []string) ([]string, error) {
 			ctx, cancel := context.WithTimeout(lasting, announceTimeout)

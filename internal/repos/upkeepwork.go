@@ -156,6 +156,11 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 	if u.Packs, u.Loose, err = s.countObjects(ctx, id); err != nil {
 		return u, err
 	}
+	if u.Packs > 0 && !s.hasGraphChain(id) { // pages want it at once, and a bitmap of a large history takes minutes
+		if err := s.writeGraph(ctx, id); err != nil {
+			return u, err
+		}
+	}
 	clean := s.clock.Now().Sub(u.Cleaned) >= cleanInterval
 	switch {
 	case clean:
@@ -183,15 +188,20 @@ func (s *Service) pack(ctx context.Context, id slipway.RepositoryID, u Upkeep) (
 	default:
 		return u, nil
 	}
-	split := "--split"
-	if !s.hasGraphChain(id) { // what graphFirst has written does not know the paths that commits change
-		split = "--split=replace"
-	}
-	if err := s.quiet(ctx, id, "commit-graph", "write", "--reachable", split, "--changed-paths", "--no-progress"); err != nil {
+	if err := s.writeGraph(ctx, id); err != nil {
 		return u, err
 	}
 	u.Packs, u.Loose, err = s.countObjects(ctx, id)
 	return u, err
+}
+
+// writeGraph writes the commit-graph with the paths that commits change, by which histories and last commits are found (git-commit-graph(1)).
+func (s *Service) writeGraph(ctx context.Context, id slipway.RepositoryID) error {
+	split := "--split"
+	if !s.hasGraphChain(id) { // what graphFirst has written does not know the paths
+		split = "--split=replace"
+	}
+	return s.quiet(ctx, id, "commit-graph", "write", "--reachable", split, "--changed-paths", "--no-progress")
 }
 
 // hasBitmap says that there is a reachability bitmap, by which clones find what they need (gitformat-bitmap(5)).
@@ -274,16 +284,16 @@ func (s *Service) keepNamed(ctx context.Context, id slipway.RepositoryID) error 
 	if err != nil {
 		return fmt.Errorf("look for commits without a ref: %w", err)
 	}
-	var moves strings.Builder
+	var moves []refMove
 	for c := range strings.FieldsSeq(string(out)) {
 		if wanted[c] {
-			fmt.Fprintf(&moves, "update %s%s %s\n", keepPrefix, c, c)
+			moves = append(moves, refMove{Ref: keepPrefix + c, After: slipway.CommitID(c), Anywhere: true})
 		}
 	}
-	if moves.Len() == 0 {
+	if len(moves) == 0 {
 		return nil
 	}
-	if _, err := s.git.run(ctx, command{dir: s.dir(id), args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(moves.String()), time: collectTimeout}); err != nil {
+	if err := s.setRefs(ctx, id, moves); err != nil {
 		return fmt.Errorf("keep commits: %w", err)
 	}
 	return nil

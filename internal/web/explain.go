@@ -7,12 +7,17 @@ import (
 	"slipway/internal/pipelines/schedule"
 )
 
+// maxReplayed is how many stages, jobs and steps a run may have whose decisions are shown unasked: to decide again takes longer than
+// in proportion.
+const maxReplayed = 2000
+
 type explainView struct {
 	Title, Run string
 	Problems   []pipelines.FileProblem // of a file that nothing could begin of
 	Rows       []explainRow
 	Decisions  []pipelines.Decision
 	Differ     int
+	Replay     string // the page with the decisions, where it leaves them out
 }
 
 type explainRow struct {
@@ -48,7 +53,9 @@ func (p pipelinesPages) explain(w http.ResponseWriter, r *http.Request, v View) 
 		}
 		view.Rows = append(view.Rows, row)
 	}
-	if len(list) > 0 {
+	if len(list) > maxReplayed && r.URL.Query().Get("replay") == "" {
+		view.Replay = v.URL("_build", "explain") + "?buildId=" + t.Run.ID.String() + "&replay=true"
+	} else if len(list) > 0 {
 		if view.Decisions, err = p.pipelines.Replay(r.Context(), t.Run.ID); err != nil {
 			return err
 		}

@@ -69,7 +69,10 @@ func (p buildPages) one(w http.ResponseWriter, r *http.Request, v View, text str
 }
 
 func (p buildPages) imageBuildView(ctx context.Context, v View, b builds.Build) imageBuildView {
-	view := imageBuildView{imageBuildRow: newImageBuildRow(v, b), ID: b.ID, Digest: b.Digest, Error: b.Error, CanceledBy: b.CanceledBy}
+	view := imageBuildView{imageBuildRow: p.imageBuildRow(v, b), ID: b.ID, Digest: b.Digest, Error: b.Error, CanceledBy: b.CanceledBy}
+	if len(b.Tags) > 0 {
+		view.Name = strings.Join(b.Tags, ", ") // with the registry, as one pulls it
+	}
 	if b.Run != 0 {
 		run := p.things.describe(ctx, v, slipway.Ref(slipway.RefRun, b.Run))
 		view.Run = &run
@@ -91,16 +94,14 @@ func (p buildPages) imageBuildView(ctx context.Context, v View, b builds.Build) 
 		longest = max(longest, s.Seconds)
 	}
 	for _, s := range b.Summary.Steps {
-		part := imageBuildStep{Name: s.Name, State: "done", Took: seconds(s.Seconds)}
+		part := imageBuildStep{Name: s.Title(), State: s.Outcome(), Took: seconds(s.Seconds)}
 		switch {
-		case s.Running && b.State == builds.Running:
-			part.State, part.Took = "running", ""
-		case s.Running:
+		case s.Running && b.State != builds.Running:
 			part.State, part.Took = "not ended", ""
-		case s.Failed:
-			part.State = "failed"
-		case s.Cached:
-			part.State, part.Took = "cached", ""
+		case s.Failed && b.State == builds.Canceled:
+			part.State = "canceled"
+		case s.Running, s.Cached:
+			part.Took = ""
 		}
 		if longest > 0 && !s.Cached {
 			part.Percent = int(100 * s.Seconds / longest)

@@ -13,6 +13,7 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builds"
+	"slipway/internal/images/progress"
 )
 
 type buildPages struct {
@@ -39,8 +40,14 @@ type imageBuildRow struct {
 	Runs                                       bool
 }
 
-func newImageBuildRow(v View, b builds.Build) imageBuildRow {
-	row := imageBuildRow{URL: v.URL("_imagebuilds") + "?build=" + strconv.FormatInt(b.ID, 10), Name: strings.Join(b.Tags, ", "), State: string(b.State), By: fmt.Sprintf("run %d", b.Run),
+// imageBuildRow leaves out the host of the server's own registry in names.
+func (s *Server) imageBuildRow(v View, b builds.Build) imageBuildRow {
+	_, host, _ := strings.Cut(s.url, "://")
+	var names []string
+	for _, tag := range b.Tags {
+		names = append(names, strings.TrimPrefix(tag, host+"/"))
+	}
+	row := imageBuildRow{URL: v.URL("_imagebuilds") + "?build=" + strconv.FormatInt(b.ID, 10), Name: strings.Join(names, ", "), State: string(b.State), By: fmt.Sprintf("run %d", b.Run),
 		Steps: fmt.Sprintf("%d of %d cached", b.Cached, b.Total), Took: seconds(b.Summary.Seconds), Started: b.Started, Runs: b.State == builds.Running}
 	if b.By != nil && b.Run == 0 {
 		row.By = b.By.Name
@@ -74,7 +81,7 @@ func (p buildPages) list(w http.ResponseWriter, r *http.Request, v View) error {
 	}
 	view := imageBuildsView{URL: v.URL("_imagebuilds")}
 	for _, b := range list {
-		view.Rows = append(view.Rows, newImageBuildRow(v, b))
+		view.Rows = append(view.Rows, p.imageBuildRow(v, b))
 		view.Runs = view.Runs || b.State == builds.Running
 	}
 	if r.URL.Query().Get("part") == "rows" {
@@ -178,6 +185,23 @@ func recordText(description string) string {
 	text, _, _ := strings.Cut(description, ` with id "`)
 	if command, ok := strings.CutPrefix(text, "mount / from exec /bin/sh -c "); ok {
 		return "RUN " + command
+	}
+	if image, ok := strings.CutPrefix(text, "pulled from "); ok {
+		return "FROM " + progress.Step{Name: image}.Title()
+	}
+	if address, ok := strings.CutPrefix(text, "http url "); ok {
+		if strings.HasPrefix(address, "http://buildkit-session/") {
+			return "a build context that came as an archive"
+		}
+		return "ADD " + address
+	}
+	switch name, ok := strings.CutPrefix(text, "local source for "); {
+	case ok && name == "dockerfile":
+		return "a Dockerfile"
+	case ok && name == "context":
+		return "files of a build context"
+	case ok:
+		return "files of the build context " + strings.TrimPrefix(name, "context:")
 	}
 	return text
 }

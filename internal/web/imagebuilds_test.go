@@ -17,6 +17,8 @@ import (
 	"slipway/internal/identity"
 	"slipway/internal/images"
 	"slipway/internal/images/builds"
+	"slipway/internal/images/builds/buildstest"
+	"slipway/internal/images/progress"
 	"slipway/internal/pipelines/pipelinestest"
 )
 
@@ -79,17 +81,15 @@ func TestImageBuildPages(t *testing.T) {
 		}
 	}
 	get("/Shop/_imagebuilds", "Nobody has built an image yet")
-	report := images.Report{Tags: []string{"host/shop/app:1"}, Target: "final", Digest: "sha256:abc", Bytes: 2 << 20, Layers: 3,
-		Summary: images.Summary{Seconds: 75, Steps: []images.Step{{Name: "[2/3] RUN go build <all>", Seconds: 60}, {Name: "[3/3] COPY . .", Seconds: 6}}}}
-	built, err := kept.Record(ctx, w.Project.ID, 1, 1, report)
-	if err != nil {
-		t.Fatal(err)
+	report := progress.Report{Tags: []string{"host/shop/app:1"}, Target: "final", Digest: "sha256:abc",
+		Summary: progress.Summary{Seconds: 75, Steps: []progress.Step{{Name: "[2/3] RUN go build <all>", Seconds: 60}, {Name: "[3/3] COPY . .", Seconds: 6}}}}
+	kept.Pushed = func(context.Context, builds.Build, string) (builds.Image, error) {
+		return builds.Image{Digest: "sha256:abc", Bytes: 2 << 20, Layers: 3}, nil
 	}
-	report.Summary = images.Summary{Seconds: 1, Steps: []images.Step{{Name: "[2/3] RUN go build <all>", Cached: true}}}
+	built := buildstest.Finished(t, kept, w.Project.ID, 1, 1, report)
+	report.Summary = progress.Summary{Seconds: 1, Steps: []progress.Step{{Name: "[2/3] RUN go build <all>", Cached: true}}}
 	report.Error = "step failed"
-	if _, err := kept.Record(ctx, w.Project.ID, 1, 1, report); err != nil {
-		t.Fatal(err)
-	}
+	buildstest.Finished(t, kept, w.Project.ID, 1, 1, report)
 	get("/Shop/_imagebuilds", "host/shop/app:1", "0 of 2 cached", "1 of 1 cached", "1 m 15 s", "1 m 0 s", "2.0 MiB in 3 layers", ">succeeded<", ">failed<")
 	get(fmt.Sprintf("/Shop/_imagebuilds?build=%d", built.ID), "RUN go build &lt;all&gt;", "stage final", `value="100"`, `value="10"`, "sha256:abc")
 	get("/_builder", "3.0 MiB", "cached &lt;mount&gt; /root/.cache<", ">cache mount<", ">RUN go build<", "Shop, reviews", "1 of 3 steps", "1 m 0 s")
@@ -101,12 +101,12 @@ func livePages(t *testing.T, w *pipelinestest.World, kept *builds.Service, clien
 	t.Helper()
 	ctx := context.Background()
 	ada := slipway.Actor{Kind: slipway.ActorUser, ID: string(w.Administrator.ID), Name: "ada <x>"}
-	live, err := kept.Begin(ctx, w.Project.ID, ada, 0, 0, images.Report{Tags: []string{"host/shop/mine:1"}})
+	live, err := kept.Begin(ctx, w.Project.ID, ada, 0, 0, progress.Report{Tags: []string{"host/shop/mine:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := images.Report{Tags: []string{"host/shop/mine:1"}, Summary: images.Summary{Seconds: 3, Steps: []images.Step{{Name: "[1/1] RUN long", Running: true}}}}
-	told, err := kept.Update(ctx, w.Project.ID, live.ID, ada, images.Update{Log: "#1 a line & more\n", Report: &report})
+	report := progress.Report{Tags: []string{"host/shop/mine:1"}, Summary: progress.Summary{Seconds: 3, Steps: []progress.Step{{Name: "[1/1] RUN long", Running: true}}}}
+	told, err := kept.Update(ctx, w.Project.ID, live.ID, ada, progress.Update{Log: "#1 a line & more\n", Report: &report})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func livePages(t *testing.T, w *pipelinestest.World, kept *builds.Service, clien
 	}
 	resp.Body.Close()
 	get(page, ">Canceling<", w.Administrator.Name+" asked to cancel this build.")
-	if _, err := kept.Update(ctx, w.Project.ID, live.ID, ada, images.Update{At: told.At, Log: strings.Repeat("#1 filler\n", 10_000), Done: true, Canceled: true, Error: "the build was cancelled"}); err != nil {
+	if _, err := kept.Update(ctx, w.Project.ID, live.ID, ada, progress.Update{At: told.At, Log: strings.Repeat("#1 filler\n", 10_000), Done: true, Canceled: true, Error: "the build was cancelled"}); err != nil {
 		t.Fatal(err)
 	}
 	get(page, ">canceled<", "the build was cancelled", "This is the end of the log.")

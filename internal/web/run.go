@@ -34,7 +34,7 @@ type runView struct {
 	Sources     []sourceRow
 	Packages    []pipelines.RunPackage
 	Columns     [][]stageBox
-	Jobs        []jobRow
+	Jobs        jobList
 	Waiting     []validationRow
 	Pauses      pausesView
 	Tags        []string
@@ -67,6 +67,7 @@ type sourceRow struct {
 
 type stageBox struct {
 	Name, Title, State, Reason, Took string
+	URL                              string // of its jobs alone, "" when all of the run's are shown
 	Jobs, Done                       int
 	Attempt                          int
 	Waits                            bool // for a person to start it
@@ -193,14 +194,8 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 	}
 	mayRerun := mayChange && (over || !run.Canceled)
 	view.Columns = stageColumns(t.Stages, mayChange, mayRerun)
-	for i := range t.Stages {
-		st := &t.Stages[i]
-		for k := range st.Jobs {
-			row := p.jobRow(v, st, &st.Jobs[k], query)
-			row.MayRerun = mayRerun && st.State == schedule.Completed && (len(row.Steps) > 0 || st.Jobs[k].Result == schedule.Failed)
-			view.Jobs = append(view.Jobs, row)
-		}
-	}
+	view.Jobs = p.jobList(r, v, t, mayRerun)
+	linkStages(&view, v)
 	return view, nil
 }
 
@@ -331,7 +326,7 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, ru
 			return err
 		}
 		for _, b := range built {
-			view.Images = append(view.Images, newImageBuildRow(v, b))
+			view.Images = append(view.Images, p.imageBuildRow(v, b))
 		}
 	}
 	summaries, err := p.pipelines.Summaries(ctx, id)
@@ -344,7 +339,8 @@ func (p pipelinesPages) addExtras(ctx context.Context, v View, view *runView, ru
 	return nil
 }
 
-// watch sends what render makes after each change of the run, at most ten times a second, until it says that it was the last.
+// watch sends what render makes after each change of the run, at most ten times a second and less often if that takes long, until it says
+// that it was the last.
 func (p pipelinesPages) watch(w http.ResponseWriter, r *http.Request, run slipway.RunID, send func() (last bool, err error)) error {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{})
@@ -353,11 +349,13 @@ func (p pipelinesPages) watch(w http.ResponseWriter, r *http.Request, run slipwa
 	changes, end := p.pipelines.Watch(run)
 	defer end()
 	for {
+		began := time.Now()
 		last, err := send()
 		if err != nil || control.Flush() != nil || last {
 			return nil
 		}
-		if !pause(r, 100*time.Millisecond) {
+		// Whoever looks at a run of thousands of jobs has a fifth of a processor draw it, and no more.
+		if !pause(r, min(max(100*time.Millisecond, 4*time.Since(began)), 5*time.Second)) {
 			return nil
 		}
 		timer := time.NewTimer(2 * time.Second) // for changes made by another server, and to keep the connection

@@ -48,6 +48,7 @@ type Builder struct {
 	ctx         context.Context    // of the controllers' background work
 	stop        context.CancelFunc // ends it
 	serving     sync.WaitGroup
+	watchers    *watchers
 
 	mu       sync.Mutex // guards what follows
 	memories map[string]*memory
@@ -67,7 +68,7 @@ func Open(c Config) (_ *Builder, err error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b := &Builder{config: c, lock: lock, ctx: ctx, stop: stop, hosts: registryHosts(c),
-		memories: map[string]*memory{}, services: map[scope]*scoped{}}
+		memories: map[string]*memory{}, services: map[scope]*scoped{}, watchers: &watchers{of: map[string]map[*watcher]bool{}}}
 	defer func() {
 		if err != nil {
 			stop()

@@ -15,14 +15,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// newServer makes the gRPC server of a scope. In a named one, calls that see or change what belongs to all scopes are refused.
-func newServer(s scope) *grpc.Server {
+// newServer makes the gRPC server of a scope. In a named one, calls that see or change what belongs to all scopes are refused. watch sees each call that is let through.
+func newServer(s scope, watch grpc.UnaryServerInterceptor) *grpc.Server {
 	unary := []grpc.UnaryServerInterceptor{grpcerrors.UnaryServerInterceptor}
 	stream := []grpc.StreamServerInterceptor{grpcerrors.StreamServerInterceptor}
 	if s.name != "" {
 		unary = append(unary, s.guardUnary)
 		stream = append(stream, s.guardStream)
 	}
+	unary = append(unary, watch)
 	server := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...),
 		grpc.MaxRecvMsgSize(defaults.DefaultMaxRecvMsgSize), grpc.MaxSendMsgSize(defaults.DefaultMaxSendMsgSize),

@@ -15,8 +15,9 @@ import (
 
 // A client may begin a connection with one line before BuildKit's protocol:
 //
-//	SLIPWAY SCOPE NAME [READS]   the connection builds in a scope
-//	SLIPWAY USAGE                answers what the cache holds, as JSON, and ends
+//	SLIPWAY SCOPE NAME [READS] [AS OWNER]   the connection builds in a scope, for an owner
+//	SLIPWAY WATCH OWNER                     tells of the builds that the owner begins from now on, as JSON lines
+//	SLIPWAY USAGE                           answers what the cache holds, as JSON, and ends
 //
 // Without it the connection has the zero scope and may do all that BuildKit's protocol offers. The line is for a server that
 // passes on connections of others: it writes the line itself.
@@ -51,7 +52,7 @@ func (b *Builder) sort(conn net.Conn) error {
 	stopWaiting := context.AfterFunc(b.ctx, func() { conn.Close() })
 	defer stopWaiting()
 	r := bufio.NewReaderSize(conn, prefaceBytes)
-	s := scope{}
+	s, owner := scope{}, ""
 	first, err := r.Peek(len(prefaceWord))
 	if err != nil {
 		return fmt.Errorf("read the first bytes: %w", err)
@@ -65,9 +66,22 @@ func (b *Builder) sort(conn net.Conn) error {
 		if words == "USAGE" {
 			return b.answerUsage(conn)
 		}
+		if owner, ok := strings.CutPrefix(words, "WATCH "); ok {
+			if !scopeName.MatchString(owner) {
+				return fmt.Errorf("owner %q is not lower-case letters, digits and dashes", owner)
+			}
+			if err := conn.SetReadDeadline(time.Time{}); err != nil {
+				return err
+			}
+			b.watch(conn, r, owner)
+			return nil
+		}
 		name, ok := strings.CutPrefix(words, "SCOPE ")
 		if !ok {
 			return fmt.Errorf("%q is not known", words)
+		}
+		if name, owner, err = cutOwner(name); err != nil {
+			return err
 		}
 		if s, err = parseScope(name); err != nil {
 			return err
@@ -79,6 +93,9 @@ func (b *Builder) sort(conn net.Conn) error {
 	service, err := b.scoped(s)
 	if err != nil {
 		return err
+	}
+	if owner != "" {
+		return service.listener.put(owned{readAhead{conn, r}, owner})
 	}
 	return service.listener.put(readAhead{conn, r})
 }

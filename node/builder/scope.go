@@ -154,7 +154,7 @@ func (b *Builder) scoped(s scope) (*scoped, error) {
 	if service.controller, service.history, err = openController(b.ctx, b.folder(s.file()), workers, sessions, b.hosts, own.store, manager, b.worker); err != nil {
 		return nil, err
 	}
-	service.server = newServer(s)
+	service.server = newServer(s, b.watchSolve(service))
 	service.controller.Register(service.server)
 	b.services[s] = service
 	b.serving.Go(func() { _ = service.server.Serve(service.listener) }) // ends with the queue, by Stop

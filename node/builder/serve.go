@@ -61,6 +61,7 @@ func (b *Builder) stopServices() {
 	}
 	stopped.Wait()
 	b.serving.Wait()
+	b.watchers.live.Wait()
 }
 
 // stopServer lets running calls finish for a while and then ends them.

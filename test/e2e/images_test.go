@@ -37,6 +37,7 @@ func imagesOfElsewhere(t *testing.T, i *installation) {
 	}
 	id := pushPipeline(t, i, work, mirroredPipeline)
 	awaitResult(t, i, id, "succeeded", 5*time.Minute)
+	lookAtBuild(t, i, id)
 	images := i.kubectl(t, "-n", drill+"-looked-at", "get", "pods", "-l", "app=mirrored", "-o", "jsonpath={.items[*].spec.initContainers[*].image} {.items[*].spec.containers[*].image}")
 	for _, want := range []string{"docker.io/library/mirrored:1", elsewhere + "/team/tool:1", i.server + "/" + drill + "/mirrored@sha256:"} {
 		if !strings.Contains(images, want) {
@@ -44,6 +45,22 @@ func imagesOfElsewhere(t *testing.T, i *installation) {
 		}
 	}
 	lookInto(t, i, work, fmt.Sprintf("%s/mirrored:%d", drill, id))
+}
+
+// lookAtBuild finds the run's build in the list, with its steps and log, and what it pushed.
+func lookAtBuild(t *testing.T, i *installation, id int64) {
+	t.Helper()
+	list := strings.Split(i.slipway(t, drill, "builds", "--run", fmt.Sprint(id)), "\n")
+	if len(list) < 2 || !strings.Contains(list[1], "succeeded") || !strings.Contains(list[1], fmt.Sprintf("%s/mirrored:%d", drill, id)) {
+		t.Fatalf("the builds of run %d are\n%s", id, strings.Join(list, "\n"))
+	}
+	number := strings.Fields(list[1])[0]
+	if out := i.slipway(t, drill, "builds", number); !strings.Contains(out, "digest: sha256:") || !strings.Contains(out, "RUN mkdir") {
+		t.Errorf("build %s is\n%s", number, out)
+	}
+	if out := i.slipway(t, drill, "builds", number, "--log"); !strings.Contains(out, "RUN mkdir") || !strings.Contains(out, "steps cached") {
+		t.Errorf("the log of build %s is\n%s", number, out)
+	}
 }
 
 const mirroredPipeline = `

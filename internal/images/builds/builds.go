@@ -1,11 +1,11 @@
 // Package builds remembers image builds, those of jobs and those that people start: their steps, how long each took, and what the cache spared.
 //
-// A job reports a build when it is over. A build of a person is there from its beginning (live.go), with its log:
+// A build is there from its beginning (live.go), with its log. A job's agent tells of those of the job, and `slipway build` of its own:
 //
 //	Begin -> running -> Update ... -> Update with Done -> succeeded, failed or canceled
 //	                 `-> lost, as long as nothing is heard of it
 //
-// It owns two tables. It does not build, and knows no permission: the doors ask who may report and who may look.
+// It owns two tables. It does not build, and knows no permission: the doors ask who may tell and who may look.
 package builds
 
 import (
@@ -19,7 +19,7 @@ import (
 	"slipway"
 	"slipway/internal/clock"
 	"slipway/internal/db"
-	"slipway/internal/images"
+	"slipway/internal/images/progress"
 )
 
 // Migrations holds the table of this package.
@@ -43,11 +43,11 @@ const (
 type Build struct {
 	ID      int64             `json:"id"`
 	Project slipway.ProjectID `json:"-"`
-	Run     slipway.RunID     `json:"run,omitempty"` // 0 for that of a person
+	Run     slipway.RunID     `json:"run,omitempty"` // 0 for that of a person by hand
 	Job     slipway.JobID     `json:"job,omitempty"`
-	By      *slipway.Actor    `json:"by,omitempty"` // who started it; nil for those that jobs report
+	By      *slipway.Actor    `json:"by,omitempty"` // who started it; nil for those of jobs of the past, which were told of when they were over
 	State   State             `json:"state"`
-	images.Report
+	progress.Report
 	Total      int       `json:"total"`  // the Dockerfile's steps
 	Cached     int       `json:"cached"` // of them
 	Saved      float64   `json:"saved"`  // seconds that the cached ones took when they were last run, as far as that is known
@@ -65,8 +65,18 @@ const kept = 1000
 // learned is from how many builds of a project the time of a cached step is known.
 const learned = 50
 
+// Image is what a registry has of a build's result.
+type Image struct {
+	Digest slipway.Digest // of the image, or of the index
+	Bytes  int64          // of the layers, all platforms together
+	Layers int
+}
+
 // Service keeps builds. Make it with New.
 type Service struct {
+	// Pushed finds the image that a build has pushed under a name; a NotFound Problem for one that the server's registry does not have. nil finds none.
+	Pushed func(ctx context.Context, b Build, tag string) (Image, error)
+
 	db    *db.DB
 	clock clock.Clock
 }
@@ -76,25 +86,7 @@ func New(ctx context.Context, d *db.DB, c clock.Clock) (*Service, error) {
 	if err := d.Migrate(ctx, "image_builds", Migrations); err != nil {
 		return nil, err
 	}
-	return &Service{d, c}, nil
-}
-
-// Record keeps a build that a job reports. What is longer than the limits of a report is cut.
-func (s *Service) Record(ctx context.Context, project slipway.ProjectID, run slipway.RunID, job slipway.JobID, r images.Report) (Build, error) {
-	now := s.clock.Now()
-	b := Build{Project: project, Run: run, Job: job, State: Succeeded, Report: r.Bounded(), Finished: now}
-	b.Started = now.Add(-time.Duration(b.Summary.Seconds * float64(time.Second)))
-	if b.Error != "" {
-		b.State = Failed
-	}
-	var err error
-	if b.Saved, err = s.saved(ctx, project, b.Summary); err != nil {
-		return b, err
-	}
-	if err := s.insert(ctx, &b); err != nil {
-		return b, fmt.Errorf("keep a build of run %d: %w", run, err)
-	}
-	return b, nil
+	return &Service{db: d, clock: c}, nil
 }
 
 // insert adds a build and removes those that are too many.
@@ -133,7 +125,7 @@ func (s *Service) insert(ctx context.Context, b *Build) error {
 }
 
 // saved is how long the cached steps took when they ran last.
-func (s *Service) saved(ctx context.Context, project slipway.ProjectID, of images.Summary) (float64, error) {
+func (s *Service) saved(ctx context.Context, project slipway.ProjectID, of progress.Summary) (float64, error) {
 	before, err := s.List(ctx, project, learned)
 	if err != nil {
 		return 0, err
@@ -142,7 +134,7 @@ func (s *Service) saved(ctx context.Context, project slipway.ProjectID, of image
 }
 
 // saved adds up what the cached steps took when they ran last; before is the newest first.
-func saved(s images.Summary, before []Build) float64 {
+func saved(s progress.Summary, before []Build) float64 {
 	took := map[string]float64{}
 	for _, b := range before {
 		for _, step := range b.Summary.Dockerfile() {

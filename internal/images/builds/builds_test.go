@@ -1,6 +1,7 @@
 package builds_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -10,8 +11,9 @@ import (
 	"slipway/internal/clock"
 	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
-	"slipway/internal/images"
 	"slipway/internal/images/builds"
+	"slipway/internal/images/builds/buildstest"
+	"slipway/internal/images/progress"
 )
 
 func TestBuilds(t *testing.T) {
@@ -21,28 +23,27 @@ func TestBuilds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		report := func(cached bool, seconds float64) images.Report {
-			return images.Report{Tags: []string{"host/app:1", "host/app:latest"}, Digest: "sha256:1", Bytes: 5, Layers: 2, Summary: images.Summary{Seconds: seconds + 1, Steps: []images.Step{
+		s.Pushed = func(_ context.Context, b builds.Build, tag string) (builds.Image, error) {
+			if b.Project != "p" || tag != "host/app:1" {
+				return builds.Image{}, slipway.NotFound("not here")
+			}
+			return builds.Image{Digest: "sha256:1", Bytes: 5, Layers: 2}, nil
+		}
+		report := func(cached bool, seconds float64) progress.Report {
+			return progress.Report{Tags: []string{"host/app:1", "host/app:latest"}, Digest: "sha256:1", Bytes: 99, Layers: 99, Summary: progress.Summary{Seconds: seconds + 1, Steps: []progress.Step{
 				{Name: "[internal] load build definition from Dockerfile", Seconds: 0.1},
 				{Name: "[build 1/2] RUN go build", Cached: cached, Seconds: seconds},
 				{Name: "[linux/arm64 stage-1 1/1] COPY --from=build /a /a", Seconds: 0.2},
 			}}}
 		}
-		first, err := s.Record(t.Context(), "p", 1, 10, report(false, 40))
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, err := s.Record(t.Context(), "p", 2, 11, report(true, 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if first.Saved != 0 || first.Cached != 0 || first.Total != 2 || second.Saved != 40 || second.Cached != 1 {
+		first, second := buildstest.Finished(t, s, "p", 1, 10, report(false, 40)), buildstest.Finished(t, s, "p", 2, 11, report(true, 0))
+		if first.Saved != 0 || first.Cached != 0 || first.Total != 2 || second.Saved != 40 || second.Cached != 1 || first.Bytes != 5 || first.Layers != 2 {
 			t.Errorf("first %+v, second %+v", first, second)
 		}
-		failed := images.Report{Error: strings.Repeat("é", 2000), Summary: images.Summary{Steps: make([]images.Step, 3000)}}
-		third, err := s.Record(t.Context(), "other", 3, 12, failed)
-		if err != nil || len(third.Error) > 1000 || third.Error != strings.Repeat("é", 500) || len(third.Summary.Steps) != 500 {
-			t.Errorf("a report beyond the limits: %d bytes, %d steps, %v", len(third.Error), len(third.Summary.Steps), err)
+		failed := progress.Report{Error: strings.Repeat("é", 2000), Summary: progress.Summary{Steps: make([]progress.Step, 3000)}}
+		third := buildstest.Finished(t, s, "other", 3, 12, failed)
+		if third.State != builds.Failed || len(third.Error) > 1000 || third.Error != strings.Repeat("é", 500) || len(third.Summary.Steps) != 500 {
+			t.Errorf("a report beyond the limits: %s, %d bytes, %d steps", third.State, len(third.Error), len(third.Summary.Steps))
 		}
 
 		list, err := s.List(t.Context(), "p", 10)

@@ -11,17 +11,17 @@ import (
 
 	"slipway"
 	"slipway/internal/db"
-	"slipway/internal/images"
+	"slipway/internal/images/progress"
 )
 
 // lostAfter is how long nothing may be heard of a build that runs: the program that builds tells something each second.
 const lostAfter = 2 * time.Minute
 
-// maxAtOnce is how many builds of a project a person may have running.
-const maxAtOnce = 50
+// maxAtOnce is how many builds of a project a person or a job may have running: a bake file may have as many targets.
+const maxAtOnce = 500
 
 // Begin lists a build that begins; run and job are those of the caller's token, if it is a job's.
-func (s *Service) Begin(ctx context.Context, project slipway.ProjectID, by slipway.Actor, run slipway.RunID, job slipway.JobID, r images.Report) (Build, error) {
+func (s *Service) Begin(ctx context.Context, project slipway.ProjectID, by slipway.Actor, run slipway.RunID, job slipway.JobID, r progress.Report) (Build, error) {
 	running, err := db.List(ctx, s.db, s.scan, columns+`WHERE project = $1 AND state = 'running' ORDER BY id DESC LIMIT $2`, string(project), kept)
 	if err != nil {
 		return Build{}, fmt.Errorf("list the image builds that run: %w", err)
@@ -36,7 +36,7 @@ func (s *Service) Begin(ctx context.Context, project slipway.ProjectID, by slipw
 		return Build{}, slipway.Limit("%d builds of %s run in this project already: wait for one of them, or cancel it", own, by.Name)
 	}
 	b := Build{Project: project, Run: run, Job: job, By: &by, State: Running, Report: r.Bounded(), Started: s.clock.Now()}
-	b.Digest, b.Error, b.Bytes, b.Layers, b.Summary = "", "", 0, 0, images.Summary{Steps: []images.Step{}}
+	b.Digest, b.Error, b.Bytes, b.Layers, b.Summary = "", "", 0, 0, progress.Summary{Steps: []progress.Step{}}
 	if err := s.insert(ctx, &b); err != nil {
 		return b, fmt.Errorf("keep an image build that begins: %w", err)
 	}
@@ -47,7 +47,7 @@ func (s *Service) Begin(ctx context.Context, project slipway.ProjectID, by slipw
 var errOvertaken = errors.New("another update came between")
 
 // Update keeps what the program that builds tells. Pieces of the log that are there already change nothing, so it may be told twice.
-func (s *Service) Update(ctx context.Context, project slipway.ProjectID, id int64, by slipway.Actor, u images.Update) (images.Updated, error) {
+func (s *Service) Update(ctx context.Context, project slipway.ProjectID, id int64, by slipway.Actor, u progress.Update) (progress.Updated, error) {
 	const tries = 5
 	for try := 1; ; try++ {
 		answer, err := s.updateOnce(ctx, project, id, by, u)
@@ -60,12 +60,12 @@ func (s *Service) Update(ctx context.Context, project slipway.ProjectID, id int6
 	}
 }
 
-func (s *Service) updateOnce(ctx context.Context, project slipway.ProjectID, id int64, by slipway.Actor, u images.Update) (images.Updated, error) {
+func (s *Service) updateOnce(ctx context.Context, project slipway.ProjectID, id int64, by slipway.Actor, u progress.Update) (progress.Updated, error) {
 	b, err := s.Get(ctx, project, id)
 	if err != nil {
-		return images.Updated{}, err
+		return progress.Updated{}, err
 	}
-	answer := images.Updated{At: b.LogBytes, CanceledBy: b.CanceledBy}
+	answer := progress.Updated{At: b.LogBytes, CanceledBy: b.CanceledBy}
 	switch {
 	case b.By == nil || b.By.Kind != by.Kind || b.By.ID != by.ID:
 		return answer, slipway.Forbidden("image build %d is another's: only who started it tells what becomes of it", id)
@@ -76,13 +76,14 @@ func (s *Service) updateOnce(ctx context.Context, project slipway.ProjectID, id 
 		return answer, slipway.Conflict("image build %d is over", id)
 	case u.At < 0 || u.At > b.LogBytes:
 		return answer, slipway.Invalid("the log of image build %d has %d bytes: what begins at %d leaves a gap", id, b.LogBytes, u.At)
-	case len(u.Log) > images.MaxUpdateLog:
-		return answer, slipway.Limit("one update may have %d bytes of log", images.MaxUpdateLog)
-	case u.At+int64(len(u.Log)) > images.MaxBuildLog:
-		return answer, slipway.Limit("the log of a build may have %d bytes", images.MaxBuildLog)
+	case len(u.Log) > progress.MaxUpdateLog:
+		return answer, slipway.Limit("one update may have %d bytes of log", progress.MaxUpdateLog)
+	case u.At+int64(len(u.Log)) > progress.MaxBuildLog:
+		return answer, slipway.Limit("the log of a build may have %d bytes", progress.MaxBuildLog)
 	}
 	if u.Report != nil {
 		b.Report = u.Report.Bounded()
+		b.Bytes, b.Layers = 0, 0
 		b.Cached, b.Total = b.Summary.Cached()
 	}
 	if u.Done {
@@ -98,10 +99,10 @@ func (s *Service) updateOnce(ctx context.Context, project slipway.ProjectID, id 
 }
 
 // end says how the build ended.
-func (s *Service) end(ctx context.Context, b *Build, u images.Update) (err error) {
+func (s *Service) end(ctx context.Context, b *Build, u progress.Update) (err error) {
 	b.Finished, b.State = s.clock.Now(), Succeeded
 	if b.Error == "" {
-		b.Error = images.Report{Error: u.Error}.Bounded().Error
+		b.Error = progress.Report{Error: u.Error}.Bounded().Error
 	}
 	switch {
 	case u.Canceled:
@@ -115,12 +116,21 @@ func (s *Service) end(ctx context.Context, b *Build, u images.Update) (err error
 	for i := range b.Summary.Steps {
 		b.Summary.Steps[i].Running = false
 	}
+	if b.State == Succeeded && s.Pushed != nil && len(b.Tags) > 0 {
+		image, err := s.Pushed(ctx, *b, b.Tags[0])
+		if err != nil && slipway.CodeOf(err) != slipway.CodeNotFound {
+			return fmt.Errorf("look at the image of build %d: %w", b.ID, err)
+		}
+		if err == nil {
+			b.Digest, b.Bytes, b.Layers = image.Digest, image.Bytes, image.Layers
+		}
+	}
 	b.Saved, err = s.saved(ctx, b.Project, b.Summary)
 	return err
 }
 
 // update writes the build and the piece of the log.
-func (s *Service) update(ctx context.Context, b *Build, u images.Update) error {
+func (s *Service) update(ctx context.Context, b *Build, u progress.Update) error {
 	steps, err := json.Marshal(b.Summary.Steps)
 	if err != nil {
 		return fmt.Errorf("keep image build %d: %w", b.ID, err)
@@ -160,9 +170,6 @@ func (s *Service) Cancel(ctx context.Context, project slipway.ProjectID, id int6
 	if err != nil {
 		return b, err
 	}
-	if b.By == nil {
-		return b, slipway.Conflict("image build %d is part of run %d: cancel the run", id, b.Run)
-	}
 	if b.State != Running {
 		return b, slipway.Conflict("image build %d does not run: it is %s", id, b.State)
 	}
@@ -178,7 +185,7 @@ func (s *Service) Cancel(ctx context.Context, project slipway.ProjectID, id int6
 // maxPieces bounds how many pieces one answer reads of a log, which are at most one a second.
 const maxPieces = 100_000
 
-// Log is the log of a build as far as it is told. A build of a job has none here: it is in the log of its step.
+// Log is the log of a build as far as it is told.
 func (s *Service) Log(ctx context.Context, project slipway.ProjectID, id int64) (string, error) {
 	if _, err := s.Get(ctx, project, id); err != nil {
 		return "", err

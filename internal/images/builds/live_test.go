@@ -14,8 +14,8 @@ import (
 	"slipway"
 	"slipway/internal/db"
 	"slipway/internal/db/dbtest"
-	"slipway/internal/images"
 	"slipway/internal/images/builds"
+	"slipway/internal/images/progress"
 )
 
 // moving is a clock that the test moves.
@@ -39,25 +39,25 @@ func TestLive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		begun, err := s.Begin(ctx, "p", ada, 0, 0, images.Report{Tags: []string{"h/p/app:1"}, Digest: "sha256:claimed", Error: "claimed"})
+		begun, err := s.Begin(ctx, "p", ada, 0, 0, progress.Report{Tags: []string{"h/p/app:1"}, Digest: "sha256:claimed", Error: "claimed"})
 		if err != nil || begun.State != builds.Running || begun.Digest != "" || begun.Error != "" {
 			t.Fatalf("begun is %+v (%v)", begun, err)
 		}
-		update := func(who slipway.Actor, u images.Update, at int64, want slipway.Code) {
+		update := func(who slipway.Actor, u progress.Update, at int64, want slipway.Code) {
 			t.Helper()
 			clock.pass(time.Second)
 			if answer, err := s.Update(ctx, "p", begun.ID, who, u); slipway.CodeOf(err) != want || err == nil && answer.At != at {
 				t.Errorf("%+v: %+v, %v, want %d or %q", u, answer, err, at, want)
 			}
 		}
-		running := images.Report{Tags: []string{"h/p/app:1"}, Summary: images.Summary{Steps: []images.Step{{Name: "[1/2] FROM x", Cached: true}, {Name: "[2/2] RUN y", Running: true}}}}
-		update(ada, images.Update{Log: "one\n", Report: &running}, 4, "")
-		update(ada, images.Update{Log: "one\ntwo\x00\n"}, 9, "") // told again, with more
-		update(ada, images.Update{At: 4, Log: "two"}, 9, "")
-		update(ada, images.Update{At: 10, Log: "gap"}, 0, slipway.CodeInvalid)
-		update(ada, images.Update{At: -1}, 0, slipway.CodeInvalid)
-		update(bob, images.Update{At: 9, Log: "forged\n"}, 0, slipway.CodeForbidden)
-		update(ada, images.Update{At: 9, Log: strings.Repeat("x", images.MaxUpdateLog+1)}, 0, slipway.CodeLimit)
+		running := progress.Report{Tags: []string{"h/p/app:1"}, Summary: progress.Summary{Steps: []progress.Step{{Name: "[1/2] FROM x", Cached: true}, {Name: "[2/2] RUN y", Running: true}}}}
+		update(ada, progress.Update{Log: "one\n", Report: &running}, 4, "")
+		update(ada, progress.Update{Log: "one\ntwo\x00\n"}, 9, "") // told again, with more
+		update(ada, progress.Update{At: 4, Log: "two"}, 9, "")
+		update(ada, progress.Update{At: 10, Log: "gap"}, 0, slipway.CodeInvalid)
+		update(ada, progress.Update{At: -1}, 0, slipway.CodeInvalid)
+		update(bob, progress.Update{At: 9, Log: "forged\n"}, 0, slipway.CodeForbidden)
+		update(ada, progress.Update{At: 9, Log: strings.Repeat("x", progress.MaxUpdateLog+1)}, 0, slipway.CodeLimit)
 		if text, err := s.Log(ctx, "p", begun.ID); err != nil || text != "one\ntwo\n" {
 			t.Errorf("the log is %q (%v)", text, err)
 		}
@@ -85,17 +85,17 @@ func TestLive(t *testing.T) {
 		if _, err := s.Cancel(ctx, "p", begun.ID, bob); slipway.CodeOf(err) != slipway.CodeConflict {
 			t.Errorf("cancelling what is lost: %v", err)
 		}
-		update(ada, images.Update{At: 9}, 9, "") // it is heard of again
+		update(ada, progress.Update{At: 9}, 9, "") // it is heard of again
 		if b, err := s.Cancel(ctx, "p", begun.ID, bob); err != nil || b.State != builds.Running {
 			t.Errorf("cancel: %+v, %v", b, err)
 		}
-		if answer, err := s.Update(ctx, "p", begun.ID, ada, images.Update{At: 9}); err != nil || answer.CanceledBy != "bob" {
+		if answer, err := s.Update(ctx, "p", begun.ID, ada, progress.Update{At: 9}); err != nil || answer.CanceledBy != "bob" {
 			t.Errorf("after cancelling: %+v, %v", answer, err)
 		}
-		end := images.Update{At: 9, Log: "end\n", Done: true, Canceled: true, Error: "the build was cancelled: bob asked for that"}
+		end := progress.Update{At: 9, Log: "end\n", Done: true, Canceled: true, Error: "the build was cancelled: bob asked for that"}
 		update(ada, end, 13, "")
 		update(ada, end, 13, "") // the answer was lost
-		update(ada, images.Update{At: 13, Log: "more\n"}, 0, slipway.CodeConflict)
+		update(ada, progress.Update{At: 13, Log: "more\n"}, 0, slipway.CodeConflict)
 		if b := get(); b.State != builds.Canceled || b.Summary.Steps[1].Running || b.Finished.IsZero() || b.CanceledBy != "bob" || b.Error != end.Error || b.Summary.Seconds < 180 {
 			t.Errorf("at the end it is %+v", b)
 		}
@@ -110,15 +110,15 @@ func TestBeginLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 50 {
-		if _, err := s.Begin(t.Context(), "p", ada, 0, 0, images.Report{}); err != nil {
+	for range 500 {
+		if _, err := s.Begin(t.Context(), "p", ada, 0, 0, progress.Report{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Begin(t.Context(), "p", ada, 0, 0, images.Report{}); slipway.CodeOf(err) != slipway.CodeLimit {
+	if _, err := s.Begin(t.Context(), "p", ada, 0, 0, progress.Report{}); slipway.CodeOf(err) != slipway.CodeLimit {
 		t.Errorf("one more: %v", err)
 	}
-	if _, err := s.Begin(t.Context(), "p", bob, 0, 0, images.Report{}); err != nil {
+	if _, err := s.Begin(t.Context(), "p", bob, 0, 0, progress.Report{}); err != nil {
 		t.Errorf("of another person: %v", err)
 	}
 }
@@ -139,13 +139,13 @@ func TestTelling(t *testing.T) {
 		var err error
 		switch {
 		case method == "POST" && path == "/builds":
-			answer, err = s.Begin(ctx, "p", ada, 0, 0, in.(images.Report))
+			answer, err = s.Begin(ctx, "p", ada, 0, 0, in.(progress.Report))
 		case method == "PATCH" && path == "/builds/1":
 			if calls++; calls%3 == 2 {
-				_, err = s.Update(ctx, "p", 1, ada, in.(images.Update))
+				_, err = s.Update(ctx, "p", 1, ada, in.(progress.Update))
 				return errors.Join(err, errors.New("the answer is lost"))
 			}
-			answer, err = s.Update(ctx, "p", 1, ada, in.(images.Update))
+			answer, err = s.Update(ctx, "p", 1, ada, in.(progress.Update))
 		}
 		if err != nil {
 			return err
@@ -156,27 +156,78 @@ func TestTelling(t *testing.T) {
 		}
 		return json.Unmarshal(b, out)
 	}
-	told, inner, err := images.Tell(ctx, call, "/builds", func(s string) string { return strings.ReplaceAll(s, "secret", "***") }, images.Report{Tags: []string{"a:1"}})
+	told, inner, err := progress.Tell(ctx, call, "/builds", func(s string) string { return strings.ReplaceAll(s, "secret", "***") }, progress.Report{Tags: []string{"a:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const line = "a secret line of the log of a build\n"
-	for range 2 * images.MaxBuildLog / len(line) {
+	for range 2 * progress.MaxBuildLog / len(line) {
 		if _, err := told.Write([]byte(line)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	told.Finish(inner, &images.Report{Tags: []string{"a:1"}, Summary: images.Summary{Steps: []images.Step{{Name: "[1/1] RUN secret"}}}}, errors.New("no secret"))
+	told.Finish(inner, &progress.Report{Tags: []string{"a:1"}, Summary: progress.Summary{Steps: []progress.Step{{Name: "[1/1] RUN secret"}}}}, "no secret")
 	log, err := s.Log(ctx, "p", 1)
 	end := "a *** line of the log of a build\nWhat follows is not kept: the log of a build has up to 1 MiB.\n"
-	if err != nil || len(log) > images.MaxBuildLog || len(log) < images.MaxBuildLog-1000 || !strings.HasSuffix(log, end) || strings.Contains(log, "secret") {
+	if err != nil || len(log) > progress.MaxBuildLog || len(log) < progress.MaxBuildLog-1000 || !strings.HasSuffix(log, end) || strings.Contains(log, "secret") {
 		t.Errorf("the log has %d bytes and ends with %q (%v)", len(log), log[max(0, len(log)-200):], err)
 	}
 	b, err := s.Get(ctx, "p", 1)
 	if err != nil || b.State != builds.Failed || b.Error != "no ***" {
 		t.Errorf("it ended as %+v (%v)", b, err)
 	}
-	if diff := cmp.Diff([]images.Step{{Name: "[1/1] RUN ***"}}, b.Summary.Steps); diff != "" {
+	if diff := cmp.Diff([]progress.Step{{Name: "[1/1] RUN ***"}}, b.Summary.Steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}
+
+// A Telling that does not wait brings all to a server that begins to answer late, and gives up one that says no.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, err := builds.New(ctx, dbtest.SQLite(t), &moving{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	call := func(ctx context.Context, method, path string, in, out any) (err error) {
+		var answer any
+		if method == "POST" {
+			if asked++; asked == 1 {
+				return slipway.Unavailable("the server starts")
+			}
+			answer, err = s.Begin(ctx, "p", ada, 7, 8, in.(progress.Report))
+		} else {
+			answer, err = s.Update(ctx, "p", 1, ada, in.(progress.Update))
+		}
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(answer)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(b, out)
+	}
+	mask := func(s string) string { return strings.ReplaceAll(s, "secret", "***") }
+	told, inner := progress.Follow(ctx, call, "/builds", mask, progress.Report{Tags: []string{"secret:1"}})
+	if _, err := told.Write([]byte("before the server knew\n")); err != nil {
+		t.Fatal(err)
+	}
+	told.Finish(inner, nil, "")
+	b, err := s.Get(ctx, "p", 1)
+	log, logErr := s.Log(ctx, "p", 1)
+	if err != nil || logErr != nil || b.State != builds.Succeeded || b.Run != 7 || b.Job != 8 || b.Tags[0] != "***:1" || log != "before the server knew\n" {
+		t.Errorf("kept is %+v with the log %q (%v, %v)", b, log, err, logErr)
+	}
+
+	refusals := 0
+	told, inner = progress.Follow(ctx, func(context.Context, string, string, any, any) error {
+		refusals++
+		return slipway.NotFound("no list is kept")
+	}, "/builds", mask, progress.Report{})
+	told.Finish(inner, nil, "")
+	if refusals != 1 || told.Path() != "" {
+		t.Errorf("a server that said no was asked %d times", refusals)
 	}
 }

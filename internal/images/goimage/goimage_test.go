@@ -13,6 +13,7 @@ import (
 	"slipway/internal/images"
 	"slipway/internal/images/goimage"
 	"slipway/internal/images/imagestest"
+	"slipway/internal/images/progress"
 )
 
 func TestGoImage(t *testing.T) {
@@ -48,7 +49,7 @@ func TestGoImage(t *testing.T) {
 	}
 	said := ""
 	for _, e := range events {
-		if e.Kind == images.EventLog {
+		if e.Kind == progress.EventLog {
 			said += e.Line
 		}
 	}
@@ -110,7 +111,7 @@ func TestGoImageSettings(t *testing.T) {
 	}
 	said := ""
 	for _, e := range events {
-		if e.Kind == images.EventLog {
+		if e.Kind == progress.EventLog {
 			said += e.Line
 		}
 	}

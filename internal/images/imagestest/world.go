@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"slipway/internal/images"
+	"slipway/internal/images/progress"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -201,7 +202,7 @@ func (w *World) Kill() {
 }
 
 // Build builds a folder of files and gives the events with the result.
-func (w *World) Build(files map[string]string, o images.Options) (images.Result, []images.Event, error) {
+func (w *World) Build(files map[string]string, o images.Options) (images.Result, []progress.Event, error) {
 	w.t.Helper()
 	o.ContextDir = w.Folder(files)
 	return w.BuildFolder(o)
@@ -214,18 +215,18 @@ func (w *World) URL() string { return w.registry.URL }
 func (w *World) Dial() images.Dial { return images.DialSocket(w.Socket) }
 
 // BuildFolder builds o.ContextDir.
-func (w *World) BuildFolder(o images.Options) (images.Result, []images.Event, error) {
+func (w *World) BuildFolder(o images.Options) (images.Result, []progress.Event, error) {
 	w.t.Helper()
 	return w.BuildIn(images.Scope{}, o)
 }
 
 // BuildIn builds in a scope.
-func (w *World) BuildIn(scope images.Scope, o images.Options) (images.Result, []images.Event, error) {
+func (w *World) BuildIn(scope images.Scope, o images.Options) (images.Result, []progress.Event, error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
-	var events []images.Event
-	result, err := images.Build(ctx, w.Dial().In(scope), o, func(e images.Event) { events = append(events, e) })
+	var events []progress.Event
+	result, err := images.Build(ctx, w.Dial().In(scope), o, func(e progress.Event) { events = append(events, e) })
 	if err != nil {
 		// A test that expected no error shows what the build said.
 		for _, e := range events {

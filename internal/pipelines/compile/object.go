@@ -28,6 +28,9 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 		if s.Key("include") != nil && n.Kind == yaml.List {
 			instead = ": write the list as include: [...] below it"
 		}
+		if (s == schema.Trigger || s == schema.PullRequest) && n.Kind == yaml.Scalar {
+			instead = ": write none, or a list of branches"
+		}
 		c.problems.Add(n.At, "%s is a map of keys, not %s%s", s.Name, describe(n), instead)
 		return o, false
 	}
@@ -45,7 +48,11 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 			c.problems.Add(p.Key.At, "unknown key %q of %s: %s", key, s.Name, instead)
 			continue
 		}
-		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, s.Name, nearest.Suggest(key, s.Names()))
+		instead := nearest.Suggest(key, s.Names())
+		if strings.HasPrefix(key, "-") {
+			instead = ": a space follows the dash of an entry"
+		}
+		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, s.Name, instead)
 	}
 	return o, true
 }

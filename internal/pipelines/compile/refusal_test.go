@@ -29,6 +29,46 @@ p.yml:3:13: unknown function "cancelled": write canceled
 p.yml:4:9: pwsh of a pwsh step is text, not a list
 p.yml:5:3: the script step has no script
 `)
+	refused(t, "expressions in values of several lines and kinds", "jobs:\n- job: a\n  timeoutInMinutes: ${{ foo() }}\n  dependsOn: ${{ foo() }}\n  steps:\n  - script: |\n      a\n      ${{ foo() }}\n", `
+p.yml:3:25: `+unknownFoo+`
+p.yml:4:18: `+unknownFoo+`
+p.yml:8:11: `+unknownFoo+`
+`)
+}
+
+const unknownFoo = `unknown function "foo"; the functions are and, or, not, xor, iif, coalesce, eq, ne, gt, ge, lt, le, in, notIn, contains, startsWith, endsWith, containsValue, length, lower, upper, trim, replace, split, join, format, convertToJson, succeeded, failed, succeededOrFailed, always, canceled, counter`
+
+func TestSlipsOfYAML(t *testing.T) {
+	t.Parallel()
+	refused(t, "a dash without a space", "steps:\n-script: a\n", `
+p.yml:2:1: unknown key "-script" of a pipeline: a space follows the dash of an entry
+`)
+	refused(t, "a branch that is no list", "trigger: main\npr: main\nsteps:\n- script: a\n", `
+p.yml:1:10: trigger is a map of keys, not "main": write none, or a list of branches
+p.yml:2:5: pr is a map of keys, not "main": write none, or a list of branches
+`)
+}
+
+func TestResourcesAreDeclaredOnce(t *testing.T) {
+	t.Parallel()
+	refused(t, "each kind", `
+resources:
+  repositories:
+  - {repository: lib, type: git, name: a}
+  - {repository: Lib, type: git, name: b}
+  containers:
+  - {container: c, image: a}
+  - {container: C, image: b}
+  pipelines:
+  - {pipeline: p, source: a}
+  - {pipeline: p, source: b}
+steps:
+- script: a
+`, `
+p.yml:4:5: repository Lib is declared a second time
+p.yml:7:5: container C is declared a second time
+p.yml:10:5: pipeline p is declared a second time
+`)
 }
 
 func TestEverythingWrongInOnePass(t *testing.T) {
@@ -105,7 +145,7 @@ func TestRefusedLanguage(t *testing.T) {
 	f("delay", server("Delay@1", "delayForMinutes: 1.5"), "p.yml:4:12: input delayForMinutes: \"1.5\" is no whole number of minutes from 0 to 86400")
 	f("long delay", server("Delay@1", "delayForMinutes: 86401"), "p.yml:4:12: input delayForMinutes: \"86401\" is no whole number of minutes from 0 to 86400")
 	f("groups", server("ManualValidation@1", "notifyUsers: '', approvers: '[Shop]\\Owners'"), "p.yml:4:29: input approvers: groups like \"[Shop]\\\\Owners\" are not there yet: name people")
-	f("no connection", server("InvokeRESTAPI@1", "serviceConnection: ' '"), "p.yml:4:12: task InvokeRESTAPI@1 needs the input \"connectedServiceName\" when connectedServiceNameSelector is connectedServiceName")
+	f("no connection", server("InvokeRESTAPI@1", "serviceConnection: ' '"), "p.yml:4:12: task InvokeRESTAPI@1 needs the input \"connectedServiceName\" (serviceConnection, genericService) when connectedServiceNameSelector is connectedServiceName")
 	f("subscription", server("InvokeRESTAPI@1", "connectionType: connectedServiceNameARM"), "p.yml:4:12: input connectionType: connectedServiceNameARM of task InvokeRESTAPI@1 is not there yet: give a URL with serviceConnection, and its token in headers")
 	f("another host", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', urlSuffix: '.evil.test'"), "p.yml:4:49: input urlSuffix: \".evil.test\" would go on with the host's name: begin it with / or ?")
 	f("headers", server("InvokeRESTAPI@1", "serviceConnection: 'https://a.test', headers: x"), "p.yml:4:49: input headers: it is no JSON object of names and texts: invalid character 'x' looking for beginning of value")

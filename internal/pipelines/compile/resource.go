@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strings"
 
 	"slipway/internal/pipelines/expression"
@@ -25,17 +26,26 @@ func (c *compiler) readResources(n *yaml.Node) (r plan.Resources) {
 	}
 	for _, item := range c.items(o.get("repositories"), "repositories") {
 		if repository, ok := c.repository(item); ok {
+			if slices.ContainsFunc(r.Repositories, func(o plan.Repository) bool { return strings.EqualFold(o.Alias, repository.Alias) }) {
+				c.problems.Add(repository.At, "repository %s is declared a second time", repository.Alias)
+			}
 			r.Repositories = append(r.Repositories, repository)
 		}
 	}
 	for _, item := range c.items(o.get("containers"), "containers") {
 		if container, ok := c.containerResource(item); ok {
+			if _, again := c.containers[strings.ToLower(container.Alias)]; again {
+				c.problems.Add(item.At, "container %s is declared a second time", container.Alias)
+			}
 			r.Containers = append(r.Containers, container)
 			c.containers[strings.ToLower(container.Alias)] = container
 		}
 	}
 	for _, item := range c.items(o.get("pipelines"), "pipelines") {
 		if pipeline, ok := c.pipelineResource(item); ok {
+			if slices.ContainsFunc(r.Pipelines, func(o plan.Pipeline) bool { return strings.EqualFold(o.Alias, pipeline.Alias) }) {
+				c.problems.Add(item.At, "pipeline %s is declared a second time", pipeline.Alias)
+			}
 			r.Pipelines = append(r.Pipelines, pipeline)
 		}
 	}

@@ -17,8 +17,6 @@ func (c *compiler) script(o object, s *plan.Step, key string, shell plan.Shell, 
 	case n.Kind != yaml.Scalar:
 		c.problems.Add(n.At, "%s of %s is text, not %s", key, o.what, n.Kind)
 		return false
-	case strings.TrimSpace(n.Text) == "" && c.wrongOn(n.At):
-		return false // an expression that cannot be read has no text
 	case n.IsNull() || strings.TrimSpace(n.Text) == "":
 		c.problems.Add(o.at(key), "the %s step has no script", key)
 		return false

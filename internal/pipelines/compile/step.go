@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schema"
@@ -197,13 +196,6 @@ func (c *compiler) stepName(n *yaml.Node) string {
 		return ""
 	}
 	return n.Text
-}
-
-// wrongOn reports a problem on the line of a place.
-func (c *compiler) wrongOn(at slipway.Position) bool {
-	return slices.ContainsFunc(c.problems, func(p *slipway.Problem) bool {
-		return p.Position != nil && p.Position.File == at.File && p.Position.Line == at.Line
-	})
 }
 
 func (c *compiler) title(s *plan.Step, title string) {

@@ -63,7 +63,7 @@ func TestUploadedTaskMistakes(t *testing.T) {
 			t.Errorf("%s\n%s, want\n%s", step, strings.Join(got, "\n"), want)
 		}
 	}
-	f("- task: Hello@1\n", `p.yml:2:9: task Hello@1 needs the input "who"`)
+	f("- task: Hello@1\n", `p.yml:2:9: task Hello@1 needs the input "who" (name)`)
 	f("- task: Hello@2\n", "p.yml:2:9: task Hello@2 is not there: use Hello@1")
 	f("- task: fabrikam.greetings.hello.Hello@1\n  inputs: {who: Ada, srevice: x}\n", `p.yml:3:22: task Hello@1 has no input "srevice", did you mean "service"?`)
 	f("- task: Windows@1\n  inputs: {who: Ada}\n", "p.yml:2:9: task Windows@1 (1.2.3) cannot run here: its execution has only handlers for PowerShell3, and jobs here run those of Node.js: write what it does as a script or bash step")

@@ -82,6 +82,9 @@ func unexpected(rest string) string {
 			return "an expression does not stand inside another: leave the inner brackets out"
 		}
 	}
+	if strings.ContainsRune("+-/%?", rune(rest[0])) {
+		return fmt.Sprintf("the language has no operator %c: it joins texts with format('{0}{1}', a, b), chooses with iif(test, a, b), and does not calculate", rest[0])
+	}
 	r := []rune(rest)[0]
 	return fmt.Sprintf("unexpected character %q", r)
 }

@@ -3,6 +3,7 @@ package schedule
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -50,19 +51,23 @@ type Replayed struct {
 	Difference string
 }
 
-// Replay decides again over the recorded facts of a run. facts are those before the first entry: variables and groups.
-func Replay(p *plan.Plan, facts Facts, entries []Entry) []Replayed {
-	var list []Replayed
-	for _, e := range entries {
-		facts = facts.With(e.Facts)
-		one := Replayed{Changes: e.Facts.describe()}
-		for _, a := range e.Actions {
-			one.Decisions = append(one.Decisions, a.describe())
+// Replay decides again over the recorded facts of a run, one entry after the other. facts are those before the first entry: variables
+// and groups. A run of thousands of jobs takes minutes.
+func Replay(p *plan.Plan, facts Facts, entries []Entry) iter.Seq[Replayed] {
+	return func(yield func(Replayed) bool) {
+		now := facts
+		for _, e := range entries {
+			now = now.With(e.Facts)
+			one := Replayed{Changes: e.Facts.describe()}
+			for _, a := range e.Actions {
+				one.Decisions = append(one.Decisions, a.describe())
+			}
+			one.Difference = difference(e.Actions, Next(p, now))
+			if !yield(one) {
+				return
+			}
 		}
-		one.Difference = difference(e.Actions, Next(p, facts))
-		list = append(list, one)
 	}
-	return list
 }
 
 // Recorded is the action as an entry has it: without variables, which may hold secrets.

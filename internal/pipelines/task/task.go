@@ -149,7 +149,7 @@ func (d *Definition) Resolve(given map[string]string) (inputs map[string]string,
 	}
 	for i := range d.Inputs {
 		if in := &d.Inputs[i]; in.needed(inputs) && in.shows(d, inputs) && strings.TrimSpace(inputs[in.Name]) == "" {
-			mistakes = append(mistakes, Mistake{Input: from[in.Name], Empty: from[in.Name] != "", Message: fmt.Sprintf("task %s needs the input %q%s", d, in.Name, in.because(inputs))})
+			mistakes = append(mistakes, Mistake{Input: from[in.Name], Empty: from[in.Name] != "", Message: fmt.Sprintf("task %s needs the input %q%s%s", d, in.Name, in.also(), in.because(inputs))})
 		}
 	}
 	return inputs, mistakes
@@ -185,6 +185,15 @@ func (in *Input) needed(inputs map[string]string) bool {
 	}
 	value := inputs[in.NeededFor]
 	return slices.ContainsFunc(in.NeededForValues, func(v string) bool { return strings.EqualFold(v, value) })
+}
+
+// also names the other words for the input: documentation and files mostly have those.
+func (in *Input) also() string {
+	others := slices.DeleteFunc(slices.Clone(in.Aliases), func(a string) bool { return strings.EqualFold(a, in.Name) })
+	if len(others) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(others, ", ") + ")"
 }
 
 func (in *Input) because(inputs map[string]string) string {

@@ -72,7 +72,7 @@ func TestResolve(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	_, mistakes = d.Resolve(map[string]string{})
-	if len(mistakes) != 1 || mistakes[0].Message != `task Docker@2 needs the input "repository" when command is buildAndPush` {
+	if len(mistakes) != 1 || mistakes[0].Message != `task Docker@2 needs the input "repository" (containerRepository) when command is buildAndPush` {
 		t.Errorf("%v", mistakes)
 	}
 	_, mistakes = d.Resolve(map[string]string{"command": "start"})

@@ -54,7 +54,7 @@ func TestUploadedInputs(t *testing.T) {
 		}
 	}
 	f(map[string]string{"application": "web"})
-	f(nil, `task Deploy@2 needs the input "app"`)
+	f(nil, `task Deploy@2 needs the input "app" (application, name)`)
 	f(map[string]string{"app": "web", "name": "web"}, `inputs "app" and "name" of task Deploy@2 are the same: give one`)
 	f(map[string]string{"app": "web", "where": "moon"}, `input "where" of task Deploy@2 may be prod, test, not "moon"`)
 	f(map[string]string{"app": "web", "where": "$(stage)"}) // what a rule asks is not known

@@ -238,6 +238,7 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 	var b strings.Builder
 	place := 0
 	at = n.At
+	broken := false
 	for {
 		start := strings.Index(text[place:], "${{")
 		if start < 0 {
@@ -252,7 +253,12 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 		inside := text[start+3 : end]
 		value, ok := e.evaluate(inside, n, start+3, sc)
 		if !ok && placeOf(value) != yaml.Nowhere {
-			return v, n.At, false
+			if e.stopped {
+				return v, n.At, false
+			}
+			broken = true // and so may be those after it
+			place = end + 2
+			continue
 		}
 		tree := value.Kind() == expression.Object || value.Kind() == expression.Array
 		if start == 0 && end+2 == len(text) {
@@ -279,6 +285,9 @@ func (e *expander) scalar(n *yaml.Node, sc *scope) (v expression.Value, at slipw
 			e.count(n)
 			return v, n.At, false
 		}
+	}
+	if broken {
+		return v, n.At, false
 	}
 	b.WriteString(text[place:])
 	v = expression.Str(b.String())

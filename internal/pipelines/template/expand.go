@@ -250,8 +250,8 @@ func (e *expander) expand(n *yaml.Node, w where, sc *scope) *yaml.Node {
 		return n
 	}
 	v, _, ok := e.scalar(n, sc)
-	if !ok {
-		return yaml.Text("", n.At)
+	if !ok { // what is wrong with it is said, and nothing of what follows from that
+		return yaml.Text("unknown", yaml.Nowhere)
 	}
 	return e.settle(v, w, sc)
 }

@@ -100,6 +100,9 @@ func (e *expander) resolve(reference string, at slipway.Position) (s source, ok 
 	case name == "":
 		e.problems.Add(at, "the template has no path")
 		return s, false
+	case strings.Contains(name, "://"):
+		e.problems.Add(at, "template %q is no path: a template is a file of this repository, or with PATH@ALIAS of one under resources.repositories", reference)
+		return s, false
 	case strings.HasPrefix(name, "/"):
 		s.path = path.Clean(name[1:])
 	case s.alias != from.alias:

@@ -3,6 +3,7 @@ package template
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/schema"
@@ -73,7 +74,11 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 	}
 	for _, p := range reference.Pairs {
 		if key := p.Key.Text; key != "template" && key != "parameters" {
-			e.problems.Add(p.Key.At, "unknown key %q beside template%s", key, nearest.Suggest(key, schema.TemplateReference.Names()))
+			instead := nearest.Suggest(key, schema.TemplateReference.Names())
+			if instead == "" {
+				instead = ": a template is given parameters alone; it may read one as its own " + key + ", or stand below ${{ if }}"
+			}
+			e.problems.Add(p.Key.At, "unknown key %q beside template%s", key, instead)
 		}
 	}
 	if e.inclusions++; e.inclusions > MaxInclusions {
@@ -87,11 +92,7 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 		return nil
 	}
 	if sc.depth >= MaxNesting {
-		itself := ""
-		if s, ok := e.resolve(name.Text, name.At); ok && s.label() == name.At.File {
-			itself = ": " + s.label() + " includes itself"
-		}
-		e.problems.Limit(name.At, "templates include each other more than %d deep%s", MaxNesting, itself)
+		e.problems.Limit(name.At, "templates include each other more than %d deep%s", MaxNesting, e.circle(name, sc))
 		e.stopped = true
 		return nil
 	}
@@ -118,8 +119,30 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 		closeParameters(fields, definitions)
 	}
 	inner := newScope(fields, copyFields(sc.variables), sc.depth+1)
+	inner.file = &included{s.label(), sc.file}
 	e.declareRepositories(tree, inner)
 	return e.expandMap(tree, inRoot, inner)
+}
+
+// circle says by which files a template comes to include itself, "" if it does not.
+func (e *expander) circle(reference *yaml.Node, sc *scope) string {
+	s, ok := e.resolve(reference.Text, reference.At)
+	if !ok {
+		return ""
+	}
+	names := []string{s.label()}
+	for f := sc.file; f != nil; f = f.by {
+		names = append(names, f.label)
+		if f.label != s.label() {
+			continue
+		}
+		if len(names) == 2 {
+			return ": " + s.label() + " includes itself"
+		}
+		slices.Reverse(names)
+		return ": " + strings.Join(names, " includes ")
+	}
+	return ""
 }
 
 // given are the values under `parameters` of a reference.
@@ -171,6 +194,7 @@ func (e *expander) extend(root *yaml.Node, sc *scope) *yaml.Node {
 		return out
 	}
 	inner.depth++
+	inner.file = &included{body.At.File, inner.file}
 	body = e.extend(body, inner)
 	for _, p := range body.Pairs {
 		e.extendWith(out, p)

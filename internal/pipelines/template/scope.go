@@ -15,6 +15,13 @@ type scope struct {
 	names     []string
 	key       string // names as a key of the cache
 	depth     int    // of inclusions
+	file      *included
+}
+
+// included is a file that is expanded, with the one that includes it.
+type included struct {
+	label string
+	by    *included
 }
 
 func newScope(parameters, variables *expression.Fields, depth int) *scope {

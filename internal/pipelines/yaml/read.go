@@ -31,7 +31,7 @@ func Read(file string, data []byte) (*Node, error) {
 		return nil, problems
 	}
 	if !utf8.Valid(data) {
-		problems.Add(top, "%s", encodingProblem(data))
+		problems.put(encodingProblem(file, data))
 		return nil, problems
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -70,12 +70,20 @@ func Read(file string, data []byte) (*Node, error) {
 	return node, r.problems.Err()
 }
 
-// encodingProblem says what a file is that is not UTF-8.
-func encodingProblem(data []byte) string {
+// encodingProblem says what a file is that is not UTF-8, and from where on.
+func encodingProblem(file string, data []byte) *slipway.Problem {
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return "the file is UTF-16 text: save it as UTF-8"
+		return slipway.Invalid("the file is UTF-16 text: save it as UTF-8").At(placeAt(file, data, 0))
 	}
-	return "the file is not UTF-8 text: save it as UTF-8"
+	offset := 0
+	for offset < len(data) {
+		r, size := utf8.DecodeRune(data[offset:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		offset += size
+	}
+	return slipway.Invalid("the file is not UTF-8 text: save it as UTF-8").At(placeAt(file, data, offset))
 }
 
 func newLoader(data []byte) (*yaml.Loader, error) {
@@ -92,7 +100,7 @@ func ReadDocuments(file string, data []byte) ([]*Node, error) {
 		problems.Limit(top, "the file has %d bytes, more than the %d allowed", len(data), MaxBytes)
 		return nil, problems
 	case !utf8.Valid(data):
-		problems.Add(top, "%s", encodingProblem(data))
+		problems.put(encodingProblem(file, data))
 		return nil, problems
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -130,6 +138,7 @@ type reader struct {
 	lines    []string
 	full     bool // anchors, aliases, merge keys and tags are taken
 	count    int
+	deep     bool // that it nests too deep is said
 	problems Problems
 }
 
@@ -143,7 +152,10 @@ func (r *reader) node(y *yaml.Node, depth int) *Node {
 		return n
 	}
 	if depth > MaxDepth {
-		r.problems.Limit(n.At, "the file nests more than %d levels deep", MaxDepth)
+		if !r.deep {
+			r.problems.Limit(n.At, "the file nests more than %d levels deep", MaxDepth)
+		}
+		r.deep = true
 		return n
 	}
 	if r.full {

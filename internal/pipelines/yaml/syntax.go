@@ -1,9 +1,11 @@
 package yaml
 
 import (
+	"bytes"
 	"errors"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -22,6 +24,18 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 		at.Line, at.Column = line, strings.Index(lineAt(data, line), "${{")+1
 		return slipway.Invalid("not valid YAML: %s stands for a key, so a colon follows its }}", strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(lineAt(data, line)), "-"))).At(at)
 	}
+	switch line := lineAt(data, at.Line); {
+	case strings.Contains(load.Message, "control characters are not allowed"):
+		at = placeAt(file, data, bytes.IndexFunc(data, isControl))
+	case openQuote(load):
+		at.Line, at.Column = max(load.ContextMark.Line, 1), max(load.ContextMark.Column, 1)
+	case conflictMarker.MatchString(line) || at.Line > 1 && conflictMarker.MatchString(lineAt(data, at.Line-1)):
+		if !conflictMarker.MatchString(line) {
+			at.Line--
+		}
+		at.Column = 1
+		return slipway.Invalid("not valid YAML: a merge left a conflict here: choose one of its sides, and remove the lines of <<<<<<<, ======= and >>>>>>>").At(at)
+	}
 	if meaning := plainly(load.Message, lineAt(data, at.Line)); meaning != "" {
 		return slipway.Invalid("not valid YAML: %s", meaning).At(at)
 	}
@@ -34,6 +48,26 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 
 // directiveWithoutColon is a line of one `${{ if }}` or the like whose colon was forgotten, so that the lines below it fit nowhere.
 var directiveWithoutColon = regexp.MustCompile(`^\s*(- +)?\$\{\{ *(if|elseif|else|each|insert)\b.*\}\}\s*$`)
+
+// conflictMarker is a line that git writes where two sides of a merge differ.
+var conflictMarker = regexp.MustCompile(`^(<{7}|={7}|>{7})( |$)`)
+
+// openQuote says that a file ends, or another document begins, inside of a quoted text.
+func openQuote(load *yaml.LoadError) bool {
+	return strings.Contains(load.ContextMsg, "quoted scalar") && (strings.Contains(load.Message, "unexpected end of stream") || strings.Contains(load.Message, "unexpected document indicator"))
+}
+
+// isControl reports a character that YAML does not allow anywhere.
+func isControl(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f || r >= 0x80 && r < 0xa0 && r != 0x85 || r == 0xfffe || r == 0xffff
+}
+
+// placeAt is the place of a byte, the first one for what is found nowhere.
+func placeAt(file string, data []byte, offset int) slipway.Position {
+	before := data[:max(offset, 0)]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	return slipway.Position{File: file, Line: bytes.Count(before, []byte{'\n'}) + 1, Column: utf8.RuneCount(before[start:]) + 1}
+}
 
 // inFlow is a line with an expression without quotes inside of a map or list in braces.
 var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$\{\{`)
@@ -59,7 +93,17 @@ func plainly(message, line string) string {
 		return "the file nests too deep"
 	case strings.Contains(message, "cannot start any token"):
 		return "a text that begins with @, ` or % stands in quotes"
-	case strings.Contains(message, "unexpected end of stream"):
+	case strings.Contains(message, "block sequence entries are not allowed"):
+		return "a dash begins an entry of a list, and none may stand here: begin a line with it, or put the text in quotes"
+	case strings.Contains(message, "unknown anchor"):
+		return "a text that begins with * stands in quotes, since it means an alias, which Azure Pipelines does not have"
+	case strings.Contains(message, "expected comment or line break"):
+		return "text that goes over several lines begins on the line below | or >"
+	case strings.Contains(message, "unknown escape character"), strings.Contains(message, "expected hexadecimal number"), strings.Contains(message, "invalid Unicode character escape"):
+		return `in double quotes a backslash begins an escape such as \n: write \\ for the backslash itself, or put the text in single quotes`
+	case strings.Contains(message, "unknown directive name"):
+		return "a line that begins with % is a directive of YAML, and only %YAML and %TAG are there: remove it"
+	case strings.Contains(message, "unexpected end of stream"), strings.Contains(message, "unexpected document indicator"):
 		return "a quote has no end"
 	case strings.Contains(message, "control characters are not allowed"):
 		return "the file has a control character, such as a zero byte"

@@ -24,12 +24,25 @@ func TestReadRefusals(t *testing.T) {
 	}
 	f("empty", "", "p.yml:1:1: the file is empty")
 	f("only a comment", "# x\n", "p.yml:1:1: the file is empty")
-	f("not UTF-8", "a: \xff", "p.yml:1:1: the file is not UTF-8 text: save it as UTF-8")
+	f("not UTF-8", "a: \xff", "p.yml:1:4: the file is not UTF-8 text: save it as UTF-8")
+	f("Latin-1 further down", "\ufeffa: ä\nb: ä\xe4\n", "p.yml:2:5: the file is not UTF-8 text: save it as UTF-8")
 	f("UTF-16", "\xff\xfea\x00:\x00", "p.yml:1:1: the file is UTF-16 text: save it as UTF-8")
 	f("a directive without its colon", "steps:\n- ${{ if eq(1, 1) }}\n  - script: x\n", "p.yml:2:3: not valid YAML: ${{ if eq(1, 1) }} stands for a key, so a colon follows its }}")
 	f("an expression in braces", "a: {b: ${{ c }}}\n", "p.yml:1:9: not valid YAML: a ${{ }} inside of { } or [ ] stands in quotes, since its braces end the map")
 	f("braces without an end", "a: {b: c\nd: e\n", "p.yml:2:2: not valid YAML: a { or [ has no end on this line: close it, or part its entries by commas")
-	f("an open quote", "a: \"x\nb: c\n", "p.yml:3:1: not valid YAML: a quote has no end")
+	f("an open quote", "a: \"x\nb: c\n", "p.yml:1:4: not valid YAML: a quote has no end")
+	f("an open quote before another document", "a: 'x\n---\nb: c\n", "p.yml:1:4: not valid YAML: a quote has no end")
+	f("a zero byte", "a: 1\nbä: x\x00y\n", "p.yml:2:6: not valid YAML: the file has a control character, such as a zero byte")
+	f("a dash behind a key", "a: - b\n", "p.yml:1:4: not valid YAML: a dash begins an entry of a list, and none may stand here: begin a line with it, or put the text in quotes")
+	f("a pattern without quotes", "a: *.txt\n", "p.yml:1:4: not valid YAML: a text that begins with * stands in quotes, since it means an alias, which Azure Pipelines does not have")
+	f("text behind a bar", "a: |x\n  y\n", "p.yml:1:5: not valid YAML: text that goes over several lines begins on the line below | or >")
+	escape := `not valid YAML: in double quotes a backslash begins an escape such as \n: write \\ for the backslash itself, or put the text in single quotes`
+	f("a path of Windows", `a: "C:\dir"`+"\n", "p.yml:1:7: "+escape)
+	f("half an escape", `a: "\x"`+"\n", "p.yml:1:7: "+escape)
+	f("a directive that YAML has not", "%FOO\n---\na: b\n", "p.yml:1:5: not valid YAML: a line that begins with % is a directive of YAML, and only %YAML and %TAG are there: remove it")
+	conflict := "not valid YAML: a merge left a conflict here: choose one of its sides, and remove the lines of <<<<<<<, ======= and >>>>>>>"
+	f("a conflict at the beginning", "<<<<<<< HEAD\na: b\n=======\na: c\n>>>>>>> other\n", "p.yml:1:1: "+conflict)
+	f("a conflict further down", "a: b\nc:\n<<<<<<< HEAD\n- d\n=======\n- e\n>>>>>>> other\n", "p.yml:3:1: "+conflict)
 	f("a text that YAML keeps for itself", "a: @b\n", "p.yml:1:4: not valid YAML: a text that begins with @, ` or % stands in quotes")
 	f("duplicate key", "a: 1\nb: 2\na: 3\n", `p.yml:3:1: key "a" stands here a second time, first on line 1`)
 	f("duplicate key in other letters", "displayName: 1\ndisplayname: 2\n", `p.yml:2:1: key "displayname" stands here a second time, first on line 1 as "displayName": capitals do not make it another key`)
@@ -51,6 +64,7 @@ func TestReadRefusals(t *testing.T) {
 	f("too big", strings.Repeat("#", MaxBytes+1), "p.yml:1:1: the file has 1048577 bytes, more than the 1048576 allowed")
 	f("too many", "["+strings.Repeat("a,", MaxNodes)+"]", "p.yml:1:200000: the file has more than 100000 values")
 	f("too deep", strings.Repeat("[", MaxDepth+1)+strings.Repeat("]", MaxDepth+1), "p.yml:1:101: the file nests more than 100 levels deep")
+	f("too deep in a key and its value", strings.Repeat("{a: ", MaxDepth)+"b"+strings.Repeat("}", MaxDepth), "p.yml:1:398: the file nests more than 100 levels deep")
 }
 
 // What would grow without bound elsewhere is refused here, at once: aliases are not followed, and brackets are counted.

@@ -151,9 +151,9 @@ func (r Rule) keeps(now time.Time, place int, t Tag) string {
 	case place < r.Newest:
 		return fmt.Sprintf("is number %d of the newest %d tags%s", place+1, r.Newest, about)
 	case !t.Pulled.IsZero() && now.Sub(t.Pulled) <= days(r.PulledDays):
-		return fmt.Sprintf("was pulled %s, within %d days", ago(now, t.Pulled), r.PulledDays)
+		return fmt.Sprintf("was pulled %s, within %s", ago(now, t.Pulled), dayCount(r.PulledDays))
 	case r.PushedDays > 0 && now.Sub(t.Moved) <= days(r.PushedDays):
-		return fmt.Sprintf("was pushed %s, within %d days", ago(now, t.Moved), r.PushedDays)
+		return fmt.Sprintf("was pushed %s, within %s", ago(now, t.Moved), dayCount(r.PushedDays))
 	}
 	return ""
 }
@@ -176,4 +176,11 @@ func pulled(now, t time.Time) string {
 		return "never pulled"
 	}
 	return "last pulled " + ago(now, t)
+}
+
+func dayCount(n int) string {
+	if n == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", n)
 }

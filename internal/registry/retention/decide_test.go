@@ -67,7 +67,7 @@ func TestTags(t *testing.T) {
 	const untouched = "is not among the tags that the policy removes"
 	f("nothing is said", retention.Policy{}, retention.Repository{}, "+ ci-7 "+untouched, "+ latest "+untouched, "+ v1 "+untouched, "+ v2 "+untouched, "+ v3 "+untouched)
 	f("the rest goes", retention.Policy{Keep: []retention.Rule{{Tags: []string{"latest"}}, {Tags: []string{"v*"}, Newest: 1}, {PulledDays: 1}}, Remove: all}, retention.Repository{},
-		"+ ci-7 was pulled 24 hours ago, within 1 days",
+		"+ ci-7 was pulled 24 hours ago, within 1 day",
 		"+ latest is one of the tags that match latest, which all stay",
 		"- v1 no rule keeps it: pushed 90 days ago, last pulled 40 days ago",
 		"- v2 no rule keeps it: pushed 60 days ago, never pulled",

@@ -33,7 +33,7 @@ func (d *decision) decideUntagged() {
 		}
 		f := Fate{Digest: m.Digest, Size: m.Size, Keep: reasons[m.Digest] != "", Reason: reasons[m.Digest], Moved: m.Touched, Pulled: m.Pulled}
 		if !f.Keep {
-			f.Reason = fmt.Sprintf("has had no tag for %d days, more than %d", int(d.repository.Now.Sub(lastTouch(m)).Hours()/24), d.policy.UntaggedDays)
+			f.Reason = fmt.Sprintf("has had no tag for %s, more than %d", dayCount(int(d.repository.Now.Sub(lastTouch(m)).Hours()/24)), d.policy.UntaggedDays)
 		}
 		fates = append(fates, f)
 	}
@@ -60,7 +60,7 @@ func (d *decision) alone(m Manifest) string {
 	case d.policy.UntaggedDays == 0:
 		return "has no tag, and the policy keeps those"
 	case age <= days(d.policy.UntaggedDays):
-		return fmt.Sprintf("was pushed, pulled or tagged %s, within %d days", ago(d.repository.Now, lastTouch(m)), d.policy.UntaggedDays)
+		return fmt.Sprintf("was pushed, pulled or tagged %s, within %s", ago(d.repository.Now, lastTouch(m)), dayCount(d.policy.UntaggedDays))
 	}
 	return ""
 }

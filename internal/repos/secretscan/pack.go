@@ -1,15 +1,14 @@
 package secretscan
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 
-	"github.com/klauspost/compress/zlib"
+	"slipway/internal/repos/packfile"
 )
 
 const (
@@ -17,9 +16,8 @@ const (
 	maxPackObjects = 4_000_000
 	// maxWhole bounds a file that is held as a whole, in bytes, and what another may be a difference to.
 	maxWhole = 1 << 20
-	// maxBases bounds the files that are held of one pack, in bytes, and roomSize is that of what most of them lie in.
+	// maxBases bounds the files that are held of one pack, in bytes.
 	maxBases = 8 << 20
-	roomSize = 256 << 10
 	// maxLeft bounds the files that are left to others.
 	maxLeft = 100_000
 	// maxPart bounds what is held at once of a larger file, in bytes. Parts overlap by partOverlap, in which any finding fits.
@@ -29,21 +27,44 @@ const (
 	binaryPart = 8000
 )
 
-// The kinds of entries in a pack (gitformat-pack(5)).
-const (
-	packBlob     = 3
-	packTag      = 4
-	packOffset   = 6 // a difference to an entry that comes before
-	packRef      = 7 // a difference to an object that is named
-	packHeadSize = 12
-	inputSize    = 256 << 10
-	// quickSize is the largest object that is inflated from what has been read, in bytes.
-	quickSize = 128 << 10
-	// minEntry is the size of the smallest entry: a byte for kind and size, two that begin what is compressed, two, and its checksum.
-	minEntry = 1 + 2 + 2 + 4
-)
+// Scanner looks at the files of a pack, until one of them is suspect. The zero value is ready. It is a packfile.Scanner.
+type Scanner struct {
+	suspect atomic.Bool
+	part    []byte
+}
 
-// Pack is what Pack says about the files in a pack.
+// Suspect says that a file may hold a secret; the others have not all been looked at.
+func (s *Scanner) Suspect() bool { return s.suspect.Load() }
+
+// File looks at a whole file.
+func (s *Scanner) File(text []byte) {
+	if !s.Suspect() && !isBinary(text) && Suspect(text) {
+		s.suspect.Store(true)
+	}
+}
+
+// Change looks at a file that comes as a difference to another: at the changed lines and their neighbours alone, since the others have been looked at.
+func (s *Scanner) Change(text, base []byte, changed []packfile.Span) {
+	if s.Suspect() || isBinary(text) {
+		return
+	}
+	if isBinary(base) { // which nobody has looked at
+		s.File(text)
+	} else if suspectLines(text, changed) {
+		s.suspect.Store(true)
+	}
+}
+
+// Large looks at a file that is not held.
+func (s *Scanner) Large(content io.Reader, size int64) error {
+	suspect, err := SuspectFile(content, size, &s.part)
+	if suspect {
+		s.suspect.Store(true)
+	}
+	return err
+}
+
+// Pack is what ReadPack says about the files in a pack.
 type Pack struct {
 	// Suspect says that a file may hold a secret; the others have not all been looked at.
 	Suspect bool
@@ -52,317 +73,118 @@ type Pack struct {
 }
 
 // ErrPack says that a pack cannot be read here, as one with too many objects cannot.
-var ErrPack = errors.New("the pack cannot be read")
+var ErrPack = errors.New("the pack cannot be scanned")
 
-// ReadPack reads a pack as it comes, and looks at each file once. Of a file that comes as a difference to another
-// it looks at the changed lines and their neighbours alone: the others have been looked at. nameSize is that of object names in bytes. Whether
+// ReadPack reads a pack as it comes, and looks at each file once (Scanner). nameSize is that of object names in bytes. Whether
 // the pack is whole and its objects are well-formed git finds out.
 func ReadPack(in io.Reader, nameSize int) (Pack, error) {
-	came := &counted{in: in}
-	r := packReader{in: bufio.NewReaderSize(came, inputSize), came: came, nameSize: nameSize, bases: map[int64]*packFile{}}
-	var head [packHeadSize]byte
-	if _, err := io.ReadFull(r.in, head[:]); err != nil {
-		return Pack{}, fmt.Errorf("read a pack's head: %w", err)
+	r := packReader{in: packfile.NewReader(in, nameSize), bases: packfile.NewObjects(maxBases)}
+	count, err := r.in.Head()
+	if err != nil {
+		return Pack{}, err
 	}
-	version, count := binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
-	if string(head[:4]) != "PACK" || version != 2 && version != 3 || count > maxPackObjects {
-		return Pack{}, fmt.Errorf("%w: %q of version %d with %d objects", ErrPack, head[:4], version, count)
+	if count > maxPackObjects {
+		return Pack{}, fmt.Errorf("%w: it has %d objects", ErrPack, count)
 	}
-	for i := range count {
-		r.following = int64(count-i-1)*minEntry + int64(nameSize)
-		if err := r.entry(); err != nil {
-			return Pack{}, fmt.Errorf("read a pack at byte %d: %w", r.place(), err)
+	for {
+		e, err := r.in.Next()
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		if r.found.Suspect {
-			return r.found, nil
+		if err == nil {
+			err = r.entry(e)
+		}
+		if err != nil {
+			return Pack{}, err
+		}
+		if r.scanner.Suspect() {
+			return Pack{Suspect: true, Left: r.left}, nil
 		}
 	}
-	if _, err := io.CopyN(io.Discard, r.in, int64(nameSize)); err != nil { // the checksum
-		return Pack{}, fmt.Errorf("read a pack's end: %w", err)
+	if _, err := r.in.Checksum(); err != nil {
+		return Pack{}, err
 	}
-	return r.found, nil
-}
-
-// counted knows how much has come.
-type counted struct {
-	in io.Reader
-	n  int64
-}
-
-func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.in.Read(b)
-	c.n += int64(n)
-	return n, err
-}
-
-// packFile is a file that others may be differences to.
-type packFile struct {
-	offset int64
-	text   []byte
-	room   *room // where it lies
-	binary bool
-}
-
-// room is memory for files that come one after another, and leave in the same order.
-type room struct {
-	bytes []byte
-	used  int
-	files int // that are held
+	return Pack{Left: r.left}, nil
 }
 
 type packReader struct {
-	in        *bufio.Reader // of this very type, for which inflating is quick
-	came      *counted      // what in is filled from
-	nameSize  int
-	following int64 // bytes that come at least behind the present entry
-	quick     inflater
-	zlib      io.ReadCloser // used again and again
-	places    []int64       // of the entries so far, ascending
-	kinds     []byte        // of them; 0 where it is not known
-	bases     map[int64]*packFile
-	order     []*packFile // of bases, the oldest first
-	held      int         // bytes in bases
-	room      *room       // for the next file
-	free      []*room     // of files that are held no more
-	part      []byte
-	delta     []byte // content of what is no whole file
-	found     Pack
+	in      *packfile.Reader
+	scanner Scanner
+	places  []int64         // of the entries so far, ascending
+	kinds   []packfile.Kind // of them; 0 where it is not known
+	bases   *packfile.Objects
+	changed []packfile.Span
+	scratch []byte // content that nobody holds
+	left    []int64
 }
 
-// place is how far the pack has been read.
-func (r *packReader) place() int64 { return r.came.n - int64(r.in.Buffered()) }
-
-// entry reads the next one.
-func (r *packReader) entry() error {
-	at := r.place()
-	b, err := r.in.ReadByte()
-	if err != nil {
-		return err
-	}
-	kind, size := b>>4&7, int64(b&15)
-	for shift := 4; b&0x80 != 0; shift += 7 {
-		if b, err = r.in.ReadByte(); err != nil {
-			return err
-		}
-		if shift > 50 {
-			return fmt.Errorf("%w: an object's size is too large", ErrPack)
-		}
-		size |= int64(b&0x7f) << shift
-	}
-	base, known := int64(-1), kind
+// entry looks at the next one.
+func (r *packReader) entry(e packfile.Entry) error {
+	kind := e.Kind
 	switch kind {
-	case 1, 2, packBlob, packTag:
-	case packOffset:
-		distance, err := r.distance()
-		if err != nil {
-			return err
-		}
-		base = at - distance
-		i, ok := slices.BinarySearch(r.places, base)
+	case packfile.OffsetDelta:
+		i, ok := slices.BinarySearch(r.places, e.Base)
 		if !ok {
 			return fmt.Errorf("%w: a difference to no object", ErrPack)
 		}
-		known = r.kinds[i]
-	case packRef:
-		if _, err := io.CopyN(io.Discard, r.in, int64(r.nameSize)); err != nil {
-			return err
-		}
-		known = 0
-	default:
-		return fmt.Errorf("%w: an object of kind %d", ErrPack, kind)
+		kind = r.kinds[i]
+	case packfile.NameDelta:
+		kind = 0
 	}
-	r.places, r.kinds = append(r.places, at), append(r.kinds, known)
+	r.places, r.kinds = append(r.places, e.Offset), append(r.kinds, kind)
 	switch {
-	case kind == packBlob:
-		err = r.file(at, size)
-	case known == packBlob && size <= maxWhole && r.bases[base] != nil:
-		err = r.difference(at, size, r.bases[base])
-	case known == packBlob || known == 0:
-		err = r.leave(at, size)
-	default:
-		err = r.skip(size)
-	}
-	return err
-}
-
-// distance reads how far before an entry its base is.
-func (r *packReader) distance() (int64, error) {
-	b, err := r.in.ReadByte()
-	n := int64(b & 0x7f)
-	for err == nil && b&0x80 != 0 {
-		if n > 1<<48 {
-			return 0, fmt.Errorf("%w: a difference to no object", ErrPack)
-		}
-		b, err = r.in.ReadByte()
-		n = (n+1)<<7 | int64(b&0x7f)
-	}
-	return n, err
-}
-
-func (r *packReader) openZlib() (err error) {
-	if r.zlib == nil {
-		r.zlib, err = zlib.NewReader(r.in)
-		return err
-	}
-	return r.zlib.(zlib.Resetter).Reset(r.in, nil)
-}
-
-// content reads what an entry has compressed.
-func (r *packReader) content(into []byte) error {
-	if len(into) <= quickSize {
-		if done, err := r.quickly(into); done || err != nil {
+	case e.Kind == packfile.Blob && e.Size > maxWhole:
+		return r.in.Stream(e.Size, func(content io.Reader) error { return r.scanner.Large(content, e.Size) })
+	case e.Kind == packfile.Blob:
+		o := r.bases.New(e.Offset, kind, int(e.Size))
+		if err := r.in.Content(o.Content); err != nil {
 			return err
 		}
-	}
-	if err := r.openZlib(); err != nil {
-		return err
-	}
-	if _, err := io.ReadFull(r.zlib, into); err != nil {
-		return err
-	}
-	return ended(r.zlib)
-}
-
-// quickly is content for what fits into the buffer of the input; done is false when it does not. It waits for no byte that need not come: the
-// client of a push may wait for an answer behind the last.
-func (r *packReader) quickly(into []byte) (done bool, err error) {
-	likely := int64(len(into) + len(into)/256 + 64) // what compressed content has at most as a rule
-	if _, err := r.in.Peek(int(min(likely, minEntry-1+r.following))); err != nil {
-		return false, noEnd(err)
-	}
-	for {
-		there, _ := r.in.Peek(r.in.Buffered())
-		used, err := r.quick.inflate(there, into)
-		if err == nil {
-			_, err = r.in.Discard(used)
-			return true, err
+		r.scanner.File(o.Content)
+		return nil
+	case kind == packfile.Blob && e.Size <= maxWhole && r.bases.At(e.Base) != nil:
+		return r.difference(e, r.bases.At(e.Base))
+	case kind == packfile.Blob || kind == 0:
+		if len(r.left) >= maxLeft {
+			return fmt.Errorf("%w: it has too many differences to objects elsewhere", ErrPack)
 		}
-		if !errors.Is(err, errShort) {
-			return false, err
-		}
-		if _, err = r.in.Peek(len(there) + 1); errors.Is(err, bufio.ErrBufferFull) {
-			return false, nil
-		} else if err != nil {
-			return false, noEnd(err)
-		}
+		r.left = append(r.left, e.Offset)
 	}
-}
-
-// noEnd is the error of an end where there should be none.
-func noEnd(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return r.skip(e.Size)
 }
 
 func (r *packReader) skip(size int64) error {
-	if size <= quickSize {
-		return r.content(r.scratch(size))
-	}
-	if err := r.openZlib(); err != nil {
-		return err
-	}
-	if _, err := io.CopyN(io.Discard, r.zlib, size); err != nil {
-		return err
-	}
-	return ended(r.zlib)
-}
-
-// scratch is room for content that nobody holds.
-func (r *packReader) scratch(size int64) []byte {
-	r.delta = slices.Grow(r.delta[:0], int(size))[:size]
-	return r.delta
-}
-
-func (r *packReader) leave(at, size int64) error {
-	if len(r.found.Left) >= maxLeft {
-		return fmt.Errorf("%w: too many differences to objects elsewhere", ErrPack)
-	}
-	r.found.Left = append(r.found.Left, at)
-	return r.skip(size)
-}
-
-// file reads a whole one and looks at it.
-func (r *packReader) file(at, size int64) error {
 	if size > maxWhole {
-		if err := r.openZlib(); err != nil {
-			return err
-		}
-		suspect, err := SuspectFile(r.zlib, size, &r.part)
-		if r.found.Suspect = suspect; err != nil || suspect {
-			return err
-		}
-		return ended(r.zlib)
+		return r.in.Stream(size, func(io.Reader) error { return nil })
 	}
-	f := r.newFile(at, int(size))
-	if err := r.content(f.text); err != nil {
-		return err
-	}
-	f.binary = isBinary(f.text)
-	r.found.Suspect = !f.binary && Suspect(f.text)
-	return nil
+	return r.in.Content(r.room(size))
 }
 
-// difference reads one to a file at hand, and looks at the lines that it changes.
-func (r *packReader) difference(at, size int64, base *packFile) error {
-	if err := r.content(r.scratch(size)); err != nil {
+func (r *packReader) room(size int64) []byte {
+	r.scratch = slices.Grow(r.scratch[:0], int(size))[:size]
+	return r.scratch
+}
+
+// difference looks at one to a file at hand.
+func (r *packReader) difference(e packfile.Entry, base *packfile.Object) error {
+	delta := r.room(e.Size)
+	if err := r.in.Content(delta); err != nil {
 		return err
 	}
-	want, changes, err := readDelta(r.delta, base.text)
+	size, err := packfile.ResultSize(delta)
 	if err != nil {
 		return err
 	}
-	if want > maxWhole {
-		r.found.Left = append(r.found.Left, at)
+	if size > maxWhole {
+		r.left = append(r.left, e.Offset)
 		return nil
 	}
-	f := r.newFile(at, want)
-	f.text = f.text[:0]
-	var changed []span
-	for _, c := range changes {
-		if c.changed {
-			changed = append(changed, span{len(f.text), len(f.text) + len(c.text)})
-		}
-		f.text = append(f.text, c.text...)
+	o := r.bases.New(e.Offset, packfile.Blob, int(size))
+	if r.changed, err = packfile.Apply(delta, base.Content, o.Content, r.changed[:0]); err != nil {
+		return err
 	}
-	if len(f.text) != want {
-		return fmt.Errorf("%w: a difference does not give what it says", ErrPack)
-	}
-	f.binary = isBinary(f.text)
-	switch {
-	case f.binary:
-	case base.binary: // which nobody has looked at
-		r.found.Suspect = Suspect(f.text)
-	default:
-		r.found.Suspect = suspectLines(f.text, changed)
-	}
+	r.scanner.Change(o.Content, base.Content, r.changed)
 	return nil
-}
-
-// newFile is a file of that size, which is held from then on for differences to it, instead of the oldest ones.
-func (r *packReader) newFile(offset int64, size int) *packFile {
-	if r.room == nil || len(r.room.bytes)-r.room.used < size {
-		if n := len(r.free); n > 0 && size <= roomSize {
-			r.room, r.free = r.free[n-1], r.free[:n-1]
-		} else {
-			r.room = &room{bytes: make([]byte, max(size, roomSize))}
-		}
-	}
-	at := r.room
-	f := &packFile{offset: offset, text: at.bytes[at.used : at.used+size : at.used+size], room: at}
-	at.used, at.files = at.used+size, at.files+1
-	r.bases[offset], r.order, r.held = f, append(r.order, f), r.held+size
-	for r.held > maxBases {
-		old := r.order[0]
-		delete(r.bases, old.offset)
-		r.order, r.held = r.order[1:], r.held-len(old.text)
-		if old.room.files--; old.room.files == 0 && old.room != at {
-			old.room.used = 0
-			r.free = append(r.free, old.room)
-		}
-	}
-	return f
 }
 
 func isBinary(text []byte) bool {
@@ -396,15 +218,22 @@ func SuspectFile(in io.Reader, size int64, part *[]byte) (bool, error) {
 	return false, nil
 }
 
-// ended makes sure that what is compressed has no more bytes, and reads its checksum.
-func ended(zlib io.Reader) error {
-	var more [1]byte
-	n, err := zlib.Read(more[:])
-	if n != 0 {
-		return errLarger
+// suspectLines looks at the lines that are changed, the one before and the one behind: a private key is told by two.
+func suspectLines(text []byte, changed []packfile.Span) bool {
+	for i := 0; i < len(changed); {
+		c := changed[i]
+		begin := lineBegin(text, max(0, lineBegin(text, c.Begin)-1))
+		end := c.End
+		for ; i < len(changed) && changed[i].Begin <= end; i++ { // those that the same lines hold
+			end = max(end, afterLine(text, afterLine(text, changed[i].End)))
+		}
+		if Suspect(text[begin:end]) {
+			return true
+		}
 	}
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
+	return false
 }
+
+func lineBegin(text []byte, at int) int { return bytes.LastIndexByte(text[:at], '\n') + 1 }
+
+func afterLine(text []byte, at int) int { return min(lineEnd(text, at)+1, len(text)) }

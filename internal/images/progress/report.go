@@ -1,4 +1,4 @@
-package images
+package progress
 
 import (
 	"strings"
@@ -13,7 +13,7 @@ type Report struct {
 	Platforms []string       `json:"platforms,omitempty"`
 	Digest    slipway.Digest `json:"digest,omitempty"`
 	Error     string         `json:"error,omitempty"`  // "" when it went well
-	Bytes     int64          `json:"bytes,omitempty"`  // of the layers, when it was pushed to the server's registry
+	Bytes     int64          `json:"bytes,omitempty"`  // of the layers, when it was pushed to the server's registry, which says so
 	Layers    int            `json:"layers,omitempty"` // likewise
 	Summary   Summary        `json:"summary"`
 }

@@ -1,4 +1,4 @@
-package images
+package progress
 
 import (
 	"cmp"
@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Step is a step of a build.
@@ -19,14 +18,31 @@ type Step struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// longDigest is a digest in an image's name.
+var longDigest = regexp.MustCompile(`(@sha256:[0-9a-f]{12})[0-9a-f]{52}\b`)
+
+// Title is the step's name on one line, with digests shortened.
+func (s Step) Title() string {
+	return longDigest.ReplaceAllString(strings.Join(strings.Fields(s.Name), " "), "$1…")
+}
+
+// Outcome is how far the step has come: running, failed, cached or done.
+func (s Step) Outcome() string {
+	switch {
+	case s.Running:
+		return "running"
+	case s.Failed:
+		return "failed"
+	case s.Cached:
+		return "cached"
+	}
+	return "done"
+}
+
 // Summary is what is to be said of a build when it is over.
 type Summary struct {
 	Steps   []Step  `json:"steps"` // in the order in which they ended
 	Seconds float64 `json:"seconds"`
-}
-
-func (r *reporter) summary(took time.Duration) Summary {
-	return Summary{Steps: slices.Clone(r.ended), Seconds: took.Seconds()}
 }
 
 // Dockerfile lists the steps that are instructions of the Dockerfile, which alone can be cached.

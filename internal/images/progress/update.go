@@ -1,4 +1,4 @@
-package images
+package progress
 
 // Update is what a program tells the server of a build while it runs, and at its end.
 type Update struct {

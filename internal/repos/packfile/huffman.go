@@ -1,4 +1,4 @@
-package secretscan
+package packfile
 
 import "math/bits"
 

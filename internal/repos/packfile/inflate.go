@@ -1,4 +1,4 @@
-package secretscan
+package packfile
 
 import (
 	"encoding/binary"
@@ -9,7 +9,7 @@ import (
 // inflater inflates a whole zlib stream (RFC 1950, RFC 1951) from memory into memory, whose size is known. Inflating is most of what looking at a
 // push costs. The libraries for Go take streams of any length, symbol by symbol, and need 1.7 to 2 times as long for what a pack has (BenchmarkInflate).
 //
-// The checksum at the end is passed over: git verifies it too, and takes no object whose own name is wrong.
+// The checksum at the end is passed over.
 type inflater struct {
 	literals  [1<<literalBits + literalRest]uint32
 	distances [1<<distanceBits + distanceRest]uint32
@@ -39,7 +39,7 @@ const (
 var errShort = errors.New("the compressed object is not all there")
 
 func inflateError(why string) error {
-	return fmt.Errorf("%w: an object is not compressed as it should be: %s", ErrPack, why)
+	return fmt.Errorf("%w: an object is not compressed as it should be: %s", ErrMalformed, why)
 }
 
 // inflate fills out from the stream at the beginning of in, and says how many bytes that has. errShort says that in ends before it.
@@ -80,7 +80,7 @@ func (f *inflater) inflate(in, out []byte) (used int, err error) {
 	case err != nil:
 		return 0, err
 	case o < len(out):
-		return 0, fmt.Errorf("%w: an object is smaller than it says", ErrPack)
+		return 0, errSmaller
 	}
 	return used, nil
 }
@@ -135,7 +135,10 @@ func (f *inflater) stored(out []byte, o int) (int, error) {
 	return o + int(size), nil
 }
 
-var errLarger = fmt.Errorf("%w: an object is larger than it says", ErrPack)
+var (
+	errLarger  = fmt.Errorf("%w: an object is larger than it says", ErrMalformed)
+	errSmaller = fmt.Errorf("%w: an object is smaller than it says", ErrMalformed)
+)
 
 func (f *inflater) fixedCodes() error {
 	if f.fixed {

@@ -1,4 +1,4 @@
-package secretscan
+package packfile
 
 import (
 	"bytes"
@@ -76,11 +76,11 @@ func TestInflate(t *testing.T) {
 					t.Errorf("cut after %d of %d bytes: %v", n, len(in), err)
 				}
 			}
-			if _, err := f.inflate(in, make([]byte, len(want)+1)); !errors.Is(err, ErrPack) {
+			if _, err := f.inflate(in, make([]byte, len(want)+1)); !errors.Is(err, ErrMalformed) {
 				t.Errorf("into a byte too many: %v", err)
 			}
 			if len(want) > 0 {
-				if _, err := f.inflate(in, make([]byte, len(want)-1)); !errors.Is(err, ErrPack) {
+				if _, err := f.inflate(in, make([]byte, len(want)-1)); !errors.Is(err, ErrMalformed) {
 					t.Errorf("into a byte too few: %v", err)
 				}
 			}

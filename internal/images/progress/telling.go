@@ -1,11 +1,11 @@
-package images
+package progress
 
 import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,11 +17,16 @@ import (
 // Call sends a request to the server's REST API, and decodes its answer into out.
 type Call func(ctx context.Context, method, path string, in, out any) error
 
+// Canceled is why the context of a Telling ended: By asked for that.
+type Canceled struct{ By string }
+
+func (c Canceled) Error() string { return c.By + " asked for that" }
+
 // Telling tells the server of a build while it runs, so that others see it. A build does not fail because that did not work. What Write
-// gets is the build's log. Make it with Tell; a nil one tells nobody.
+// gets is the build's log. Make it with Tell or Follow; a nil one tells nobody.
 type Telling struct {
 	call    Call
-	path    string // of this build
+	list    string // where the project's builds are
 	mask    func(string) string
 	started time.Time
 	cancel  context.CancelCauseFunc
@@ -29,6 +34,8 @@ type Telling struct {
 	stopped sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
+	path    string     // of this build; "" until the server knows of it
+	refused bool       // the server takes nothing of it
 	line    []byte     // whose end has not come yet
 	log     []byte     // not told yet
 	at      int64      // where that begins
@@ -48,18 +55,30 @@ const (
 // Tell begins: path is where the project's builds are, and mask removes secrets from what is told. Cancelling by somebody
 // else ends the context that it returns.
 func Tell(ctx context.Context, call Call, path string, mask func(string) string, r Report) (*Telling, context.Context, error) {
-	var begun struct {
-		ID int64 `json:"id"`
-	}
-	r = r.Bounded()
-	asked, done := context.WithTimeout(ctx, tellTime)
-	defer done()
-	if err := call(asked, "POST", path, r, &begun); err != nil {
+	t := newTelling(call, path, mask, r)
+	if err := t.begin(ctx); err != nil {
 		return nil, nil, err
 	}
-	t := &Telling{call: call, path: path + "/" + strconv.FormatInt(begun.ID, 10), mask: mask, started: time.Now(), stop: make(chan struct{}), report: r, steps: map[int]int{}}
+	return t, t.run(ctx), nil
+}
+
+// Follow does the same without waiting for the server, which learns of the build as soon as it answers.
+func Follow(ctx context.Context, call Call, path string, mask func(string) string, r Report) (*Telling, context.Context) {
+	t := newTelling(call, path, mask, r)
+	return t, t.run(ctx)
+}
+
+func newTelling(call Call, list string, mask func(string) string, r Report) *Telling {
+	t := &Telling{call: call, list: list, mask: mask, started: time.Now(), stop: make(chan struct{}), steps: map[int]int{}}
+	t.report = *t.masked(&r)
+	return t
+}
+
+// run tells each second until Finish, and gives the context that ends when somebody cancels the build.
+func (t *Telling) run(ctx context.Context) context.Context {
 	ctx, t.cancel = context.WithCancelCause(ctx)
 	t.stopped.Go(func() {
+		_ = t.begin(ctx) // or with the next one
 		every := time.NewTicker(tellEvery)
 		defer every.Stop()
 		for {
@@ -71,11 +90,46 @@ func Tell(ctx context.Context, call Call, path string, mask func(string) string,
 			}
 		}
 	})
-	return t, ctx, nil
+	return ctx
 }
 
-// Path is where the server has the build.
-func (t *Telling) Path() string { return t.path }
+// begin tells the server that there is a build, unless it knows.
+func (t *Telling) begin(ctx context.Context) error {
+	t.mu.Lock()
+	known, r := t.path != "" || t.refused, t.report
+	t.mu.Unlock()
+	if known {
+		return nil
+	}
+	r.Summary = Summary{}
+	ctx, done := context.WithTimeout(ctx, tellTime)
+	defer done()
+	var begun struct {
+		ID int64 `json:"id"`
+	}
+	err := t.call(ctx, "POST", t.list, r, &begun)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		t.refused = final(err)
+		return err
+	}
+	t.path = t.list + "/" + strconv.FormatInt(begun.ID, 10)
+	return nil
+}
+
+// final reports whether the server said no, so that asking again is of no use.
+func final(err error) bool {
+	var said *slipway.Problem
+	return errors.As(err, &said) && said.Code != slipway.CodeUnavailable && said.Code != slipway.CodeInternal
+}
+
+// Path is where the server has the build; "" as long as it does not know of it.
+func (t *Telling) Path() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.path
+}
 
 // Progress passes events on and takes the steps from them.
 func (t *Telling) Progress(next func(Event)) func(Event) {
@@ -144,7 +198,15 @@ func (t *Telling) keep(line []byte) {
 
 // tell sends what is new.
 func (t *Telling) tell(ctx context.Context, u Update) error {
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
 	t.mu.Lock()
+	if t.refused {
+		t.mu.Unlock()
+		return nil
+	}
+	path := t.path
 	u.At = t.at
 	piece := t.log[:min(len(t.log), MaxUpdateLog)]
 	if len(piece) < len(t.log) {
@@ -162,7 +224,7 @@ func (t *Telling) tell(ctx context.Context, u Update) error {
 	ctx, done := context.WithTimeout(ctx, tellTime)
 	defer done()
 	var kept Updated
-	err := t.call(ctx, "PATCH", t.path, u, &kept)
+	err := t.call(ctx, "PATCH", path, u, &kept)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
@@ -172,7 +234,7 @@ func (t *Telling) tell(ctx context.Context, u Update) error {
 	told := min(max(kept.At-t.at, 0), int64(len(t.log)))
 	t.log, t.at = bytes.Clone(t.log[told:]), t.at+told
 	if kept.CanceledBy != "" {
-		t.cancel(fmt.Errorf("%s asked for that", kept.CanceledBy))
+		t.cancel(Canceled{kept.CanceledBy})
 	}
 	if told < int64(len(u.Log)) {
 		return errors.New("the server has not kept all of the log")
@@ -180,14 +242,14 @@ func (t *Telling) tell(ctx context.Context, u Update) error {
 	return nil
 }
 
-// Finish tells of the end. A nil report leaves the one that was told; failure is what the build ended with.
-func (t *Telling) Finish(ctx context.Context, report *Report, failure error) {
+// Finish tells of the end. A nil report leaves the one that was told; failure is why it failed, or "".
+func (t *Telling) Finish(ctx context.Context, report *Report, failure string) {
 	if t == nil {
 		return
 	}
 	close(t.stop)
 	t.stopped.Wait()
-	canceled := failure != nil && ctx.Err() != nil
+	canceled := failure != "" && ctx.Err() != nil
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), tellEnd)
 	defer done()
 	defer t.cancel(nil)
@@ -198,14 +260,10 @@ func (t *Telling) Finish(ctx context.Context, report *Report, failure error) {
 	}
 	t.changed = false
 	t.mu.Unlock()
-	end := Update{Report: t.masked(report), Done: true, Canceled: canceled}
-	if failure != nil {
-		end.Error = cut(t.mask(Message(failure)))
-	}
+	end := Update{Report: t.masked(report), Done: true, Canceled: canceled, Error: cut(t.mask(failure))}
 	for {
 		err := t.tell(ctx, end)
-		var refused *slipway.Problem
-		if err == nil && t.told() || errors.As(err, &refused) || ctx.Err() != nil {
+		if err == nil && t.told() || final(err) || ctx.Err() != nil {
 			return
 		}
 		if err == nil {
@@ -218,11 +276,11 @@ func (t *Telling) Finish(ctx context.Context, report *Report, failure error) {
 	}
 }
 
-// told reports whether the whole log is.
+// told reports whether the whole log is, or nothing of it ever will be.
 func (t *Telling) told() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.log) == 0
+	return len(t.log) == 0 || t.refused
 }
 
 // masked is the report as the server may have it.
@@ -231,7 +289,11 @@ func (t *Telling) masked(r *Report) *Report {
 		return nil
 	}
 	out := r.Bounded()
-	out.Error = t.mask(out.Error)
+	out.Error, out.Target = t.mask(out.Error), t.mask(out.Target)
+	out.Tags = slices.Clone(out.Tags)
+	for i := range out.Tags {
+		out.Tags[i] = t.mask(out.Tags[i])
+	}
 	for i := range out.Summary.Steps {
 		out.Summary.Steps[i].Name = t.mask(out.Summary.Steps[i].Name)
 	}

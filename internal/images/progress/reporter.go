@@ -1,15 +1,13 @@
-package images
+package progress
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/moby/buildkit/client"
-	"github.com/opencontainers/go-digest"
 )
 
 // EventKind says what an Event tells.
@@ -40,10 +38,34 @@ type Event struct {
 // maxLogLine bounds a line of a step's log; what is longer comes as several lines.
 const maxLogLine = 64 << 10
 
-// reporter turns BuildKit's status messages, which repeat themselves, into events that do not.
-type reporter struct {
+// Status is what the builder tells at once. Steps repeat themselves with what has changed.
+type Status struct {
+	Steps    []StepStatus `json:"steps,omitempty"`
+	Logs     []LogPart    `json:"logs,omitempty"`
+	Warnings []string     `json:"warnings,omitempty"`
+}
+
+// StepStatus is a step as far as it has come.
+type StepStatus struct {
+	Key       string     `json:"key"` // the same for the same step of a build
+	Name      string     `json:"name"`
+	Started   *time.Time `json:"started,omitempty"` // nil: it has not begun
+	Completed *time.Time `json:"completed,omitempty"`
+	Cached    bool       `json:"cached,omitempty"`
+	Error     string     `json:"error,omitempty"`
+}
+
+// LogPart is what a step's command wrote, not by lines.
+type LogPart struct {
+	Key    string `json:"key"` // of the step
+	Stream int    `json:"stream"`
+	Data   []byte `json:"data"`
+}
+
+// Reporter turns a builder's messages, which repeat themselves, into events that do not. Make it with NewReporter; its methods are called one at a time.
+type Reporter struct {
 	progress func(Event)
-	steps    map[digest.Digest]*step
+	steps    map[string]*step
 	failed   *step // the step that ended the build
 	ended    []Step
 }
@@ -56,49 +78,66 @@ type step struct {
 	last    string         // the last line of its log
 }
 
-func newReporter(progress func(Event)) *reporter {
+// NewReporter calls progress with each event, unless it is nil.
+func NewReporter(progress func(Event)) *Reporter {
 	if progress == nil {
 		progress = func(Event) {}
 	}
-	return &reporter{progress: progress, steps: map[digest.Digest]*step{}}
+	return &Reporter{progress: progress, steps: map[string]*step{}}
 }
 
-func (r *reporter) update(s *client.SolveStatus) {
-	for _, v := range s.Vertexes {
+// Update takes a message.
+func (r *Reporter) Update(s Status) {
+	for _, v := range s.Steps {
 		if v.Started != nil {
 			r.begin(v)
 		}
 	}
 	for _, l := range s.Logs {
-		if st := r.steps[l.Vertex]; st != nil {
+		if st := r.steps[l.Key]; st != nil {
 			r.log(st, l.Stream, l.Data)
 		}
 	}
 	for _, w := range s.Warnings {
-		line := string(w.Short)
-		if len(w.Range) > 0 && w.SourceInfo != nil {
-			line = fmt.Sprintf("%s:%d: %s", w.SourceInfo.Filename, w.Range[0].Start.Line, line)
-		}
-		r.progress(Event{Kind: EventWarning, Line: line})
+		r.Warn(w)
 	}
-	for _, v := range s.Vertexes {
+	for _, v := range s.Steps {
 		if v.Completed != nil {
 			r.end(v)
 		}
 	}
 }
 
-func (r *reporter) begin(v *client.Vertex) {
-	if r.steps[v.Digest] != nil {
+// Summary is what has been done so far.
+func (r *Reporter) Summary(took time.Duration) Summary {
+	return Summary{Steps: slices.Clone(r.ended), Seconds: took.Seconds()}
+}
+
+// FailedStep is the step that ended a build.
+type FailedStep struct {
+	Name string
+	Last string // line of its log
+}
+
+// Failed is nil when no step has ended the build.
+func (r *Reporter) Failed() *FailedStep {
+	if r.failed == nil {
+		return nil
+	}
+	return &FailedStep{r.failed.name, r.failed.last}
+}
+
+func (r *Reporter) begin(v StepStatus) {
+	if r.steps[v.Key] != nil {
 		return
 	}
 	st := &step{number: len(r.steps) + 1, name: v.Name, partial: map[int][]byte{}}
-	r.steps[v.Digest] = st
+	r.steps[v.Key] = st
 	r.progress(Event{Kind: EventStarted, Step: st.number, Name: st.name})
 }
 
-func (r *reporter) end(v *client.Vertex) {
-	st := r.steps[v.Digest]
+func (r *Reporter) end(v StepStatus) {
+	st := r.steps[v.Key]
 	if st == nil || st.ended {
 		return
 	}
@@ -123,7 +162,7 @@ func (r *reporter) end(v *client.Vertex) {
 	r.progress(e)
 }
 
-func (r *reporter) log(st *step, stream int, data []byte) {
+func (r *Reporter) log(st *step, stream int, data []byte) {
 	data = append(st.partial[stream], data...)
 	for {
 		i := bytes.IndexByte(data, '\n')
@@ -140,22 +179,22 @@ func (r *reporter) log(st *step, stream int, data []byte) {
 	st.partial[stream] = bytes.Clone(data)
 }
 
-func (r *reporter) line(st *step, stream int, line []byte) {
+func (r *Reporter) line(st *step, stream int, line []byte) {
 	st.last = string(line)
 	r.progress(Event{Kind: EventLog, Step: st.number, Name: st.name, Line: string(bytes.TrimRight(line, "\r")), Stderr: stream == 2})
 }
 
-// warn tells what is found outside of a step.
-func (r *reporter) warn(line string) { r.progress(Event{Kind: EventWarning, Line: line}) }
+// Warn tells what is found outside of a step.
+func (r *Reporter) Warn(line string) { r.progress(Event{Kind: EventWarning, Line: line}) }
 
-// flush gives out lines that had no end when the build was over.
-func (r *reporter) flush() {
+// Flush gives out lines that had no end when the build was over.
+func (r *Reporter) Flush() {
 	for _, st := range r.steps {
 		r.flushStep(st)
 	}
 }
 
-func (r *reporter) flushStep(st *step) {
+func (r *Reporter) flushStep(st *step) {
 	for _, stream := range []int{1, 2} {
 		if rest := st.partial[stream]; len(rest) > 0 {
 			r.line(st, stream, rest)
