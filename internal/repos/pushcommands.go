@@ -3,6 +3,7 @@ package repos
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,8 @@ type pushCommands struct {
 	part int    // of marks that have come behind parts, of which the first are the commands
 	many bool   // more than commands that make refs have come, or too many of these
 	tips []string
+	// told says that the client shows what the server says before its report (side-band-64k of gitprotocol-capabilities(5)), quiet that it wants no progress.
+	told, quiet bool
 }
 
 const packMark = "PACK"
@@ -59,6 +62,10 @@ func (c *pushCommands) command(line []byte) {
 		return
 	}
 	before, after, ok := parseCommand(line)
+	if _, capabilities, first := bytes.Cut(line, []byte{0}); first {
+		list := strings.Fields(string(capabilities))
+		c.told, c.quiet = slices.Contains(list, "side-band-64k"), slices.Contains(list, "quiet")
+	}
 	if c.many = c.many || !ok || !before.IsZero() || len(c.tips) == maxTips; c.many {
 		c.tips = nil
 	} else if !after.IsZero() {

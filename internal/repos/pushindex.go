@@ -30,6 +30,7 @@ type pushIndex struct {
 	limit   int64  // of the pack in bytes; 0 for none
 	logger  *slog.Logger
 	scanner secretscan.Scanner
+	answer  *pushAnswer // of which the pusher sees the progress; nil for none
 	whole   atomic.Bool // the pack and its index are in the folder
 	release func()
 }
@@ -73,12 +74,12 @@ func (x *pushIndex) close() {
 // taken says that the pack of the push is in the quarantine.
 func (x *pushIndex) taken() bool { return x != nil && x.whole.Load() }
 
-// take reads a pack with these objects, and returns what git is to read instead.
-func (x *pushIndex) take(ctx context.Context, pack io.Reader, tips []string) io.Reader {
+// take reads the pack behind these commands, and returns what git is to read instead.
+func (x *pushIndex) take(ctx context.Context, pack io.Reader, commands *pushCommands) io.Reader {
 	head := make([]byte, 12)
 	n, err := io.ReadFull(pack, head)
 	all := io.MultiReader(bytes.NewReader(head[:n]), pack)
-	if err != nil || binary.BigEndian.Uint32(head[8:]) < fewestIndexed || len(tips) == 0 {
+	if err != nil || binary.BigEndian.Uint32(head[8:]) < fewestIndexed || len(commands.tips) == 0 {
 		return all
 	}
 	file, err := os.Create(filepath.Join(x.folder, "pack", "tmp_pack"))
@@ -87,9 +88,9 @@ func (x *pushIndex) take(ctx context.Context, pack io.Reader, tips []string) io.
 		return all
 	}
 	indexer := packfile.NewIndexer(all, file, &x.scanner)
-	indexer.Limit = x.limit
+	indexer.Limit, indexer.Progress = x.limit, x.answer.progress(commands)
 	if err = indexer.Run(ctx); err == nil {
-		err = x.keep(indexer, file, tips)
+		err = x.keep(indexer, file, commands.tips)
 	}
 	if err != nil {
 		x.logger.Info("a push is left to git", "reason", err)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"slipway"
@@ -234,4 +235,33 @@ func TestFirstPushEnds(t *testing.T) {
 	if left := w.files(r.ID); len(left) > 0 {
 		t.Errorf("it leaves %q", left)
 	}
+}
+
+// The pusher hears once in a second how far the server is, as git says it, or that it is still there.
+func TestPushProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			commands pushCommands
+			wait     time.Duration
+			want     string
+		}{
+			"shown":        {pushCommands{told: true}, 600 * time.Millisecond, packet("\x02Resolving deltas:  50% (512/1024)\r") + packet("\x02Resolving deltas: 100% (1024/1024), done.\n")},
+			"quiet":        {pushCommands{told: true, quiet: true}, 600 * time.Millisecond, "0005\x020005\x02"},
+			"soon over":    {pushCommands{told: true}, time.Millisecond, ""},
+			"of no client": {pushCommands{}, time.Minute, ""},
+		} {
+			var out bytes.Buffer
+			answer := &pushAnswer{out: &out}
+			if tell := answer.progress(&test.commands); tell != nil {
+				for _, done := range []int{256, 300, 512, 768, 1024} {
+					tell(done, 1024)
+					<-time.After(test.wait)
+				}
+			}
+			if out.String() != test.want {
+				t.Errorf("%s: %q, want %q", name, out.String(), test.want)
+			}
+		}
+	})
 }

@@ -103,7 +103,7 @@ func (t *pushTap) end() { t.ended.Do(func() { close(t.chunks) }) }
 func (t *pushTap) begin(come []byte, passed int) {
 	pack := io.MultiReader(strings.NewReader(packMark[:passed]), bytes.NewReader(bytes.Clone(come)), t.in)
 	if t.index != nil {
-		pack = t.index.take(t.over, pack, t.tips)
+		pack = t.index.take(t.over, pack, &t.reader)
 	}
 	mark := make([]byte, passed)
 	_, _ = io.ReadFull(pack, mark) // which is there

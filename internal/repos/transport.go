@@ -210,6 +210,8 @@ func (s *Service) ReceivePack(ctx context.Context, id slipway.RepositoryID, acto
 		}
 		if index != nil {
 			defer index.close()
+			index.answer = &pushAnswer{out: t.Out}
+			t.Out = index.answer
 		}
 		tap = newPushTap(t.In, r.ObjectFormat, index)
 		defer tap.close()

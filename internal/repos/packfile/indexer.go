@@ -52,6 +52,8 @@ type Scanner interface {
 type Indexer struct {
 	// Limit bounds the pack in bytes; 0 for not at all.
 	Limit int64
+	// Progress is told, now and then, how many are made of the objects that are left when the pack has come. It may be nil.
+	Progress func(done, all int)
 
 	reader  *Reader
 	file    *os.File
@@ -146,6 +148,7 @@ func (x *Indexer) Run(ctx context.Context) error {
 	if failed := x.failed.Load(); failed != nil {
 		return *failed
 	}
+	x.resolver.progress = x.Progress
 	if err := x.resolver.resolvePutOff(ctx, x.offsets); err != nil {
 		return err
 	}

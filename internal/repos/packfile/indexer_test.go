@@ -41,7 +41,7 @@ func tryGit(dir, stdin string, args ...string) (string, error) {
 }
 
 // seen is a scanner that counts what it is shown.
-type seen struct{ files, changes, large, bytes int }
+type seen struct{ files, changes, large, bytes, putOff int }
 
 func (s *seen) File(text []byte) { s.files, s.bytes = s.files+1, s.bytes+len(text) }
 func (s *seen) Change(text, base []byte, changed []packfile.Span) {
@@ -54,7 +54,7 @@ func (s *seen) Large(content io.Reader, size int64) error {
 }
 
 // index reads a pack and gives its index.
-func index(t testing.TB, pack io.Reader, scanner packfile.Scanner) (*packfile.Indexer, []byte, error) {
+func index(t testing.TB, pack io.Reader, scanner *seen) (*packfile.Indexer, []byte, error) {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "pack"))
 	if err != nil {
@@ -62,6 +62,7 @@ func index(t testing.TB, pack io.Reader, scanner packfile.Scanner) (*packfile.In
 	}
 	t.Cleanup(func() { file.Close() })
 	x := packfile.NewIndexer(pack, file, scanner)
+	x.Progress = func(done, _ int) { scanner.putOff = done }
 	if err := x.Run(context.Background()); err != nil {
 		return x, nil, err
 	}
@@ -235,7 +236,7 @@ func TestPutOff(t *testing.T) {
 	if _, got, err := index(t, bytes.NewReader(p), &s); err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("%v, %v", err, bytes.Equal(got, want))
 	}
-	if s.files != 31 || s.changes != 5 {
+	if s.files != 31 || s.changes != 5 || s.putOff != 4 {
 		t.Errorf("the scanner saw %+v", s)
 	}
 }

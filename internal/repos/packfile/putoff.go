@@ -77,6 +77,9 @@ func (r *rereader) object(i int, bases []int32, offsets []int64) ([]byte, error)
 	return text, nil
 }
 
+// progressStep is the number of objects from one call of progress to the next.
+const progressStep = 256
+
 // branch is an object to which there are differences that were put off.
 type branch struct {
 	text []byte
@@ -150,6 +153,9 @@ func (r *resolver) grow(kind Kind, root branch, first, after []int32, offsets []
 		if r.names[i] == (Name{}) {
 			if err := r.object(int(i), kind, text, base, r.changed); err != nil {
 				return err
+			}
+			if r.made++; r.progress != nil && (r.made%progressStep == 0 || r.made == len(r.putOff)) {
+				r.progress(r.made, len(r.putOff))
 			}
 		}
 		if first[i] >= 0 {

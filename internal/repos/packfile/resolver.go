@@ -22,8 +22,11 @@ type resolver struct {
 	head    []byte
 	changed []Span
 
-	again   rereader
-	special map[Name]specialFile
+	again rereader
+	made  int // of those that were put off
+	// progress is an Indexer's
+	progress func(done, all int)
+	special  map[Name]specialFile
 }
 
 func (r *resolver) begin(file io.ReaderAt, scanner Scanner, count int) {
