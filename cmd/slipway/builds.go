@@ -20,7 +20,7 @@ func buildsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "builds [NUMBER]", GroupID: "project", Short: "list the builds of images, or show the steps of one", Args: cobra.MaximumNArgs(1),
 		Example: "  slipway builds\n  slipway builds 12 --log\n  slipway builds 12 --cancel"}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	log := cmd.Flags().Bool("log", false, "print the log of a build that somebody started with slipway build; that of a job's is in the log of its step")
+	log := cmd.Flags().Bool("log", false, "print the log of the build")
 	cancel := cmd.Flags().Bool("cancel", false, "cancel the build")
 	run := cmd.Flags().String("run", "", "only those of this run, by its number")
 	cmd.MarkFlagsMutuallyExclusive("log", "cancel", "run")
