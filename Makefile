@@ -87,7 +87,7 @@ bench-git: ## measure clones and pushes of a large repository beside git's own s
 bench-peers: build bench-git ## measure `slipway run` and the registry beside programs of others that do the same work
 	go build -o $(BIN)/slipway-registry-alone ./test/registryalone
 	cd bench && go build -o ../$(BIN)/act github.com/nektos/act && go build -o ../$(BIN)/distribution github.com/distribution/distribution/v3/cmd/registry && \
-		go test -run '^$$' -bench . -benchtime 5x -timeout 60m
+		go test -run '^$$' -bench . -benchtime 7x -timeout 60m
 
 .PHONY: clean
 clean: ## remove what was built
