@@ -24,7 +24,7 @@ setup: ## install the Debian packages that building and running need
 .PHONY: build
 build: ## build the server, the agent and the jobs' docker into bin/
 	@mkdir -p $(BIN)
-	@tools/go-progress "the server" build -o $(BIN)/slipway ./cmd/slipway
+	@tools/go-progress "the server" build -ldflags="-X slipway.version=$$(git describe --tags --always --dirty 2>/dev/null)" -o $(BIN)/slipway ./cmd/slipway
 	@CGO_ENABLED=0 tools/go-progress "the agent and the jobs' docker" build -ldflags='-s -w' -o $(BIN)/ ./cmd/slipway-docker ./cmd/slipway-agent
 
 .PHONY: node

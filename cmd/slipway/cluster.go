@@ -185,7 +185,7 @@ func (s *Server) run(ctx context.Context, group *errgroup.Group) {
 
 // status answers `slipway status`.
 func (s *Server) status(ctx context.Context) any {
-	out := status{URL: s.config.URL, Registry: s.config.Registry(), OTLP: s.config.OTLP, Kubeconfig: s.kubeconfig(),
+	out := status{Version: slipway.Version(), URL: s.config.URL, Registry: s.config.Registry(), OTLP: s.config.OTLP, Kubeconfig: s.kubeconfig(),
 		Uptime: span(time.Since(s.started)), Nodes: []string{}, Programs: []string{}}
 	if s.config.Kubeconfig == "" {
 		out.Applications = "http://NAME.localhost:" + portOf(s.config.Node.Ingress)

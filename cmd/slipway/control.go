@@ -91,7 +91,7 @@ func statusCommand() *cobra.Command {
 		if err := a.call(cmd.Context(), http.MethodGet, "/_apis/slipway/status", nil, &s); err != nil {
 			return err
 		}
-		rows := [][]string{{"Pages", s.URL}, {"Applications", s.Applications}, {"Registry", s.Registry}, {"OTLP", s.OTLP}, {"Kubeconfig", s.Kubeconfig}, {"Up for", s.Uptime}}
+		rows := [][]string{{"Pages", s.URL}, {"Applications", s.Applications}, {"Registry", s.Registry}, {"OTLP", s.OTLP}, {"Kubeconfig", s.Kubeconfig}, {"Version", s.Version}, {"Up for", s.Uptime}}
 		for _, n := range s.Nodes {
 			rows = append(rows, []string{"Node", n})
 		}
@@ -110,6 +110,7 @@ type status struct {
 	Registry     string   `json:"registry"`
 	OTLP         string   `json:"otlp,omitempty"`
 	Kubeconfig   string   `json:"kubeconfig"`
+	Version      string   `json:"version"`
 	Uptime       string   `json:"uptime"`
 	Nodes        []string `json:"nodes"`
 	Programs     []string `json:"programs"`

@@ -41,19 +41,21 @@ deployment to Kubernetes, telemetry, work item; and it remembers how everything 
   slipway up          start everything on this machine
   slipway status      what runs, and where to look
   slipway approve 3   let a waiting deployment go on`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Running Slipway:"}, &cobra.Group{ID: "files", Title: "Pipeline files:"}, &cobra.Group{ID: "runs", Title: "Runs:"},
 		&cobra.Group{ID: "deploy", Title: "Deployments:"}, &cobra.Group{ID: "project", Title: "What a project has:"}, &cobra.Group{ID: "server", Title: "What the whole server has:"},
 		&cobra.Group{ID: "people", Title: "People:"})
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), imagesCommand())
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), imagesCommand(), versionCommand())
 	root.AddCommand(verifyCommand(), signingCommand(), trustRootCommand(), sbomCommand(), scanCommand(), vulnerabilitiesCommand())
 	root.AddCommand(validateCommand(), expandCommand(), planCommand(), runCommand(), importCommand(), lspCommand(), schemaCommand())
 	root.AddCommand(queueCommand(), runsCommand(), logsCommand(), resumeCommand(), rejectCommand(), stoppedCommand(), terminalCommand())
 	root.AddCommand(approveCommand(), rollbackCommand(), environmentsCommand(), traceCommand())
 	root.AddCommand(connectionsCommand(), secureFilesCommand(), artifactsCommand(), auditCommand(), webhooksCommand(), hooksCommand(), cachesCommand(), limitsCommand(), pipelinesCommand(), retentionCommand(), prCommand(), reposCommand(), variableGroupsCommand())
 	root.AddCommand(registryCommand(), buildCommand(), builderCommand(), buildsCommand(), poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	explainMistakes(root)
 	return root
 }

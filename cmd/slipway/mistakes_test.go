@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -28,5 +29,16 @@ func TestVarIsVariable(t *testing.T) {
 	}
 	if out, _ := on("expand", "a.yml", "--var", "A"); !strings.Contains(out, "--variable A: write NAME=VALUE") {
 		t.Errorf("without a value: %s", out)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	said, err := run("version")
+	if err != nil || !strings.Contains(said, runtime.Version()) {
+		t.Fatalf("version: %q, %v", said, err)
+	}
+	if flag, err := run("--version"); err != nil || flag != said {
+		t.Errorf("--version: %q, %v; version: %q", flag, err, said)
 	}
 }
