@@ -2,7 +2,6 @@ package repos
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"strconv"
 )
@@ -34,7 +33,7 @@ func (t *limitTeller) Write(b []byte) (int, error) {
 		}
 		out = append(out, t.buf[:n]...)
 		if err == nil && t.exceeds(t.buf[4:n]) {
-			out = fmt.Appendf(out, "%04x\x02%s\n", len(t.line)+6, t.line)
+			out = append(out, packet("\x02"+t.line+"\n")...)
 		}
 		t.buf = t.buf[n:]
 	}
