@@ -218,14 +218,18 @@ func SuspectFile(in io.Reader, size int64, part *[]byte) (bool, error) {
 	return false, nil
 }
 
-// suspectLines looks at the lines that are changed, the one before and the one behind: a private key is told by two.
+// suspectLines looks at the lines that are changed, the one before and the one behind: a private key is told by two. It reads each line a few times at
+// most, however many changes are in it: a page of a megabyte may be one line.
 func suspectLines(text []byte, changed []packfile.Span) bool {
 	for i := 0; i < len(changed); {
 		c := changed[i]
 		begin := lineBegin(text, max(0, lineBegin(text, c.Begin)-1))
-		end := c.End
-		for ; i < len(changed) && changed[i].Begin <= end; i++ { // those that the same lines hold
-			end = max(end, afterLine(text, afterLine(text, changed[i].End)))
+		line, end := c.End, c.End // where the last changed line ends, and the one behind
+		for ; i < len(changed) && changed[i].Begin <= end; i++ {
+			if changed[i].End >= line {
+				line = afterLine(text, changed[i].End)
+				end = afterLine(text, line)
+			}
 		}
 		if Suspect(text[begin:end]) {
 			return true

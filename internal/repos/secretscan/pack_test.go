@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/repos/packfile"
 	"slipway/internal/repos/secretscan"
 )
 
@@ -130,6 +131,41 @@ func TestReadPackThin(t *testing.T) {
 	}
 }
 
+// Of a difference the changed lines are looked at, and those next to them, and no others.
+func TestScannerChange(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	found := 0
+	for range 5000 {
+		lines := make([]string, 2+random.IntN(30))
+		for i := range lines {
+			lines[i] = strings.Repeat("x", random.IntN(12))
+		}
+		secret := random.IntN(len(lines))
+		lines[secret] = "AKIA" + "Z7VRSQ5TJN2XMPLQ"
+		text := strings.Join(lines, "\n")
+		var changed []packfile.Span
+		want := false
+		for at := random.IntN(len(text)); at < len(text) && len(changed) < 8; at += random.IntN(40) {
+			c := packfile.Span{Begin: at, End: min(at+random.IntN(30), len(text))}
+			changed, at = append(changed, c), c.End
+			first, last := strings.Count(text[:c.Begin], "\n"), strings.Count(text[:c.End], "\n")
+			want = want || first-1 <= secret && secret <= last+1
+		}
+		var s secretscan.Scanner
+		s.Change([]byte(text), []byte("x"), changed)
+		if s.Suspect() != want {
+			t.Fatalf("suspect %v, want %v: changes %v, the secret is in line %d of\n%s", s.Suspect(), want, changed, secret, text)
+		}
+		if want {
+			found++
+		}
+	}
+	if found < 1000 || found > 4000 {
+		t.Errorf("%d of 5000 have a secret in or beside what is changed", found)
+	}
+}
+
 // Whatever comes is read to its end or refused.
 func FuzzReadPack(f *testing.F) {
 	body := filler(40)
@@ -162,6 +198,22 @@ func BenchmarkReadPack(b *testing.B) {
 	for b.Loop() {
 		if p, err := secretscan.ReadPack(bytes.NewReader(pack), 20); err != nil || p.Suspect {
 			b.Fatalf("%+v, %v", p, err)
+		}
+	}
+}
+
+// BenchmarkChange looks at a page of a megabyte that is one line, with changes all over it, as tools make them from programs.
+func BenchmarkChange(b *testing.B) {
+	text := bytes.Repeat([]byte("x=1;"), 256<<10)
+	var changed []packfile.Span
+	for at := 0; at < len(text); at += 100 {
+		changed = append(changed, packfile.Span{Begin: at, End: at + 8})
+	}
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		var s secretscan.Scanner
+		if s.Change(text, text, changed); s.Suspect() {
+			b.Fatal("suspect")
 		}
 	}
 }
