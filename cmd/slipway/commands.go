@@ -100,7 +100,12 @@ func runsCommand() *cobra.Command {
 	release := cmd.Flags().Bool("release", false, "end what --retain began")
 	remove := cmd.Flags().Bool("delete", false, "delete the run with its logs, artifacts and test results")
 	all := cmd.Flags().Bool("all", false, "with --retry and --stage: all jobs of the stage, whatever they came to")
+	cmd.MarkFlagsMutuallyExclusive("cancel", "retry", "explain", "replay", "retain", "release", "delete")
+	cmd.MarkFlagsMutuallyExclusive("stage", "job")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !*retry && (*stage != "" || *job != "" || *all) {
+			return errors.New("--stage, --job and --all go with --retry")
+		}
 		a, err := readAccess(*data)
 		if err != nil {
 			return err
@@ -121,9 +126,14 @@ func runsCommand() *cobra.Command {
 		case *cancel:
 			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"status": "cancelling"}, nil)
 		case *retain, *release:
-			err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"keepForever": *retain}, nil)
+			if err = a.call(cmd.Context(), http.MethodPatch, path, map[string]any{"keepForever": *retain}, nil); err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), retained(args[0], *retain))
+			}
 		case *remove:
-			return a.call(cmd.Context(), http.MethodDelete, path, nil, nil)
+			if err = a.call(cmd.Context(), http.MethodDelete, path, nil, nil); err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "run %s is deleted\n", args[0])
+			}
+			return err
 		case *retry && *job != "":
 			err = retryJob(cmd.Context(), a, path, *project, *job)
 		case *retry && *stage != "":
@@ -137,6 +147,14 @@ func runsCommand() *cobra.Command {
 		return showRun(cmd, a, path)
 	}
 	return cmd
+}
+
+// retained says what became of a run that is to be kept, or not any more.
+func retained(run string, kept bool) string {
+	if kept {
+		return "run " + run + " is kept whatever its age, until `slipway runs " + run + " --release`"
+	}
+	return "run " + run + " is kept no longer than its pipeline and project keep it: `slipway retention --dry-run` says how long that is"
 }
 
 // retryJob finds the job of the run by its name and runs it again.
@@ -170,7 +188,7 @@ func listRuns(cmd *cobra.Command, a access, path string) error {
 		rows = append(rows, []string{fmt.Sprint(r.ID), r.BuildNumber, r.Definition.Name, strings.TrimPrefix(r.SourceBranch, "refs/heads/"),
 			short(r.SourceVersion), cmp.Or(r.Result, r.Status), between(r.StartTime, r.FinishTime)})
 	}
-	return table(rows)
+	return tableTo(cmd.OutOrStdout(), rows)
 }
 
 func showRun(cmd *cobra.Command, a access, path string) error {
@@ -178,9 +196,10 @@ func showRun(cmd *cobra.Command, a access, path string) error {
 	if err := a.call(cmd.Context(), http.MethodGet, path, nil, &run); err != nil {
 		return err
 	}
-	fmt.Printf("run %d, %s of %s at %s: %s\n%s\n", run.ID, run.BuildNumber, run.Definition.Name, short(run.SourceVersion), cmp.Or(run.Result, run.Status), run.Links.Web.Href)
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "run %d, %s of %s at %s: %s\n%s\n", run.ID, run.BuildNumber, run.Definition.Name, short(run.SourceVersion), cmp.Or(run.Result, run.Status), run.Links.Web.Href)
 	for _, p := range run.Problems {
-		fmt.Println("  " + p.Message)
+		fmt.Fprintln(out, "  "+p.Message)
 	}
 	var timeline struct {
 		Records []api.TimelineRecord `json:"records"`
@@ -193,7 +212,7 @@ func showRun(cmd *cobra.Command, a access, path string) error {
 	for _, r := range timeline.Records {
 		rows = append(rows, []string{indent[r.Type] + r.Name, cmp.Or(r.Result, r.State), between(r.StartTime, r.FinishTime), r.Reason})
 	}
-	return table(rows)
+	return tableTo(cmd.OutOrStdout(), rows)
 }
 
 func short(commit string) string { return commit[:min(8, len(commit))] }

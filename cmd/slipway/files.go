@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,11 +68,26 @@ func (f fileFlags) around(file string) (*folder.Folder, string, error) {
 	return around, relative, nil
 }
 
+// fileAbove is `, as ../FILE` for a file that is not in a folder and is in one above it; else "".
+func fileAbove(folder, file string) string {
+	here, err := filepath.Abs(folder)
+	if err != nil || filepath.IsAbs(file) {
+		return ""
+	}
+	for above := file; here != filepath.Dir(here); {
+		here, above = filepath.Dir(here), filepath.Join("..", above)
+		if s, err := os.Stat(filepath.Join(here, file)); err == nil && !s.IsDir() {
+			return ", as " + above
+		}
+	}
+	return ""
+}
+
 // inputWith is input with tasks that are open already.
 func (f fileFlags) inputWith(file string, tasks task.Catalog) (in compile.Input, top string, err error) {
 	switch s, err := os.Stat(file); {
 	case err != nil:
-		return in, "", slipway.NotFound("there is no file %s: name the pipeline's file", file)
+		return in, "", slipway.NotFound("there is no file %s: name the pipeline's file%s", file, fileAbove(".", file))
 	case s.IsDir():
 		return in, "", slipway.Invalid("%s is a folder: name the pipeline's file in it", file)
 	}

@@ -161,3 +161,17 @@ func TestRootOfFilesWithoutGit(t *testing.T) {
 		t.Errorf("another root: %d %s", code, out)
 	}
 }
+
+// Who is in a folder below the file's is told where it is.
+func TestFileAbove(t *testing.T) {
+	t.Parallel()
+	dir, _ := checkout(t, map[string]string{"up.yml": "", "a/b/c.yml": "", "a/up.yml/x": ""})
+	for folder, want := range map[string]string{"a/b": ", as ../../up.yml", "a": ", as ../up.yml"} {
+		if got := fileAbove(filepath.Join(dir, folder), "up.yml"); got != want {
+			t.Errorf("from %s: %q, want %q", folder, got, want)
+		}
+	}
+	if got := fileAbove(filepath.Join(dir, "a/b"), "no-such-file.yml"); got != "" {
+		t.Errorf("a file that is nowhere is %q", got)
+	}
+}

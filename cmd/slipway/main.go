@@ -16,7 +16,7 @@ func main() {
 	cobra.EnableCommandSorting = false // the help has the commands in the order of the work
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := command().ExecuteContext(ctx); err != nil {
+	if err := command().ExecuteContext(context.WithValue(ctx, ownProcess{}, true)); err != nil {
 		var silent *exitError
 		if errors.As(err, &silent) {
 			os.Exit(silent.code)
@@ -25,6 +25,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// ownProcess is the key of a context whose command has the process for itself; tests run several beside one another.
+type ownProcess struct{}
 
 // exitError ends the program with a code after everything has been said.
 type exitError struct{ code int }

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -81,6 +80,14 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 	if !ok {
 		return fmt.Errorf("--format %s: write text, json or junit", o.format)
 	}
+	if o.parallel < 0 || cmd.Flags().Changed("parallel") && o.parallel == 0 {
+		return fmt.Errorf("--parallel %d: write how many jobs run at once, 1 or more", o.parallel)
+	}
+	if o.artifacts != "" {
+		if err := os.MkdirAll(o.artifacts, 0o755); err != nil { // better now than after the run
+			return fmt.Errorf("--artifacts: %w", err)
+		}
+	}
 	tasks, err := extension.Open(*files.tasks)
 	if err != nil {
 		return err
@@ -90,7 +97,7 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 	if err != nil {
 		return err
 	}
-	options := localrun.Options{Input: in, Tasks: tasks.ByDigest, Top: top, Choice: o.choice, OnHost: o.onHost, Machine: o.asMachine, Parallel: o.parallel, Registry: o.registry, Repositories: map[string]string{}, Engine: o.engine}
+	options := localrun.Options{Input: in, Tasks: tasks.ByDigest, Top: top, Choice: o.choice, OwnProcess: cmd.Context().Value(ownProcess{}) != nil, OnHost: o.onHost, Machine: o.asMachine, Parallel: o.parallel, Registry: o.registry, Repositories: map[string]string{}, Engine: o.engine}
 	if own, err := os.Executable(); err == nil {
 		options.Agent = filepath.Join(filepath.Dir(own), "slipway-agent")
 	}
@@ -139,11 +146,12 @@ func (o *runOptions) run(cmd *cobra.Command, files fileFlags, file string) error
 // rounds runs once, or again after each change of the working tree.
 func (o *runOptions) rounds(cmd *cobra.Command, r *localrun.Runner, write func(*localrun.Report, io.Writer) error) error {
 	ctx := cmd.Context()
+	watch := watch{tree: r.Tree, changes: func(ctx context.Context, before, after string) ([]string, error) {
+		return r.Changes(ctx, before, after, o.artifacts)
+	}, said: cmd.ErrOrStderr()}
 	for {
-		tree := ""
 		if o.watch {
-			var err error
-			if tree, err = r.Tree(ctx); err != nil {
+			if err := watch.begin(ctx); err != nil {
 				return err
 			}
 		}
@@ -168,30 +176,13 @@ func (o *runOptions) rounds(cmd *cobra.Command, r *localrun.Runner, write func(*
 		case ctx.Err() != nil:
 			return &exitError{130}
 		case o.watch:
-			cmd.PrintErrln("waiting for a change of the files; Ctrl-C ends it")
-			if !changed(ctx, r, tree) {
+			if !watch.await(ctx) {
 				return nil
 			}
 		case !report.Succeeded():
 			return &exitError{1}
 		default:
 			return nil
-		}
-	}
-}
-
-// changed waits until the working tree is another; false says that ctx ended first.
-func changed(ctx context.Context, r *localrun.Runner, tree string) bool {
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-ticker.C:
-			if now, err := r.Tree(ctx); err == nil && now != tree {
-				return true
-			}
 		}
 	}
 }

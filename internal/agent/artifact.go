@@ -206,13 +206,8 @@ func (t *task) downloads(d *plan.Download, run slipway.RunID, source string) (na
 		base = filepath.Join(base, t.text(d.Source))
 	}
 	given := t.text(d.Path)
-	switch {
-	case d.Folders:
+	if d.Folders || given != "" { // azure-pipelines-agent, PipelineArtifactPluginV2.cs: below System.DefaultWorkingDirectory
 		base = t.absolute(given)
-	case given != "":
-		if base = given; !filepath.IsAbs(base) {
-			base = filepath.Join(t.folders.workspace, base)
-		}
 	}
 	if name := t.text(d.Artifact); name != "" {
 		if given != "" && !d.Folders {
@@ -241,7 +236,7 @@ func (t *task) fetchArtifact(name string, run slipway.RunID, folder, prefix stri
 		defer resp.Body.Close()
 		files, err = readTar(resp.Body, folder, prefix, patterns)
 		if err == nil {
-			t.log.Printf("%d files", len(files))
+			t.log.Printf("Files: %d", len(files))
 		}
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
@@ -44,7 +45,7 @@ func (t *task) checkout(c *plan.Checkout) error {
 	if err := g.sparse(c); err != nil {
 		return err
 	}
-	if err := g.git("checkout", "--force", "--detach", string(repo.Commit)); err != nil {
+	if err := g.remote("checkout", "--force", "--detach", string(repo.Commit)); err != nil {
 		return err
 	}
 	if err := g.extras(c); err != nil {
@@ -149,6 +150,34 @@ func (g gitFolder) git(args ...string) error {
 	return g.run(g.command(args...))
 }
 
+const (
+	// remoteAttempts is how often git is asked for what it gets from a server, as Azure's agent does (GitSourceProvider).
+	remoteAttempts = 3
+	// remoteWait is that before the second attempt; before the third it is three times as long.
+	remoteWait = time.Second
+)
+
+// remote runs a command of git's that gets something from a server. One that fails is run again, once this server answers: it may have started
+// anew, or the network have been away, which breaks what git was getting.
+func (g gitFolder) remote(args ...string) error {
+	wait := remoteWait
+	for attempt := 1; ; attempt++ {
+		err := g.git(args...)
+		var exit errExit
+		if !errors.As(err, &exit) || attempt == remoteAttempts || g.ctx.Err() != nil {
+			return err
+		}
+		g.log.Printf("%v: trying again, attempt %d of %d", err, attempt+1, remoteAttempts)
+		if !pause(g.ctx, wait) {
+			return err
+		}
+		if err := g.client.await(g.ctx); err != nil {
+			return err
+		}
+		wait *= 3
+	}
+}
+
 func (g gitFolder) command(args ...string) process {
 	env := map[string]string{
 		"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": "3", "LC_ALL": "C.UTF-8",
@@ -245,7 +274,7 @@ func (g gitFolder) fetch(c *plan.Checkout) error {
 	} else {
 		args = append(args[:len(args)-1], "--depth="+depth, "origin")
 	}
-	return g.git(append(args, specs...)...)
+	return g.remote(append(args, specs...)...)
 }
 
 // sparse limits the working tree to what the step names.
@@ -271,7 +300,7 @@ func (g gitFolder) extras(c *plan.Checkout) error {
 		if submodules == "recursive" {
 			args = append(args, "--recursive")
 		}
-		if err := g.git(args...); err != nil {
+		if err := g.remote(args...); err != nil {
 			return err
 		}
 	default:
@@ -280,7 +309,7 @@ func (g gitFolder) extras(c *plan.Checkout) error {
 	if !g.flag(c.LFS, false) {
 		return nil
 	}
-	return g.git("lfs", "pull")
+	return g.remote("lfs", "pull")
 }
 
 // findGit finds git, and git-lfs for large files, in the job's container, or else in the one of the pool's image beside it, where it then

@@ -213,6 +213,11 @@ func (c *client) control(ctx context.Context) (news job.Control, err error) {
 	return news, err
 }
 
+// await waits until the server answers.
+func (c *client) await(ctx context.Context) error {
+	return c.again(ctx, func() error { return c.call(ctx, "GET", "/control?seconds=0", nil, nil) })
+}
+
 // connection asks for the service connection of that name or id, which the step must name when the job starts. A name of none
 // is slipway.CodeNotFound.
 func (c *client) connection(ctx context.Context, step int, name string) (out job.Connection, err error) {

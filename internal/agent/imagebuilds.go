@@ -147,7 +147,8 @@ func (w *buildWatch) follow(ctx context.Context, conn net.Conn, lines *bufio.Sca
 	w.idle.Broadcast()
 	w.mu.Unlock()
 	for _, b := range left {
-		w.finish(b, nil, "the connection to the builder was lost", false)
+		b.reporter.Flush()
+		w.done.Go(func() { b.telling.Lose(b.ctx, "the connection to the builder was lost") })
 	}
 }
 

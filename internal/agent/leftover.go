@@ -10,13 +10,24 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // endPatience is how long processes may take to end that were killed.
 const endPatience = 10 * time.Second
 
+// BecomeSubreaper makes this process the parent of what jobs leave behind, however they detach it, so that it can be found.
+func BecomeSubreaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become the parent of what jobs leave behind: %w", err)
+	}
+	return nil
+}
+
 // EndLeft ends every process that steps of a job in the folder, or in one below it, have left running, however they detached it:
-// what says in its environment that it works there, with all below it. Azure's agent finds them in the same way.
+// what says in its environment that it works there, as Azure's agent finds them, and what is below this process and has its working
+// directory there, with all below them.
 func EndLeft(folder string) error {
 	if parent := filepath.Dir(filepath.Clean(folder)); parent == filepath.Clean(folder) || folder == "" {
 		return fmt.Errorf("%q is no folder of a job alone", folder)
@@ -24,9 +35,9 @@ func EndLeft(folder string) error {
 	return endWhile(func() ([]int, error) { return leftBehind(folder, false) })
 }
 
-// endLeft ends what EndLeft ends, and whatever else has become a child of this process, with all below it. Nobody else may wait
+// EndAllLeft ends what EndLeft ends, and whatever else has become a child of this process, with all below it. Nobody else may wait
 // for a child meanwhile.
-func endLeft(folder string) error {
+func EndAllLeft(folder string) error {
 	return endWhile(func() ([]int, error) {
 		for {
 			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 && !errors.Is(err, syscall.EINTR) {
@@ -63,7 +74,7 @@ func leftBehind(folder string, children bool) (left []int, err error) {
 	}
 	self := os.Getpid()
 	parents := map[int]int{}
-	marked := map[int]bool{}
+	marked, inside := map[int]bool{}, map[int]bool{}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == self {
@@ -76,14 +87,17 @@ func leftBehind(folder string, children bool) (left []int, err error) {
 		parents[pid] = parent
 		environ, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
 		marked[pid] = err == nil && worksIn(environ, folder) // those of other users cannot be read
+		directory, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
+		inside[pid] = err == nil && within(folder, directory)
 	}
 	for pid := range parents {
-		below, up := marked[pid], pid
+		below, looking, up := marked[pid], inside[pid], pid
 		for range len(parents) {
-			if up = parents[up]; children && up == self || marked[up] {
+			// Where it works says something of a process below this one alone: others may look into the folder, too.
+			if up = parents[up]; marked[up] || up == self && (children || looking) {
 				below = true
 			}
-			if below || up <= 1 {
+			if looking = looking || inside[up]; below || up <= 1 {
 				break
 			}
 		}
@@ -98,11 +112,15 @@ func leftBehind(folder string, children bool) (left []int, err error) {
 func worksIn(environ []byte, folder string) bool {
 	for pair := range bytes.SplitSeq(environ, []byte{0}) {
 		if home, ok := bytes.CutPrefix(pair, []byte("AGENT_HOMEDIRECTORY=")); ok {
-			below, err := filepath.Rel(folder, string(home))
-			return err == nil && filepath.IsLocal(below)
+			return within(folder, string(home))
 		}
 	}
 	return false
+}
+
+func within(folder, path string) bool {
+	below, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(below)
 }
 
 // parentOf reads the parent of a process; a dead one that waits for its parent counts.

@@ -74,10 +74,10 @@ func RunMachine(ctx context.Context, c MachineConfig) error {
 		return err
 	}
 	m.client = newClientAt(Config{URL: m.own.URL, Token: m.own.Token}, fmt.Sprintf("/_slipway/machines/%d", m.own.Machine))
-	if err := becomeSubreaper(); err != nil {
+	if err := BecomeSubreaper(); err != nil {
 		return err
 	}
-	if err := endLeft(m.work()); err != nil { // by an agent that was killed
+	if err := EndAllLeft(m.work()); err != nil { // by an agent that was killed
 		return err
 	}
 	c.Logger.Info("waits for jobs", "machine", m.own.Name, "of", m.own.Target, "server", m.own.URL)
@@ -197,7 +197,7 @@ func (m *machineAgent) do(ctx context.Context, given job.MachineJob) {
 	if err != nil {
 		m.Logger.Error("a job went wrong", "job", given.Job, "error", err)
 	}
-	if err := endLeft(m.work()); err != nil {
+	if err := EndAllLeft(m.work()); err != nil {
 		m.Logger.Error("what a job left behind cannot be ended", "job", given.Job, "error", err)
 	}
 	m.Logger.Info("is idle", "job", given.Job)

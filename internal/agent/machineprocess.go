@@ -9,8 +9,6 @@ import (
 	"runtime"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // lockFolder lets one agent work in a folder.
@@ -24,14 +22,6 @@ func lockFolder(folder string) (unlock func(), err error) {
 		return nil, fmt.Errorf("another agent works in %s: give this one a --folder of its own", folder)
 	}
 	return func() { f.Close() }, nil
-}
-
-// becomeSubreaper makes this process the parent of what jobs leave behind, however they detach it, so that it can be ended.
-func becomeSubreaper() error {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("become the parent of what jobs leave behind: %w", err)
-	}
-	return nil
 }
 
 // stopPatience is what a job's agent may take to stop when this one is told to; it reports the end of the job meanwhile.

@@ -47,6 +47,9 @@ func (r *runner) step(st *plan.Step, body func(*task) error) {
 	}
 	if st.Disabled {
 		record.Reason = "the step is disabled"
+		if st.Unchosen {
+			record.Reason = "not chosen"
+		}
 		r.reports.put(record)
 		return
 	}

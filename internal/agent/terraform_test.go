@@ -63,3 +63,65 @@ func TestTerraformTask(t *testing.T) {
 		}
 	}
 }
+
+// The arguments and variables are those of the extension's commands (jason-johnson/azure-pipelines-tasks-terraform, src/commands).
+func TestTerraformCLI(t *testing.T) {
+	t.Parallel()
+	j := newToolJob(t, nil)
+	j.path += ":" + sysPath
+	calls := j.recorder(filepath.Join(strings.Split(j.path, ":")[0], "terraform"), "TF_IN_AUTOMATION", `case $1 in
+output) echo '{"url":{"type":"string","value":"u"},"n":{"type":"number","value":2},"pass":{"type":"string","value":"hidden","sensitive":true},"l":{"type":["list","string"],"value":[]}}';;
+show) echo '{"resource_changes":[{"change":{"actions":["create"]}},{"change":{"actions":["delete","create"]}}]}';;
+workspace) [ $2 = list ] && printf '* default\n  there\n';;
+esac; exit ${TF_EXIT:-0}`)
+	j.write("infra/main.tf", "")
+	must := func(command string, more ...string) string {
+		t.Helper()
+		given := map[string]string{"command": command, "workingDirectory": "infra"}
+		for i := 0; i < len(more); i += 2 {
+			given[more[i]] = more[i+1]
+		}
+		return j.must("TerraformCLI@1", given)
+	}
+	for _, one := range []struct {
+		inputs []string
+		want   string
+	}{
+		{[]string{"init", "backendType", "azurerm", "backendAzureRmKey", "k", "backendAzureRmContainerName", "c", "commandOptions", "-upgrade"}, "[init] [-backend-config=container_name=c] [-backend-config=key=k] [-upgrade]"},
+		{[]string{"init", "backendAzureRmKey", "k"}, "[init]"},
+		{[]string{"apply", "commandOptions", "p"}, "[apply] [-auto-approve] [p]"},
+		{[]string{"destroy", "commandOptions", "-auto-approve"}, "[destroy] [-auto-approve]"},
+		{[]string{"fmt", "commandOptions", "--diff"}, "[fmt] [--check] [--recursive] [--diff]"},
+		{[]string{"import", "resourceAddress", "a.b", "resourceId", "/x"}, "[import] [a.b] [/x]"},
+		{[]string{"forceunlock", "lockID", "7"}, "[force-unlock] [-force] [7]"},
+		{[]string{"workspace", "workspaceName", "w"}, "[workspace] [select] [w]"},
+		{[]string{"state", "stateSubCommand", "mv", "stateMoveSource", "a", "stateMoveDestination", "b"}, "[state] [mv] [a] [b]"},
+		{[]string{"state", "stateSubCommand", "rm", "stateSubCommandAddresses", "a\nb"}, "[state] [rm] [a] [b]"},
+	} {
+		must(one.inputs[0], one.inputs[1:]...)
+		wantCalls(t, calls, "terraform "+one.want+" TF_IN_AUTOMATION= in SOURCES/infra")
+	}
+	must("workspace", "workspaceSubCommand", "new", "workspaceName", "there", "skipExistingWorkspace", "true")
+	wantCalls(t, calls, "terraform [workspace] [list] TF_IN_AUTOMATION= in SOURCES/infra")
+
+	log := must("output")
+	must("show", "inputTargetPlanOrStateFilePath", "p")
+	for name, want := range map[string]string{"TF_OUT_URL": "u", "TF_OUT_N": "2", "TF_OUT_PASS": "hidden", "TF_OUT_L": "", "TERRAFORM_PLAN_HAS_DESTROY_CHANGES": "true"} {
+		if got := j.value(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if strings.Contains(log, "hidden") {
+		t.Errorf("the log shows a secret\n%s", log)
+	}
+	for _, one := range []struct{ code, options, want string }{{"0", "", "true"}, {"0", "-detailed-exitcode", "false"}, {"2", "-detailed-exitcode", "true"}} {
+		j.env["TF_EXIT"] = one.code
+		must("plan", "commandOptions", one.options)
+		if got := j.value("TERRAFORM_PLAN_HAS_CHANGES"); got != one.want {
+			t.Errorf("exit code %s with %q: %s, want %s", one.code, one.options, got, one.want)
+		}
+	}
+	if _, err := j.run("TerraformCLI@0", map[string]string{"command": "plan", "workingDirectory": "infra"}); err == nil || err.Error() != "terraform exited with code 2" {
+		t.Errorf("%v", err)
+	}
+}

@@ -23,7 +23,7 @@ type Node struct {
 	Version    string // the kubelet's
 	System     string
 	CPU        string // that pods can have
-	Memory     string
+	Memory     int64  // likewise, in bytes
 	Pods       int
 	MaxPods    int
 	Created    time.Time
@@ -87,7 +87,7 @@ func (s *Service) Nodes(ctx context.Context, name string) ([]Node, error) {
 
 func toNode(n *corev1.Node, pods int) Node {
 	node := Node{Name: n.Name, Version: n.Status.NodeInfo.KubeletVersion, System: n.Status.NodeInfo.OSImage, Pods: pods,
-		CPU: n.Status.Allocatable.Cpu().String(), Memory: n.Status.Allocatable.Memory().String(),
+		CPU: n.Status.Allocatable.Cpu().String(), Memory: n.Status.Allocatable.Memory().Value(),
 		MaxPods: int(n.Status.Allocatable.Pods().Value()), Created: n.CreationTimestamp.UTC()}
 	for _, c := range n.Status.Conditions {
 		switch {

@@ -82,7 +82,7 @@ jobs:
   - bash: |
       cd $(System.ArtifactsDirectory) && find . -type f | sort
       cd $(Build.SourcesDirectory) && find got -type f | sort
-      cd $(Pipeline.Workspace) && find direct -type f; echo of $(BuildNumber)
+      cd $(Build.SourcesDirectory) && find direct -type f; echo of $(BuildNumber)
     displayName: look
 `))
 	tl := w.completed(id)

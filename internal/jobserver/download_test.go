@@ -24,8 +24,10 @@ steps:
   artifact: second
   path: $(Pipeline.Workspace)/one
   patterns: x.txt
-- bash: cd $(Pipeline.Workspace) && find several one -type f | LC_ALL=C sort
+- task: DownloadPipelineArtifact@2
+  inputs: {artifact: second, path: below, patterns: y.txt}
+- bash: cd $(Pipeline.Workspace) && find several one s/below -type f | LC_ALL=C sort
   displayName: look
 `)))
-	w.has(w.log(w.job(tl, "__default.Job"), "look"), "one/x.txt\nseveral/first/x.txt\nseveral/first/y.txt\nseveral/second/y.txt\n")
+	w.has(w.log(w.job(tl, "__default.Job"), "look"), "one/x.txt\ns/below/y.txt\nseveral/first/x.txt\nseveral/first/y.txt\nseveral/second/y.txt\n")
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -183,7 +184,7 @@ jobs:
 - job: long
   steps:
   - bash: |
-      trap 'echo interrupted; exit 1' INT
+      trap 'echo interrupted at $(date +%s%3N); exit 1' INT
       echo $$ > $(Agent.TempDirectory)/pid
       echo waiting
       sleep 600 & wait
@@ -207,6 +208,7 @@ jobs:
 		}
 		return false
 	})
+	asked := time.Now()
 	if err := w.Cancel(context.Background(), id, slipway.Actor{Kind: slipway.ActorUser, Name: "Ada"}); err != nil {
 		t.Fatal(err)
 	}
@@ -215,8 +217,13 @@ jobs:
 	if tl.Run.Result != schedule.Canceled || long.Result != schedule.Canceled || tl.Run.CanceledBy != "Ada" {
 		t.Fatalf("run %s by %q:\n%s", tl.Run.Result, tl.Run.CanceledBy, w.describe(tl))
 	}
-	if log := w.log(long, "wait"); !strings.Contains(log, "interrupted\n") {
-		t.Errorf("log of wait:\n%s", log)
+	var at int64
+	log := w.log(long, "wait")
+	if _, err := fmt.Sscanf(log[max(strings.LastIndex(log, "interrupted at "), 0):], "interrupted at %d", &at); err != nil {
+		t.Fatalf("log of wait: %v\n%s", err, log)
+	}
+	if took := time.UnixMilli(at).Sub(asked); took > 2*time.Second {
+		t.Errorf("the process heard of the cancel after %v", took)
 	}
 	if log := w.log(long, "always"); !strings.Contains(log, "canceled Canceled\n") {
 		t.Errorf("log of always:\n%s", log)

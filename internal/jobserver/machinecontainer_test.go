@@ -112,7 +112,7 @@ func TestMachineWithoutEngine(t *testing.T) {
 	w := newWorld(t)
 	w.machine(w.pool("metal"), "truck", "--engine", "no-such-engine")
 	tl := w.completed(w.one(w.push("pool: metal\ncontainer: localhost/tools:1\nsteps:\n- script: echo no\n")))
-	if j := w.job(tl, "__default.Job"); j.Result != schedule.Failed || !strings.HasPrefix(j.Reason, "no-such-engine does not answer: start it, or leave container and services out of jobs that run on it") {
+	if j := w.job(tl, "__default.Job"); j.Result != schedule.Failed || !strings.HasPrefix(j.Reason, "there is no program no-such-engine on this machine: install it, or leave container and services out of jobs that run on it") {
 		t.Errorf("the job:\n%s", w.describe(tl))
 	}
 }

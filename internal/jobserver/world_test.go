@@ -184,6 +184,11 @@ func (g *gitSource) ReadFile(_ context.Context, _ slipway.RepositoryID, commit s
 	return out, nil
 }
 
+func (g *gitSource) List(_ context.Context, _ slipway.RepositoryID, commit slipway.CommitID, folder string) ([]string, error) {
+	out, err := g.git("ls-tree", "--name-only", string(commit)+":"+folder)
+	return strings.Fields(out), err
+}
+
 func (g *gitSource) Commit(_ context.Context, _ slipway.RepositoryID, commit slipway.CommitID) (pipelines.Commit, error) {
 	message, err := g.git("log", "-1", "--format=%B", string(commit))
 	return pipelines.Commit{Message: message, Author: "Ada"}, err

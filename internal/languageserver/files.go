@@ -82,6 +82,14 @@ func (o overlay) ReadFile(path string) ([]byte, error) {
 	return o.folder.ReadFile(path)
 }
 
+// List implements template.Lister.
+func (o overlay) List(folder string) []string {
+	if o.folder == nil {
+		return nil
+	}
+	return o.folder.List(folder)
+}
+
 // overlay is the repository of a file with the open files of it.
 func (s *Server) overlay(uri string, documents map[string]*document) (o overlay, relative string, ok bool) {
 	around, relative, ok := s.files.around(uri)

@@ -1,6 +1,7 @@
 package localrun
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,7 +94,9 @@ func (c Choice) steps(p *plan.Plan) error {
 				if c.step(st, found) {
 					chosen = true
 				} else if st.Kind != plan.StepCheckout {
-					st.Disabled = true
+					st.Unchosen, st.Disabled = true, true
+					st.Open = maps.Clone(st.Open)
+					delete(st.Open, "enabled") // a variable does not choose it
 				}
 			}
 			return !chosen && len(c.Jobs) == 0

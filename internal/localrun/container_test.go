@@ -52,6 +52,9 @@ var thePodman = sync.OnceValues(func() (podman, error) {
 var podmanFolder string
 
 func TestMain(m *testing.M) {
+	if folder := os.Getenv(aloneIn); folder != "" {
+		os.Exit(runAlone(folder))
+	}
 	code := m.Run()
 	if podmanFolder != "" {
 		os.RemoveAll(podmanFolder)

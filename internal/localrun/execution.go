@@ -50,6 +50,9 @@ func (e *execution) resolve(known variable.Set) error {
 		groups[name] = variable.Set{}
 		e.say("##[warning]The variable group %s is not here: give its variables with --variable or --secret.", name)
 	}
+	for _, warning := range e.slips() {
+		e.say("##[warning]%s", warning)
+	}
 	for alias, r := range e.repositories {
 		known.Put(plan.RepositoryVariable(alias, "url"), variable.Value{Text: r.URL, ReadOnly: true})
 		known.Put(plan.RepositoryVariable(alias, "version"), variable.Value{Text: string(r.Commit), ReadOnly: true})

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"slipway/internal/localrun"
+	"slipway/internal/pipelines/compile"
+	"slipway/internal/pipelines/folder"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/schedule"
 	"slipway/internal/pipelines/variable"
 )
@@ -163,5 +166,75 @@ func TestProcessesOfKilledRuns(t *testing.T) {
 	case err := <-other:
 		t.Errorf("a process of another folder ended: %v", err)
 	default:
+	}
+}
+
+// aloneIn names the folder whose file this program runs, and nothing else.
+const aloneIn = "LOCALRUN_ALONE_IN"
+
+func runAlone(top string) int {
+	files, path, err := folder.Around(filepath.Join(top, "azure-pipelines.yml"))
+	if err != nil {
+		fmt.Println(err)
+		return 2
+	}
+	defer files.Close()
+	work, err := os.MkdirTemp(top, "work-")
+	if err != nil {
+		fmt.Println(err)
+		return 2
+	}
+	r, err := localrun.NewRunner(context.Background(), localrun.Options{Top: top, Folder: work, Out: os.Stdout, OwnProcess: true,
+		Variables: variable.Of(map[string]string{"top": top}),
+		Input:     compile.Input{Path: path, Files: files, Repository: func(plan.Repository) (compile.Files, error) { return nil, nil }}})
+	if err != nil {
+		fmt.Println(err)
+		return 2
+	}
+	report, err := r.Run(context.Background())
+	if err != nil || !report.Succeeded() {
+		fmt.Println(report, err)
+		return 1
+	}
+	return 0
+}
+
+// What a step leaves running without its environment, in a session of its own, ends with the job if it works in the job's folder, and
+// else with the run, if that has its process for itself. Once, `env -i setsid sleep 1000 &` ran on.
+func TestWhatShakesOffItsStep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+jobs:
+- job: leave
+  steps:
+  - checkout: none
+  - bash: |
+      leave() {
+        env -i setsid sleep 600 &> /dev/null & echo $! > "$TOP/$1"
+        until grep -q ^sleep /proc/$!/cmdline; do sleep 0.01; done
+      }
+      leave inside
+      cd /
+      leave outside
+- job: look
+  dependsOn: leave
+  steps:
+  - checkout: none
+  - bash: |
+      sleeps() { grep -q ^sleep /proc/$(cat "$TOP/$1")/cmdline; }
+      ! sleeps inside && sleeps outside
+`)
+	alone := exec.Command(os.Args[0])
+	alone.Env = append(os.Environ(), aloneIn+"="+w.top)
+	if out, err := alone.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"inside", "outside"} {
+		for _, pid := range numbers(t, filepath.Join(w.top, name)) {
+			if runs(t, pid) {
+				t.Errorf("what worked %s runs on", name)
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
 	}
 }

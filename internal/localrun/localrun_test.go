@@ -277,7 +277,13 @@ stages:
 			}
 		})
 	}
-	w := newWorld(t, file)
+	w := newWorld(t, strings.Replace(file, "echo b-three", "echo b-three\n      enabled: $(on)", 1))
+	w.options.Variables = variable.Of(map[string]string{"on": "true"})
+	w.options.Choice = localrun.Choice{Steps: []string{"last"}}
+	if steps := w.run(t.Context()).Stages[0].Jobs[0].Steps; len(steps) != 3 || steps[1].Result != schedule.Skipped || steps[1].Reason != "not chosen" {
+		t.Errorf("a step that was not chosen is %+v", steps)
+	}
+	w = newWorld(t, file)
 	for want, c := range map[string]localrun.Choice{
 		`there is no stage "AA" in the pipeline: it has A, B`:                         {Stages: []string{"AA"}},
 		`there is no job "tree" in the pipeline, did you mean "three"?`:               {Jobs: []string{"tree"}},
@@ -287,6 +293,39 @@ stages:
 	} {
 		w.options.Choice = c
 		w.options.Folder = t.TempDir()
+		r, err := localrun.NewRunner(t.Context(), w.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Run(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// A slip in the name of a variable is told, and in that of a repository refused.
+func TestSlips(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+variables: {colour: blue, level: 1}
+resources: {repositories: [{repository: lib, type: git, name: lib}]}
+steps:
+- checkout: none
+- bash: echo "$(colour) $SHADE"
+- ${{ if eq(variables.lever, '3') }}:
+  - bash: echo three
+`)
+	w.options.Variables = variable.Of(map[string]string{"color": "red", "shade": "dark", "lever": "3", "colour": "green", "unlike": "any"})
+	if r := w.run(t.Context()); !r.Succeeded() {
+		t.Fatalf("result %s\n%s", r.Result, w.out.String())
+	}
+	w.said(`##[warning]Nothing in the file names the variable color, did you mean "colour"?`, "green dark")
+	if n := strings.Count(w.out.String(), "##[warning]"); n != 1 {
+		t.Errorf("%d warnings\n%s", n, w.out.String())
+	}
+	for want, alias := range map[string]string{`--repository lbi=…: the file declares no such repository, did you mean "lib"?`: "lbi",
+		"--repository elsewhere=…: the file declares no such repository: resources.repositories has lib": "elsewhere"} {
+		w.options.Folder, w.options.Repositories = t.TempDir(), map[string]string{alias: w.top}
 		r, err := localrun.NewRunner(t.Context(), w.options)
 		if err != nil {
 			t.Fatal(err)
@@ -323,7 +362,7 @@ jobs:
 	w.options.Variables.Put("token", variable.Value{Text: "hunter2hunter2", Secret: true})
 	r := w.run(t.Context())
 	w.said("bad | token ***", "bad | always reached")
-	if want := "##[section]Job boxed: Failed, no-such-engine does not answer: start it, or give --on-host to run the job on this machine itself"; !strings.Contains(w.out.String(), want) {
+	if want := "##[section]Job boxed: Failed, there is no program no-such-engine on this machine: install it, or give --on-host to run the job on this machine itself"; !strings.Contains(w.out.String(), want) {
 		t.Errorf("the log does not say %q", want)
 	}
 	if r.Result != schedule.Failed || strings.Contains(w.out.String(), "hunter2") {

@@ -11,14 +11,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"slipway"
+	"slipway/internal/agent"
 	"slipway/internal/pipelines/compile"
 	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/extension"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
 )
@@ -52,6 +55,9 @@ type Options struct {
 	Deployer Deployer
 	// Decide is asked what a job does at a step that failed, about one at a time, until ctx ends; nil when jobs do not stop at failures.
 	Decide func(ctx context.Context, s Stopped) job.Decision
+	// OwnProcess says that this process does nothing but this run: what steps leave running becomes its child, however they detach it,
+	// and ends with the run. Without it some of what has shaken off its step's environment runs on.
+	OwnProcess bool
 	// Folder is where the run works: workspaces, artifacts, logs. It must be empty.
 	Folder string
 	// Out takes the logs and what happens, line by line.
@@ -85,6 +91,11 @@ func NewRunner(ctx context.Context, o Options) (*Runner, error) {
 	}
 	r := &Runner{options: o, others: map[string]*source{}}
 	var err error
+	if o.OwnProcess {
+		if err = agent.BecomeSubreaper(); err != nil {
+			return nil, err
+		}
+	}
 	if r.source, err = openSource(ctx, o.Top, filepath.Join(o.Folder, "self.git")); err != nil {
 		return nil, err
 	}
@@ -102,6 +113,12 @@ func (r *Runner) Tree(ctx context.Context) (string, error) {
 	return s.tree, err
 }
 
+// Changes lists the files, from the working tree's folder on, in which one tree is another than before, but for those in the folder
+// without, which may be "" for none.
+func (r *Runner) Changes(ctx context.Context, before, after, without string) ([]string, error) {
+	return r.source.changes(ctx, before, after, without)
+}
+
 // Run runs the file as it is now. The end of ctx cancels the run: what runs is stopped, and steps that run after a
 // cancel do. Mistakes in the file are an error; a run that fails is none.
 func (r *Runner) Run(ctx context.Context) (*Report, error) {
@@ -114,6 +131,9 @@ func (r *Runner) Run(ctx context.Context) (*Report, error) {
 	known := r.predefined(snap, began)
 	p, err := r.compile(known)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.checkRepositories(p); err != nil {
 		return nil, err
 	}
 	e := &execution{Runner: r, plan: p, began: began, jobs: map[string]*work{}, ended: make(chan ended),
@@ -131,8 +151,13 @@ func (r *Runner) Run(ctx context.Context) (*Report, error) {
 	if err := e.listen(); err != nil {
 		return nil, err
 	}
-	defer e.close()
 	e.loop(ctx)
+	e.close()
+	if r.options.OwnProcess {
+		if err := agent.EndAllLeft(r.options.Folder); err != nil {
+			return nil, fmt.Errorf("end what steps have left running: %w", err)
+		}
+	}
 	return e.report(), nil
 }
 
@@ -174,6 +199,25 @@ func (r *Runner) predefined(snap snapshot, now time.Time) variable.Set {
 		set.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
 	return set
+}
+
+// checkRepositories refuses folders of repositories that the file does not declare.
+func (r *Runner) checkRepositories(p *plan.Plan) error {
+	var declared []string
+	for _, one := range p.Resources.Repositories {
+		declared = append(declared, one.Alias)
+	}
+	for _, alias := range slices.Sorted(maps.Keys(r.others)) {
+		if among(declared, alias) {
+			continue
+		}
+		instead := nearest.Suggest(alias, declared)
+		if instead == "" {
+			instead = ": resources.repositories has " + cmp.Or(strings.Join(declared, ", "), "none")
+		}
+		return slipway.Invalid("--repository %s=…: the file declares no such repository%s", alias, instead)
+	}
+	return nil
 }
 
 // repositories are what checkout steps may fetch.

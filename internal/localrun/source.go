@@ -188,6 +188,21 @@ func (s *source) take(ctx context.Context) (snapshot, error) {
 	return snapshot{slipway.CommitID(commit), tree, message}, err
 }
 
+// changes lists the files in which two trees differ, but for those in a folder.
+func (s *source) changes(ctx context.Context, before, after, without string) ([]string, error) {
+	args := []string{"diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, "--", ":(top)"}
+	if folder, err := filepath.Abs(without); without != "" && err == nil {
+		if below, err := filepath.Rel(s.top, folder); err == nil && filepath.IsLocal(below) && below != "." {
+			args = append(args, ":(top,exclude,literal)"+below)
+		}
+	}
+	out, err := s.own(ctx, args...)
+	if err != nil || out == "" {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(out, "\x00"), "\x00"), nil
+}
+
 // url is where a checkout fetches from.
 func (s *source) url() string { return "file://" + s.folder }
 

@@ -79,6 +79,16 @@ func (s Source) ReadFile(ctx context.Context, id slipway.RepositoryID, commit sl
 	return s.Repos.ReadFile(ctx, id, commit, path, limit)
 }
 
+// List implements pipelines.Source.
+func (s Source) List(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID, folder string) ([]string, error) {
+	entries, _, err := s.Repos.Tree(ctx, id, commit, folder)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name
+	}
+	return names, err
+}
+
 // Commit implements pipelines.Source.
 func (s Source) Commit(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID) (pipelines.Commit, error) {
 	c, err := s.Repos.Commit(ctx, id, commit)

@@ -90,16 +90,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, sit *situation, a sched
 	case schedule.ActionStartChecks, schedule.ActionStartStage, schedule.ActionSkipStage, schedule.ActionCompleteStage:
 		return s.recordStage(ctx, tx, sit, a)
 	case schedule.ActionCancelJob:
-		j, err := sit.job(ctx, tx, a.Instance)
-		if err != nil {
-			return err
-		}
-		if j == nil {
-			return fmt.Errorf("no job %s to cancel", a.Instance)
-		}
-		j.CancelRequested = s.clock.Now()
-		sit.jobChanged(j)
-		return updateJob(ctx, tx, j)
+		return sit.cancelJob(ctx, tx, a.Instance, s.clock.Now())
 	case schedule.ActionCompleteRun:
 		sit.facts.Result = a.Result
 		return s.completeRun(ctx, tx, &sit.run, a.Result)

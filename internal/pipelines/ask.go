@@ -92,6 +92,14 @@ func (r replaced) ReadFile(path string) ([]byte, error) {
 	return r.Files.ReadFile(path)
 }
 
+// List implements compile.Lister.
+func (r replaced) List(folder string) []string {
+	if l, ok := r.Files.(compile.Lister); ok {
+		return l.List(folder)
+	}
+	return nil
+}
+
 // Choices are what a person may choose for a run of a branch.
 type Choices struct {
 	Ref        string // full name

@@ -30,7 +30,8 @@ func cpu(b *testing.B) time.Duration {
 }
 
 // BenchmarkRunOf5000Jobs plays a run of 5,000 jobs over SQLite, ten at a time: queued, given a pod, assigned and completed, with all
-// rows and events. Its metric is the processor's time of the whole server for each job; 1 ms is the goal.
+// rows and events. Its metric is the processor's time of the whole server for each job; 1 ms is the goal. Another is how long it
+// takes to decide all of it again, and to say why everything is as it is.
 func BenchmarkRunOf5000Jobs(b *testing.B) {
 	for name, text := range map[string]string{"one stage": jobsIn(1), "ten stages": jobsIn(10)} {
 		b.Run(name, func(b *testing.B) {
@@ -41,7 +42,7 @@ func BenchmarkRunOf5000Jobs(b *testing.B) {
 			defer d.Close()
 			w := setup(b, d)
 			w.source.text = text
-			var used time.Duration
+			var used, replay, explain time.Duration
 			for b.Loop() {
 				before := cpu(b)
 				w.pushes++
@@ -51,13 +52,65 @@ func BenchmarkRunOf5000Jobs(b *testing.B) {
 				}
 				w.playAll(b, runs[0].ID)
 				used += cpu(b) - before
+				replay += w.timeOf(b, func() error { _, err := w.Replay(context.Background(), runs[0].ID); return err })
+				explain += w.timeOf(b, func() error { _, err := w.Explain(context.Background(), runs[0].ID); return err })
 			}
 			b.ReportMetric(float64(used.Microseconds())/1000/benchJobs/float64(b.N), "cpu-ms/job")
+			b.ReportMetric(replay.Seconds()/float64(b.N), "replay-s/run")
+			b.ReportMetric(explain.Seconds()/float64(b.N), "explain-s/run")
 		})
 	}
 }
 
-// fiveThousand is a file of so many stages, whose jobs have steps and a condition, and every second of them waits for the one before.
+// BenchmarkCancel5000Jobs cancels a run of 5,000 jobs, ten of which run and 4,990 wait, until it is over.
+func BenchmarkCancel5000Jobs(b *testing.B) {
+	d, err := db.Open(context.Background(), "sqlite:"+filepath.Join(b.TempDir(), "slipway.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	w, ctx := setup(b, d), context.Background()
+	w.source.text = "jobs:\n- ${{ each n in split('" + strings.Repeat("x,", benchJobs-1) + "x', ',') }}:\n  - job:\n    steps: [{script: make}]\n"
+	var asked, over time.Duration
+	for b.Loop() {
+		w.pushes++
+		runs, err := w.Pushed(ctx, pipelines.Push{Event: w.pushes, Repository: "r", Ref: "refs/heads/main", After: commit, Actor: slipway.System})
+		if err != nil || len(runs) != 1 {
+			b.Fatal(runs, err)
+		}
+		if err := w.Reconcile(ctx); err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		asked += w.timeOf(b, func() error { return w.Cancel(ctx, runs[0].ID, slipway.System) })
+		for {
+			run, err := w.Get(ctx, runs[0].ID)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if run.Result != "" {
+				break
+			}
+			if err := w.Reconcile(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+		over += time.Since(began)
+	}
+	b.ReportMetric(asked.Seconds()/float64(b.N), "asked-s/run")
+	b.ReportMetric(over.Seconds()/float64(b.N), "over-s/run")
+}
+
+func (w *world) timeOf(b *testing.B, do func() error) time.Duration {
+	b.Helper()
+	before := time.Now()
+	if err := do(); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(before)
+}
+
+// jobsIn is a file of so many stages, whose jobs have steps and a condition, and every second of them waits for the one before.
 func jobsIn(stages int) string {
 	var text strings.Builder
 	text.WriteString("variables: {a: b}\nstages:\n")

@@ -237,6 +237,23 @@ func (sit *situation) jobChanged(j *Job) {
 	sit.changed.Jobs = append(sit.changed.Jobs, j.Instance)
 }
 
+// cancelJob records that a job is asked to stop, and nothing else of its row: a run may have thousands of them.
+func (sit *situation) cancelJob(ctx context.Context, tx *db.Tx, instance string, now time.Time) error {
+	j := sit.known[instance]
+	if j == nil {
+		return fmt.Errorf("no job %s to cancel", instance)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE pipeline_jobs SET cancel_requested = $1 WHERE id = $2`, db.Micros(now), int64(j.ID)); err != nil {
+		return fmt.Errorf("ask job %d to stop: %w", j.ID, err)
+	}
+	j.CancelRequested = now
+	f := sit.facts.Jobs[instance]
+	f.CancelRequested = true
+	sit.facts.Jobs[instance] = f
+	sit.changed.Jobs = append(sit.changed.Jobs, instance)
+	return nil
+}
+
 // groupSets opens the variable groups of those names that exist.
 func (s *Service) groupSets(ctx context.Context, q db.Querier, project slipway.ProjectID, names []string) (map[string]variable.Set, error) {
 	sets := map[string]variable.Set{}

@@ -129,3 +129,41 @@ func TestProjectsTakeTurns(t *testing.T) {
 		}
 	})
 }
+
+// The cluster is asked nothing about jobs that were canceled before they had a pod: once, thousands of them kept the jobs of all
+// projects from starting for minutes.
+func TestCanceledBeforeTheirPods(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := setup(t, d), context.Background()
+		w.deps.Limits = schedule.Limits{Jobs: 1}
+		w.restart()
+		id := w.push(parallel(6, "default"))[0].ID
+		if got := w.pods(); got[id] != 1 {
+			t.Fatalf("pods by run %v, want 1", got)
+		}
+		if err := w.Cancel(ctx, id, slipway.System); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := w.Reconcile(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tl, err := w.Timeline(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.cluster.mu.Lock()
+		defer w.cluster.mu.Unlock()
+		canceled := 0
+		for _, j := range tl.Stages[0].Jobs {
+			if j.Result == schedule.Canceled {
+				canceled++
+			}
+		}
+		if canceled < 5 || len(w.cluster.asked) > 1 {
+			t.Errorf("%d jobs are canceled, and the cluster was asked about %v", canceled, w.cluster.asked)
+		}
+	})
+}

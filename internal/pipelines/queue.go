@@ -254,6 +254,15 @@ func (f commitFiles) ReadFile(path string) ([]byte, error) {
 	return b, err
 }
 
+// List implements compile.Lister.
+func (f commitFiles) List(folder string) []string {
+	names, err := f.source.List(f.ctx, f.repository, f.commit, folder)
+	if err != nil {
+		return nil // what it serves for, a suggestion, is then not made
+	}
+	return names
+}
+
 // fileProblems are the mistakes of files in err's tree.
 func fileProblems(err error, path string) []FileProblem {
 	var list []FileProblem

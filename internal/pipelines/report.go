@@ -413,6 +413,7 @@ func (sit *situation) running(ctx context.Context, tx *db.Tx, j *Job) (*Job, err
 // end records the end of an attempt that runs.
 func (s *Service) end(ctx context.Context, tx *db.Tx, sit *situation, j *Job, c job.Completion) error {
 	j.State, j.Result, j.Finished = schedule.Completed, c.Result, s.clock.Now()
+	begun := !j.Heard.IsZero() // start says so before it asks for a pod
 	j.Heard = j.Finished
 	if c.Reason != "" {
 		j.Reason = c.Reason
@@ -420,7 +421,10 @@ func (s *Service) end(ctx context.Context, tx *db.Tx, sit *situation, j *Job, c 
 	if c.Outputs != nil {
 		j.Outputs = c.Outputs
 	}
-	if j.pod == podWanted || j.pod == podStarted {
+	switch {
+	case j.pod == podWanted && !begun:
+		j.pod = podRemoved // thousands of these may be canceled, and the cluster takes few questions a second
+	case j.pod == podWanted, j.pod == podStarted:
 		j.pod = podUnwanted
 	}
 	machines := j.pod == podMachineWanted || j.pod == podMachineGiven

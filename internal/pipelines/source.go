@@ -40,6 +40,8 @@ type Source interface {
 	Branches(ctx context.Context, id slipway.RepositoryID) ([]Branch, error)
 	Resolve(ctx context.Context, id slipway.RepositoryID, ref string) (slipway.CommitID, error)
 	ReadFile(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID, path string, limit int64) ([]byte, error)
+	// List names what is in a folder of a commit, "" being the root.
+	List(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID, folder string) ([]string, error)
 	Commit(ctx context.Context, id slipway.RepositoryID, commit slipway.CommitID) (Commit, error)
 }
 

@@ -82,6 +82,10 @@ func (s *source) ReadFile(_ context.Context, id slipway.RepositoryID, at slipway
 	return []byte(s.text), nil
 }
 
+func (s *source) List(context.Context, slipway.RepositoryID, slipway.CommitID, string) ([]string, error) {
+	return []string{pipelines.DefaultPath, "other.yml"}, nil
+}
+
 func (s *source) Commit(context.Context, slipway.RepositoryID, slipway.CommitID) (pipelines.Commit, error) {
 	return pipelines.Commit{Message: "Sell hats\n\nAB#7", Author: "Ada"}, nil
 }
@@ -93,6 +97,7 @@ type cluster struct {
 	status map[string]pipelines.PodStatus
 	start  error
 	began  chan string
+	asked  map[string]int // how often it was asked about a pod, or to end one
 }
 
 func (c *cluster) Start(_ context.Context, p pipelines.Pod) error {
@@ -112,13 +117,22 @@ func (c *cluster) Start(_ context.Context, p pipelines.Pod) error {
 func (c *cluster) Stop(_ context.Context, name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.note(name)
 	delete(c.pods, name)
 	return nil
+}
+
+func (c *cluster) note(name string) {
+	if c.asked == nil {
+		c.asked = map[string]int{}
+	}
+	c.asked[name]++
 }
 
 func (c *cluster) Inspect(_ context.Context, name string) (pipelines.PodStatus, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.note(name)
 	if s, ok := c.status[name]; ok {
 		return s, nil
 	}

@@ -13,7 +13,7 @@ func TestConnectionPages(t *testing.T) {
 	s.push("steps:\n- bash: x\n")
 	s.get("/_settings", "/Shop/_settings/connections")
 	s.get("/_settings/connections", "No service connection yet", `value="dockerregistry"`)
-	s.get("/_settings/connections?new=dockerregistry", `name="p.username"`, `type="password" name="p.password"`, "every pipeline of the project")
+	s.get("/_settings/connections?new=dockerregistry", `name="p.username"`, `type="password" name="p.password"`, "All of the project")
 	s.get("/_settings/connections?new=kubernetes&scheme=Token", `name="p.apiToken"`, `name="d.acceptUntrustedCerts"`)
 	s.post("/_settings/connections", url.Values{"type": {"dockerregistry"}, "scheme": {"UsernamePassword"}, "name": {"the <hub>"}, "url": {"https://index.docker.io/v1/"},
 		"p.username": {"ada"}, "p.password": {"hunter2hunter2"}, "pipeline": {"1"}})

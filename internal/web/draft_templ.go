@@ -171,7 +171,7 @@ func draftPanel(view draftView) templ.Component {
 			}
 		}
 		if view.Graph != "" {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<details><summary>Stages and jobs</summary><pre class=\"log\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<details id=\"draft-graph\"><summary>Stages and jobs</summary><pre class=\"log\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -190,7 +190,7 @@ func draftPanel(view draftView) templ.Component {
 			}
 		}
 		if view.Expanded != "" {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<details><summary>With its templates expanded, and where each line comes from</summary><pre class=\"log\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<details id=\"draft-expanded\"><summary>With its templates expanded, and where each line comes from</summary><pre class=\"log\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

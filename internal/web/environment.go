@@ -20,6 +20,7 @@ import (
 )
 
 type approvalRow struct {
+	ID                           int64
 	URL, Stage, By, Instructions string
 	Run                          thing
 	Asked, Expires               time.Time
@@ -179,7 +180,7 @@ func (p environmentPages) view(ctx context.Context, v View, e environments.Envir
 }
 
 func (p environmentPages) approval(ctx context.Context, v View, caller environments.Caller, a environments.Approval) approvalRow {
-	row := approvalRow{URL: v.URL("_approvals", a.ID), Stage: a.Stage, By: a.RequestedBy.Name, Instructions: a.Check.Instructions,
+	row := approvalRow{ID: a.ID, URL: v.URL("_approvals", a.ID), Stage: a.Stage, By: a.RequestedBy.Name, Instructions: a.Check.Instructions,
 		Run: p.things.describe(ctx, v, slipway.Ref(slipway.RefRun, a.Run)), Asked: a.Created, Expires: a.Expires, Approvers: approverNames(a.Check.Approvers)}
 	for _, d := range a.Decisions {
 		word := "approved"

@@ -1,7 +1,10 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/schedule"
@@ -11,10 +14,15 @@ import (
 // in proportion.
 const maxReplayed = 2000
 
+// explainedOnPage is how many stages, jobs and steps the page shows at once.
+const explainedOnPage = 1000
+
 type explainView struct {
 	Title, Run string
 	Problems   []pipelines.FileProblem // of a file that nothing could begin of
 	Rows       []explainRow
+	Shown      string // which of them, "" for all
+	More       string // the page with those that follow, "" for none
 	Decisions  []pipelines.Decision
 	Differ     int
 	Replay     string // the page with the decisions, where it leaves them out
@@ -53,6 +61,7 @@ func (p pipelinesPages) explain(w http.ResponseWriter, r *http.Request, v View) 
 		}
 		view.Rows = append(view.Rows, row)
 	}
+	view.page(r, v)
 	if len(list) > maxReplayed && r.URL.Query().Get("replay") == "" {
 		view.Replay = v.URL("_build", "explain") + "?buildId=" + t.Run.ID.String() + "&replay=true"
 	} else if len(list) > 0 {
@@ -66,4 +75,19 @@ func (p pipelinesPages) explain(w http.ResponseWriter, r *http.Request, v View) 
 		}
 	}
 	return p.Render(w, r, v.Titled("Why: "+view.Title, "pipelines"), explainPage(view))
+}
+
+// page leaves the rows from the one that the request names, as many as a page shows.
+func (view *explainView) page(r *http.Request, v View) {
+	all := len(view.Rows)
+	if all <= explainedOnPage {
+		return
+	}
+	from, _ := strconv.Atoi(r.URL.Query().Get("from")) // what is no number is the first page
+	from = min(max(from, 1), all)
+	last := min(from+explainedOnPage-1, all)
+	view.Rows, view.Shown = view.Rows[from-1:last], fmt.Sprintf("%d to %d of %d stages, jobs and steps", from, last, all)
+	if last < all {
+		view.More = fmt.Sprintf("%s?buildId=%s&from=%d", v.URL("_build", "explain"), url.QueryEscape(r.FormValue("buildId")), last+1)
+	}
 }

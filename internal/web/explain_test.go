@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -30,6 +31,25 @@ func TestWhyPage(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page of a broken file does not say %q:\n%s", want, page)
 		}
+	}
+}
+
+// A run of many jobs is explained on several pages.
+func TestWhyPageOfManyJobs(t *testing.T) {
+	t.Parallel()
+	s := newPipelineSite(t)
+	var file strings.Builder
+	file.WriteString("jobs:\n")
+	for n := range 1100 {
+		fmt.Fprintf(&file, "- job: J%d\n  condition: eq(1, 2)\n  steps: [{bash: x}]\n", n)
+	}
+	id := s.push(file.String())
+	page := s.get("/_build/explain?buildId="+id.String(), "1 to 1000 of 1101 stages, jobs and steps", "&amp;from=1001\">More<", ">J0 <")
+	if strings.Contains(page, ">J1099 <") {
+		t.Error("the first page has all jobs")
+	}
+	if page := s.get("/_build/explain?buildId="+id.String()+"&from=1001", ">J1099 <", "1001 to 1101 of 1101"); strings.Contains(page, ">J0 <") || strings.Contains(page, ">More<") {
+		t.Error("the last page has the first job, or is not the last")
 	}
 }
 

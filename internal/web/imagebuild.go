@@ -10,6 +10,7 @@ import (
 	"slipway"
 	"slipway/internal/identity"
 	"slipway/internal/images/builds"
+	"slipway/internal/pipelines"
 )
 
 type imageBuildsView struct {
@@ -23,7 +24,10 @@ type imageBuildView struct {
 	ID         int64
 	Form       string // where to cancel; empty when it cannot be
 	Run        *thing // nil for a build of a person
-	Image      thing  // without a URL when the registry does not have it
+	Step       string // of the run, that built; empty when it is not known
+	StepURL    string
+	Ended      bool  // as far as anybody knows: of one that is lost
+	Image      thing // without a URL when the registry does not have it
 	Digest     slipway.Digest
 	Error      string
 	CanceledBy string
@@ -60,7 +64,10 @@ func (p buildPages) one(w http.ResponseWriter, r *http.Request, v View, text str
 		_, _ = io.WriteString(w, log) // the reader is gone
 		return nil
 	}
-	view := p.imageBuildView(r.Context(), v, b)
+	view, err := p.imageBuildView(r.Context(), v, b)
+	if err != nil {
+		return err
+	}
 	view.addLog(log)
 	if r.URL.Query().Get("part") == "live" {
 		return p.Fragment(w, r, imageBuildLive(view))
@@ -68,14 +75,18 @@ func (p buildPages) one(w http.ResponseWriter, r *http.Request, v View, text str
 	return p.Render(w, r, v.Titled("Image build", "images"), imageBuildPage(view))
 }
 
-func (p buildPages) imageBuildView(ctx context.Context, v View, b builds.Build) imageBuildView {
-	view := imageBuildView{imageBuildRow: p.imageBuildRow(v, b), ID: b.ID, Digest: b.Digest, Error: b.Error, CanceledBy: b.CanceledBy}
+func (p buildPages) imageBuildView(ctx context.Context, v View, b builds.Build) (imageBuildView, error) {
+	view := imageBuildView{imageBuildRow: p.imageBuildRow(v, b), ID: b.ID, Digest: b.Digest, Error: b.Error, CanceledBy: b.CanceledBy, Ended: !b.Finished.IsZero()}
 	if len(b.Tags) > 0 {
 		view.Name = strings.Join(b.Tags, ", ") // with the registry, as one pulls it
 	}
 	if b.Run != 0 {
 		run := p.things.describe(ctx, v, slipway.Ref(slipway.RefRun, b.Run))
 		view.Run = &run
+		var err error
+		if view.Step, view.StepURL, err = p.stepThatBuilt(ctx, v, b); err != nil {
+			return view, err
+		}
 	}
 	if b.Digest != "" && p.things.Registry != nil {
 		view.Image = p.things.describe(ctx, v, slipway.Ref(slipway.RefImage, b.Digest))
@@ -108,7 +119,42 @@ func (p buildPages) imageBuildView(ctx context.Context, v View, b builds.Build) 
 		}
 		view.Parts = append(view.Parts, part)
 	}
-	return view
+	return view, nil
+}
+
+// stepThatBuilt is the title and the page of the step that ran in the build's job when the build began; empty if none did, as in a run that is deleted, or
+// on a machine whose clock is another than the server's.
+func (p buildPages) stepThatBuilt(ctx context.Context, v View, b builds.Build) (title, page string, err error) {
+	if p.things.Pipelines == nil {
+		return "", "", nil
+	}
+	t, err := p.things.Pipelines.Timeline(ctx, b.Run)
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	began := b.Started.UnixMicro()
+	for _, j := range attempts(t) {
+		for _, s := range j.Steps {
+			if j.ID == b.Job && s.Started != 0 && s.Started <= began && (s.Finished == 0 || began <= s.Finished) {
+				title, page = s.DisplayName, stepURL(v, j.Run, j.ID, s.ID)
+			}
+		}
+	}
+	return title, page, nil
+}
+
+// attempts lists all attempts of all jobs of a run.
+func attempts(t *pipelines.Timeline) []pipelines.TimelineJob {
+	var list []pipelines.TimelineJob
+	for _, st := range t.Stages {
+		for _, j := range st.Jobs {
+			list = append(append(list, j), j.Earlier...)
+		}
+	}
+	return list
 }
 
 // shownLog is how much of a log the page has, in bytes: the end of it.

@@ -69,6 +69,11 @@ func runURL(v View, id slipway.RunID) string {
 	return fmt.Sprintf("%s?buildId=%d", v.URL("_build", "results"), id)
 }
 
+// pipelineURL is the page of a pipeline.
+func pipelineURL(v View, id slipway.PipelineID) string {
+	return fmt.Sprintf("%s?definitionId=%d", v.URL("_build"), id)
+}
+
 // stateWord is how far something is, or how it ended, as people say it.
 func stateWord(state, result string) string {
 	if result != "" {
@@ -195,7 +200,7 @@ func (p pipelinesPages) list(w http.ResponseWriter, r *http.Request, v View) err
 }
 
 func (p pipelinesPages) pipelineRow(ctx context.Context, v View, d pipelines.Definition) (pipelineRow, error) {
-	row := pipelineRow{ID: d.ID, Name: d.Name, Path: d.Path, Disabled: d.Disabled, URL: fmt.Sprintf("%s?definitionId=%d", v.URL("_build"), d.ID)}
+	row := pipelineRow{ID: d.ID, Name: d.Name, Path: d.Path, Disabled: d.Disabled, URL: pipelineURL(v, d.ID)}
 	if d.RetryLost != nil {
 		row.RetryLost = strconv.Itoa(*d.RetryLost)
 	}
@@ -265,14 +270,20 @@ func (p pipelinesPages) addTriggers(ctx context.Context, view *pipelinesView) er
 }
 
 func (p pipelinesPages) runRow(ctx context.Context, v View, run *pipelines.Run) runRow {
-	row := runRow{URL: runURL(v, run.ID), Number: run.Number, Title: run.Title, Pipeline: run.PipelineName, Branch: branchName(run.Ref), Reason: reasonWords(run),
-		State: runState(run), Who: run.Actor.Name, Commit: run.Commit, Queued: run.Queued, Took: span(run.Started, run.Finished)}
-	if p.repos != nil {
-		if repo, err := p.repos.Get(ctx, run.Repository); err == nil { // a repository that is gone leaves the commit without a link
-			row.CommitURL = v.URL("_git", repo.Name, "commit", run.Commit)
-		}
+	return runRow{URL: runURL(v, run.ID), Number: run.Number, Title: run.Title, Pipeline: run.PipelineName, Branch: branchName(run.Ref), Reason: reasonWords(run),
+		State: runState(run), Who: run.Actor.Name, Commit: run.Commit, CommitURL: p.commitURL(ctx, v, run.Repository, run.Commit), Queued: run.Queued, Took: span(run.Started, run.Finished)}
+}
+
+// commitURL is the page of a commit, "" if its repository is gone.
+func (p pipelinesPages) commitURL(ctx context.Context, v View, repository slipway.RepositoryID, commit slipway.CommitID) string {
+	if p.repos == nil {
+		return ""
 	}
-	return row
+	repo, err := p.repos.Get(ctx, repository)
+	if err != nil {
+		return ""
+	}
+	return v.URL("_git", repo.Name, "commit", commit)
 }
 
 func runState(run *pipelines.Run) string {
@@ -290,7 +301,7 @@ func reasonWords(run *pipelines.Run) string {
 	case "IndividualCI":
 		return "push"
 	case "BatchedCI":
-		return "pushes together"
+		return "batched push"
 	case "Schedule":
 		return strings.TrimSpace("schedule " + run.ScheduleName)
 	case "Manual":

@@ -939,7 +939,7 @@ func groupsPage(view groupsView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(view.Groups) == 0 {
-			templ_7745c5c3_Err = Empty("No variable group yet.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Empty("No variable group yet. Once an administrator has created one, pipelines name it under variables: - group: NAME.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1125,7 +1125,7 @@ func groupsPage(view groupsView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 102, "\"> <label>Name <input name=\"name\" required maxlength=\"200\"></label> <label>Value <input name=\"value\" autocomplete=\"off\"></label> <label><input type=\"checkbox\" name=\"secret\" value=\"1\"> Secret</label> <button class=\"primary\">Set</button></form><form method=\"post\" action=\"")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 102, "\"> <label>Name <input name=\"name\" required maxlength=\"200\"></label> <label>Value <input name=\"value\" autocomplete=\"off\"></label> <label class=\"check\"><input type=\"checkbox\" name=\"secret\" value=\"1\"> Secret</label> <button class=\"primary\">Set</button></form><form method=\"post\" action=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

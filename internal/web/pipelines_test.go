@@ -141,7 +141,7 @@ func TestRunPages(t *testing.T) {
 	if _, err := s.AppendLog(ctx, id, 1, 0, []byte(stamp+"hello <world>\n"+stamp+"##[error]broken\n")); err != nil {
 		t.Fatal(err)
 	}
-	s.get(page, "Make it", "no rule &lt;x&gt;", "Makefile:3:1", "nightly", "sse-connect", "Cancel", "Build", "Ship", "0 of 1 jobs")
+	s.get(page, "Make it", "no rule &lt;x&gt;", "Makefile:3:1", "nightly", "sse-connect", "Cancel", "Build", "Ship", "1 job")
 	log := fmt.Sprintf("%s&j=%d&s=1", page, id)
 	s.get(log, "hello &lt;world&gt;", `class="line bad"`, "12:00:00")
 	s.get(fmt.Sprintf("/_build/log?buildId=%d&j=%d&s=1", run, id), stamp+"hello <world>\n")
@@ -283,7 +283,7 @@ func TestTriggersOnPages(t *testing.T) {
 	}
 	s.get("/_build?definitionId=1", "Nightly &lt;build&gt;", "0 3 * * *", "if something changed", "A push to main waits", "03:00:00 UTC")
 	s.get("/_build", "scheduled")
-	s.get(fmt.Sprintf("/_build/results?buildId=%d", run), "1 warning of the pipeline", "azure-pipelines.yml:4:3", "batch of the schedule has no effect", "pushes together")
+	s.get(fmt.Sprintf("/_build/results?buildId=%d", run), "1 warning of the pipeline", "azure-pipelines.yml:4:3", "batch of the schedule has no effect", "batched push")
 }
 
 func TestRunForm(t *testing.T) {

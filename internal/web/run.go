@@ -39,6 +39,7 @@ type runView struct {
 	Pauses      pausesView
 	Tags        []string
 	List        string // of the project's runs
+	PipelineURL string
 	MayTag      bool
 	By          string // who canceled
 	MayCancel   bool
@@ -68,7 +69,7 @@ type sourceRow struct {
 type stageBox struct {
 	Name, Title, State, Reason, Took string
 	URL                              string // of its jobs alone, "" when all of the run's are shown
-	Jobs, Done                       int
+	Count                            string // of its jobs
 	Attempt                          int
 	Waits                            bool // for a person to start it
 	MayRetry, MayRerun               bool // what failed of it; all of it
@@ -148,13 +149,13 @@ func (p pipelinesPages) run(w http.ResponseWriter, r *http.Request, v View) erro
 // runView is what the live part of the page shows.
 func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) (runView, error) {
 	run := &t.Run
-	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), List: v.URL("_build"), ID: run.ID, Problems: run.Problems, Warnings: t.Warnings, Tags: run.Tags, By: run.CanceledBy,
+	view := runView{runRow: p.runRow(r.Context(), v, run), Form: v.URL("_build", "results"), List: v.URL("_build"), ID: run.ID, PipelineURL: pipelineURL(v, run.Pipeline), Problems: run.Problems, Warnings: t.Warnings, Tags: run.Tags, By: run.CanceledBy,
 		Trace: traceURL(v, slipway.Ref(slipway.RefRun, run.ID)), Why: v.URL("_build", "explain") + "?buildId=" + run.ID.String()}
 	mayChange := p.identity.Authorize(r.Context(), v.Caller, identity.Contribute, v.Project.ID) == nil
 	view.MayTag = mayChange
 	over := run.State == pipelines.RunCompleted
 	view.MayCancel = mayChange && !over && !run.Canceled
-	view.MayRetry = mayChange && over && len(t.Stages) > 0 && (run.Result == schedule.Failed || run.Result == schedule.Canceled)
+	view.MayRetry = mayChange && over && len(t.Stages) > 0 && len(run.Problems) == 0 && (run.Result == schedule.Failed || run.Result == schedule.Canceled)
 	query := r.URL.Query()
 	if !over {
 		view.Live = v.URL("_build", "results", "live") + "?" + query.Encode()
@@ -195,7 +196,7 @@ func (p pipelinesPages) runView(r *http.Request, v View, t *pipelines.Timeline) 
 	mayRerun := mayChange && (over || !run.Canceled)
 	view.Columns = stageColumns(t.Stages, mayChange, mayRerun)
 	view.Jobs = p.jobList(r, v, t, mayRerun)
-	linkStages(&view, v)
+	linkStages(&view, v, t.Stages)
 	return view, nil
 }
 
@@ -226,20 +227,30 @@ func stageColumns(stages []pipelines.TimelineStage, mayChange, mayRerun bool) []
 			columns = append(columns, nil)
 		}
 		box := stageBox{Name: st.Name, Title: stageTitle(st), State: stateWord(string(st.State), string(st.Result)), Reason: st.Reason, Took: span(st.Started, st.Finished),
-			Jobs: len(st.Jobs), Attempt: st.Attempt}
+			Attempt: st.Attempt}
 		box.Waits = mayChange && st.State == schedule.Pending && st.Waits
 		if mayRerun && st.State == schedule.Completed && !st.Unwanted {
 			failed := st.Result == schedule.Failed || st.Result == schedule.Canceled
 			box.MayRetry, box.MayRerun = failed, !failed && len(st.Jobs) > 0 && st.Result != schedule.Skipped
 		}
-		for _, j := range st.Jobs {
-			if j.State == schedule.Completed {
-				box.Done++
-			}
-		}
+		box.Count = jobCount(st)
 		columns[column] = append(columns[column], box)
 	}
 	return columns
+}
+
+// jobCount says how many jobs a stage has, and while it runs, how many of them are over.
+func jobCount(st *pipelines.TimelineStage) string {
+	done := 0
+	for _, j := range st.Jobs {
+		if j.State == schedule.Completed {
+			done++
+		}
+	}
+	if st.State == schedule.Running && len(st.Jobs) > 1 {
+		return fmt.Sprintf("%d of %d jobs", done, len(st.Jobs))
+	}
+	return plural(len(st.Jobs), "job")
 }
 
 func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines.TimelineJob, query url.Values) jobRow {
@@ -255,7 +266,7 @@ func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines
 			step.Took = ""
 		}
 		if s.LogSize > 0 || s.State == schedule.Running {
-			step.URL = fmt.Sprintf("%s?buildId=%d&j=%d&s=%d#log", v.URL("_build", "results"), j.Run, j.ID, s.ID)
+			step.URL = stepURL(v, j.Run, j.ID, s.ID)
 		}
 		step.Chosen = query.Get("j") == j.ID.String() && query.Get("s") == strconv.Itoa(s.ID)
 		for _, issue := range s.Issues {
@@ -269,6 +280,11 @@ func (p pipelinesPages) jobRow(v View, st *pipelines.TimelineStage, j *pipelines
 		row.Steps = append(row.Steps, step)
 	}
 	return row
+}
+
+// stepURL is the page of a run with the log of a step.
+func stepURL(v View, run slipway.RunID, of slipway.JobID, step int) string {
+	return fmt.Sprintf("%s?buildId=%d&j=%d&s=%d#log", v.URL("_build", "results"), run, of, step)
 }
 
 // maxDetailDepth bounds how deep details lie in one another.

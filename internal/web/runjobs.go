@@ -96,12 +96,10 @@ func (p pipelinesPages) jobList(r *http.Request, v View, t *pipelines.Timeline, 
 }
 
 // linkStages lets the stages lead to their jobs when the page does not show all of them.
-func linkStages(view *runView, v View) {
+func linkStages(view *runView, v View, stages []pipelines.TimelineStage) {
 	jobs := 0
-	for _, column := range view.Columns {
-		for _, box := range column {
-			jobs += box.Jobs
-		}
+	for _, st := range stages {
+		jobs += len(st.Jobs)
 	}
 	if jobs <= jobsOnPage {
 		return

@@ -258,7 +258,7 @@ func runRetentionPage(view runRetentionView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(view.Rows) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<section class=\"card flush\"><table><thead><tr><th>Run</th><th>Branch</th><th>Ended</th><th></th><th>Why</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "<section class=\"card flush\"><table><thead><tr><th>Run</th><th>Branch</th><th>Ended</th><th>Now</th><th>Why</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

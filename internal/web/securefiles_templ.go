@@ -31,7 +31,7 @@ func secureFilesPage(view secureFilesView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(view.Files) == 0 {
-			templ_7745c5c3_Err = Empty("No secure file yet.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Empty("No secure file yet. Once an administrator has uploaded one, such as a key or a certificate, jobs fetch it by its name with DownloadSecureFile@1.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

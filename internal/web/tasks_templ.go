@@ -31,7 +31,7 @@ func tasksPage(rows []taskRow) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(rows) == 0 {
-			templ_7745c5c3_Err = Empty("No task was uploaded yet.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Empty("No task was uploaded yet. Upload an extension of Azure DevOps (.vsix), or the folder of a task as a zip file.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

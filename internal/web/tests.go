@@ -143,14 +143,14 @@ func testState(o job.TestOutcome) string {
 
 type testHistoryView struct {
 	Name, Suite, Pipeline string
-	Passed, Failed        int
+	Counts                string // how often it passed, failed and was skipped
 	Outcomes              []testOutcomeRow
 }
 
 type testOutcomeRow struct {
-	Run, URL, Branch, Commit, State, Took, Message string
-	Attempt                                        int
-	When                                           time.Time
+	Run, URL, Branch, Commit, CommitURL, State, Took, Message string
+	Attempt                                                   int
+	When                                                      time.Time
 }
 
 // test shows what a test came to in the latest runs of its pipeline.
@@ -176,17 +176,22 @@ func (p pipelinesPages) test(w http.ResponseWriter, r *http.Request, v View) err
 		return slipway.NotFound("no run of pipeline %s has a test of this name", d.Name)
 	}
 	view := testHistoryView{Name: name.Name, Suite: name.Suite, Pipeline: d.Name}
+	counts := map[job.TestOutcome]int{}
 	for _, o := range list {
-		switch o.Outcome {
-		case job.TestPassed:
-			view.Passed++
-		case job.TestFailed:
-			view.Failed++
-		}
-		view.Outcomes = append(view.Outcomes, testOutcomeRow{Run: o.Number, URL: runURL(v, o.Run), Branch: strings.TrimPrefix(o.Ref, "refs/heads/"), Commit: o.Commit.Short(),
-			State: testState(o.Outcome), Took: Duration(o.Duration), Message: o.Message, Attempt: o.Attempt, When: o.Finished})
+		counts[o.Outcome]++
+		view.Outcomes = append(view.Outcomes, testOutcomeRow{Run: o.Number, URL: runURL(v, o.Run), Branch: branchName(o.Ref), Commit: o.Commit.Short(),
+			CommitURL: p.commitURL(r.Context(), v, d.Repository, o.Commit), State: testState(o.Outcome), Took: Duration(o.Duration), Message: o.Message, Attempt: o.Attempt, When: o.Finished})
 	}
+	view.Counts = fmt.Sprintf("%d passed, %d failed, %d skipped.", counts[job.TestPassed], counts[job.TestFailed], len(list)-counts[job.TestPassed]-counts[job.TestFailed])
 	return p.Render(w, r, v.Titled(name.Name, "pipelines"), testHistoryPage(view))
+}
+
+// testOf says of which suite, in which pipeline, a test is.
+func testOf(suite, pipeline string) string {
+	if suite == "" {
+		return "In the runs of " + pipeline
+	}
+	return suite + ", in the runs of " + pipeline
 }
 
 // firstLine is the first line of the first text that has one.

@@ -1,30 +1,30 @@
 // Follows every link from the first page on, as an administrator, and looks at each kind of page once. Usage:
-//   node crawl.mjs URL PASSWORD SCREENSHOT-FOLDER ROUTES PROJECT
-// ROUTES is a file with the patterns of all pages, a line each; PROJECT has one of everything. Ends with an error when a link leads
-// nowhere, when a page writes an error to the console, is wider than the window at 1280 or 400 pixels, has no title or heading of
-// its own, or breaks a rule of accessibility that axe-core calls serious; and when a page of ROUTES is not reached by any link.
-import { chromium } from 'playwright-core';
+//   node crawl.mjs URL PASSWORD SCREENSHOT-FOLDER ROUTES PROJECT...
+// ROUTES is a file with the patterns of all pages, a line each; the PROJECTs together have one of everything. Ends with an error when a link leads
+// nowhere, when a page writes an error to the console, asks for something that fails, is wider than the window at 1280 or 400 pixels, has no title or heading of
+// its own, or breaks a rule of accessibility that axe-core calls serious; and when a page of ROUTES is not opened.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { finish, launch, signIn, watch } from './browser.mjs';
 
-const [url, password, folder, routesFile, project] = process.argv.slice(2);
+const [url, password, folder, routesFile, ...projects] = process.argv.slice(2);
+const [project] = projects;
 mkdirSync(folder, { recursive: true });
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 // What answers with something else than a page: it is fetched.
 const data = /\/(live|raw|archive|zip|artifact|attachment|lastcommits|socket|log|mirrors)$|\/_live\//;
-// Pages to which forms lead, or links for a while only: pages.mjs opens them; and those of what an installation need not have.
-const elsewhere = ['/signin', '/{project}/_build/logs', '/{project}/_build/terminal', '/{project}/_build/terminal/socket',
-  '/{project}/_build/coverage', '/{project}/_settings/hooks/{hook}/{delivery}'];
+// To a terminal a link leads as long as a job waits for somebody: pages.mjs opens one.
+const elsewhere = ['/{project}/_build/terminal', '/{project}/_build/terminal/socket'];
 // Parts of an address that make another page of it, some of them on a closer look alone (EVERY).
 const byValue = process.env.EVERY ? ['_a', 'kind', 'view'] : [];
 const byPresence = process.env.EVERY ? ['build', 'delete', 'digest', 'new', 'path', 'retention', 's', 'settings', 'text', 'thing'] : ['digest', 'path', 's', 'settings', 'thing'];
-const perRoute = 6; // links of one kind that are followed without being looked at
+const perRoute = 6; // links of one kind that are followed without being looked at, in each project
 
 const routes = readFileSync(routesFile, 'utf8').trim().split('\n').map((pattern) => ({
   pattern,
   seen: elsewhere.includes(pattern),
-  fetched: 0,
+  fetched: new Map(), // by project, how many of the kind were followed
   matches: new RegExp(`^${pattern.replace(/[.]/g, '\\$&').replace(/\{[^}]+\}/g, '[^/]+').replace('*', '.+')}$`),
 })).sort((a, b) => weight(a.pattern) - weight(b.pattern));
 function weight(pattern) { return (pattern.match(/[{*]/g) || []).length; }
@@ -35,42 +35,45 @@ const kinds = new Set();
 const queue = [];
 let number = 0;
 let others = 0;
+function follow(route, path) {
+  const of = path.split(/[/?]/)[1];
+  route.fetched.set(of, (route.fetched.get(of) || 0) + 1);
+  if (route.fetched.get(of) <= (data.test(new URL(url + path).pathname) ? 1 : perRoute)) fetches.push(path);
+}
 const routeOf = (path) => routes.find((route) => route.matches.test(path));
 
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: true, colorScheme: process.env.SCHEME || 'light' }); // the pages' policy keeps axe out
 const page = await context.newPage();
 const problems = [];
-page.on('console', (m) => { if (m.type() === 'error') problems.push(`${page.url()}: console: ${m.text()}`); });
-page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
-page.on('response', (r) => { if (r.status() >= 400) problems.push(`${r.url()}: ${r.status()}, linked from ${from.get(r.url()) || page.url()}`); });
+watch(page, problems);
+page.on('response', (r) => { if (r.status() >= 400) problems.push(`${r.url()}: linked from ${from.get(r.url()) || page.url()}`); });
 page.on('dialog', (d) => d.accept());
 
-await page.goto(`${url}/`);
-await page.fill('input[name=name]', 'admin');
-await page.fill('input[name=password]', password);
-await page.click('main button');
-await page.waitForURL(`${url}/`);
+await page.goto(`${url}/signin`);
+await look('signin');
+routeOf('/signin').seen = true;
+await signIn(page, url, 'admin', password);
 
 // One of everything that the stories before have not made.
 const made = `crawl-${Date.now()}`;
 const send = async (path, form) => {
   const answer = await context.request.post(url + path, { form });
   if (!answer.ok()) problems.push(`POST ${path}: ${answer.status()}: ${(await answer.text()).replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ').slice(-300)}`);
+  return answer.url();
 };
 await send(`/${project}/_git/${project}/forks`, { name: made, project });
 await send(`/${project}/_library`, { group: made });
 await send('/_pools', { name: made, machines: 'yes', create: 'yes' });
-await send(`/${project}/_settings/hooks`, { name: made, url: 'https://203.0.113.7/', kinds: 'repos.pushed', format: 'event' });
+const hook = await send(`/${project}/_settings/hooks`, { name: made, url: 'https://203.0.113.7/', kinds: 'repos.pushed', format: 'event' });
+await send(hook.slice(url.length), { do: 'test' });
 await page.goto(`${url}/_pools`);
 await page.locator(`form[action="/_pools/${made}/machines"] button`, { hasText: 'Register a machine' }).evaluate((button) => button.click());
 await page.getByLabel('Registration token').waitFor();
 await look('registration');
 
 offer('/');
+offer(`/${project}/_build/logs?buildId=1&text=test`); // a form leads there
 while (queue.length + fetches.length > 0) {
   if (queue.length === 0) {
     await fetched(fetches.shift());
@@ -98,15 +101,14 @@ function offer(path) {
     if (!address.pathname.startsWith('/static/') && !address.pathname.startsWith('/_apis/')) fetches.push(path);
     return;
   }
-  if (route.pattern.startsWith('/{project}') && !decodeURI(path).startsWith(`/${project}`)) { // another project's, which is not looked at
-    fetches.push(path);
+  if (route.pattern.startsWith('/{project}') && !projects.includes(decodeURI(path).split(/[/?]/)[1])) { // another project's, which is not looked at
+    follow(route, path);
     return;
   }
   const q = address.searchParams;
   const key = [route.pattern, q.has('path') ? (q.get('version') || '').slice(0, 2) + /\.\w+$/.test(q.get('path')) : '', ...byValue.map((name) => q.get(name) || ''), ...byPresence.map((name) => q.has(name))].join(' ');
   if (data.test(address.pathname) || q.has('download') || kinds.has(key)) {
-    route.fetched += 1;
-    if (data.test(address.pathname) ? route.fetched === 1 : route.fetched <= perRoute) fetches.push(path);
+    follow(route, path);
     route.seen = true;
     return;
   }
@@ -163,9 +165,4 @@ for (const route of routes) {
   if (!route.seen && !data.test(route.pattern)) problems.push(`${route.pattern}: no link leads to this page`);
 }
 
-await browser.close();
-if (problems.length > 0) {
-  console.error([...new Set(problems)].join('\n'));
-  process.exit(1);
-}
-console.log(`${number} pages, ${others} other links`);
+await finish(browser, problems, `${number} pages of ${routes.length} kinds, ${others} other links`);

@@ -106,7 +106,7 @@ await page.waitForLoadState('load');
 await shot('tests');
 await page.locator('table a').first().click();
 await page.waitForLoadState('load');
-if (!(await page.locator('main').innerText()).includes('passed and 0 failed of the last')) problems.push('the page of a test does not show its history');
+if (!(await page.locator('main').innerText()).includes(' 0 failed, ')) problems.push('the page of a test does not show its history');
 await shot('test-history');
 
 // The editor says what becomes of the pipeline while somebody types, and where it is wrong.
@@ -155,6 +155,13 @@ await shot('log-line');
 await see('variable-groups', '/sample/_library', 'Variable groups');
 await see('secure-files', '/sample/_library/files', 'Secure files');
 await see('images', '/sample/_images', 'web', 'orders');
+
+// The build of an image leads to the log of the step that made it.
+await see('image-builds', '/sample/_imagebuilds', 'sample/web', 'succeeded');
+await page.locator('main td a', { hasText: 'sample/web' }).last().click();
+await page.getByRole('link', { name: 'Build and push web' }).click();
+await page.locator('#log pre.log .line').first().waitFor();
+await shot('image-build-step');
 await see('vulnerabilities', '/sample/_vulnerabilities', 'What is not accepted', 'Accept a vulnerability');
 await see('environments', '/sample/_environments', 'dev', 'production');
 await see('environment', '/sample/_environments/dev', 'SHOP_HOST', 'REPLICAS', 'No machine has registered yet');

@@ -56,6 +56,8 @@ func TestLoop(t *testing.T) {
 		{"a bad deployment fails and is rolled back", badDeploymentFails},
 		{"bad telemetry opens a bug", badTelemetryOpensABug},
 		{"a restart brings everything back", restartBringsBack},
+		{"what runs leave is looked at in a browser", resultsAreLookedAt},
+		{"what runs wait for is looked at in a browser", runsWait},
 		{"the pages can be opened", pagesOpen},
 		{"every page is reached, and every link leads somewhere", everyPageReached},
 		{"the restart was no fault", restartIsNoFault},

@@ -21,7 +21,7 @@ func everyPageReached(t *testing.T, i *installation) {
 	if err := os.WriteFile(routes, []byte(strings.Join(pageRoutes(t, i.top), "\n")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Log(browse(t, i, "crawl.mjs", filepath.Join(os.TempDir(), "slipway-screenshots-crawl"), routes, sample))
+	t.Log(browse(t, i, "crawl.mjs", filepath.Join(os.TempDir(), "slipway-screenshots-crawl"), routes, sample, results))
 }
 
 // pageRoutes are the patterns of what internal/web answers to GET, from its registrations.

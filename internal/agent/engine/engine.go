@@ -46,6 +46,9 @@ func Find(ctx context.Context, wanted, instead string) (*Engine, error) {
 		if err == nil {
 			return e, nil
 		}
+		if errors.Is(err, exec.ErrNotFound) && wanted != "" {
+			return nil, slipway.Unavailable("there is no program %s on this machine: install it, or %s", wanted, instead)
+		}
 		if wanted != "" {
 			return nil, slipway.Unavailable("%s does not answer: start it, or %s", wanted, instead).Because(err)
 		}
@@ -103,7 +106,10 @@ func (e *Engine) Do(ctx context.Context, args ...string) (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", e.Program, args[0], err, lastLines(stderr.String()))
+		if said := lastLines(stderr.String()); said != "" {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		return "", fmt.Errorf("%s %s: %w", e.Program, args[0], err)
 	}
 	return strings.TrimSpace(string(out)), nil
 }
@@ -117,13 +123,25 @@ func lastLines(text string) string {
 	return strings.ReplaceAll(text, "\n", "; ")
 }
 
+// fullName is an image's name with its registry: without one, as with docker, that of Docker Hub. podman asks no registry by itself.
+func fullName(image string) string {
+	first, _, several := strings.Cut(image, "/")
+	switch {
+	case several && (strings.ContainsAny(first, ".:") || first == "localhost" || first != strings.ToLower(first)):
+		return image
+	case several:
+		return "docker.io/" + image
+	}
+	return "docker.io/library/" + image
+}
+
 // Pull fetches an image that is not here, and tells each line of its progress.
 func (e *Engine) Pull(ctx context.Context, image string, say func(string, ...any)) error {
 	if _, err := e.Do(ctx, "image", "inspect", "--format", "{{.Id}}", image); err == nil {
 		return nil
 	}
 	say("##[section]Pulling image %s", image)
-	cmd := e.Command(ctx, "pull", image)
+	cmd := e.Command(ctx, "pull", fullName(image))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return fmt.Errorf("pull image %s: %w", image, err)

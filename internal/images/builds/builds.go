@@ -2,7 +2,7 @@
 //
 // A build is there from its beginning (live.go), with its log. A job's agent tells of those of the job, and `slipway build` of its own:
 //
-//	Begin -> running -> Update ... -> Update with Done -> succeeded, failed or canceled
+//	Begin -> running -> Update ... -> Update with Done -> succeeded, failed, canceled or lost
 //	                 `-> lost, as long as nothing is heard of it
 //
 // It owns two tables. It does not build, and knows no permission: the doors ask who may tell and who may look.
@@ -36,7 +36,7 @@ const (
 	Succeeded State = "succeeded"
 	Failed    State = "failed"
 	Canceled  State = "canceled"
-	Lost      State = "lost" // nothing is heard of the program that builds
+	Lost      State = "lost" // nothing is heard of the program that builds; with a time of its end, whoever told of it lost sight of it
 )
 
 // Build is a build of an image.

@@ -69,7 +69,7 @@ func (s *Service) updateOnce(ctx context.Context, project slipway.ProjectID, id 
 	switch {
 	case b.By == nil || b.By.Kind != by.Kind || b.By.ID != by.ID:
 		return answer, slipway.Forbidden("image build %d is another's: only who started it tells what becomes of it", id)
-	case b.State != Running && b.State != Lost:
+	case !b.Finished.IsZero():
 		if u.Done {
 			return answer, nil // told again, since the answer was lost
 		}
@@ -105,6 +105,8 @@ func (s *Service) end(ctx context.Context, b *Build, u progress.Update) (err err
 		b.Error = progress.Report{Error: u.Error}.Bounded().Error
 	}
 	switch {
+	case u.Lost:
+		b.State = Lost
 	case u.Canceled:
 		b.State = Canceled
 	case b.Error != "":
@@ -114,7 +116,7 @@ func (s *Service) end(ctx context.Context, b *Build, u progress.Update) (err err
 		b.Summary.Seconds = b.Finished.Sub(b.Started).Seconds()
 	}
 	for i := range b.Summary.Steps {
-		b.Summary.Steps[i].Running = false
+		b.Summary.Steps[i].Running = b.Summary.Steps[i].Running && b.State == Lost
 	}
 	if b.State == Succeeded && s.Pushed != nil && len(b.Tags) > 0 {
 		image, err := s.Pushed(ctx, *b, b.Tags[0])

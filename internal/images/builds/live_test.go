@@ -102,6 +102,34 @@ func TestLive(t *testing.T) {
 	})
 }
 
+// Whoever tells of a build may lose sight of it: nobody knows how it ended, then and later.
+func TestLost(t *testing.T) {
+	t.Parallel()
+	clock := &moving{}
+	clock.pass(time.Hour)
+	s, err := builds.New(t.Context(), dbtest.SQLite(t), clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, err := s.Begin(t.Context(), "p", ada, 0, 0, progress.Report{Tags: []string{"h/p/app:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := progress.Report{Tags: begun.Tags, Summary: progress.Summary{Steps: []progress.Step{{Name: "[1/1] RUN y", Running: true}}}}
+	for _, u := range []progress.Update{{Report: &report}, {Done: true, Lost: true, Error: "no connection"}, {Done: true}} {
+		clock.pass(time.Second)
+		if _, err := s.Update(t.Context(), "p", begun.ID, ada, u); err != nil {
+			t.Fatalf("%+v: %v", u, err)
+		}
+	}
+	if b, err := s.Get(t.Context(), "p", begun.ID); err != nil || b.State != builds.Lost || b.Error != "no connection" || !b.Summary.Steps[0].Running || b.Finished.IsZero() {
+		t.Errorf("it is %+v (%v)", b, err)
+	}
+	if _, err := s.Update(t.Context(), "p", begun.ID, ada, progress.Update{Log: "more\n"}); slipway.CodeOf(err) != slipway.CodeConflict {
+		t.Errorf("telling more of it: %v", err)
+	}
+}
+
 func TestBeginLimit(t *testing.T) {
 	t.Parallel()
 	clock := &moving{}

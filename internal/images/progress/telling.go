@@ -247,9 +247,18 @@ func (t *Telling) Finish(ctx context.Context, report *Report, failure string) {
 	if t == nil {
 		return
 	}
+	t.end(ctx, Update{Report: t.masked(report), Canceled: failure != "" && ctx.Err() != nil, Error: failure})
+}
+
+// Lose tells that nobody will know how the build ended, and why.
+func (t *Telling) Lose(ctx context.Context, why string) {
+	t.end(ctx, Update{Lost: true, Error: why})
+}
+
+// end tells the last of it.
+func (t *Telling) end(ctx context.Context, last Update) {
 	close(t.stop)
 	t.stopped.Wait()
-	canceled := failure != "" && ctx.Err() != nil
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), tellEnd)
 	defer done()
 	defer t.cancel(nil)
@@ -260,9 +269,9 @@ func (t *Telling) Finish(ctx context.Context, report *Report, failure string) {
 	}
 	t.changed = false
 	t.mu.Unlock()
-	end := Update{Report: t.masked(report), Done: true, Canceled: canceled, Error: cut(t.mask(failure))}
+	last.Done, last.Error = true, cut(t.mask(last.Error))
 	for {
-		err := t.tell(ctx, end)
+		err := t.tell(ctx, last)
 		if err == nil && t.told() || final(err) || ctx.Err() != nil {
 			return
 		}

@@ -7,7 +7,8 @@ type Update struct {
 	Report   *Report `json:"report,omitempty"`   // as far as it is known; nil leaves it as it is
 	Done     bool    `json:"done,omitempty"`     // the build is over
 	Canceled bool    `json:"canceled,omitempty"` // with Done: it was given up
-	Error    string  `json:"error,omitempty"`    // with Done: why it failed, if no report says so
+	Lost     bool    `json:"lost,omitempty"`     // with Done: whoever tells does not know how it ended
+	Error    string  `json:"error,omitempty"`    // with Done: why it failed or is lost, if no report says so
 }
 
 // Updated is the answer to an Update.

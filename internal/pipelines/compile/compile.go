@@ -18,6 +18,9 @@ import (
 // never lead out of it. An absent file is an error for which errors.Is(err, fs.ErrNotExist).
 type Files = template.Files
 
+// Lister is what Files may be too, to suggest a file in place of one that is not there.
+type Lister = template.Lister
+
 // Problems is everything that is wrong with a file, each with its place. Every error of this package that is the file's
 // fault is one; errors.As finds its first *slipway.Problem.
 type Problems = yaml.Problems
@@ -166,6 +169,7 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	if !ok {
 		return
 	}
+	n = o.n
 	p.Name = o.text("name")
 	p.PlainName = !o.boolean("appendCommitMessageToRunName", true)
 	p.LockBehavior = o.option("lockBehavior", "")
@@ -177,26 +181,27 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	c.known.list = append(c.known.list, slices.Sorted(maps.Keys(c.in.Variables))...)
 	pool := c.pool(n.Get("pool"))
 
-	shapes := 0
+	first := ""
 	for _, key := range []string{"stages", "jobs", "steps"} {
-		if n.Get(key) != nil {
-			shapes++
+		switch {
+		case n.Get(key) == nil:
+			continue
+		case first == "":
+			first = key
+		default:
+			c.problems.Add(o.at(key), "%s stands beside %s of line %d: a pipeline has one of stages, jobs and steps; put steps into a job and jobs into a stage", key, first, o.at(first).Line)
+		}
+		switch key {
+		case "stages":
+			p.Stages = c.stages(n.Get(key), pool)
+		case "jobs":
+			p.Stages = []plan.Stage{{Name: plan.DefaultStage, Jobs: c.jobs(n.Get(key), pool), At: n.Get(key).At}}
+		default:
+			p.Stages = []plan.Stage{{Name: plan.DefaultStage, Jobs: []plan.Job{c.soleJob(o, pool)}, At: n.At}}
 		}
 	}
-	switch {
-	case shapes == 0:
-		if c.whole() && !c.template {
-			c.problems.Add(n.At, "the pipeline has nothing to do: it needs stages, jobs or steps")
-		}
-	case shapes > 1:
-		c.problems.Add(n.At, "a pipeline has one of stages, jobs and steps, not several")
-	case n.Get("stages") != nil:
-		p.Stages = c.stages(n.Get("stages"), pool)
-	case n.Get("jobs") != nil:
-		p.Stages = []plan.Stage{{Name: plan.DefaultStage, Jobs: c.jobs(n.Get("jobs"), pool), At: n.Get("jobs").At}}
-	default:
-		job := c.soleJob(o, pool)
-		p.Stages = []plan.Stage{{Name: plan.DefaultStage, Jobs: []plan.Job{job}, At: n.At}}
+	if first == "" && c.whole() && !c.template {
+		c.problems.Add(n.At, "the pipeline has nothing to do: it needs stages, jobs or steps")
 	}
 	p.Resources.Pipelines = c.resources.Pipelines // with those that download tasks name
 	c.checkUnits(p)

@@ -31,6 +31,7 @@ func (c *compiler) deployment(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, d
 		j.Pool = plan.Pool{}
 	}
 	c.hooks(o, &j)
+	c.looseSteps(o.get("steps"), pool)
 	return j, c.dependsOn(o, "deployment", j.Name)
 }
 

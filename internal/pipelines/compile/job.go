@@ -22,7 +22,10 @@ func (c *compiler) jobs(n *yaml.Node, pool *plan.Pool) []plan.Job {
 	var depends []dependency
 	for i, item := range c.items(n, "jobs") {
 		if item.Kind != yaml.Map {
-			c.problems.Add(item.At, "a job is a map of keys, not %s", describe(item))
+			c.object(item, schema.JobObject) // which says that it is no map
+			continue
+		}
+		if c.misplaced(item, jobList, pool) {
 			continue
 		}
 		var j plan.Job
@@ -40,6 +43,9 @@ func (c *compiler) jobs(n *yaml.Node, pool *plan.Pool) []plan.Job {
 	}
 	for i, names := range c.resolveDependencies("job", depends) {
 		list[i].DependsOn = names
+		if len(names) > 0 {
+			c.dropsSucceeded(depends[i].object, conditionScope, list[i].Condition, "job "+list[i].Name)
+		}
 	}
 	return list
 }
@@ -89,6 +95,7 @@ func (c *compiler) jobOf(o object, key string, around *plan.Pool, i int) plan.Jo
 	if o.what != "a pipeline" {
 		j.Variables = c.variables(o.get("variables"), variableScope)
 	}
+	c.literal(o.get("displayName"))
 	pool := c.poolOr(o.get("pool"), around)
 	j.Pool = poolValue(pool)
 	j.Container = c.container(o.get("container"), schema.JobContainer)

@@ -201,7 +201,7 @@ jobs:
 `, `
 p.yml:6:25: the container o t cannot be a target: its name must be letters, digits, dashes and underscores, at most 40
 p.yml:7:25: target is host or a container declared under resources.containers, not "biuld", did you mean "build"?
-p.yml:8:36: commands of target of a step is any or restricted, not "all", did you mean "any"?
+p.yml:8:36: commands of target of a step is any or restricted, not "all"
 `)
 }
 
@@ -287,7 +287,6 @@ steps: [{script: x}]
 p.yml:7:5: build jenkins starts no run and has no files to download: fetch them in a script step, and start runs over the API
 `)
 	refused(t, "checked", "resources:\n  webhooks: [{webhok: a, connection: b}]\n  packages: [{package: a, type: cargo, connection: b, name: c}]\nsteps: [{script: x}]\n", `
-p.yml:2:14: a webhook resource needs webhook
 p.yml:2:15: unknown key "webhok" of a webhook resource, did you mean "webhook"?
 p.yml:3:33: type of a package resource is npm or NuGet, not "cargo"
 `)
@@ -541,7 +540,7 @@ jobs:
 	warned(t, "cascades", jobs("and(succeeded(), ne(variables.x, 'y'))"), `p.yml:7:3: job C is skipped whenever A is skipped by its condition, since succeeded() is false then: if it should run nevertheless, write in(dependencies.A.result, 'Succeeded', 'SucceededWithIssues', 'Skipped') in place of succeeded()`)
 	warned(t, "looks itself", jobs("and(succeeded('B'), in(dependencies.A.result, 'Succeeded', 'Skipped'))"), "")
 	warned(t, "runs anyway", jobs("succeededOrFailed()"), "")
-	warned(t, "the same condition", jobs("eq(variables.a, 'b')"), "")
+	warned(t, "the same condition", jobs("eq(variables.a, 'b')"), "p.yml:9:14: job C also runs after a failure or a cancel, since its condition takes the place of succeeded(): write and(succeeded(), …), or and(always(), …) if that is meant")
 }
 
 func TestReviewApp(t *testing.T) {

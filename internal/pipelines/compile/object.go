@@ -3,8 +3,10 @@ package compile
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"slipway"
 	"slipway/internal/pipelines/nearest"
@@ -28,14 +30,21 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 		if s.Key("include") != nil && n.Kind == yaml.List {
 			instead = ": write the list as include: [...] below it"
 		}
-		if (s == schema.Trigger || s == schema.PullRequest) && n.Kind == yaml.Scalar {
+		switch {
+		case (s == schema.Trigger || s == schema.PullRequest) && n.Kind == yaml.Scalar:
 			instead = ": write none, or a list of branches"
+		case s.Key("include") != nil && n.Kind == yaml.Scalar && n.Text != "":
+			instead = ": write include: [" + n.Text + "] below it"
+		case s.Key("steps") != nil && n.Kind == yaml.List && s != schema.File:
+			instead = ": write steps: below it, and the steps below that"
+		case colonWithoutSpace.MatchString(n.Text) && n.Plain:
+			instead = ": a space follows the colon of a key"
 		}
 		c.problems.Add(n.At, "%s is a map of keys, not %s%s", s.Name, describe(n), instead)
 		return o, false
 	}
 	has := func(key string) bool { return n.Get(key) != nil }
-	for _, p := range n.Pairs {
+	for i, p := range n.Pairs {
 		key := p.Key.Text
 		if s.Allowed(key, has) != nil {
 			continue
@@ -48,13 +57,47 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 			c.problems.Add(p.Key.At, "unknown key %q of %s: %s", key, s.Name, instead)
 			continue
 		}
-		instead := nearest.Suggest(key, s.Names())
-		if strings.HasPrefix(key, "-") {
-			instead = ": a space follows the dash of an entry"
+		meant := nearest.Find(key, s.Names())
+		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, s.Name, insteadOf(key, meant))
+		if k := s.Allowed(meant, has); k != nil && !has(meant) && k.Value.Takes(shapeOf(p.Value)) {
+			o.n = read(o.n, n, i, meant)
 		}
-		c.problems.Add(p.Key.At, "unknown key %q of %s%s", key, s.Name, instead)
 	}
 	return o, true
+}
+
+// insteadOf says what an unknown key most likely is: meant, if that is not "".
+func insteadOf(key, meant string) string {
+	switch {
+	case strings.HasPrefix(key, "-"):
+		return ": a space follows the dash of an entry"
+	case strings.ContainsFunc(key, func(r rune) bool { return r != ' ' && unicode.IsSpace(r) }):
+		return ": it has a no-break space in it, which looks like a space and is none: write spaces"
+	case meant != "":
+		return fmt.Sprintf(", did you mean %q?", meant)
+	}
+	return ""
+}
+
+// read is the map with the key at a place of original read as another one, so that one pass tells what is wrong below it too.
+func read(m, original *yaml.Node, place int, as string) *yaml.Node {
+	out := *m
+	if m == original {
+		out.Pairs = slices.Clone(m.Pairs)
+	}
+	out.Pairs[place].Key = yaml.Text(as, original.Pairs[place].Key.At)
+	return &out
+}
+
+// shapeOf is what a value is, as the schema tells values apart.
+func shapeOf(n *yaml.Node) schema.Shape {
+	switch n.Kind {
+	case yaml.Map:
+		return schema.MapShape
+	case yaml.List:
+		return schema.ListShape
+	}
+	return schema.ScalarShape
 }
 
 // check checks the values of a map that is read no further.
@@ -246,7 +289,11 @@ func (c *compiler) items(n *yaml.Node, what string) []*yaml.Node {
 		return nil
 	}
 	if n.Kind != yaml.List {
-		c.problems.Add(n.At, "%s is a list, not %s", what, describe(n))
+		dash := ""
+		if n.Kind == yaml.Map {
+			dash = ": begin each entry with a dash and a space"
+		}
+		c.problems.Add(n.At, "%s is a list, not %s%s", what, describe(n), dash)
 		return nil
 	}
 	return n.Items
@@ -275,6 +322,9 @@ func (o object) textMap(key string) map[string]string {
 	}
 	return m
 }
+
+// colonWithoutSpace is a text that was to be a key with its value.
+var colonWithoutSpace = regexp.MustCompile(`^[A-Za-z]+:[^\s/:\\]`)
 
 func describe(n *yaml.Node) string {
 	switch {

@@ -16,6 +16,7 @@ var otherLanguages = []struct {
 	{func(f keys) bool { return f.has("platform") && f.has("image_resource") && f.has("run") }, "this is a task of Concourse, which is not read here: what it runs becomes a script step"},
 	{func(f keys) bool { return f.has("apiVersion") && f.has("kind") }, "this is a manifest of Kubernetes: name it in a step with KubernetesManifest@1"},
 	{func(f keys) bool { return f.has("kind") && f.has("steps") && f.n.Get("kind").Text == "pipeline" }, "this is a pipeline of Drone, which is not read here: its commands become script steps"},
+	{func(f keys) bool { return f.firstHas("steps", "name") && f.firstHas("steps", "args") }, "this is a file of Google Cloud Build, which is not read here: its commands become script steps"},
 	{func(f keys) bool { return f.has("workflows") && f.isMap("jobs") }, "this is a configuration of CircleCI, which is not read here: the run steps of its jobs become script steps"},
 	{func(f keys) bool { return f.isMap("pipelines") && !f.work() }, "this is a file of Bitbucket Pipelines, which is not read here: its scripts become script steps"},
 	{func(f keys) bool { return f.has("language") && f.has("script") && !f.work() }, "this is a configuration of Travis CI, which is not read here: its commands become script steps"},
@@ -66,7 +67,7 @@ func (f keys) gitlab() bool {
 		return false
 	}
 	for _, p := range f.n.Pairs {
-		if p.Value.Kind == yaml.Map && p.Value.Get("script") != nil {
+		if p.Value.Kind == yaml.Map && p.Value.Get("script") != nil || p.Key.Text == "include" || p.Key.Text == "workflow" {
 			return true
 		}
 	}

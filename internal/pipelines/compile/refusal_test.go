@@ -125,7 +125,7 @@ func TestRefusedLanguage(t *testing.T) {
 	}
 	job := func(s string) string { return "jobs:\n- job: A\n  steps: [{script: x}]\n" + s }
 	f("nothing", "trigger: none\n", "p.yml:1:1: the pipeline has nothing to do: it needs stages, jobs or steps")
-	f("two shapes", "steps: [{script: x}]\njobs: [{job: A, steps: [{script: x}]}]\n", "p.yml:1:1: a pipeline has one of stages, jobs and steps, not several")
+	f("two shapes", "steps: [{script: x}]\njobs: [{job: A, steps: [{script: x}]}]\n", "p.yml:1:1: steps stands beside jobs of line 2: a pipeline has one of stages, jobs and steps; put steps into a job and jobs into a stage")
 	f("macos", "pool: {vmImage: macOS-14}\nsteps: [{script: x}]\n", "p.yml:1:17: vmImage macOS-14: jobs run in Linux containers, there is no macOS; write ubuntu-latest")
 	f("unknown image", "pool: {vmImage: solaris}\nsteps: [{script: x}]\n", "p.yml:1:17: there is no vmImage \"solaris\": write ubuntu-latest, or an image under container")
 	f("image as a pool", "pool: ubuntu-latest\nsteps: [{script: x}]\n", "p.yml:1:7: pool: ubuntu-latest names a pool: write pool: {vmImage: ubuntu-latest}")
@@ -268,8 +268,7 @@ func TestRule23Forms(t *testing.T) {
 	t.Parallel()
 	refused(t, "one list, mixed up", "variables:\n- group: g\n  name: x\n- foo: bar\nsteps: [{script: x}]\n", `
 p.yml:3:3: name cannot stand beside group
-p.yml:4:3: unknown key "foo" of a variable
-p.yml:4:3: a variable needs name and value, group, or template
+p.yml:4:3: an entry of a list of variables is written name: foo, and value below it; or write variables without the dashes
 `)
 }
 

@@ -15,15 +15,20 @@ func (c *compiler) stages(n *yaml.Node, pool *plan.Pool) []plan.Stage {
 	var list []plan.Stage
 	var depends []dependency
 	for i, item := range c.items(n, "stages") {
+		if c.misplaced(item, stageList, pool) || item.Kind == yaml.Map && item.Get("template") != nil && len(c.problems) > 0 {
+			continue
+		}
 		o, ok := c.object(item, schema.StageObject)
 		if !ok {
 			continue
 		}
+		c.looseSteps(o.get("steps"), pool)
 		s := plan.Stage{
 			Name: c.nameOr(o, "stage", "Stage", i), DisplayName: o.text("displayName"), Condition: o.condition(conditionScope),
 			LockBehavior: o.option("lockBehavior", ""), Manual: o.option("trigger", "automatic") == "manual",
 			Unskippable: !o.boolean("isSkippable", true), At: item.At,
 		}
+		c.literal(o.get("displayName"))
 		s.Variables = c.variables(o.get("variables"), variableScope)
 		around := c.known
 		c.known = around.with(s.Variables)
@@ -49,6 +54,9 @@ func (c *compiler) stages(n *yaml.Node, pool *plan.Pool) []plan.Stage {
 	}
 	for i, names := range c.resolveDependencies("stage", depends) {
 		list[i].DependsOn = names
+		if len(names) > 0 {
+			c.dropsSucceeded(depends[i].object, conditionScope, list[i].Condition, "stage "+list[i].Name)
+		}
 	}
 	return list
 }
@@ -63,6 +71,7 @@ func (c *compiler) nameOr(o object, key, word string, i int) string {
 
 // dependency is what one stage or job says about dependsOn.
 type dependency struct {
+	object object
 	name   string
 	at     slipway.Position
 	stated bool
@@ -75,7 +84,7 @@ type named struct {
 }
 
 func (c *compiler) dependsOn(o object, key, name string) dependency {
-	d := dependency{name: name, at: o.n.At}
+	d := dependency{object: o, name: name, at: o.n.At}
 	if n := o.get(key); n != nil {
 		d.at = n.At
 	}
@@ -142,8 +151,8 @@ func (c *compiler) resolveDependencies(what string, list []dependency) [][]strin
 func (c *compiler) refuseCycle(what string, list []dependency, edges [][]int) {
 	state := make([]uint8, len(list)) // 0 new, 1 on the path, 2 done
 	var path []int
-	var visit func(i int) bool
-	visit = func(i int) bool {
+	var visit func(i int)
+	visit = func(i int) {
 		state[i] = 1
 		path = append(path, i)
 		for _, j := range edges[i] {
@@ -153,19 +162,16 @@ func (c *compiler) refuseCycle(what string, list []dependency, edges [][]int) {
 					names = append(names, list[k].name)
 				}
 				c.problems.Add(list[j].at, "%ss depend on each other in a circle: %s", what, strings.Join(append(names, list[j].name), " on "))
-				return true
-			}
-			if state[j] == 0 && visit(j) {
-				return true
+			} else if state[j] == 0 {
+				visit(j)
 			}
 		}
 		state[i] = 2
 		path = path[:len(path)-1]
-		return false
 	}
 	for i := range list {
-		if state[i] == 0 && visit(i) {
-			return
+		if state[i] == 0 {
+			visit(i)
 		}
 	}
 }

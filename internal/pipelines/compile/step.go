@@ -18,17 +18,24 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, pool plan.Pool, hook plan.Ho
 	names := map[string]int{}
 	for _, item := range c.items(n, "steps") {
 		if item.Kind != yaml.Map {
-			c.problems.Add(item.At, "a step is a map of keys, not %s", describe(item))
+			c.object(item, schema.StepObject("script")) // which says that it is no map
+			continue
+		}
+		if c.misplaced(item, stepList, &pool) {
 			continue
 		}
 		if item.Get("template") != nil {
 			continue // what is wrong with it is reported already
 		}
-		s, ok := c.step(item, j)
+		s, item, ok := c.step(item, j)
 		if !ok {
 			continue
 		}
 		c.place(item, &s, j, pool)
+		c.literals(item)
+		if slices.ContainsFunc(list, func(before plan.Step) bool { return before.Kind != plan.StepCheckout }) {
+			c.dropsSucceeded(object{n: item}, stepScope, s.Condition, "the step")
+		}
 		checkout = checkout || s.Kind == plan.StepCheckout
 		download = download || s.Kind == plan.StepDownload && (item.Get("download") != nil || item.Get("downloadBuild") != nil)
 		if s.Kind == plan.StepCheckout && s.Checkout.Repository == "none" || s.Kind == plan.StepDownload && s.Download.Source == "none" {
@@ -88,12 +95,13 @@ func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download b
 	return nil
 }
 
-func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
+// step reads a step. read is its map with the slips in its keys read as what they mean.
+func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, read *yaml.Node, ok bool) {
 	var kind *schema.Object
 	for _, p := range n.Pairs {
 		if instead, ok := schema.RefusedStep(p.Key.Text); ok {
 			c.problems.Unsupported(p.Key.At, "%s steps are not taken: %s", p.Key.Text, instead)
-			return s, false
+			return s, n, false
 		}
 		own := schema.StepObject(p.Key.Text)
 		if own == nil {
@@ -101,22 +109,22 @@ func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, ok bool) {
 		}
 		if kind != nil {
 			c.problems.Add(p.Key.At, "a step is one thing, this is both %s and %s", kind.Mark, p.Key.Text)
-			return s, false
+			return s, n, false
 		}
 		kind = own
 	}
 	if kind == nil {
 		c.unknownStep(n)
-		return s, false
+		return s, n, false
 	}
 	o, ok := c.object(n, kind)
 	if !ok {
-		return s, false
+		return s, n, false
 	}
 	s = c.stepOf(o)
 	s.Target = c.target(o, j)
 	ok = c.stepPart(kind.Mark, o, &s, j)
-	return s, ok
+	return s, o.n, ok
 }
 
 func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bool {
@@ -150,6 +158,10 @@ func (c *compiler) unknownStep(n *yaml.Node) {
 	marks := schema.StepMarks()
 	at, hint := n.At, ""
 	for _, p := range n.Pairs {
+		if meant, ok := foreignSteps[p.Key.Text]; ok {
+			at, hint = p.Key.At, ": "+meant
+			break
+		}
 		kind := schema.StepObject(nearest.Find(p.Key.Text, marks))
 		if kind == nil || kind.Key(p.Key.Text) != nil {
 			continue
@@ -161,6 +173,13 @@ func (c *compiler) unknownStep(n *yaml.Node) {
 		break
 	}
 	c.problems.Add(at, "a step has one of the keys %s%s", strings.Join(marks, ", "), hint)
+}
+
+// foreignSteps are keys that make a step elsewhere, with what to write here. The map is never changed.
+var foreignSteps = map[string]string{
+	"run": "write script in place of run", "uses": "actions of GitHub do not run here: write a task, or a script that does the same",
+	"command": "write script in place of command", "cmd": "write script in place of cmd", "sh": "write bash in place of sh", "shell": "write bash or script in place of shell",
+	"inputs": "inputs belong to a task: write task: NAME@MAJOR beside them",
 }
 
 // stepOf reads what all steps share.

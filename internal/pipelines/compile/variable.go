@@ -57,6 +57,10 @@ func (c *compiler) variableItem(n *yaml.Node, scope expression.Scope) (v plan.Va
 	if n.Get("template") != nil {
 		return v, false // what is wrong with it is reported already
 	}
+	if len(n.Pairs) == 1 && schema.Variable.Key(n.Pairs[0].Key.Text) == nil && n.Pairs[0].Value.Kind == yaml.Scalar && nearest.Find(n.Pairs[0].Key.Text, schema.Variable.Names()) == "" {
+		c.problems.Add(n.At, "an entry of a list of variables is written name: %s, and value below it; or write variables without the dashes", n.Pairs[0].Key.Text)
+		return v, false
+	}
 	o, ok := c.object(n, schema.Variable)
 	if !ok {
 		return v, false
@@ -96,6 +100,9 @@ func (c *compiler) variable(name string, value *yaml.Node, scope expression.Scop
 		c.checkCounter(v, value)
 	default:
 		v.Value = value.Text
+		if _, start := runtimeAt(value.Text); start >= 0 {
+			c.warnOf(value.Locate(start), "$[ ] is evaluated only where it is the whole value, so it stays as it is written: write $[ format('…{0}', …) ], or a variable of its own whose macro stands here")
+		}
 		if strings.EqualFold(name, variable.SlipwayRetryLostJob) && !strings.Contains(v.Value, "$(") {
 			if _, err := variable.ParseRetries(v.Value); err != nil {
 				c.problems.Add(value.At, "%v", err)

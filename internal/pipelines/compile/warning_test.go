@@ -57,6 +57,7 @@ stages:
 		got = append(got, w.At.String()+": "+w.Message)
 	}
 	want := strings.Split(strings.TrimSpace(`
+p.yml:25:14: stage B also runs after a failure or a cancel, since its condition takes the place of succeeded(): write and(succeeded(), …), or and(always(), …) if that is meant
 p.yml:1:1: lockBehavior has no effect: no stage deploys to an environment, and only environments have exclusive locks
 p.yml:6:11: demands have no effect: an administrator has made no pool of that name, and every job gets a pod of the same image
 p.yml:13:10: job Two reads job One without depending on it, so the value is always null: add One to dependsOn of job Two

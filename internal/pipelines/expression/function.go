@@ -85,7 +85,7 @@ var spelling = []string{"and", "or", "not", "xor", "iif", "coalesce", "eq", "ne"
 func nearestFunction(name string) string {
 	lower := strings.ToLower(name)
 	for alias, right := range map[string]string{"cancelled": "canceled", "success": "succeeded", "failure": "failed", "tojson": "convertToJson",
-		"equals": "eq", "tolower": "lower", "toupper": "upper", "if": "iif", "concat": "format or join"} {
+		"equals": "eq", "equal": "eq", "notequals": "ne", "notequal": "ne", "neq": "ne", "includes": "contains", "tolower": "lower", "toupper": "upper", "if": "iif", "concat": "format or join"} {
 		if lower == alias {
 			return ": write " + right
 		}

@@ -86,6 +86,9 @@ func unexpected(rest string) string {
 		return fmt.Sprintf("the language has no operator %c: it joins texts with format('{0}{1}', a, b), chooses with iif(test, a, b), and does not calculate", rest[0])
 	}
 	r := []rune(rest)[0]
+	if strings.ContainsRune("‘’“”´`", r) {
+		return fmt.Sprintf("text stands in straight single quotes: 'text', not %c", r)
+	}
 	return fmt.Sprintf("unexpected character %q", r)
 }
 

@@ -100,6 +100,23 @@ func (e *Expression) Names(name string) bool {
 	return found
 }
 
+// Literal is a quoted text in an expression.
+type Literal struct {
+	Offset int
+	Text   string
+}
+
+// Literals are the quoted texts of the expression.
+func (e *Expression) Literals() []Literal {
+	var list []Literal
+	e.root.walk(func(n *node) {
+		if n.op == opLiteral && n.value.kind == String {
+			list = append(list, Literal{n.offset, n.value.text})
+		}
+	})
+	return list
+}
+
 // Path is a constant path below a named value: dependencies.A.outputs['s.x'] is dependencies, A, outputs, s.x.
 type Path struct {
 	Offset int

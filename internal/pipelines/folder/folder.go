@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"slipway"
 	"slipway/internal/pipelines/yaml"
@@ -128,6 +129,27 @@ func (f *Folder) ReadFile(path string) ([]byte, error) {
 	}
 	return f.root.ReadFile(path)
 }
+
+// List names what is in a folder, nothing for one that is not there or cannot be read.
+func (f *Folder) List(folder string) []string {
+	if folder == "" {
+		folder = "."
+	}
+	dir, err := f.root.Open(folder)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(maxNames)
+	if err != nil {
+		return nil
+	}
+	slices.Sort(names)
+	return names
+}
+
+// maxNames bounds how many names of a folder are looked at.
+const maxNames = 10_000
 
 // Close lets it go.
 func (f *Folder) Close() error { return f.root.Close() }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,9 @@ func TestAround(t *testing.T) {
 	}
 	if b, err := f.ReadFile(relative); err != nil || string(b) != "steps: []" {
 		t.Errorf("%q %v", b, err)
+	}
+	if root, ci := f.List(""), f.List("ci"); !slices.Contains(root, "big.yml") || !slices.Equal(ci, []string{"p.yml"}) || f.List("..") != nil || f.List("no") != nil {
+		t.Errorf("%q and %q", root, ci)
 	}
 	if _, err := f.ReadFile("no.yml"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent: %v", err)

@@ -2,6 +2,7 @@ package mask
 
 import (
 	"encoding/base64"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -31,5 +32,35 @@ func TestSecretWithinBase64(t *testing.T) {
 	}
 	if got := m.Mask("c2VzYW1lLCB3aWRlIG9wZW4="); got != "c2VzYW1lLCB3aWRlIG9wZW4=" { // sesame, wide open
 		t.Errorf("another text is masked: %s", got)
+	}
+}
+
+// What base64(1) and openssl break into lines is masked in each of them; once, `echo "$KEY" | base64` showed a key of more than 57 bytes.
+func TestSecretInLinesOfBase64(t *testing.T) {
+	t.Parallel()
+	var m Masker
+	secret := strings.Repeat("a secret that is longer than a line; ", 5) + "end"
+	m.Add(secret)
+	for _, command := range [][]string{{"base64"}, {"base64", "--wrap=64"}, {"openssl", "base64"}, {"base64", "--wrap=0"}} {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Stdin = strings.NewReader(secret)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", command, err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if got := m.Mask(line); strings.Trim(got, "*=\n") != "" {
+				t.Errorf("%v: %q is shown of %q", command, got, line)
+			}
+		}
+	}
+}
+
+func TestSecretInXML(t *testing.T) {
+	t.Parallel()
+	var m Masker
+	m.Add("a<b>&c")
+	if got := m.Mask("<v>a&lt;b&gt;&amp;c</v>"); got != "<v>***</v>" {
+		t.Errorf("%q", got)
 	}
 }

@@ -27,7 +27,7 @@ type Masker struct {
 }
 
 // Add makes the masker know a secret: its value, each line of it, and each of these in base64, also from the middle of a longer
-// text on, as JSON text and in a URL.
+// text on and in lines, as JSON text, in XML and in a URL.
 func (m *Masker) Add(secret string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,7 +65,8 @@ func (m *Masker) Add(secret string) {
 }
 
 func (m *Masker) add(text string) {
-	forms := []string{text, strings.TrimSpace(text), base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text), url.PathEscape(text)}
+	forms := []string{text, strings.TrimSpace(text), base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text), url.PathEscape(text), xmlText.Replace(text)}
+	forms = append(forms, encodedLines(forms[2])...)
 	for skipped := 1; skipped <= 2 && len(text) >= minShifted; skipped++ {
 		// What stands before it in the encoded text takes a part of the first group of three bytes, and what stands after it of the last.
 		rest := text[skipped:]
@@ -82,6 +83,27 @@ func (m *Masker) add(text string) {
 			m.known[form] = true
 		}
 	}
+}
+
+// xmlText writes text as it stands in an element of XML.
+var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// minPiece is the shortest end of a long text in base64 that is masked when it stands in a line of its own.
+const minPiece = 12
+
+// encodedLines are the lines into which programs break a long text in base64: base64(1) at 76 letters, PEM and openssl at 64.
+func encodedLines(encoded string) (lines []string) {
+	for _, width := range []int{76, 64} {
+		if len(encoded) <= width {
+			continue
+		}
+		for line := range slices.Chunk([]byte(encoded), width) {
+			if len(line) >= minPiece {
+				lines = append(lines, string(line))
+			}
+		}
+	}
+	return lines
 }
 
 // Mask is the text with its secrets replaced.

@@ -58,6 +58,9 @@ func Suggest(name string, candidates []string) string {
 // Find is the candidate that is nearest to name, "" if none is near.
 func Find(name string, candidates []string) string {
 	best, bestDistance := "", max(2, len(name)/3)+1
+	if len(name) < 5 {
+		bestDistance = 2 // two slips make another word of so short a one
+	}
 	for _, c := range candidates {
 		if apart(name, c) > bestDistance {
 			continue

@@ -13,6 +13,11 @@ func TestSuggest(t *testing.T) {
 	f("dispalyName", `, did you mean "displayName"?`)
 	f("DependsOn", `, did you mean "dependsOn"?`)
 	f("banana", "")
+	for name, want := range map[string]string{"yavt": "", "bool": `, did you mean "pool"?`, "jbos": `, did you mean "jobs"?`} {
+		if got := Suggest(name, []string{"Ant", "pool", "jobs"}); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
 }
 
 func TestSlip(t *testing.T) {

@@ -126,6 +126,11 @@ func (f *FakeRepository) ReadFile(_ context.Context, _ slipway.RepositoryID, _ s
 	return []byte(f.Text), nil
 }
 
+// List implements pipelines.Source.
+func (f *FakeRepository) List(context.Context, slipway.RepositoryID, slipway.CommitID, string) ([]string, error) {
+	return []string{pipelines.DefaultPath}, nil
+}
+
 // Commit implements pipelines.Source.
 func (f *FakeRepository) Commit(_ context.Context, _ slipway.RepositoryID, commit slipway.CommitID) (pipelines.Commit, error) {
 	if commit != Commit {

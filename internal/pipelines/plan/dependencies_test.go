@@ -23,7 +23,7 @@ var pure = map[string][]string{
 	"template":   {"expression", "nearest", "plan", "schema", "yaml"},
 	"trigger":    {"plan"},
 	"compile":    {"expression", "nearest", "plan", "schema", "task", "template", "trigger", "variable", "yaml"},
-	"schedule":   {"expression", "plan", "variable"},
+	"schedule":   {"expression", "plan", "variable", "yaml"},
 	"coverage":   nil,
 	"agentless":  {"expression", "plan", "schedule", "variable"},
 }

@@ -28,6 +28,8 @@ type Step struct {
 	Kind        StepKind `json:"kind"`
 	// Disabled is `enabled: false`: the step is shown and never runs.
 	Disabled bool `json:"disabled,omitempty"`
+	// Unchosen is a step that is disabled because a run of some steps leaves it out.
+	Unchosen bool `json:"unchosen,omitempty"`
 	// Condition is an expression without brackets, evaluated by the agent; "" is succeeded().
 	Condition       string `json:"condition,omitempty"`
 	ContinueOnError bool   `json:"continueOnError,omitempty"`

@@ -64,8 +64,17 @@ type Executor struct {
 
 var _ pipelines.Executor = (*Executor)(nil)
 
+// The API server limits by itself (priority and fairness). Of client-go's default of 5 requests a second a job takes several, those that remove its pod
+// among them.
+const (
+	requestsPerSecond = 100
+	requestBurst      = 200
+)
+
 // New makes an executor for the cluster that config describes.
 func New(config *rest.Config, o Options) (*Executor, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = requestsPerSecond, requestBurst
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of the cluster: %w", err)

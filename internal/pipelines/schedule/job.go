@@ -1,12 +1,10 @@
 package schedule
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
-	"slipway/internal/pipelines/expression"
 	"slipway/internal/pipelines/plan"
 )
 
@@ -202,81 +200,4 @@ func (r *run) again(s *plan.Stage, j *plan.Job) {
 			r.add(Action{Kind: ActionCancelJob, Stage: s.Name, Job: j.Name, Instance: in.ID, Attempt: attempt(facts.Attempt), Reason: why})
 		}
 	}
-}
-
-// maxLegs bounds a matrix that an expression gives.
-const maxLegs = 256
-
-// matrix evaluates the legs of a job: JSON, an object of objects of variables.
-func (r *run) matrix(s *plan.Stage, j *plan.Job) ([]plan.Leg, error) {
-	e, err := expression.Parse(j.Strategy.MatrixExpression, variableScope)
-	if err != nil {
-		return nil, fmt.Errorf("matrix: %w", err)
-	}
-	set, err := r.stageVariables(s)
-	if err != nil {
-		return nil, err
-	}
-	v, err := e.Evaluate(expression.Environment{Names: withVariables(r.jobNames(s, j), set)})
-	if err != nil {
-		return nil, fmt.Errorf("matrix: %w", err)
-	}
-	text := strings.TrimSpace(v.String())
-	if text == "" {
-		return nil, nil
-	}
-	return parseMatrix(text)
-}
-
-// parseMatrix keeps the order of the JSON text.
-func parseMatrix(text string) ([]plan.Leg, error) {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	open, err := decoder.Token()
-	if err != nil || open != json.Delim('{') {
-		return nil, fmt.Errorf("matrix: the expression gives no JSON object of legs")
-	}
-	var legs []plan.Leg
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, fmt.Errorf("matrix: not JSON: %w", err)
-		}
-		leg := plan.Leg{Title: fmt.Sprint(name), Variables: map[string]string{}}
-		if leg.Title == "" || len(leg.Title) > 200 {
-			return nil, fmt.Errorf("matrix: %q is no name for a leg", leg.Title)
-		}
-		var values map[string]any
-		if err := decoder.Decode(&values); err != nil {
-			return nil, fmt.Errorf("matrix: leg %s is no JSON object of variables: %w", leg.Title, err)
-		}
-		for k, v := range values {
-			switch v := v.(type) {
-			case string:
-				leg.Variables[k] = v
-			case json.Number:
-				leg.Variables[k] = v.String()
-			case bool:
-				leg.Variables[k] = expression.Bool(v).String()
-			case nil:
-				leg.Variables[k] = ""
-			default:
-				return nil, fmt.Errorf("matrix: variable %s of leg %s is no text", k, leg.Title)
-			}
-		}
-		if legs = append(legs, leg); len(legs) > maxLegs {
-			return nil, fmt.Errorf("matrix: more than %d legs", maxLegs)
-		}
-	}
-	titles := make([]string, len(legs))
-	for i := range legs {
-		titles[i] = legs[i].Title
-	}
-	for i, name := range plan.LegNames(titles) {
-		legs[i].Name = name
-		if legs[i].Title == name {
-			legs[i].Title = ""
-		}
-	}
-	return legs, nil
 }

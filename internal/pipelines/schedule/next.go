@@ -44,8 +44,11 @@ func After(p *plan.Plan, facts Facts, changed Changed, memory *Memory) []Action 
 	if facts.Result != "" {
 		return nil
 	}
-	if changed.All || len(facts.Groups) > 0 || memory.names == nil { // a group may have been changed
+	switch {
+	case changed.All || memory.names == nil:
 		memory.reset()
+	case len(facts.Groups) > 0: // one may have been changed
+		clear(memory.variables)
 	}
 	r := &run{plan: p, facts: facts, changed: changed, jobs: map[string][]string{}, Memory: memory}
 	for _, id := range changed.Jobs {

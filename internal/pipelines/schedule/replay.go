@@ -24,7 +24,6 @@ type Delta struct {
 
 // With is the facts after a change.
 func (f Facts) With(d Delta) Facts {
-	f.Canceled, f.Result = d.Canceled, d.Result
 	f.Stages, f.Jobs = maps.Clone(f.Stages), maps.Clone(f.Jobs)
 	if f.Stages == nil {
 		f.Stages = map[string]StageFacts{}
@@ -32,9 +31,20 @@ func (f Facts) With(d Delta) Facts {
 	if f.Jobs == nil {
 		f.Jobs = map[string]JobFacts{}
 	}
+	f.take(d)
+	return f
+}
+
+// take makes the change in facts whose maps belong to the caller.
+func (f *Facts) take(d Delta) {
+	f.Canceled, f.Result = d.Canceled, d.Result
 	maps.Copy(f.Stages, d.Stages)
 	maps.Copy(f.Jobs, d.Jobs)
-	return f
+}
+
+// changed says the same as the shell said to After when the entry was made.
+func (d Delta) changed() Changed {
+	return Changed{All: d.All, Stages: slices.Collect(maps.Keys(d.Stages)), Jobs: slices.Collect(maps.Keys(d.Jobs))}
 }
 
 // Entry is one moment of a run: facts that changed, and what was decided then. Actions have no variables.
@@ -52,17 +62,18 @@ type Replayed struct {
 }
 
 // Replay decides again over the recorded facts of a run, one entry after the other. facts are those before the first entry: variables
-// and groups. A run of thousands of jobs takes minutes.
+// and groups. Each entry looks at what changed in it, as After did then, so that a run of thousands of jobs takes seconds.
 func Replay(p *plan.Plan, facts Facts, entries []Entry) iter.Seq[Replayed] {
 	return func(yield func(Replayed) bool) {
-		now := facts
+		now := facts.With(Delta{Canceled: facts.Canceled, Result: facts.Result}) // maps of its own
+		var memory Memory
 		for _, e := range entries {
-			now = now.With(e.Facts)
+			now.take(e.Facts)
 			one := Replayed{Changes: e.Facts.describe()}
 			for _, a := range e.Actions {
 				one.Decisions = append(one.Decisions, a.describe())
 			}
-			one.Difference = difference(e.Actions, Next(p, now))
+			one.Difference = difference(e.Actions, After(p, now, e.Facts.changed(), &memory))
 			if !yield(one) {
 				return
 			}
@@ -89,18 +100,22 @@ func difference(recorded, now []Action) string {
 		return out
 	}
 	was, is := texts(recorded), texts(now)
-	var parts []string
-	for i, a := range recorded {
-		if !slices.Contains(is, was[i]) {
-			parts = append(parts, "not any more: "+a.describe())
+	parts := missing(recorded, was, is, "not any more: ")
+	return strings.Join(append(parts, missing(now, is, was, "now: ")...), "; ")
+}
+
+// missing are sentences about the actions whose texts are not among the others.
+func missing(actions []Action, texts, others []string, before string) (list []string) {
+	there := map[string]bool{}
+	for _, text := range others {
+		there[text] = true
+	}
+	for i, a := range actions {
+		if !there[texts[i]] {
+			list = append(list, before+a.describe())
 		}
 	}
-	for i, a := range now {
-		if !slices.Contains(was, is[i]) {
-			parts = append(parts, "now: "+a.describe())
-		}
-	}
-	return strings.Join(parts, "; ")
+	return list
 }
 
 // describe is the action in a sentence.

@@ -304,6 +304,10 @@ jobs:
 	newWorld(t, text).settle().end("__default.A", Succeeded, "s.legs", `{"z": {"v": 1}, "y": {"v": "two", "t": true}}`).isRunning("__default.M.y", "__default.M.z").
 		sees("__default.M.y", "v", "two").sees("__default.M.y", "t", "True").sees("__default.M.z", "System.JobPositionInPhase", "1").
 		end("__default.M.y", Succeeded).end("__default.M.z", Succeeded).result(Succeeded)
+	// The example of Microsoft's page "Specify jobs in your pipeline", Multi-job configuration.
+	newWorld(t, text).settle().end("__default.A", Succeeded, "s.legs", `{'a':{'myvar':'A'}, 'b':{'myvar':'it''s', 't': True, 'n': 1.10}}`).isRunning("__default.M.a", "__default.M.b").
+		sees("__default.M.a", "myvar", "A").sees("__default.M.b", "myvar", "it's").sees("__default.M.b", "t", "True").sees("__default.M.b", "n", "1.10")
+	newWorld(t, text).settle().end("__default.A", Succeeded, "s.legs", "{'a': 1}").job("__default.M", Failed).reason("__default.M", "matrix: leg a is no JSON object of variables")
 	newWorld(t, text).settle().end("__default.A", Succeeded).job("__default.M", Skipped)
 	newWorld(t, text).settle().end("__default.A", Succeeded, "s.legs", "[1]").job("__default.M", Failed).
 		reason("__default.M", "matrix: the expression gives no JSON object of legs")

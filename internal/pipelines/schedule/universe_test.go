@@ -42,6 +42,8 @@ type liveRun struct {
 	retries int
 	queued  map[string]WaitingJob // by instance
 	starts  map[string]int
+	entries []Entry
+	begin   Facts // before the first entry
 }
 
 // newUniverse has the runs of so many plans from the seed on.
@@ -61,6 +63,7 @@ func newUniverse(t *testing.T, seed, runs uint64, kills bool) *universe {
 				r.facts.Stages[name] = StageFacts{Unwanted: true}
 			}
 		}
+		r.begin = r.facts
 		u.runs = append(u.runs, r)
 		u.commit(r, Changed{All: true}, func(*Facts) {})
 	}
@@ -74,9 +77,9 @@ func (u *universe) commit(r *liveRun, changed Changed, happens func(f *Facts)) {
 		facts := r.facts
 		facts = facts.With(Delta{Canceled: facts.Canceled, Result: facts.Result}) // a copy
 		happens(&facts)
-		actions := u.decide(r, &facts, changed)
+		actions, entries := u.decide(r, &facts, changed)
 		if !killed {
-			r.facts = facts
+			r.facts, r.entries = facts, append(r.entries, entries...)
 			u.do(r, actions)
 			u.oneHasTheLock()
 			return
@@ -96,9 +99,10 @@ func (u *universe) commit(r *liveRun, changed Changed, happens func(f *Facts)) {
 }
 
 // decide records what After decides until there is nothing more, which Next must then agree with.
-func (u *universe) decide(r *liveRun, facts *Facts, changed Changed) (all []Action) {
+func (u *universe) decide(r *liveRun, facts *Facts, changed Changed) (all []Action, entries []Entry) {
 	for range 500 {
 		actions := After(r.plan, *facts, changed, &r.memory)
+		entries = append(entries, entryOf(*facts, changed, actions))
 		changed = Changed{}
 		for _, a := range actions {
 			(&oracle{u.t, r.plan, *facts}).judge(a)
@@ -120,11 +124,48 @@ func (u *universe) decide(r *liveRun, facts *Facts, changed Changed) (all []Acti
 				u.t.Fatalf("seed %d, run %d: After leaves undecided: %+v", u.seed, r.id, rest[0])
 			}
 			(&oracle{u.t, r.plan, *facts}).rests()
-			return all
+			return all, entries
 		}
 	}
 	u.t.Fatalf("seed %d, run %d does not come to rest", u.seed, r.id)
-	return nil
+	return nil, nil
+}
+
+// entryOf is what a shell keeps of a decision, as it is read again.
+func entryOf(facts Facts, changed Changed, actions []Action) Entry {
+	e := Entry{Facts: Delta{All: changed.All, Canceled: facts.Canceled, Result: facts.Result, Stages: map[string]StageFacts{}, Jobs: map[string]JobFacts{}}}
+	for _, name := range changed.Stages {
+		e.Facts.Stages[name] = facts.Stages[name]
+	}
+	for _, id := range changed.Jobs {
+		e.Facts.Jobs[id] = facts.Jobs[id]
+	}
+	if changed.All {
+		maps.Copy(e.Facts.Stages, facts.Stages)
+		maps.Copy(e.Facts.Jobs, facts.Jobs)
+	}
+	for _, a := range actions {
+		e.Actions = append(e.Actions, a.Recorded())
+	}
+	return e
+}
+
+// replays fails if anything of a run would be decided otherwise, or if a decision is missed that was not made.
+func (u *universe) replays(r *liveRun) {
+	n := 0
+	for moment := range Replay(r.plan, r.begin, r.entries) {
+		if moment.Difference != "" {
+			u.t.Fatalf("seed %d, run %d, entry %d of %d differs: %s", u.seed, r.id, n, len(r.entries), moment.Difference)
+		}
+		n++
+	}
+	// One that did something else is told from it.
+	first := slices.IndexFunc(r.entries, func(e Entry) bool { return len(e.Actions) > 0 })
+	e := r.entries[first]
+	other := append(slices.Clone(r.entries[:first]), Entry{Facts: e.Facts, Actions: e.Actions[1:]})
+	if moments := slices.Collect(Replay(r.plan, r.begin, other)); moments[first].Difference == "" {
+		u.t.Fatalf("seed %d, run %d: nobody misses %+v", u.seed, r.id, e.Actions[0])
+	}
 }
 
 // do does what was decided outside of the run.
@@ -361,6 +402,7 @@ func (u *universe) play() []Facts {
 		if r.facts.Result == "" {
 			u.t.Fatalf("seed %d: run %d stands still: %+v %+v", u.seed, r.id, r.facts.Stages, r.facts.Jobs)
 		}
+		u.replays(r)
 		ends = append(ends, r.facts)
 	}
 	return ends
@@ -368,7 +410,7 @@ func (u *universe) play() []Facts {
 
 // Ten thousand plans, five at a time on machines of few places and with one lock: no job starts twice or before what it depends on, no
 // limit is passed, one stage has the lock, every run ends, and it ends the same if the server is killed again and again, while people cancel
-// runs and retry stages.
+// runs and retry stages; and deciding again over what was recorded gives the same decisions.
 func TestTenThousandPlans(t *testing.T) {
 	t.Parallel()
 	const plans, together = 10_000, 5

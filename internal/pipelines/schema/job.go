@@ -1,6 +1,9 @@
 package schema
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Limits of the language, in minutes, tries and legs.
 const (
@@ -11,6 +14,22 @@ const (
 
 // Jobs is a list of jobs.
 var Jobs = list(object(JobObject, DeploymentObject, TemplateReference))
+
+// What to write instead of keys that stand elsewhere.
+const (
+	inJob     = "write it in a job under jobs"
+	inPool    = "write pool: {vmImage: ubuntu-latest}"
+	inStep    = "write it in a step under steps"
+	inRunOnce = "write them under strategy.runOnce.deploy.steps"
+)
+
+// foreignJobKeys are keys of a job in other languages, and of its parts in this.
+var foreignJobKeys = map[string]string{
+	"name": "write job: NAME, or displayName", "vmImage": inPool, "runs-on": inPool, "needs": "write dependsOn", "if": "write condition",
+	"matrix": "write it under strategy", "parallel": "write it under strategy", "maxParallel": "write it under strategy", "env": "write variables, or env in a step",
+	"image": "write container", "demands": "write it under pool", "script": inStep, "bash": inStep, "task": inStep, "inputs": inStep, "checkout": inStep,
+	"environment": "write deployment instead of job", "timeout-minutes": "write timeoutInMinutes", "timeout": "write timeoutInMinutes",
+}
 
 // StageObject is a stage.
 var StageObject = &Object{
@@ -28,7 +47,12 @@ var StageObject = &Object{
 		{Name: "isSkippable", Value: boolean(), Doc: "Whether the stage may be left out when a run is queued; true by default."},
 		{Name: "templateContext", Value: anything(), Doc: "Data for templates; Slipway does not read it."},
 	},
-	Refused: map[string]string{"group": "leave it out", "checks": "put checks on the environment", "steps": "write them in a job under jobs"},
+	Refused: map[string]string{"group": "leave it out", "checks": "put checks on the environment"},
+	Elsewhere: map[string]string{
+		"steps": "write them in a job under jobs", "name": "write stage: NAME, or displayName", "environment": "write it in a deployment job under jobs",
+		"strategy": inJob, "container": inJob, "services": inJob, "workspace": inJob, "timeoutInMinutes": inJob, "continueOnError": inJob,
+		"needs": "write dependsOn", "if": "write condition",
+	},
 }
 
 // sharedJobKeys are the keys of jobs and deployment jobs.
@@ -58,8 +82,8 @@ var JobObject = &Object{
 		{Name: "job", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
 		{Name: "steps", Value: Steps, Doc: "The steps, one after the other."},
 	}, sharedJobKeys(object(Strategy), "Runs the job several times: matrix or parallel.")),
-	Refused: map[string]string{"server": "write pool: server", "environment": "write deployment instead of job",
-		"phase": "write job", "queue": "write pool", "target": "write container"},
+	Refused:   map[string]string{"server": "write pool: server", "phase": "write job", "queue": "write pool", "target": "write container"},
+	Elsewhere: foreignJobKeys,
 }
 
 // DeploymentObject is a deployment job.
@@ -69,7 +93,15 @@ var DeploymentObject = &Object{
 		{Name: "deployment", Value: text(), Doc: "The name, in dependsOn and conditions: letters, digits and underscores."},
 		{Name: "environment", Required: true, Value: Value{Text: true, Maps: []*Object{Environment}}, Doc: "The environment, or ENVIRONMENT.RESOURCE."},
 	}, sharedJobKeys(object(DeploymentStrategy), "How it deploys: runOnce, rolling or canary, with its hooks.")),
-	Refused: map[string]string{"steps": "write them under strategy.runOnce.deploy.steps"},
+	Elsewhere: deploymentElsewhere(),
+}
+
+// deploymentElsewhere are the keys of foreignJobKeys with the names of a deployment job.
+func deploymentElsewhere() map[string]string {
+	m := maps.Clone(foreignJobKeys)
+	m["name"], m["steps"] = "write deployment: NAME, or displayName", inRunOnce
+	delete(m, "environment")
+	return m
 }
 
 // Workspace says what is cleaned before a job.
@@ -91,7 +123,7 @@ var Strategy = &Object{
 		{Name: "parallel", Value: whenQueued(integer(1, MostLegs)), Doc: "That many legs, told apart by System.JobPositionInPhase."},
 		{Name: "maxParallel", Value: whenQueued(integer(0, MostLegs)), Doc: "How many legs of the matrix run at once; 0 is all."},
 	},
-	Refused: map[string]string{"runOnce": "write deployment instead of job", "rolling": "write deployment instead of job", "canary": "write deployment instead of job"},
+	Elsewhere: map[string]string{"runOnce": "write deployment instead of job", "rolling": "write deployment instead of job", "canary": "write deployment instead of job"},
 }
 
 // DeploymentStrategy says how a deployment job deploys.
@@ -102,11 +134,16 @@ var DeploymentStrategy = &Object{
 		{Name: "canary", Value: object(Canary), Doc: "A growing share of the whole: deploy, routeTraffic and postRouteTraffic once for each increment."},
 		{Name: "rolling", Value: object(Rolling), Doc: "One batch of virtual machines after the other."},
 	},
-	Refused: map[string]string{"matrix": "write one deployment job for each", "parallel": "write runOnce", "maxParallel": "write it under rolling"},
+	Elsewhere: map[string]string{
+		"matrix": "write one deployment job for each", "parallel": "write runOnce", "maxParallel": "write it under rolling", "deploy": "write it under runOnce", "steps": inRunOnce,
+	},
 }
 
 // RunOnce runs each hook of a deployment once.
-var RunOnce = &Object{Name: "runOnce", Doc: "Each hook once, in order; each is a job of its own.", Keys: hooks}
+var RunOnce = &Object{
+	Name: "runOnce", Doc: "Each hook once, in order; each is a job of its own.", Keys: hooks,
+	Elsewhere: map[string]string{"steps": "write them under deploy"},
+}
 
 // Canary runs the hooks of a deployment for a growing share of the whole.
 var Canary = &Object{

@@ -117,4 +117,5 @@ var Variable = &Object{
 		{Name: "readonly", Value: boolean(), Doc: "Whether steps are kept from setting it."},
 		{Name: "group", Value: text(), Doc: "A variable group of the project, whose variables stand here."},
 	},
+	Elsewhere: map[string]string{"condition": "put ${{ if … }}: before the entry", "default": "write value", "type": "variables are texts: leave it out"},
 }

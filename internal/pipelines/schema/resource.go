@@ -79,7 +79,7 @@ var RepositoryResource = &Object{
 	Name: "a repository", Doc: "Another repository.",
 	Elsewhere: map[string]string{
 		"branch": "write ref: refs/heads/BRANCH", "clean": inCheckout, "fetchDepth": inCheckout, "fetchTags": inCheckout, "lfs": inCheckout, "persistCredentials": inCheckout,
-		"submodules": inCheckout,
+		"submodules": inCheckout, "repo": "write repository", "alias": "write repository", "url": "write type and name, and endpoint for another host",
 	},
 	Keys: []Key{
 		{Name: "repository", Required: true, Value: text(), Doc: "The alias: FILE@ALIAS names a template of it, checkout: ALIAS fetches it."},
@@ -169,6 +169,7 @@ func containerOf(name, doc string) *Object {
 // PipelineResource is another pipeline.
 var PipelineResource = &Object{
 	Name: "a pipeline resource", Doc: "Another pipeline, whose artifacts are downloaded and whose runs start this one.",
+	Elsewhere: map[string]string{"name": "write pipeline: ALIAS", "alias": "write pipeline: ALIAS"},
 	Keys: []Key{
 		{Name: "pipeline", Required: true, Value: text(), Doc: "The alias: download: ALIAS fetches its artifacts."},
 		{Name: "source", Required: true, Value: text(), Doc: "The name of the pipeline."},

@@ -58,6 +58,17 @@ type Value struct {
 	Refers Reference
 }
 
+// Takes reports whether a value of the shape may stand there: a scalar, a map or a list.
+func (v Value) Takes(shape Shape) bool {
+	switch shape {
+	case MapShape:
+		return v.Any || len(v.Maps) > 0 || v.Names != nil
+	case ListShape:
+		return v.Any || v.List != nil
+	}
+	return v.Any || v.Text || v.Boolean || v.Integer || len(v.Options) > 0
+}
+
 // Reference says what a text names or is.
 type Reference uint8
 

@@ -71,8 +71,19 @@ func step(mark, doc string, value Value, own ...Key) *Object {
 			{Name: "target", Value: Value{Text: true, Refers: Container, Maps: []*Object{StepTarget}}, Doc: "The container that the step runs in, or host, and which logging commands its output may give."},
 			{Name: "retryCountOnTaskFailure", Value: whenQueued(integer(0, MostRetries)), Doc: "How often the step is tried again if it fails."},
 		}),
-		Refused: map[string]string{"retryCountOnError": "write retryCountOnTaskFailure"},
+		Elsewhere: foreignStepKeys,
 	}
+}
+
+// foreignStepKeys are keys of a step in other languages, and of jobs and tasks in this.
+var foreignStepKeys = map[string]string{
+	"retryCountOnError": "write retryCountOnTaskFailure",
+	"pool":              "write it in the job", "dependsOn": "write it in the job", "strategy": "write it in the job", "services": "write it in the job",
+	"container": "write target, or container in the job", "variables": "write env here, or variables in the job", "environment": "write it in a deployment job",
+	"if": "write condition", "when": "write condition", "timeout": "write timeoutInMinutes", "timeout-minutes": "write timeoutInMinutes",
+	"continue-on-error": "write continueOnError", "working-directory": "write workingDirectory", "cwd": "write workingDirectory",
+	"with": "a task has inputs", "run": "write script", "uses": "write task", "shell": "write bash, pwsh or powershell in place of script", "id": "write name",
+	"retries": "write retryCountOnTaskFailure", "steps": "a step holds no steps: write them below each other",
 }
 
 // StepTarget says where a step runs and what it may do.

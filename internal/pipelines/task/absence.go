@@ -147,7 +147,6 @@ var absences = map[string]Absence{
 	"sqlazuredacpacdeployment":               {"Windows", onWindows},
 	"sqldacpacdeploymentonmachinegroup":      {"Windows", onWindows},
 	"sqlserverdacpacdeployment":              {"Windows", onWindows},
-	"terraformcli":                           {"", useTerraform},
 	"tfxinstaller":                           {"", "run npm install --global tfx-cli in a script step"},
 	"tsaupload":                              {"Microsoft", microsofts},
 	"userubyversion":                         {"", "choose an image that has Ruby"},

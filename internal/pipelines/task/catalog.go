@@ -23,14 +23,14 @@ var wholeVersion = regexp.MustCompile(`^\d+\.\d+(\.\d+)?$`)
 func (c Catalog) Find(reference string) (*Definition, error) {
 	name, version, ok := strings.Cut(reference, "@")
 	if !ok || name == "" {
-		return nil, fmt.Errorf("task %q has no version: write NAME@MAJOR, as Docker@2", reference)
+		return nil, fmt.Errorf("task %q has no version: write NAME@MAJOR, as %s", reference, c.newest(name))
 	}
 	if wholeVersion.MatchString(version) {
 		version, _, _ = strings.Cut(version, ".")
 	}
 	major, err := strconv.Atoi(version)
 	if err != nil {
-		return nil, fmt.Errorf("task %q: %q is no major version, a whole number", reference, version)
+		return nil, fmt.Errorf("task %q: %q is no major version, a whole number, as in %s", reference, version, c.newest(name))
 	}
 	builtIn, versions := builtIn(name, major)
 	if builtIn != nil && !strings.Contains(name, ".") {
@@ -64,6 +64,17 @@ func builtIn(name string, major int) (found *Definition, versions []string) {
 		versions = append(versions, d.String())
 	}
 	return nil, versions
+}
+
+// newest is the reference of the newest version of a task, or one that shows how references look.
+func (c Catalog) newest(name string) string {
+	reference, major := "Docker@2", -1
+	for _, d := range c.Definitions() {
+		if d.named(name) && d.Major > major {
+			reference, major = d.String(), d.Major
+		}
+	}
+	return reference
 }
 
 // uploaded finds an uploaded task, or its other versions. A plain name that several tasks have must be written in full.

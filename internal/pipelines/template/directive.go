@@ -13,7 +13,7 @@ import (
 
 // directive is a key such as `${{ if x }}`.
 type directive struct {
-	word string // if, elseif, else, each, insert
+	word string // if, elseif, else, each, insert, or one that people take for them
 	rest string
 	// offset of rest in the key's text.
 	offset int
@@ -31,14 +31,21 @@ func directiveOf(key *yaml.Node) (d directive, ok bool) {
 	if i := strings.IndexAny(trimmed, " \t\n("); i >= 0 {
 		word = trimmed[:i]
 	}
-	switch word {
-	case "if", "elseif", "else", "each", "insert":
+	_, foreign := foreignDirectives[word]
+	switch {
+	case word == "if", word == "elseif", word == "else", word == "each", word == "insert", foreign && strings.TrimSpace(trimmed[len(word):]) != "":
 		d.word = word
 		d.rest = trimmed[len(word):]
 		d.offset = strings.Index(key.Text, "${{") + 3 + len(inside) - len(trimmed) + len(word)
 		return d, true
 	}
 	return d, false
+}
+
+// foreignDirectives are words of other languages that people take for directives, with what to write. The map is never changed.
+var foreignDirectives = map[string]string{
+	"elif": "elseif", "elsif": "elseif", "elseIf": "elseif", "ElseIf": "elseif", "If": "if", "IF": "if", "Each": "each",
+	"unless": "if not(…)", "for": "each NAME in LIST", "foreach": "each NAME in LIST", "forEach": "each NAME in LIST", "forall": "each NAME in LIST",
 }
 
 func allDirectives(n *yaml.Node) bool {
@@ -95,6 +102,9 @@ func (e *expander) directive(d directive, p yaml.Pair, c *chain, sc *scope, body
 			e.problems.Add(p.Key.Locate(d.offset), "insert stands alone: ${{ insert }}")
 		}
 		body(sc)
+	default:
+		e.problems.Add(p.Key.At, "there is no ${{ %s }}: write ${{ %s }}", d.word, foreignDirectives[d.word])
+		*c = chain{open: true, done: true, broken: true} // what an else after it means is not known
 	}
 }
 
@@ -104,6 +114,7 @@ func (e *expander) branch(d directive, p yaml.Pair, c *chain, sc *scope, body fu
 		c.broken, c.done = true, true
 		return
 	}
+	e.untimely(e.parse(d.rest, sc).expression, p.Key, d.offset, sc)
 	if v.Truth() {
 		c.done = true
 		body(sc)
@@ -202,12 +213,7 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 		e.stopped = true
 		return expression.Value{}, false
 	}
-	key := text + "\x00" + sc.key
-	p, ok := e.parsed[key]
-	if !ok {
-		p.expression, p.err = expression.Parse(text, expression.Scope{Names: sc.names})
-		e.parsed[key] = p
-	}
+	p := e.parse(text, sc)
 	var v expression.Value
 	err := p.err
 	if err == nil {
@@ -229,6 +235,17 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 		return v, false
 	}
 	return v, true
+}
+
+// parse reads an expression as a scope sees it, each text once.
+func (e *expander) parse(text string, sc *scope) parsed {
+	key := text + "\x00" + sc.key
+	p, ok := e.parsed[key]
+	if !ok {
+		p.expression, p.err = expression.Parse(text, expression.Scope{Names: sc.names})
+		e.parsed[key] = p
+	}
+	return p
 }
 
 // scalar evaluates the expressions of a text. One that is the whole text gives its value as it is; otherwise all become

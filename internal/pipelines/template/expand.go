@@ -96,6 +96,7 @@ type expander struct {
 	template     bool // a draft of a file that others include
 	drafted      bool // parameters got values of their type
 	untyped      bool // the root file takes any parameter
+	tests        []test
 
 	inclusions, evaluations, nodes, bytes int
 	stopped                               bool
@@ -160,7 +161,7 @@ func Expand(in Input) (Output, error) {
 	e.declareRepositories(root, sc)
 	out.Root = e.extend(e.expandMap(root, inRoot, sc), sc)
 	out.Sources, out.Unread, out.Drafted, out.Template = e.sources, e.unread, e.drafted, e.template
-	out.Warnings = e.unused()
+	out.Warnings = append(e.unused(), e.late()...)
 	return out, e.problems.Err()
 }
 

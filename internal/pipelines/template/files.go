@@ -17,6 +17,12 @@ type Files interface {
 	ReadFile(path string) ([]byte, error)
 }
 
+// Lister is what Files may be too: it names what is in a folder of the repository, "" being its root, and nothing for one that is
+// not there. It serves to suggest a file in place of one that does not exist.
+type Lister interface {
+	List(folder string) []string
+}
+
 // bounds says why the root file's repository ends where it does, if its Files have a method of that name that knows.
 func (e *expander) bounds(alias string) string {
 	if b, ok := e.in.Files.(interface{ Bounds() string }); ok && alias == "" && b.Bounds() != "" {
@@ -57,7 +63,11 @@ func (e *expander) read(s source, at slipway.Position) *yaml.Node {
 		var problem *slipway.Problem
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			e.problems.Add(at, "there is no file %s in %s%s", s.path, s.repository(), e.bounds(s.alias))
+			instead := e.meant(s, at, files)
+			if instead == "" {
+				instead = e.bounds(s.alias)
+			}
+			e.problems.Add(at, "there is no file %s in %s%s", s.path, s.repository(), instead)
 		case errors.As(err, &problem):
 			e.problems.Append(at, problem)
 		default:

@@ -1,6 +1,72 @@
 package template
 
-import "testing"
+import (
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// listed is an archive that can be looked through.
+type listed struct{ archive }
+
+func (l listed) List(folder string) []string {
+	var names []string
+	for file := range l.archive {
+		if below, ok := strings.CutPrefix("/"+file, strings.TrimSuffix(path.Join("/", folder), "/")+"/"); ok {
+			name, _, _ := strings.Cut(below, "/")
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// A template that is not there is most often there under a slightly other name.
+func TestMissingTemplates(t *testing.T) {
+	t.Parallel()
+	const text = `
+-- ci/p.yml --
+steps:
+- template: Templates/Build.yml
+- template: template/biuld.yml
+- template: templates/build.yaml
+- template: ci/templates/build
+- template: templates/build
+- template: other.yml
+- template: /share/deploy.yml
+- template: nothing/like/it.yml
+-- ci/templates/build.yml --
+steps: []
+-- shared/deploy.yml --
+steps: []
+`
+	got := expanded(text, func(in *Input) { in.Path, in.Files = "ci/p.yml", listed{repositoryOf(text)} })
+	const want = `ci/p.yml:2:13: there is no file ci/Templates/Build.yml in this repository, did you mean "templates/build.yml"?
+ci/p.yml:3:13: there is no file ci/template/biuld.yml in this repository, did you mean "templates/build.yml"?
+ci/p.yml:4:13: there is no file ci/templates/build.yaml in this repository, did you mean "templates/build.yml"?
+ci/p.yml:5:13: there is no file ci/ci/templates/build in this repository
+ci/p.yml:6:13: there is no file ci/templates/build in this repository, did you mean "templates/build.yml"?
+ci/p.yml:7:13: there is no file ci/other.yml in this repository
+ci/p.yml:8:13: there is no file share/deploy.yml in this repository, did you mean "/shared/deploy.yml"?
+ci/p.yml:9:13: there is no file ci/nothing/like/it.yml in this repository
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	check(t, "from the root, without a list", `
+-- p.yml --
+steps:
+- template: ci/a.yml
+-- ci/a.yml --
+steps:
+- template: ci/b.yml
+-- ci/b.yml --
+steps: []
+`, "ci/a.yml:2:13: there is no file ci/ci/b.yml in this repository: a path begins in the folder of the file that includes it, write \"/ci/b.yml\" to begin at the root of the repository\n")
+}
 
 // What is wrong with the way in which a template is included is said in words that help.
 func TestInclusionMistakes(t *testing.T) {

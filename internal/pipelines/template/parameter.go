@@ -123,8 +123,18 @@ func (e *expander) parameterType(n *yaml.Node) string {
 			return name
 		}
 	}
-	e.problems.Add(n.At, "unknown parameter type %q%s", n.Text, nearest.Suggest(n.Text, names))
+	instead := nearest.Suggest(n.Text, names)
+	if right := foreignTypes[strings.ToLower(n.Text)]; right != "" {
+		instead = ": write " + right
+	}
+	e.problems.Add(n.At, "unknown parameter type %q%s", n.Text, instead)
 	return "object"
+}
+
+// foreignTypes are the names of types elsewhere, with those of this language. The map is never changed.
+var foreignTypes = map[string]string{
+	"bool": "boolean", "int": "number", "integer": "number", "float": "number", "text": "string", "str": "string", "choice": "string, with the choices under values",
+	"enum": "string, with the choices under values", "list": "object, or stringList", "array": "object, or stringList", "map": "object", "dict": "object", "any": "object",
 }
 
 // given is a value for a parameter and where it stands.

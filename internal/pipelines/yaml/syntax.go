@@ -27,6 +27,8 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 	switch line := lineAt(data, at.Line); {
 	case strings.Contains(load.Message, "control characters are not allowed"):
 		at = placeAt(file, data, bytes.IndexFunc(data, isControl))
+	case strings.Contains(load.Message, "could not find expected ':'") && !colonless.MatchString(line) && at.Line > 1 && colonless.MatchString(lineAt(data, at.Line-1)):
+		at.Line, at.Column = at.Line-1, 1
 	case openQuote(load):
 		at.Line, at.Column = max(load.ContextMark.Line, 1), max(load.ContextMark.Column, 1)
 	case conflictMarker.MatchString(line) || at.Line > 1 && conflictMarker.MatchString(lineAt(data, at.Line-1)):
@@ -35,6 +37,10 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 		}
 		at.Column = 1
 		return slipway.Invalid("not valid YAML: a merge left a conflict here: choose one of its sides, and remove the lines of <<<<<<<, ======= and >>>>>>>").At(at)
+	}
+	if line := shallowBlock(data, at.Line); line > 0 && !strings.Contains(load.Message, "mapping values") {
+		at.Line, at.Column = line, 1
+		return slipway.Invalid("not valid YAML: the text below a | or > is indented deeper than the key that it belongs to").At(at)
 	}
 	if meaning := plainly(load.Message, lineAt(data, at.Line)); meaning != "" {
 		return slipway.Invalid("not valid YAML: %s", meaning).At(at)
@@ -57,6 +63,38 @@ func openQuote(load *yaml.LoadError) bool {
 	return strings.Contains(load.ContextMsg, "quoted scalar") && (strings.Contains(load.Message, "unexpected end of stream") || strings.Contains(load.Message, "unexpected document indicator"))
 }
 
+// blockHeader is a line that ends with | or >, so that its text stands on the lines below.
+var blockHeader = regexp.MustCompile(`^( *)((?:- +)*)[^#]*: +[|>][-+0-9]*\s*$`)
+
+// shallowBlock is the line of a text below | or > that is indented no deeper than its key, if it stands directly before the line, 0 without one.
+func shallowBlock(data []byte, line int) int {
+	lines := strings.Split(string(data[:min(len(data), MaxBytes)]), "\n")
+	text, from := 0, 0
+	for i := min(line, len(lines)) - 1; i >= 0; i-- {
+		if m := blockHeader.FindStringSubmatch(lines[i]); m != nil {
+			from = len(m[1]) + len(m[2])
+			break
+		}
+		if strings.TrimSpace(lines[i]) != "" {
+			text = i + 1
+		}
+	}
+	if text == 0 || text > line || strings.Contains(lines[text-1], "\t") || from == 0 && !strings.HasPrefix(lines[text-1], " ") {
+		return 0
+	}
+	first := lines[text-1]
+	if indent := len(first) - len(strings.TrimLeft(first, " ")); indent > from || strings.HasPrefix(strings.TrimSpace(first), "-") || keyAt.MatchString(first) {
+		return 0
+	}
+	return text
+}
+
+// keyAt is a line that begins with a key.
+var keyAt = regexp.MustCompile(`^ *[A-Za-z][A-Za-z0-9_.-]*:( |$)`)
+
+// colonless is a key without the space behind its colon.
+var colonless = regexp.MustCompile(`^\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*:[^\s/:\\]`)
+
 // isControl reports a character that YAML does not allow anywhere.
 func isControl(r rune) bool {
 	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f || r >= 0x80 && r < 0xa0 && r != 0x85 || r == 0xfffe || r == 0xffff
@@ -70,7 +108,7 @@ func placeAt(file string, data []byte, offset int) slipway.Position {
 }
 
 // inFlow is a line with an expression without quotes inside of a map or list in braces.
-var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$\{\{`)
+var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$(\{\{|\[)`)
 
 // plainly says what a message of the reader means, "" if that is clear or not known.
 func plainly(message, line string) string {
@@ -80,13 +118,17 @@ func plainly(message, line string) string {
 		return "the line is indented with a tab, and YAML is indented with spaces"
 	case strings.Contains(message, "mapping values are not allowed"):
 		return "a colon and a space make a key, and none may stand here: put text with \": \" in quotes, and indent a key as those beside it"
+	case strings.Contains(message, "did not find expected key") && strings.HasPrefix(strings.TrimSpace(line), "- "):
+		return "an entry of a list begins where there is no list: indent it as the entries that it belongs to, or write all as entries or all as keys"
 	case strings.Contains(message, "did not find expected key"), strings.Contains(message, "did not find expected '-' indicator"):
 		return "the line fits none of those before it: indent it as what it belongs to, and look for quotes that end too early"
+	case strings.Contains(message, "could not find expected ':'") && colonless.MatchString(line):
+		return "a space follows the colon of a key: write KEY: VALUE"
 	case strings.Contains(message, "could not find expected ':'"):
 		return "a key without a colon: write KEY: VALUE, or indent the line as the text that it goes on with"
 	case strings.Contains(message, "did not find expected ',' or"):
 		if inFlow.MatchString(line) {
-			return "a ${{ }} inside of { } or [ ] stands in quotes, since its braces end the map"
+			return "a ${{ }} or $[ ] inside of { } or [ ] stands in quotes, since its brackets end the map or list"
 		}
 		return "a { or [ has no end on this line: close it, or part its entries by commas"
 	case strings.Contains(message, "exceeded max depth"):
@@ -95,7 +137,9 @@ func plainly(message, line string) string {
 		return "a text that begins with @, ` or % stands in quotes"
 	case strings.Contains(message, "block sequence entries are not allowed"):
 		return "a dash begins an entry of a list, and none may stand here: begin a line with it, or put the text in quotes"
-	case strings.Contains(message, "unknown anchor"):
+	case strings.Contains(message, "found a comment without preceding whitespace"):
+		return "a text that begins with {, [ or a quote ends with its closing one: put the whole text in quotes, and a ${{ }} begins with its dollar sign"
+	case strings.Contains(message, "unknown anchor"), strings.Contains(message, "expected alphabetic or numeric character") && strings.Contains(line, "*"):
 		return "a text that begins with * stands in quotes, since it means an alias, which Azure Pipelines does not have"
 	case strings.Contains(message, "expected comment or line break"):
 		return "text that goes over several lines begins on the line below | or >"

@@ -28,7 +28,7 @@ func TestReadRefusals(t *testing.T) {
 	f("Latin-1 further down", "\ufeffa: ä\nb: ä\xe4\n", "p.yml:2:5: the file is not UTF-8 text: save it as UTF-8")
 	f("UTF-16", "\xff\xfea\x00:\x00", "p.yml:1:1: the file is UTF-16 text: save it as UTF-8")
 	f("a directive without its colon", "steps:\n- ${{ if eq(1, 1) }}\n  - script: x\n", "p.yml:2:3: not valid YAML: ${{ if eq(1, 1) }} stands for a key, so a colon follows its }}")
-	f("an expression in braces", "a: {b: ${{ c }}}\n", "p.yml:1:9: not valid YAML: a ${{ }} inside of { } or [ ] stands in quotes, since its braces end the map")
+	f("an expression in braces", "a: {b: ${{ c }}}\n", "p.yml:1:9: not valid YAML: a ${{ }} or $[ ] inside of { } or [ ] stands in quotes, since its brackets end the map or list")
 	f("braces without an end", "a: {b: c\nd: e\n", "p.yml:2:2: not valid YAML: a { or [ has no end on this line: close it, or part its entries by commas")
 	f("an open quote", "a: \"x\nb: c\n", "p.yml:1:4: not valid YAML: a quote has no end")
 	f("an open quote before another document", "a: 'x\n---\nb: c\n", "p.yml:1:4: not valid YAML: a quote has no end")
@@ -59,7 +59,12 @@ func TestReadRefusals(t *testing.T) {
 		}
 	}
 	f("a colon in text", "a: b: c\n", `p.yml:1:5: not valid YAML: a colon and a space make a key, and none may stand here: put text with ": " in quotes, and indent a key as those beside it`)
-	f("wrong indentation", "steps:\n  - a\n - b\n", "p.yml:3:2: not valid YAML: the line fits none of those before it: indent it as what it belongs to, and look for quotes that end too early")
+	f("wrong indentation", "steps:\n  - a\n - b\n", "p.yml:3:2: not valid YAML: an entry of a list begins where there is no list: indent it as the entries that it belongs to, or write all as entries or all as keys")
+	f("entries among keys", "variables:\n  a: 1\n  - group: g\n", "p.yml:3:3: not valid YAML: an entry of a list begins where there is no list: indent it as the entries that it belongs to, or write all as entries or all as keys")
+	f("text below a bar that is indented as its key", "steps:\n- script: |\n  echo a\n  displayName: b\n", "p.yml:3:1: not valid YAML: the text below a | or > is indented deeper than the key that it belongs to")
+	f("a colon without a space", "steps: a\ntrigger:none\n", "p.yml:2:1: not valid YAML: a space follows the colon of a key: write KEY: VALUE")
+	f("a pattern that looks like an alias", "include:\n- *\n", "p.yml:2:4: not valid YAML: a text that begins with * stands in quotes, since it means an alias, which Azure Pipelines does not have")
+	f("a run-time expression in braces", "env: {a: $[ variables.b ]}\n", "p.yml:1:11: not valid YAML: a ${{ }} or $[ ] inside of { } or [ ] stands in quotes, since its brackets end the map or list")
 	f("second document", "a: 1\n---\nb: 1\n", "p.yml:2:1: the file has a second YAML document: a pipeline file holds one")
 	f("too big", strings.Repeat("#", MaxBytes+1), "p.yml:1:1: the file has 1048577 bytes, more than the 1048576 allowed")
 	f("too many", "["+strings.Repeat("a,", MaxNodes)+"]", "p.yml:1:200000: the file has more than 100000 values")

@@ -68,6 +68,13 @@ document.addEventListener('htmx:afterSwap', () => {
   followed = null;
 });
 
+// What somebody has opened stays open when the part of the page around it comes anew.
+let opened = [];
+function noteOpened() { opened = [...document.querySelectorAll('details[id][open]')].map((details) => details.id); }
+function openAgain() { for (const id of opened) document.getElementById(id)?.setAttribute('open', ''); }
+for (const event of ['htmx:sseBeforeMessage', 'htmx:beforeSwap']) document.addEventListener(event, noteOpened);
+for (const event of ['htmx:sseMessage', 'htmx:afterSwap']) document.addEventListener(event, openAgain);
+
 // A click on a .copy block copies it.
 document.addEventListener('click', (event) => {
   const block = event.target.closest('.copy');

@@ -1,0 +1,4 @@
+def hat(brim):
+    if brim:
+        return "wide"
+    return "narrow"
