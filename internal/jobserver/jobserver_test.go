@@ -146,7 +146,7 @@ jobs:
 		t.Errorf("results %v", results)
 	}
 	for _, st := range bad.Steps {
-		if st.DisplayName == "fragile" && (len(st.Issues) != 2 || st.Issues[0].At == nil || st.Issues[0].At.String() != "main.go:3:0" || !strings.Contains(st.Issues[1].Message, "exited with code 3")) {
+		if st.DisplayName == "fragile" && (len(st.Issues) != 2 || st.Issues[0].At == nil || st.Issues[0].At.String() != "main.go:3" || !strings.Contains(st.Issues[1].Message, "exited with code 3")) {
 			t.Errorf("issues %+v", st.Issues)
 		}
 	}
