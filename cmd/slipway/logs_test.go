@@ -9,10 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
-	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/job"
-	"slipway/internal/pipelines/pipelinestest"
 	"slipway/internal/pipelines/schedule"
 )
 
@@ -20,18 +17,7 @@ func TestLogs(t *testing.T) {
 	t.Parallel()
 	s, data := served(t, oneStep)
 	ctx := context.Background()
-	runs, err := s.Pushed(ctx, pipelines.Push{Event: 1, Repository: pipelinestest.RepositoryID, Ref: "refs/heads/main", After: pipelinestest.Commit, PathsUnknown: true, Actor: slipway.System})
-	if err != nil || len(runs) != 1 {
-		t.Fatalf("%d runs, %v", len(runs), err)
-	}
-	timeline, err := s.Timeline(ctx, runs[0].ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := timeline.Stages[0].Jobs[0].ID
-	if _, err := s.Assign(ctx, id); err != nil {
-		t.Fatal(err)
-	}
+	runID, id := startedJob(t, s)
 	if err := s.Report(ctx, id, job.Report{Steps: []job.StepRecord{{ID: 1, DisplayName: "Talk", State: schedule.Running, Started: 1}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +25,7 @@ func TestLogs(t *testing.T) {
 	if _, err := s.AppendLog(ctx, id, 1, 0, []byte(stamp+"one\n"+stamp+"two\n")); err != nil {
 		t.Fatal(err)
 	}
-	number := runs[0].ID.String()
+	number := runID.String()
 	f := func(want string, args ...string) {
 		t.Helper()
 		out, err := run(append([]string{"logs", number, "--data", data}, args...)...)

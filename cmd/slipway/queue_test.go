@@ -39,6 +39,25 @@ func served(t *testing.T, text string) (*pipelines.Service, string) {
 	return w.Pipelines, data
 }
 
+// startedJob starts a run of the pipeline, and its first job.
+func startedJob(t *testing.T, s *pipelines.Service) (slipway.RunID, slipway.JobID) {
+	t.Helper()
+	ctx := context.Background()
+	runs, err := s.Pushed(ctx, pipelines.Push{Event: 1, Repository: pipelinestest.RepositoryID, Ref: "refs/heads/main", After: pipelinestest.Commit, PathsUnknown: true, Actor: slipway.System})
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	timeline, err := s.Timeline(ctx, runs[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := timeline.Stages[0].Jobs[0].ID
+	if _, err := s.Assign(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	return runs[0].ID, id
+}
+
 // run runs a command and gives what it printed.
 func run(args ...string) (string, error) {
 	var out bytes.Buffer
