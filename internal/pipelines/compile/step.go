@@ -13,10 +13,11 @@ import (
 
 // steps reads the steps of a job or hook and adds those that the language implies.
 func (c *compiler) steps(n *yaml.Node, j *plan.Job, pool plan.Pool, hook plan.HookName) []plan.Step {
-	var list []plan.Step
+	items := c.items(n, "steps")
+	list := make([]plan.Step, 0, len(items)+1)
 	checkout, download := false, false
 	names := map[string]int{}
-	for _, item := range c.items(n, "steps") {
+	for _, item := range items {
 		if item.Kind != yaml.Map {
 			c.object(item, schema.StepObject("script")) // which says that it is no map
 			continue
@@ -49,11 +50,11 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, pool plan.Pool, hook plan.Ho
 		}
 		list = append(list, s)
 	}
-	c.macros(c.items(n, "steps"), j, hook)
+	c.macros(items, j, hook)
 	if (len(list) > 0 || checkout || download) && !pool.Server {
-		list = append(c.implied(j, hook, checkout, download), list...)
+		list = slices.Insert(list, 0, c.implied(j, hook, checkout, download)...)
 	}
-	list = preJobFirst(list)
+	preJobFirst(list)
 	for i := range list {
 		list[i].ID = i + 1
 	}
@@ -61,16 +62,23 @@ func (c *compiler) steps(n *yaml.Node, j *plan.Job, pool plan.Pool, hook plan.Ho
 }
 
 // preJobFirst puts steps that are to run before the job (RunAsPreJob of AzureKeyVault, and InstallSSHKey) before the others.
-func preJobFirst(list []plan.Step) []plan.Step {
-	var first, rest []plan.Step
-	for _, s := range list {
-		if t := s.Task; t != nil && (t.Name == "AzureKeyVault" && strings.EqualFold(t.Inputs["RunAsPreJob"], "true") || t.Name == "InstallSSHKey") {
-			first = append(first, s)
-		} else {
-			rest = append(rest, s)
-		}
+func preJobFirst(list []plan.Step) {
+	preJob := func(s plan.Step) bool {
+		t := s.Task
+		return t != nil && (t.Name == "AzureKeyVault" && strings.EqualFold(t.Inputs["RunAsPreJob"], "true") || t.Name == "InstallSSHKey")
 	}
-	return append(first, rest...)
+	if !slices.ContainsFunc(list, preJob) {
+		return
+	}
+	slices.SortStableFunc(list, func(a, b plan.Step) int {
+		switch {
+		case preJob(a) == preJob(b):
+			return 0
+		case preJob(a):
+			return -1
+		}
+		return 1
+	})
 }
 
 // implied are the steps that come first without being written: a job fetches its repository if no checkout is stated, and

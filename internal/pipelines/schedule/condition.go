@@ -62,7 +62,7 @@ func (r *run) stageDependencies(s *plan.Stage) (list []dependency, ok bool) {
 func (r *run) jobDependencies(s *plan.Stage, j *plan.Job) (list []dependency, ok bool) {
 	ok = true
 	for _, name := range j.DependsOn {
-		state, result := r.facts.Job(s, s.Job(name))
+		state, result := r.facts.Job(s, r.jobNamed(s, name))
 		if state != Completed {
 			ok = false
 		}
@@ -106,7 +106,7 @@ func (r *run) stageNames(s *plan.Stage) map[string]expression.Value {
 func (r *run) jobNames(s *plan.Stage, j *plan.Job) map[string]expression.Value {
 	var dependencies expression.Fields
 	for _, name := range j.DependsOn {
-		dependencies.Put(name, expression.Obj(r.jobFields(s, s.Job(name))))
+		dependencies.Put(name, expression.Obj(r.jobFields(s, r.jobNamed(s, name))))
 	}
 	names := r.outerNames()
 	names["dependencies"], names["stagedependencies"] = expression.Obj(&dependencies), r.stageNames(s)["stagedependencies"]

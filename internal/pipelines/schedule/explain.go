@@ -207,7 +207,7 @@ func (r *run) jobWaits(s *plan.Stage, j *plan.Job, stage StageFacts) string {
 		return "did not run: its stage is over"
 	}
 	return unfinished("job", j.DependsOn, func(name string) State {
-		state, _ := r.facts.Job(s, s.Job(name))
+		state, _ := r.facts.Job(s, r.jobNamed(s, name))
 		return state
 	})
 }

@@ -32,10 +32,47 @@ type Memory struct {
 	names     map[string]map[string]expression.Value // by stage
 	variables map[string]resolved                    // by stage
 	outer     map[string]expression.Value            // of the whole run
+	jobs      map[string]map[string]jobPlace         // by stage and the job's name
+}
+
+// jobPlace says where a job stands in its stage.
+type jobPlace struct {
+	at         int   // in Stage.Jobs
+	dependents []int // the jobs that wait for it
 }
 
 func (m *Memory) reset() {
-	*m = Memory{names: map[string]map[string]expression.Value{}, variables: map[string]resolved{}}
+	*m = Memory{names: map[string]map[string]expression.Value{}, variables: map[string]resolved{}, jobs: map[string]map[string]jobPlace{}}
+}
+
+// places are the places of a stage's jobs.
+func (m *Memory) places(s *plan.Stage) map[string]jobPlace {
+	if places, ok := m.jobs[s.Name]; ok {
+		return places
+	}
+	places := make(map[string]jobPlace, len(s.Jobs))
+	for i := range s.Jobs {
+		places[s.Jobs[i].Name] = jobPlace{at: i}
+	}
+	for i := range s.Jobs {
+		for _, name := range s.Jobs[i].DependsOn {
+			if place, ok := places[name]; ok {
+				place.dependents = append(place.dependents, i)
+				places[name] = place
+			}
+		}
+	}
+	m.jobs[s.Name] = places
+	return places
+}
+
+// jobNamed finds a job of a stage, nil without one.
+func (m *Memory) jobNamed(s *plan.Stage, name string) *plan.Job {
+	place, ok := m.places(s)[name]
+	if !ok {
+		return nil
+	}
+	return &s.Jobs[place.at]
 }
 
 // After is Next for a shell that says what has changed: it looks at that and at what depends on it, so that a decision in a run of
@@ -50,10 +87,10 @@ func After(p *plan.Plan, facts Facts, changed Changed, memory *Memory) []Action 
 	case len(facts.Groups) > 0: // one may have been changed
 		clear(memory.variables)
 	}
-	r := &run{plan: p, facts: facts, changed: changed, jobs: map[string][]string{}, Memory: memory}
+	r := &run{plan: p, facts: facts, changed: changed, changedJobs: map[string][]string{}, Memory: memory}
 	for _, id := range changed.Jobs {
 		stage, job, _ := plan.SplitInstanceID(id)
-		r.jobs[stage] = append(r.jobs[stage], job)
+		r.changedJobs[stage] = append(r.changedJobs[stage], job)
 	}
 	for i := range p.Stages {
 		if s := &p.Stages[i]; r.concernsStage(s) {
@@ -72,11 +109,11 @@ func After(p *plan.Plan, facts Facts, changed Changed, memory *Memory) []Action 
 // run is one call of After.
 type run struct {
 	*Memory
-	plan    *plan.Plan
-	facts   Facts
-	changed Changed
-	jobs    map[string][]string // that changed, by stage
-	actions []Action
+	plan        *plan.Plan
+	facts       Facts
+	changed     Changed
+	changedJobs map[string][]string // by stage
+	actions     []Action
 }
 
 // anyOf reports whether one of the names is in the list.
@@ -91,7 +128,26 @@ func anyOf(list, names []string) bool {
 
 // concernsStage reports whether what changed is about a stage.
 func (r *run) concernsStage(s *plan.Stage) bool {
-	return r.changed.All || len(r.jobs[s.Name]) > 0 || slices.Contains(r.changed.Stages, s.Name) || anyOf(r.changed.Stages, s.DependsOn)
+	return r.changed.All || len(r.changedJobs[s.Name]) > 0 || slices.Contains(r.changed.Stages, s.Name) || anyOf(r.changed.Stages, s.DependsOn)
+}
+
+// concernedJobs are the jobs of a stage that what changed is about, in the order of the plan.
+func (r *run) concernedJobs(s *plan.Stage) []int {
+	var list []int
+	if r.changed.All || slices.Contains(r.changed.Stages, s.Name) {
+		for i := range s.Jobs {
+			list = append(list, i)
+		}
+		return list
+	}
+	places := r.places(s)
+	for _, name := range r.changedJobs[s.Name] {
+		if place, ok := places[name]; ok {
+			list = append(append(list, place.at), place.dependents...)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 type resolved struct {
@@ -109,11 +165,8 @@ func (r *run) stage(s *plan.Stage) {
 	case Checking:
 		r.checkedStage(s, facts)
 	case Running:
-		all, changed := r.changed.All || slices.Contains(r.changed.Stages, s.Name), r.jobs[s.Name]
-		for i := range s.Jobs {
-			if j := &s.Jobs[i]; all || slices.Contains(changed, j.Name) || anyOf(changed, j.DependsOn) {
-				r.job(s, j)
-			}
+		for _, i := range r.concernedJobs(s) {
+			r.job(s, &s.Jobs[i])
 		}
 		if result, ok := r.facts.stageResult(s); ok {
 			r.add(Action{Kind: ActionCompleteStage, Stage: s.Name, Attempt: attempt(facts.Attempt), Result: result})

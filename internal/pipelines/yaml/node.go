@@ -34,10 +34,12 @@ func (k Kind) String() string {
 // Node is a scalar, a map or a list. Nodes are shared after reading and never changed.
 type Node struct {
 	Kind Kind
-	// Text of a scalar, without quotes.
-	Text string
 	// Plain says that a scalar has no quotes and is no block: it may be null, a boolean or a number.
 	Plain bool
+	// block is the indentation of a literal block's text plus one; 0 for other scalars.
+	block int32
+	// Text of a scalar, without quotes.
+	Text  string
 	Items []*Node
 	Pairs []Pair
 	At    slipway.Position
@@ -45,9 +47,6 @@ type Node struct {
 	Tag string
 	// Comment is what Write puts before the node, one # a line; of an entry of a map, its key has it. Reading leaves it empty.
 	Comment string
-
-	// block is the indentation of a literal block's text plus one; 0 for other scalars.
-	block int
 }
 
 // Pair is one entry of a map, in the order of the file.
@@ -106,7 +105,7 @@ func (n *Node) Locate(offset int) slipway.Position {
 		lines := strings.Count(before, "\n")
 		last := before[strings.LastIndexByte(before, '\n')+1:]
 		at.Line += 1 + lines
-		at.Column = n.block + len([]rune(last))
+		at.Column = int(n.block) + len([]rune(last))
 	case strings.Contains(n.Text, "\n"):
 	case n.Plain:
 		at.Column += len([]rune(before))

@@ -140,10 +140,23 @@ type reader struct {
 	count    int
 	deep     bool // that it nests too deep is said
 	problems Problems
+	free     []Node             // made together, which costs less than one by one
+	keys     []map[string]*Node // by depth: the keys of the map that is read there
+}
+
+// new makes a node.
+func (r *reader) new(y *yaml.Node) *Node {
+	if len(r.free) == 0 {
+		r.free = make([]Node, 16)
+	}
+	n := &r.free[0]
+	r.free = r.free[1:]
+	n.At = slipway.Position{File: r.file, Line: y.Line, Column: y.Column}
+	return n
 }
 
 func (r *reader) node(y *yaml.Node, depth int) *Node {
-	n := &Node{At: slipway.Position{File: r.file, Line: y.Line, Column: y.Column}}
+	n := r.new(y)
 	r.count++
 	if r.count > MaxNodes {
 		if r.count == MaxNodes+1 {
@@ -183,6 +196,7 @@ func (r *reader) content(n *Node, y *yaml.Node, depth int) *Node {
 		n.Plain = true
 	case yaml.SequenceNode:
 		n.Kind = List
+		n.Items = make([]*Node, 0, len(y.Content))
 		for _, c := range y.Content {
 			n.Items = append(n.Items, r.node(c, depth+1))
 		}
@@ -193,14 +207,27 @@ func (r *reader) content(n *Node, y *yaml.Node, depth int) *Node {
 		n.Text = y.Value
 		n.Plain = y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 		if y.Style&yaml.LiteralStyle != 0 {
-			n.block = r.indent(y.Line) + 1
+			n.block = int32(r.indent(y.Line) + 1)
 		}
 	}
 	return n
 }
 
+// seen is an empty map for the keys of a map at this depth, whose maps are read one after the other.
+func (r *reader) seen(depth int) map[string]*Node {
+	for len(r.keys) <= depth {
+		r.keys = append(r.keys, nil)
+	}
+	if r.keys[depth] == nil || len(r.keys[depth]) > 64 { // to empty a large one costs more than a new one
+		r.keys[depth] = map[string]*Node{}
+	}
+	clear(r.keys[depth])
+	return r.keys[depth]
+}
+
 func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
-	seen := map[string]Pair{}
+	seen := r.seen(depth)
+	n.Pairs = make([]Pair, 0, len(y.Content)/2)
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key := r.node(y.Content[i], depth+1)
 		if key.Kind != Scalar {
@@ -226,10 +253,10 @@ func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
 		if _, ok := seen[name]; ok && r.full {
 			n.Pairs = slices.DeleteFunc(n.Pairs, func(p Pair) bool { return p.Key.Text == key.Text }) // the last one counts
 		} else if first, ok := seen[name]; ok && !strings.Contains(key.Text, "${{") {
-			r.problems.Add(key.At, "%s", Again(key.Text, first.Key.Text, first.Key.At.Line))
+			r.problems.Add(key.At, "%s", Again(key.Text, first.Text, first.At.Line))
 			continue
 		}
-		seen[name] = Pair{Key: key}
+		seen[name] = key
 		n.Pairs = append(n.Pairs, Pair{key, r.node(y.Content[i+1], depth+1)})
 	}
 }
