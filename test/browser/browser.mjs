@@ -10,11 +10,13 @@ export function launch() {
   });
 }
 
-// watch notes in problems what goes wrong in a page by itself: errors in the console, requests that fail, and answers of 400 and above.
-export function watch(page, problems) {
-  page.on('console', (m) => { if (m.type() === 'error') problems.push(`${page.url()}: console: ${m.text()}`); });
+// watch notes in problems what goes wrong in a page by itself: errors in the console, requests that fail, and answers of 400 and above but for the
+// status of what is refused on purpose.
+export function watch(page, problems, refused) {
+  // Browsers write answers of 400 and above to the console, too.
+  page.on('console', (m) => { if (m.type() === 'error' && !m.text().includes(`status of ${refused} `)) problems.push(`${page.url()}: console: ${m.text()}`); });
   page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
-  page.on('response', (r) => { if (r.status() >= 400) problems.push(`${r.url()}: ${r.status()}`); });
+  page.on('response', (r) => { if (r.status() >= 400 && r.status() !== refused) problems.push(`${r.url()}: ${r.status()}`); });
   // What is under way when a page is left, or becomes a download, is given up.
   page.on('requestfailed', (r) => { if (r.failure().errorText !== 'net::ERR_ABORTED') problems.push(`${r.url()}: ${r.failure().errorText}`); });
 }
@@ -24,8 +26,7 @@ export async function signIn(page, url, name, password) {
   await page.goto(`${url}/`);
   await page.fill('input[name=name]', name);
   await page.fill('input[name=password]', password);
-  await page.click('main button');
-  await page.waitForURL(`${url}/`);
+  await Promise.all([page.waitForEvent('load'), page.click('main button')]);
 }
 
 // photographer makes screenshots in a folder, in the order in which they are asked for, each at the width of a desk and at that of a telephone, and

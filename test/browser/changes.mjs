@@ -2,24 +2,18 @@
 //   node changes.mjs URL PASSWORD SCREENSHOT-FOLDER PULL-REQUEST FILES [USER]
 // PULL-REQUEST is the address of one that adds FILES files of 40 lines each below many/. Ends with an error when a file is not listed, when lines are
 // there before the reader is, or when they do not come.
-import { chromium } from 'playwright-core';
 import { mkdirSync } from 'node:fs';
+import { finish, launch, presser, signIn, watch } from './browser.mjs';
 
 const [url, password, folder, pull, count, user = 'admin'] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 const problems = [];
 const context = await browser.newContext({ viewport: { width: 1360, height: 900 } });
 const page = await context.newPage();
-page.on('console', (m) => { if (m.type() === 'error') problems.push(`${page.url()}: console: ${m.text()}`); });
-page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
-await page.goto(url + '/');
-await page.fill('input[name=name]', user);
-await page.fill('input[name=password]', password);
-await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click('main button')]);
+watch(page, problems);
+const press = presser(page);
+await signIn(page, url, user, password);
 
 const files = pull + '?_a=files';
 const check = (holds, what) => { if (!holds) problems.push(`${page.url()}: ${what}`); };
@@ -44,7 +38,7 @@ await middle.locator('tr.added td.line a').nth(24).click();
 await page.locator('tr.comments textarea[name=text]').fill('Why this line?');
 const line = new URL(page.url()).hash;
 check(/^#file-[0-9a-f]+-R25$/.test(line), `the address does not name line 25: ${line}`);
-await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.getByRole('button', { name: 'Comment', exact: true }).click()]);
+await press(page, 'Comment');
 check(await middle.locator('article.thread', { hasText: 'Why this line?' }).count() === 1, 'the comment is not below its line');
 check(await middle.locator('tr').count() > 40, 'the lines of a file with a comment are not there at once');
 
@@ -61,7 +55,7 @@ await reader.close();
 
 // What is marked as viewed is folded, and its lines come when it is opened.
 const viewed = section(page, 'many/07/140.txt');
-await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), viewed.getByRole('button', { name: 'Mark as viewed' }).click()]);
+await press(viewed, 'Mark as viewed');
 check(await page.locator('.filetree li.seen').count() === 1, 'the list does not say what was viewed');
 check(await viewed.locator('details[open]').count() === 0, 'what was viewed is not folded');
 await viewed.locator('summary').click();
@@ -78,9 +72,4 @@ await Promise.all([plain.waitForNavigation({ waitUntil: 'load' }), wanted.getByR
 check(await wanted.locator('tr.added').count() === 40, 'without scripts the link brings no lines');
 check(await plain.locator('.filetree li[data-path]').count() === Number(count), 'without scripts the other files are gone');
 
-await browser.close();
-if (problems.length > 0) {
-  console.error(problems.join('\n'));
-  process.exit(1);
-}
-console.log(`${count} files`);
+await finish(browser, problems, `${count} files`);

@@ -1,21 +1,16 @@
 // Signs in with a real browser, opens every page of the project "sample" and clicks through it. Usage:
 //   node pages.mjs URL PASSWORD SCREENSHOT-FOLDER
 // Ends with an error when a page answers badly, writes an error to the console, or lacks what it is for.
-import { chromium } from 'playwright-core';
 import { mkdirSync } from 'node:fs';
+import { finish, launch, signIn, watch } from './browser.mjs';
 
 const [url, password, folder] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
 const problems = [];
-page.on('console', (m) => { if (m.type() === 'error') problems.push(`${page.url()}: console: ${m.text()}`); });
-page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
+watch(page, problems);
 page.on('dialog', (d) => d.accept()); // an editor with changes asks before it is left
-page.on('response', (r) => { if (r.status() >= 400) problems.push(`${r.url()}: ${r.status()}`); });
 
 let number = 0;
 async function shot(name) {
@@ -32,12 +27,9 @@ async function see(name, path, ...texts) {
   await shot(name);
 }
 
-await page.goto(url + '/');
-await page.fill('input[name=name]', 'admin');
-await page.fill('input[name=password]', password);
+await page.goto(`${url}/`);
 await shot('sign-in');
-await page.click('main button');
-await page.waitForURL(url + '/');
+await signIn(page, url, 'admin', password);
 await shot('projects');
 
 await see('overview', '/sample', 'dev', 'production', 'Latest runs', 'Next');
@@ -313,10 +305,7 @@ await shot('member-added');
 
 const administrator = page;
 const other = await (await browser.newContext({ viewport: { width: 1360, height: 900 } })).newPage();
-await other.goto(url + '/');
-await other.fill('input[name=name]', grace);
-await other.fill('input[name=password]', given);
-await other.click('main button');
+await signIn(other, url, grace, given);
 await other.waitForURL(url + '/profile');
 await other.fill('input[name=old]', given);
 await other.locator('main').locator('input[name=password]').fill('a-password-of-her-own');
@@ -346,9 +335,4 @@ for (const path of ['/', '/sample', '/sample/_build/results?buildId=1', '/sample
   await shot('small' + path.replaceAll(/[^a-z]+/g, '-'));
 }
 
-await browser.close();
-if (problems.length > 0) {
-  console.error(problems.join('\n'));
-  process.exit(1);
-}
-console.log(`${number} pages`);
+await finish(browser, problems, `${number} pages`);

@@ -2,32 +2,19 @@
 //   node review.mjs URL PASSWORD SCREENSHOT-FOLDER
 // The project "reviews" has a pipeline, and a branch "straw" that changes the same line of hats.txt as main. Ends with an error
 // when a policy lets through what it should hold up, or holds up what it should let through.
-import { chromium } from 'playwright-core';
 import { mkdirSync } from 'node:fs';
+import { finish, launch, presser, signIn, watch } from './browser.mjs';
 
 const [url, password, folder] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 const problems = [];
 const repo = url + '/reviews/_git/reviews';
 
 async function person() {
   const page = await (await browser.newContext({ viewport: { width: 1360, height: 900 } })).newPage();
-  // What is refused on purpose has the status 409, which browsers write to the console too.
-  page.on('console', (m) => { if (m.type() === 'error' && !m.text().includes('409 (Conflict)')) problems.push(`${page.url()}: console: ${m.text()}`); });
-  page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
+  watch(page, problems, 409);
   return page;
-}
-
-async function signIn(page, name, word) {
-  await page.goto(url + '/');
-  await page.fill('input[name=name]', name);
-  await page.fill('input[name=password]', word);
-  await page.click('main button');
-  await page.waitForLoadState('load');
 }
 
 let number = 0;
@@ -36,17 +23,14 @@ async function shot(page, name) {
   await page.screenshot({ path: `${folder}/${String(number).padStart(2, '0')}-${name}.png`, fullPage: true });
 }
 
-// click presses a button that sends a form, and waits for the page that answers.
-async function click(page, scope, name) {
-  await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), scope.getByRole('button', { name, exact: true }).click()]);
-}
+const click = (page, scope, name) => presser(page)(scope, name);
 
 async function want(page, text, where = 'main') {
   if (!(await page.locator(where).first().innerText()).includes(text)) problems.push(`${page.url()} does not show "${text}"`);
 }
 
 const ada = await person();
-await signIn(ada, 'admin', password);
+await signIn(ada, url, 'admin', password);
 
 // Grace is a contributor, who chooses a password of her own.
 await ada.goto(url + '/_users');
@@ -59,7 +43,7 @@ await adding.locator('input[name=user]').fill('grace');
 await adding.locator('select[name=role]').selectOption('contributor');
 await click(ada, ada, 'Add member');
 const grace = await person();
-await signIn(grace, 'grace', given);
+await signIn(grace, url, 'grace', given);
 await grace.fill('input[name=old]', given);
 await grace.locator('main').locator('input[name=password]').fill('a-password-of-her-own');
 await grace.fill('input[name=again]', 'a-password-of-her-own');
@@ -147,9 +131,4 @@ await ada.goto(repo + '?path=hats.txt&version=GBmain');
 await want(ada, 'straw, in summer');
 await shot(ada, 'main');
 
-await browser.close();
-if (problems.length > 0) {
-  console.error(problems.join('\n'));
-  process.exit(1);
-}
-console.log(`${number} pages`);
+await finish(browser, problems, `${number} pages`);

@@ -3,50 +3,22 @@
 //   node runs.mjs URL PASSWORD SCREENSHOT-FOLDER PROJECT DEFINITION
 // The project's pipeline is that of test/e2e/led_test.go. Ends with an error when a page answers badly, writes an error to the console, is wider
 // than a narrow window, or lacks what it is for.
-import { chromium } from 'playwright-core';
-import { mkdirSync } from 'node:fs';
+import { finish, launch, photographer, sayer, signIn, watch } from './browser.mjs';
 
 const [url, password, folder, project, definition] = process.argv.slice(2);
-mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
-const page = await browser.newPage({ viewport: { width: 1360, height: 900 } });
+const browser = await launch();
+const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
 page.setDefaultTimeout(60_000);
 const problems = [];
-page.on('console', (m) => { if (m.type() === 'error') problems.push(`${page.url()}: console: ${m.text()}`); });
-page.on('pageerror', (e) => problems.push(`${page.url()}: ${e.message}`));
-page.on('response', (r) => { if (r.status() >= 400) problems.push(`${r.url()}: ${r.status()}`); });
-
-let number = 0;
-async function shot(name) {
-  number += 1;
-  const file = `${folder}/${String(number).padStart(2, '0')}-${name}`;
-  await page.screenshot({ path: `${file}.png`, fullPage: true });
-  await page.setViewportSize({ width: 420, height: 900 });
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  if (wide > 1) problems.push(`${page.url()}: ${wide} pixels too wide on a small screen`);
-  await page.screenshot({ path: `${file}-small.png`, fullPage: true });
-  await page.setViewportSize({ width: 1360, height: 900 });
-}
-
-async function says(what, ...texts) {
-  const body = await page.locator('main').innerText();
-  for (const text of texts) {
-    if (!body.includes(text)) problems.push(`${what}: does not say "${text}"`);
-  }
-}
+watch(page, problems);
+const shot = photographer(page, folder, problems);
+const says = sayer(page, problems);
 
 const stage = (name) => page.locator('.stages .stage', { has: page.locator('strong', { hasText: name }) });
 const job = (name) => page.locator('.job', { has: page.locator('strong', { hasText: name }) });
 const become = (part, state) => part.locator('.linked').first().getByText(state, { exact: true }).waitFor();
 
-await page.goto(`${url}/`);
-await page.fill('input[name=name]', 'admin');
-await page.fill('input[name=password]', password);
-await page.click('main button');
-await page.waitForURL(`${url}/`);
+await signIn(page, url, 'admin', password);
 
 // The form: a parameter of each kind, a variable, and a stage that is left out.
 await page.goto(`${url}/${project}/_build`);
@@ -134,9 +106,4 @@ await become(stage('Guarded'), 'running');
 await page.getByRole('button', { name: 'Cancel', exact: true }).click();
 await become(stage('Guarded'), 'canceled');
 
-await browser.close();
-if (problems.length > 0) {
-  console.error(problems.join('\n'));
-  process.exit(1);
-}
-console.log(`${number} pages`);
+await finish(browser, problems, `${await shot('guarded')} pages`);
