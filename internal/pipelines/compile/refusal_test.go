@@ -36,6 +36,17 @@ p.yml:8:11: `+unknownFoo+`
 `)
 }
 
+// A file that is no YAML is read on: what else is wrong is told too.
+func TestMistakesBehindSyntax(t *testing.T) {
+	t.Parallel()
+	refused(t, "text with a colon, a directive without one, a key and a name that are none", "variables:\n  title: a: b\njobs:\n- job: a\n  steps:\n  - ${{ if eq(1, 1) }}\n    - script: x\n      diplayName: y\n- job: b\n  dependsOn: c\n  steps: [script: x]\n", `
+p.yml:2:11: not valid YAML: a colon and a space make a key, and none may stand here: put text with ": " in quotes, and indent a key as those beside it
+p.yml:6:5: not valid YAML: ${{ if eq(1, 1) }} stands for a key, so a colon follows its }}
+p.yml:8:7: unknown key "diplayName" of a script step, did you mean "displayName"?
+p.yml:10:14: job b depends on "c", which is no job here
+`)
+}
+
 const unknownFoo = `unknown function "foo"; the functions are and, or, not, xor, iif, coalesce, eq, ne, gt, ge, lt, le, in, notIn, contains, startsWith, endsWith, containsValue, length, lower, upper, trim, replace, split, join, format, convertToJson, succeeded, failed, succeededOrFailed, always, canceled, counter`
 
 func TestSlipsOfYAML(t *testing.T) {

@@ -35,30 +35,31 @@ func Read(file string, data []byte) (*Node, error) {
 		return nil, problems
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	loader, err := newLoader(data)
-	if err != nil {
-		problems.Add(top, "%v", err)
-		return nil, problems
-	}
-	var doc yaml.Node
-	if err := loader.Load(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
-			problems.Add(top, "the file is empty")
-		} else {
-			problems.put(syntaxProblem(file, data, err))
+	root, second, err := parse(data)
+	sure := true
+	for n := 1; root == nil && !errors.Is(err, io.EOF); n++ {
+		mistake := syntaxProblem(file, data, err)
+		problems.put(mistake)
+		mended, certain := repair(data, mistake)
+		if mended == nil || n == maxRepairs {
+			return nil, problems
 		}
-		return nil, problems
+		data, sure = mended, sure && certain
+		root, second, err = parse(data)
 	}
-	var second yaml.Node
-	switch err := loader.Load(&second); {
-	case err == nil:
+	switch {
+	case root == nil && len(problems) == 0:
+		problems.Add(top, "the file is empty")
+		return nil, problems
+	case root == nil || !sure:
+		return nil, problems
+	case second != nil:
 		problems.Add(slipway.Position{File: file, Line: max(second.Line, 1), Column: max(second.Column, 1)},
 			"the file has a second YAML document: a pipeline file holds one")
 	case !errors.Is(err, io.EOF):
 		problems.put(syntaxProblem(file, data, err))
 	}
 	r := reader{file: file, lines: strings.Split(string(data), "\n"), problems: problems}
-	root := &doc
 	if root.Kind == yaml.DocumentNode {
 		if len(root.Content) == 0 {
 			r.problems.Add(top, "the file is empty")

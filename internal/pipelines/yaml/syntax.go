@@ -27,15 +27,12 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 	switch line := lineAt(data, at.Line); {
 	case strings.Contains(load.Message, "control characters are not allowed"):
 		at = placeAt(file, data, bytes.IndexFunc(data, isControl))
-	case strings.Contains(load.Message, "could not find expected ':'") && !colonless.MatchString(line) && at.Line > 1 && colonless.MatchString(lineAt(data, at.Line-1)):
+	case aboutColon(load.Message) && !colonless.MatchString(line) && at.Line > 1 && colonless.MatchString(lineAt(data, at.Line-1)):
 		at.Line, at.Column = at.Line-1, 1
 	case openQuote(load):
 		at.Line, at.Column = max(load.ContextMark.Line, 1), max(load.ContextMark.Column, 1)
 	case conflictMarker.MatchString(line) || at.Line > 1 && conflictMarker.MatchString(lineAt(data, at.Line-1)):
-		if !conflictMarker.MatchString(line) {
-			at.Line--
-		}
-		at.Column = 1
+		at.Line, at.Column = conflictBefore(data, at.Line), 1
 		return slipway.Invalid("not valid YAML: a merge left a conflict here: choose one of its sides, and remove the lines of <<<<<<<, ======= and >>>>>>>").At(at)
 	}
 	if line := shallowBlock(data, at.Line); line > 0 && !strings.Contains(load.Message, "mapping values") {
@@ -57,6 +54,21 @@ var directiveWithoutColon = regexp.MustCompile(`^\s*(- +)?\$\{\{ *(if|elseif|els
 
 // conflictMarker is a line that git writes where two sides of a merge differ.
 var conflictMarker = regexp.MustCompile(`^(<{7}|={7}|>{7})( |$)`)
+
+// conflictBefore is the line on which the last conflict up to a line begins.
+func conflictBefore(data []byte, line int) (begins int) {
+	begins = line
+	n := 0
+	for text := range strings.Lines(string(data)) {
+		if n++; n > line {
+			break
+		}
+		if text[0] == '<' && conflictMarker.MatchString(strings.TrimRight(text, "\r\n")) {
+			begins = n
+		}
+	}
+	return begins
+}
 
 // openQuote says that a file ends, or another document begins, inside of a quoted text.
 func openQuote(load *yaml.LoadError) bool {
@@ -95,6 +107,11 @@ var keyAt = regexp.MustCompile(`^ *[A-Za-z][A-Za-z0-9_.-]*:( |$)`)
 // colonless is a key without the space behind its colon.
 var colonless = regexp.MustCompile(`^\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*:[^\s/:\\]`)
 
+// aboutColon reports a message about a colon that is missing, or one too many behind a line that has none.
+func aboutColon(message string) bool {
+	return strings.Contains(message, "could not find expected ':'") || strings.Contains(message, "mapping values are not allowed")
+}
+
 // isControl reports a character that YAML does not allow anywhere.
 func isControl(r rune) bool {
 	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f || r >= 0x80 && r < 0xa0 && r != 0x85 || r == 0xfffe || r == 0xffff
@@ -110,27 +127,29 @@ func placeAt(file string, data []byte, offset int) slipway.Position {
 // inFlow is a line with an expression without quotes inside of a map or list in braces.
 var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$(\{\{|\[)`)
 
+const openBracket = "a { or [ has no end on this line: close it, or part its entries by commas"
+
 // plainly says what a message of the reader means, "" if that is clear or not known.
 func plainly(message, line string) string {
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	switch {
 	case strings.Contains(indent, "\t"):
 		return "the line is indented with a tab, and YAML is indented with spaces"
+	case aboutColon(message) && colonless.MatchString(line):
+		return "a space follows the colon of a key: write KEY: VALUE"
 	case strings.Contains(message, "mapping values are not allowed"):
 		return "a colon and a space make a key, and none may stand here: put text with \": \" in quotes, and indent a key as those beside it"
 	case strings.Contains(message, "did not find expected key") && strings.HasPrefix(strings.TrimSpace(line), "- "):
 		return "an entry of a list begins where there is no list: indent it as the entries that it belongs to, or write all as entries or all as keys"
 	case strings.Contains(message, "did not find expected key"), strings.Contains(message, "did not find expected '-' indicator"):
 		return "the line fits none of those before it: indent it as what it belongs to, and look for quotes that end too early"
-	case strings.Contains(message, "could not find expected ':'") && colonless.MatchString(line):
-		return "a space follows the colon of a key: write KEY: VALUE"
 	case strings.Contains(message, "could not find expected ':'"):
 		return "a key without a colon: write KEY: VALUE, or indent the line as the text that it goes on with"
 	case strings.Contains(message, "did not find expected ',' or"):
 		if inFlow.MatchString(line) {
 			return "a ${{ }} or $[ ] inside of { } or [ ] stands in quotes, since its brackets end the map or list"
 		}
-		return "a { or [ has no end on this line: close it, or part its entries by commas"
+		return openBracket
 	case strings.Contains(message, "exceeded max depth"):
 		return "the file nests too deep"
 	case strings.Contains(message, "cannot start any token"):

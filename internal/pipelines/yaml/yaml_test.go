@@ -31,7 +31,7 @@ func TestReadRefusals(t *testing.T) {
 	f("an expression in braces", "a: {b: ${{ c }}}\n", "p.yml:1:9: not valid YAML: a ${{ }} or $[ ] inside of { } or [ ] stands in quotes, since its brackets end the map or list")
 	f("braces without an end", "a: {b: c\nd: e\n", "p.yml:2:2: not valid YAML: a { or [ has no end on this line: close it, or part its entries by commas")
 	f("an open quote", "a: \"x\nb: c\n", "p.yml:1:4: not valid YAML: a quote has no end")
-	f("an open quote before another document", "a: 'x\n---\nb: c\n", "p.yml:1:4: not valid YAML: a quote has no end")
+	f("an open quote before another document", "a: 'x\n---\nb: c\n", "p.yml:1:4: not valid YAML: a quote has no end\np.yml:2:1: the file has a second YAML document: a pipeline file holds one")
 	f("a zero byte", "a: 1\nbä: x\x00y\n", "p.yml:2:6: not valid YAML: the file has a control character, such as a zero byte")
 	f("a dash behind a key", "a: - b\n", "p.yml:1:4: not valid YAML: a dash begins an entry of a list, and none may stand here: begin a line with it, or put the text in quotes")
 	f("a pattern without quotes", "a: *.txt\n", "p.yml:1:4: not valid YAML: a text that begins with * stands in quotes, since it means an alias, which Azure Pipelines does not have")
@@ -70,6 +70,32 @@ func TestReadRefusals(t *testing.T) {
 	f("too many", "["+strings.Repeat("a,", MaxNodes)+"]", "p.yml:1:200000: the file has more than 100000 values")
 	f("too deep", strings.Repeat("[", MaxDepth+1)+strings.Repeat("]", MaxDepth+1), "p.yml:1:101: the file nests more than 100 levels deep")
 	f("too deep in a key and its value", strings.Repeat("{a: ", MaxDepth)+"b"+strings.Repeat("}", MaxDepth), "p.yml:1:398: the file nests more than 100 levels deep")
+}
+
+// All mistakes of a file are told. Where a line can mean but one thing, the file is read on as if that stood there; where it cannot, no more is
+// said of what the file means.
+func TestReadsOnBehindMistakes(t *testing.T) {
+	t.Parallel()
+	f := func(name, in string, tree bool, want ...string) {
+		t.Helper()
+		n, err := Read("p.yml", []byte(in))
+		var got []string
+		for line := range strings.Lines(fmt.Sprint(err)) {
+			got = append(got, strings.Join(strings.SplitN(line, ":", 4)[1:3], ":"))
+		}
+		if diff := cmp.Diff(want, got); diff != "" || (n != nil) != tree {
+			t.Errorf("%s: tree %v, want %v; (-want +got)\n%s\n%v", name, n != nil, tree, diff, err)
+		}
+	}
+	sure := "trigger:main\nvariables:\n  title: a: b # why\n  path: \"C:\\dir\\new\"\n  image: @x\n  files: *.cs\n  zero: a\x00b\nsteps:\n- ${{ if eq(1, 1) }}\n  - script: x\n  title: it's: so\n"
+	f("each of another kind", sure, true, "1:1", "3:11", "4:12", "5:10", "6:10", "7:10", "9:3", "11:14")
+	f("with carriage returns", strings.ReplaceAll(sure, "\n", "\r\n"), true, "1:1", "3:11", "4:12", "5:10", "6:10", "7:10", "9:3", "11:14")
+	f("key twice behind a mistake", "a: b: c\nd: 1\nd: 2\n", true, "1:5", "3:1")
+	f("tabs", "a:\n\tb: 1\nc:\n\td: 1\nd:\n  e: 1\n\tf: x: y\n", false, "2:1", "4:1", "7:1")
+	f("indentation", "steps:\n- script: a\n   displayName: b\n   condition: c\n- script: b\n displayName: d\n", false, "3:15", "6:2")
+	f("two conflicts", "a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\nc: d: e\n<<<<<<< HEAD\n=======\nf: 2\n>>>>>>> other\n", false, "2:1", "7:5", "8:1")
+	f("a bracket without an end", "a: [b\nc: d: e\nf: g\n", false, "2:2")
+	f("more than are told", strings.Repeat("a: b: c\n", 100), false, "1:5", "2:5", "3:5", "4:5", "5:5", "6:5", "7:5", "8:5", "9:5", "10:5")
 }
 
 // What would grow without bound elsewhere is refused here, at once: aliases are not followed, and brackets are counted.
