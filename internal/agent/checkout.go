@@ -213,6 +213,11 @@ func (g gitFolder) prepare(clean bool) error {
 	if err := g.git(append(init, ".")...); err != nil {
 		return err
 	}
+	if g.repo.Objects != "" {
+		if err := os.WriteFile(filepath.Join(g.dir, ".git", "objects", "info", "alternates"), []byte(g.repo.Objects+"\n"), 0o644); err != nil {
+			return fmt.Errorf("borrow objects: %w", err)
+		}
+	}
 	return g.git("remote", "add", "origin", g.repo.URL)
 }
 

@@ -32,13 +32,13 @@ func EndLeft(folder string) error {
 	if parent := filepath.Dir(filepath.Clean(folder)); parent == filepath.Clean(folder) || folder == "" {
 		return fmt.Errorf("%q is no folder of a job alone", folder)
 	}
-	return endWhile(func() ([]int, error) { return leftBehind(folder, false) })
+	return endWhile(func() (remains, error) { return leftBehind(folder, false) })
 }
 
 // EndAllLeft ends what EndLeft ends, and whatever else has become a child of this process, with all below it. Nobody else may wait
 // for a child meanwhile.
 func EndAllLeft(folder string) error {
-	return endWhile(func() ([]int, error) {
+	return endWhile(func() (remains, error) {
 		for {
 			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 && !errors.Is(err, syscall.EINTR) {
 				break
@@ -48,29 +48,39 @@ func EndAllLeft(folder string) error {
 	})
 }
 
+// remains are processes that a job has left running.
+type remains struct {
+	pids []int
+	// unsure says that there is a process that is becoming another program just now, which has no environment for a moment.
+	unsure bool
+}
+
 // endWhile kills what is found until nothing is.
-func endWhile(find func() ([]int, error)) error {
+func endWhile(find func() (remains, error)) error {
 	deadline := time.Now().Add(endPatience)
 	for {
 		left, err := find()
-		if err != nil || len(left) == 0 {
+		if err != nil || len(left.pids) == 0 && !left.unsure {
 			return err
 		}
-		for _, pid := range left {
+		for _, pid := range left.pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d processes of jobs do not end", len(left))
+			if len(left.pids) == 0 {
+				return nil
+			}
+			return fmt.Errorf("%d processes of jobs do not end", len(left.pids))
 		}
 		time.Sleep(5 * time.Millisecond) // until the kernel has ended them
 	}
 }
 
 // leftBehind are the processes that work in the folder, with all below them, and with children those of this process, too.
-func leftBehind(folder string, children bool) (left []int, err error) {
+func leftBehind(folder string, children bool) (left remains, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
+		return left, fmt.Errorf("list processes: %w", err)
 	}
 	self := os.Getpid()
 	parents := map[int]int{}
@@ -80,13 +90,14 @@ func leftBehind(folder string, children bool) (left []int, err error) {
 		if err != nil || pid == self {
 			continue
 		}
-		parent, ok := parentOf(pid)
+		environ, environErr := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		stat, ok := statOf(pid)
 		if !ok {
 			continue // it has ended meanwhile
 		}
-		parents[pid] = parent
-		environ, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		marked[pid] = err == nil && worksIn(environ, folder) // those of other users cannot be read
+		parents[pid] = stat.parent
+		marked[pid] = environErr == nil && worksIn(environ, folder) // those of other users cannot be read
+		left.unsure = left.unsure || environErr == nil && len(environ) == 0 && !stat.bare
 		directory, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
 		inside[pid] = err == nil && within(folder, directory)
 	}
@@ -102,7 +113,7 @@ func leftBehind(folder string, children bool) (left []int, err error) {
 			}
 		}
 		if below {
-			left = append(left, pid)
+			left.pids = append(left.pids, pid)
 		}
 	}
 	return left, nil
@@ -123,17 +134,30 @@ func within(folder, path string) bool {
 	return err == nil && filepath.IsLocal(below)
 }
 
-// parentOf reads the parent of a process; a dead one that waits for its parent counts.
-func parentOf(pid int) (parent int, ok bool) {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+// processStat is what proc_pid_stat(5) says of a process.
+type processStat struct {
+	parent int
+	// bare says that it has no environment for good: it is one of the kernel's, has ended, or was given none.
+	bare bool
+}
+
+// kernelThread is the kernel's PF_KTHREAD.
+const kernelThread = 0x00200000
+
+// statOf reads of a process; a dead one that waits for its parent counts.
+func statOf(pid int) (stat processStat, ok bool) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return 0, false
+		return stat, false
 	}
-	// The name stands in brackets and may hold anything; the parent is the second field after it.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 2 {
-		return 0, false
+	// The name stands in brackets and may hold anything. The field after it is the third of the manual page.
+	const state, parent, flags, environment, environmentEnd = 3 - 3, 4 - 3, 9 - 3, 50 - 3, 51 - 3
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) <= environmentEnd {
+		return stat, false
 	}
-	parent, err = strconv.Atoi(fields[1])
-	return parent, err == nil
+	stat.parent, err = strconv.Atoi(fields[parent])
+	kind, kindErr := strconv.ParseUint(fields[flags], 10, 64)
+	stat.bare = kindErr == nil && kind&kernelThread != 0 || strings.Contains("ZX", fields[state]) || fields[environment] != "0" && fields[environment] == fields[environmentEnd]
+	return stat, err == nil
 }

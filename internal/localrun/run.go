@@ -222,7 +222,7 @@ func (r *Runner) checkRepositories(p *plan.Plan) error {
 
 // repositories are what checkout steps may fetch.
 func (r *Runner) repositories(ctx context.Context, p *plan.Plan, self snapshot) (map[string]job.Repository, error) {
-	list := map[string]job.Repository{"self": {Name: r.source.name, URL: r.source.url(), Ref: r.source.branch, Commit: self.commit}}
+	list := map[string]job.Repository{"self": r.source.repository(self)}
 	for _, declared := range p.Resources.Repositories {
 		other := r.others[strings.ToLower(declared.Alias)]
 		if other == nil {
@@ -232,7 +232,7 @@ func (r *Runner) repositories(ctx context.Context, p *plan.Plan, self snapshot) 
 		if err != nil {
 			return nil, err
 		}
-		list[strings.ToLower(declared.Alias)] = job.Repository{Name: other.name, URL: other.url(), Ref: other.branch, Commit: snap.commit}
+		list[strings.ToLower(declared.Alias)] = other.repository(snap)
 	}
 	return list, nil
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"slipway"
+	"slipway/internal/pipelines/job"
 )
 
 // source is a repository of its own that borrows the objects of the user's and holds the working tree as a commit.
@@ -205,6 +206,11 @@ func (s *source) changes(ctx context.Context, before, after, without string) ([]
 
 // url is where a checkout fetches from.
 func (s *source) url() string { return "file://" + s.folder }
+
+// repository is what a checkout of the snapshot gets: what the user has committed it borrows, so that little is fetched.
+func (s *source) repository(snap snapshot) job.Repository {
+	return job.Repository{Name: s.name, URL: s.url(), Ref: s.branch, Commit: snap.commit, Objects: s.objects}
+}
 
 // user runs git in the user's repository, which it only reads.
 func (s *source) user(ctx context.Context, args ...string) (string, error) {

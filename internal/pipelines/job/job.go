@@ -84,6 +84,8 @@ type Repository struct {
 	URL    string           `json:"url"` // of the git repository, without credentials
 	Ref    string           `json:"ref"`
 	Commit slipway.CommitID `json:"commit"`
+	// Objects is a folder of git's objects on the agent's machine, which a checkout borrows instead of fetching them; "" for none.
+	Objects string `json:"objects,omitempty"`
 }
 
 // Control is what the server wants of a running agent.
