@@ -39,13 +39,41 @@ func (t *task) publish(p *plan.Publish) error {
 		defer os.Remove(source)
 	}
 	t.log.Printf("Publishing %s as artifact %s", source, name)
-	if err := t.upload(name, source, p.Add); err != nil {
-		return err
+	if p.Add { // PublishBuildArtifacts, which knows no .artifactignore
+		return t.add(name, source)
 	}
-	t.mu.Lock()
-	t.published[key] = true
-	t.mu.Unlock()
+	ignored, err := artifactIgnored(source)
+	if err == nil {
+		err = t.upload(name, source, false, ignored)
+	}
+	if err != nil {
+		return fmt.Errorf("publish artifact %q: %w", name, err)
+	}
 	t.log.Printf("Artifact %s is published.", name)
+	return nil
+}
+
+// add adds a file, or what is in a folder, to an artifact. As in Azure, a folder without a file is a warning and makes no artifact.
+func (t *task) add(name, source string) error {
+	if name == "" {
+		return errors.New("the name of the artifact is missing")
+	}
+	empty := true
+	err := filepath.WalkDir(behindLink(source), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			empty = false
+			return fs.SkipAll
+		}
+		return err
+	})
+	if err == nil && empty {
+		t.warn(fmt.Sprintf("The folder %s is empty: nothing is added to artifact %s.", source, name))
+		return nil
+	}
+	if err := t.upload(name, source, true, nil); err != nil {
+		return fmt.Errorf("publish artifact %q: %w", name, err)
+	}
+	t.log.Printf("%s is added to artifact %s.", source, name)
 	return nil
 }
 
@@ -60,12 +88,12 @@ func (t *task) absolute(p string) string {
 	return filepath.Join(t.folders.sources, p)
 }
 
-// upload sends a file, or a folder's contents, as a tar file; with add they join what the artifact has. It is sent from the start again when
-// the server goes away.
-func (t *task) upload(name, source string, add bool) error {
+// upload sends a file, or a folder's contents but for what is ignored, as a tar file; with add they join what the artifact has. It is sent from the start
+// again when the server goes away.
+func (t *task) upload(name, source string, add bool, ignored ignoreRules) error {
 	source = t.absolute(source)
 	if _, err := os.Stat(source); err != nil {
-		return fmt.Errorf("publish artifact %q: there is no file or folder %s", name, source)
+		return fmt.Errorf("there is no file or folder %s", source)
 	}
 	path := artifactPath(name, 0)
 	if add {
@@ -73,7 +101,7 @@ func (t *task) upload(name, source string, add bool) error {
 	}
 	err := t.client.again(t.ctx, func() error {
 		reader, writer := io.Pipe()
-		go func() { writer.CloseWithError(writeTar(t.ctx, writer, source)) }()
+		go func() { writer.CloseWithError(writeTar(t.ctx, writer, source, ignored)) }()
 		defer reader.Close()
 		ctx, cancel := context.WithCancel(t.ctx)
 		defer cancel()
@@ -83,20 +111,23 @@ func (t *task) upload(name, source string, add bool) error {
 		}
 		return resp.Body.Close()
 	})
-	if err != nil {
-		return fmt.Errorf("publish artifact %q: %w", name, err)
+	if err == nil {
+		t.mu.Lock()
+		t.published[strings.ToLower(name)] = true
+		t.mu.Unlock()
 	}
-	return nil
+	return err
 }
 
 // PackArtifact writes a file, or what is in a folder, as the tar file that an artifact is.
 func PackArtifact(ctx context.Context, w io.Writer, source string) error {
-	return writeTar(ctx, w, source)
+	return writeTar(ctx, w, source, nil)
 }
 
-// writeTar writes a file under its own name, or what is in a folder. Links are followed when they stay inside it.
-func writeTar(ctx context.Context, w io.Writer, source string) error {
+// writeTar writes a file under its own name, or what is in a folder and not ignored. Links are followed when they stay inside it.
+func writeTar(ctx context.Context, w io.Writer, source string, ignored ignoreRules) error {
 	tw := tar.NewWriter(w)
+	source = behindLink(source)
 	root := source
 	if info, err := os.Stat(source); err != nil {
 		return err
@@ -115,12 +146,22 @@ func writeTar(ctx context.Context, w io.Writer, source string) error {
 			return err
 		}
 		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() {
+		if err != nil || !info.Mode().IsRegular() || ignored.ignores(filepath.ToSlash(rel)) {
 			return nil // a broken link, a socket, a link to a folder
 		}
 		return addTarFile(tw, name, filepath.ToSlash(rel), info)
 	})
 	return errors.Join(err, tw.Close())
+}
+
+// behindLink is the folder that a link leads to; a link to a file keeps its own name.
+func behindLink(source string) string {
+	if info, err := os.Stat(source); err == nil && info.IsDir() {
+		if folder, err := filepath.EvalSymlinks(source); err == nil {
+			return folder
+		}
+	}
+	return source
 }
 
 // addTarFile leaves out when the file was changed, so that the same files make the same bytes, which are kept once.

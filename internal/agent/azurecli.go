@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 
 	"slipway/internal/pipelines/variable"
 )
@@ -50,24 +49,8 @@ func (a azureCLI) do() error {
 	if err := a.signIn(p.env); err != nil {
 		return err
 	}
-	return a.execute(p)
-}
-
-// execute runs the script. The tasks differ: since @2 its exit code is told before what it wrote to its standard error.
-func (a azureCLI) execute(p process) error {
-	var wrote atomic.Bool
-	fail := a.in.flag("failOnStandardError", false)
-	if fail {
-		p.stderr = notice{a.log, &wrote}
-	}
 	a.log.Printf("##[command]%s %s", p.name, strings.Join(p.args, " "))
-	if err := a.run(p); err != nil {
-		return err
-	}
-	if fail && wrote.Load() {
-		return errors.New("the script wrote to its standard error, and failOnStandardError is set")
-	}
-	return nil
+	return a.runScript(p, a.in.flag("failOnStandardError", false))
 }
 
 func (a azureCLI) inline() bool {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,11 @@ func (t *task) copyFiles(in inputs) error {
 	list := newPatterns(in.m["contents"])
 	if len(list) == 0 {
 		list = patterns{"**"}
+	}
+	for _, pattern := range list {
+		if t.isFolder(filepath.Join(source, pattern)) && pattern != "." {
+			t.log.Printf("##[warning]%s is a folder and means no file, as in Azure: write %s/** for all that is in it.", pattern, strings.TrimSuffix(pattern, "/"))
+		}
 	}
 	found, err := findEverything(source, list)
 	if err != nil {

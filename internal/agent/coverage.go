@@ -65,11 +65,7 @@ func (t *task) publishReport(folder, name string) error {
 		}
 		path = filepath.Dir(matches[0])
 	}
-	if err := t.upload(name, path, false); err != nil {
-		return err
-	}
-	t.log.Printf("Published %s as artifact %s", path, name)
-	return nil
+	return t.add(name, path)
 }
 
 // publishFiles publishes files under their paths in the sources, or under their names when they lie elsewhere.
@@ -89,11 +85,7 @@ func (t *task) publishFiles(files []string, name string) error {
 			return err
 		}
 	}
-	if err := t.upload(name, folder, false); err != nil {
-		return err
-	}
-	t.log.Printf("Published %d files as artifact %s", len(files), name)
-	return nil
+	return t.add(name, folder)
 }
 
 // gather puts a copy of a file among those that are published together.

@@ -19,6 +19,10 @@ func (t *task) deleteFiles(in inputs) error {
 	for _, pattern := range newPatterns(in.m["contents"]).expanded() {
 		bare := strings.TrimLeft(pattern, "!")
 		marks := len(pattern) - len(bare)
+		if strings.HasSuffix(bare, "/") { // minimatch's match nothing that path.join has made of it
+			t.log.Printf("##[warning]The pattern %s ends in a slash and matches nothing, as in Azure: write it without.", pattern)
+			continue
+		}
 		list = append(list, strings.Repeat("!", marks%2)+strings.TrimPrefix(path.Clean("/"+bare), "/"))
 	}
 	paths, err := pathsBelow(source)

@@ -70,7 +70,12 @@ func (d dotnet) forProjects(projects []string, command string, arguments func(pr
 	for _, project := range projects {
 		args, err := arguments(project)
 		if err == nil {
-			err = d.runShown(process{name: "dotnet", args: append([]string{command}, args...), dir: dir})
+			p := process{name: "dotnet", args: append([]string{command}, args...), dir: dir}
+			if command == "build" || command == "publish" {
+				err = d.runDiagnosed(p, msbuildMessage)
+			} else {
+				err = d.runShown(p)
+			}
 		}
 		if err == nil && after != nil {
 			err = after(project)

@@ -93,6 +93,9 @@ func (t *task) archives(list patterns) ([]string, error) {
 			all = append(all, file)
 			continue
 		}
+		if folder := globBase(t.absolute(pattern)); !t.isFolder(folder) {
+			return nil, fmt.Errorf("there is no folder %s, in which archives are looked for", folder)
+		}
 		found, err := findEverything(t.folders.sources, patterns{pattern})
 		if err != nil {
 			return nil, fmt.Errorf("look for archives %s: %w", pattern, err)

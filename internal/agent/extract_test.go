@@ -70,6 +70,7 @@ func TestExtractInputs(t *testing.T) {
 		t.Error(diff)
 	}
 	w.fails("ExtractFiles@1", given("gone.zip", "true", "false"), "there is no archive S/gone.zip")
+	w.fails("ExtractFiles@1", given("gone/**/*.zip", "true", "false"), "there is no folder S/gone, in which archives are looked for") // as in extractfilestask.ts
 	w.must("ExtractFiles@1", given("*.zip", "true", "false"))
 	w.says("##[warning]No archive matches the patterns.")
 	w.write("out/c.zip", "PK")

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// What is wanted is what the task CopyFiles@2 of azure-pipelines-tasks copies of such a folder.
 func TestCopyFiles(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -23,6 +24,9 @@ func TestCopyFiles(t *testing.T) {
 		{"extended globs", "CopyFiles@2", map[string]string{"Contents": "app/?(*.dll|*.exe)\n@(.git|svn)/HEAD"}, []string{".git/", ".git/HEAD", "app/", "app/a.dll"}},
 		{"flattened", "CopyFiles@2", map[string]string{"Contents": "**/*.dll\n**/*.js", "flattenFolders": "true"}, []string{"a.dll", "index.js"}},
 		{"nothing", "CopyFiles@2", map[string]string{"Contents": "*.exe"}, nil},
+		{"a folder is no file", "CopyFiles@2", map[string]string{"Contents": "app\napp/\n*/*.pdb"}, []string{"app/", "app/a.pdb"}},
+		{"taken back twice", "CopyFiles@2", map[string]string{"Contents": "!!app/**\n!!!**/*.pdb"}, []string{"app/", "app/a.dll"}},
+		{"a link to a folder", "CopyFiles@2", map[string]string{"SourceFolder": "src/link"}, []string{"deep"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -37,6 +41,18 @@ func TestCopyFiles(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// Of two files of one name the first is kept, in the order in which the task finds them: sub comes before what is in "sub more".
+func TestCopyFilesFlattensInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorkbench(t, nil, "src/sub/a", "first", "src/sub more/a", "last")
+	for overwrite, want := range map[string]string{"false": "first", "true": "last"} {
+		w.must("CopyFiles@2", map[string]string{"SourceFolder": "src", "TargetFolder": "to" + overwrite, "flattenFolders": "true", "OverWrite": overwrite})
+		if got := w.read("to" + overwrite + "/a"); got != want {
+			t.Errorf("OverWrite %s: %q, want %q", overwrite, got, want)
+		}
 	}
 }
 
@@ -80,7 +96,8 @@ func TestCopyFilesOverwrites(t *testing.T) {
 	w.fails("CopyFiles@2", given("TargetFolder", "dir", "OverWrite", "true"), "copy S/src/a: S/dir/a is a folder")
 }
 
-// The rules are those of minimatch with matchBase, as Azure's task calls it: a star does not match a leading dot.
+// The rules are those of minimatch with matchBase, as Azure's task calls it: a star does not match a leading dot. What is wanted is what the task itself
+// of azure-pipelines-tasks leaves of such a folder, but for links, behind which it deletes.
 func TestDeleteFiles(t *testing.T) {
 	t.Parallel()
 	all := []string{".git/", ".git/HEAD", ".hidden", "a.txt", "bin/", "bin/.cache", "bin/a.dll", "bin/sub/", "bin/sub/b.dll", "out/", "out/link", "src/", "src/bin/", "src/bin/c.dll"}
@@ -103,7 +120,9 @@ func TestDeleteFiles(t *testing.T) {
 		want           []string
 	}{
 		{"a folder with all in it", "bin", "", without("bin/", "bin/.cache", "bin/a.dll", "bin/sub/", "bin/sub/b.dll")},
-		{"folders anywhere", "**/bin/", "", without("bin/", "bin/.cache", "bin/a.dll", "bin/sub/", "bin/sub/b.dll", "src/bin/", "src/bin/c.dll")},
+		{"folders anywhere", "**/bin", "", without("bin/", "bin/.cache", "bin/a.dll", "bin/sub/", "bin/sub/b.dll", "src/bin/", "src/bin/c.dll")},
+		{"a slash at the end matches nothing", "**/bin/\nbin/", "", all},
+		{"what is in a folder, and not the folder", "bin/**", "true", without("bin/.cache", "bin/a.dll", "bin/sub/", "bin/sub/b.dll")},
 		{"files anywhere", "**/*.dll", "", without("bin/a.dll", "bin/sub/b.dll", "src/bin/c.dll")},
 		{"everything but names with a dot", "*", "", []string{".git/", ".git/HEAD", ".hidden"}},
 		{"everything", "*", "true", nil},

@@ -13,8 +13,12 @@ import (
 // extended begins an extended glob: ?(a|b), *(a|b), +(a|b), @(a|b) or !(a|b).
 var extended = regexp.MustCompile(`[?*+@!]\(`)
 
-// globMatcher says which paths a glob matches. Globs without extended ones are doublestar's.
+// globMatcher says which paths a glob matches. Globs without extended ones are doublestar's, but that folder/** does not match the folder itself, as with
+// minimatch.
 func globMatcher(pattern string) func(path string) bool {
+	if strings.HasSuffix(pattern, "/**") {
+		pattern += "/*"
+	}
 	if !extended.MatchString(pattern) {
 		return func(path string) bool {
 			ok, err := doublestar.Match(pattern, path)

@@ -118,7 +118,7 @@ func TestBraces(t *testing.T) {
 func TestBracesByTask(t *testing.T) {
 	t.Parallel()
 	w := newWorkbench(t, nil, "out/a.js", "", "out/a.ts", "", "out/{a,b}.js", "", "out/{x}/b.ts", "")
-	w.must("CopyFiles@2", map[string]string{"SourceFolder": "out", "Contents": "*.{js,ts}\n{a,b}.js\n{x}", "TargetFolder": "to"})
+	w.must("CopyFiles@2", map[string]string{"SourceFolder": "out", "Contents": "*.{js,ts}\n{a,b}.js\n{x}/**", "TargetFolder": "to"})
 	if diff := cmp.Diff([]string{"{a,b}.js", "{x}/", "{x}/b.ts"}, w.tree("to")); diff != "" {
 		t.Error(diff)
 	}

@@ -182,6 +182,9 @@ func (t *task) maven(in inputs) error {
 	if err := t.chosenJava(in, env); err != nil {
 		return err
 	}
+	if home := env["JAVA_HOME"]; home != "" { // of the three tasks this one sets it for the steps that follow
+		t.assign("JAVA_HOME", home)
+	}
 	if options := in.text("mavenOpts"); options != "" {
 		env["MAVEN_OPTS"] = options
 	}
@@ -194,7 +197,7 @@ func (t *task) maven(in inputs) error {
 	}
 	options := splitArguments(in.text("options"))
 	args := append(append([]string{"-f", pom}, options...), strings.Fields(in.text("goals"))...)
-	return t.tested(in, "**/surefire-reports/TEST-*.xml", t.runShown(process{name: program, args: args, env: env}))
+	return t.tested(in, "**/surefire-reports/TEST-*.xml", t.runDiagnosed(process{name: program, args: args, env: env}, mavenMessage))
 }
 
 // gradle is the task Gradle@2 to @4.

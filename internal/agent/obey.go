@@ -62,11 +62,7 @@ func (t *task) obey(c command) []string {
 	case "build.addbuildtag":
 		t.reports.addTag(c.text)
 	case "artifact.upload":
-		name := c.properties["artifactname"]
-		if err := t.upload(name, c.text, true); err != nil {
-			t.fail()
-			return []string{"##[error]artifact.upload: " + sentence(err)}
-		}
+		return t.publishing(c, func(t *task, _ inputs) error { return t.add(c.properties["artifactname"], t.absolute(c.text)) }, nil)
 	default:
 		if instead, ok := notObeyed[c.name]; ok {
 			return []string{"##[warning]" + c.name + " is not obeyed: " + instead + "."}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,7 +31,7 @@ func (t *task) publishResults(c command) []string {
 		return []string{"##[error]results.publish needs type (JUnit, NUnit, VSTest, XUnit, CTest) and resultFiles, the paths parted by commas."}
 	}
 	return t.publishing(c, (*task).publishTestResults, map[string]string{"testresultsformat": p["type"], "testresultsfiles": strings.ReplaceAll(p["resultfiles"], ",", "\n"),
-		"mergetestresults": p["mergeresults"], "testruntitle": p["runtitle"], "failtaskonfailedtests": p["failtaskonfailedtests"]})
+		"mergetestresults": cmp.Or(p["mergeresults"], "true"), "testruntitle": p["runtitle"], "failtaskonfailedtests": p["failtaskonfailedtests"]})
 }
 
 // publishCoverageFor is codecoverage.publish. The properties are those of CodeCoverageCommandExtension in

@@ -14,7 +14,11 @@ type patterns []string
 func newPatterns(text string) patterns {
 	var list patterns
 	for _, line := range strings.Split(text, "\n") {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+		line = strings.TrimSpace(line)
+		for strings.HasPrefix(line, "!!") { // two take each other back
+			line = line[2:]
+		}
+		if line != "" && !strings.HasPrefix(line, "#") {
 			list = append(list, line)
 		}
 	}
@@ -73,22 +77,26 @@ func everywhere(pattern string) string {
 const maxFound = 1_000_000
 
 // find lists the files below a folder that the patterns choose, as absolute paths in order. A pattern may be absolute,
-// or relative to the folder. Folders named .git and node_modules are not searched unless a pattern names them.
-func find(folder string, list patterns) ([]string, error) { return search(folder, list, walk) }
+// or relative to the folder; one that names a folder means all in it. Folders named .git and node_modules are not searched unless a pattern names them.
+func find(folder string, list patterns) ([]string, error) {
+	return search(folder, list, true, walk)
+}
 
-// findEverything is find in all folders, and through links to folders, as Azure's task library does.
+// findEverything is find in all folders, and through links to folders, as Azure's task library does, for which a pattern that names a folder means no
+// file. The files are in the order in which they lie in their folders.
 func findEverything(folder string, list patterns) ([]string, error) {
-	return search(folder, list, walkEverything)
+	return search(folder, list, false, walkEverything)
 }
 
 type walkFunc func(folder string, list patterns) ([]string, error)
 
-func search(folder string, list patterns, walk walkFunc) ([]string, error) {
+// search has a walk read patterns from the folder; whole says that one which names a folder means all in it.
+func search(folder string, list patterns, whole bool, walk walkFunc) ([]string, error) {
 	relative := make(patterns, 0, len(list))
 	for _, pattern := range list {
 		bare, exclude := strings.CutPrefix(pattern, "!")
 		if filepath.IsAbs(bare) {
-			if info, err := os.Stat(bare); err == nil && info.IsDir() {
+			if info, err := os.Stat(bare); whole && err == nil && info.IsDir() {
 				bare += "/**"
 			}
 			rel, err := filepath.Rel(folder, bare)
@@ -96,7 +104,7 @@ func search(folder string, list patterns, walk walkFunc) ([]string, error) {
 				return findOutside(globBase(bare), bare, list, walk)
 			}
 			bare = rel
-		} else if info, err := os.Stat(filepath.Join(folder, bare)); err == nil && info.IsDir() {
+		} else if info, err := os.Stat(filepath.Join(folder, bare)); whole && err == nil && info.IsDir() {
 			bare = strings.TrimSuffix(bare, "/") + "/**"
 		}
 		bare = strings.TrimPrefix(filepath.ToSlash(bare), "./")
@@ -136,9 +144,10 @@ func walk(folder string, list patterns) ([]string, error) {
 	var found []string
 	visited := 0
 	named, chosen := strings.Join(list, "\n"), list.matcher()
-	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+	root := folder + "/" // which may be a link
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			if path == folder {
+			if path == root {
 				return err
 			}
 			return nil // unreadable folders are no reason to fail
@@ -147,7 +156,7 @@ func walk(folder string, list patterns) ([]string, error) {
 			return fs.SkipAll
 		}
 		if d.IsDir() {
-			if name := d.Name(); path != folder && (name == ".git" || name == "node_modules") && !strings.Contains(named, name) {
+			if name := d.Name(); path != root && (name == ".git" || name == "node_modules") && !strings.Contains(named, name) {
 				return fs.SkipDir
 			}
 			return nil
@@ -200,7 +209,6 @@ func walkEverything(folder string, list patterns) ([]string, error) {
 			return err
 		})
 	}
-	err = visit(folder, []string{real})
-	slices.Sort(found)
+	err = visit(folder+"/", []string{real})
 	return found, err
 }

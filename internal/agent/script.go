@@ -3,10 +3,11 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
-	"sync/atomic"
 
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
 )
 
@@ -70,28 +71,17 @@ func (t *task) workingDirectory(dir string) (string, error) {
 
 // runScript runs a program of the user, which fails too if it writes to its standard error and failOnStderr says so.
 func (t *task) runScript(p process, failOnStderr bool) error {
-	var wrote atomic.Bool
+	wrote := &limited{max: 64 << 10}
 	if failOnStderr {
-		p.stderr = notice{t.log, &wrote}
+		p.stderr = io.MultiWriter(t.log, wrote)
 	}
 	if err := t.run(p); err != nil {
 		return err
 	}
-	if wrote.Load() {
-		return errors.New("the script wrote to its standard error, and the step is told to fail then")
+	if wrote.Len() > 0 { // secrets are masked before one could be cut in two
+		return fmt.Errorf("the script wrote to its standard error, and the step is told to fail then: %s", cut(strings.TrimSpace(t.mask.Mask(wrote.String())), job.MaxIssueLength/2))
 	}
 	return nil
-}
-
-// notice remembers that something was written.
-type notice struct {
-	log   *stepLog
-	wrote *atomic.Bool
-}
-
-func (n notice) Write(p []byte) (int, error) {
-	n.wrote.Store(true)
-	return n.log.Write(p)
 }
 
 // shell is the program that reads a script, with its arguments before the file.

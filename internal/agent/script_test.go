@@ -53,7 +53,7 @@ func TestShellScript(t *testing.T) {
 	w.says("in ci 4") // a cwd that is the default counts as none
 	w.must("ShellScript@2", given("scriptPath", "ci/warn.sh"))
 	w.fails("ShellScript@2", given("scriptPath", "ci/fail.sh"), "bash exited with code 3")
-	w.fails("ShellScript@2", given("scriptPath", "ci/warn.sh", "failOnStandardError", "true"), "the script wrote to its standard error, and the step is told to fail then")
+	w.fails("ShellScript@2", given("scriptPath", "ci/warn.sh", "failOnStandardError", "true"), "the script wrote to its standard error, and the step is told to fail then: oh")
 	w.fails("ShellScript@2", given("scriptPath", "ci/gone.sh"), "there is no script file S/ci/gone.sh")
 }
 
@@ -105,7 +105,7 @@ func TestPythonScript(t *testing.T) {
 	w.says("chosen")
 	w.fails("PythonScript@0", map[string]string{"scriptSource": "inline", "script": "import sys; sys.exit(4)", "pythonInterpreter": python}, "python3 exited with code 4")
 	w.fails("PythonScript@0", map[string]string{"scriptSource": "inline", "script": "import sys; print('x', file=sys.stderr)", "failOnStderr": "true"},
-		"the script wrote to its standard error, and the step is told to fail then")
+		"the script wrote to its standard error, and the step is told to fail then: x")
 	w.fails("PythonScript@0", map[string]string{"scriptPath": "gone.py"}, "there is no script file S/gone.py")
 	w.env["PATH"] = "/nowhere"
 	w.fails("PythonScript@0", map[string]string{"scriptPath": "tools/x.py"},
@@ -124,7 +124,7 @@ func TestCmdLine1(t *testing.T) {
 	w.says("2 in new")
 	w.fails("CmdLine@1", map[string]string{"filename": "false"}, "false exited with code 1")
 	w.fails("CmdLine@1", map[string]string{"filename": "sh", "arguments": `-c "echo x >&2"`, "failOnStandardError": "true"},
-		"the script wrote to its standard error, and the step is told to fail then")
+		"the script wrote to its standard error, and the step is told to fail then: x")
 }
 
 func TestBashEnv(t *testing.T) {
@@ -206,8 +206,8 @@ func TestPowerShellFails(t *testing.T) {
 	w.fails("PowerShell@2", inline, "pwsh exited with code 5")
 	w.env["FAKE_EXIT"], w.env["FAKE_STDERR"] = "0", "yes"
 	w.must("PowerShell@2", inline)
-	w.fails("PowerShell@2", map[string]string{"targetType": "inline", "script": "x", "failOnStderr": "true"}, "the script wrote to its standard error, and the step is told to fail then")
-	w.fails("PowerShell@1", map[string]string{"scriptType": "inlineScript", "inlineScript": "x"}, "the script wrote to its standard error, and the step is told to fail then")
+	w.fails("PowerShell@2", map[string]string{"targetType": "inline", "script": "x", "failOnStderr": "true"}, "the script wrote to its standard error, and the step is told to fail then: oh")
+	w.fails("PowerShell@1", map[string]string{"scriptType": "inlineScript", "inlineScript": "x"}, "the script wrote to its standard error, and the step is told to fail then: oh")
 	w.must("PowerShell@1", map[string]string{"scriptType": "inlineScript", "inlineScript": "x", "failOnStandardError": "false"})
 	w.fails("PowerShell@2", map[string]string{"filePath": "ci/x.sh"}, "there is no script file S/ci/x.sh whose name ends in .ps1")
 	w.fails("PowerShell@2", map[string]string{"targetType": "inline", "script": "x", "workingDirectory": "gone"}, "the working directory S/gone does not exist")

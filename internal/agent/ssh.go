@@ -157,6 +157,17 @@ func sshTimeout(in inputs) time.Duration {
 	return time.Duration(min(ms, 600_000)) * time.Millisecond
 }
 
+// notice remembers that something was written.
+type notice struct {
+	log   *stepLog
+	wrote *atomic.Bool
+}
+
+func (n notice) Write(p []byte) (int, error) {
+	n.wrote.Store(true)
+	return n.log.Write(p)
+}
+
 // ssh is the task SSH@0.
 func (t *task) ssh(in inputs) error {
 	m, err := t.connectSSH(in.text("sshEndpoint"), sshTimeout(in))

@@ -9,10 +9,15 @@ import (
 
 	"slipway/internal/agent/testresult"
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/variable"
 )
 
-// maxResultFile bounds one file of test results, in bytes.
-const maxResultFile = 64 << 20
+const (
+	// maxResultFile bounds one file of test results, in bytes.
+	maxResultFile = 64 << 20
+	// mergedFrom is the number of files above which they become one run whatever mergeTestResults says: MERGE_THRESHOLD of the task.
+	mergedFrom = 100
+)
 
 // publishTestResults is the tasks PublishTestResults@1 and @2.
 func (t *task) publishTestResults(in inputs) error {
@@ -68,7 +73,7 @@ func (t *task) readTests(in inputs, files []string) ([]job.TestRun, error) {
 	var errs []error
 	title := in.text("testRunTitle")
 	format := testresult.Format(cmp.Or(in.text("testResultsFormat"), in.text("testRunner"), string(testresult.JUnit)))
-	merge := in.flag("mergeTestResults", false)
+	merge := in.flag("mergeTestResults", false) || len(files) > mergedFrom
 	total := 0
 	for i, path := range files {
 		results, err := readTestFile(format, path)
@@ -85,12 +90,14 @@ func (t *task) readTests(in inputs, files []string) ([]job.TestRun, error) {
 			runs[0].Results = append(runs[0].Results, results...)
 			continue
 		}
-		name := title
+		name := title // the names are those of LegacyTestRunDataPublisher.cs in azure-pipelines-agent, but for a single file's
 		switch {
+		case name == "" && merge && len(files) > 1:
+			name = fmt.Sprintf("%s_TestResults_%s", format, t.vars.Text(variable.BuildBuildID))
 		case name == "":
 			name = filepath.Base(path)
 		case len(files) > 1 && !merge:
-			name = fmt.Sprintf("%s %d", title, i+1)
+			name = fmt.Sprintf("%s_%d", title, i+1)
 		}
 		runs = append(runs, job.TestRun{Step: t.step.ID, Title: name, Results: results})
 	}

@@ -39,6 +39,7 @@ type toolJob struct {
 	env   map[string]string
 	steps int
 	named string // the name of the next step
+	last  *job.StepRecord
 
 	mu   sync.Mutex
 	runs []job.TestRun // guarded by mu
@@ -95,7 +96,8 @@ func (j *toolJob) run(reference string, given map[string]string) (string, error)
 		j.t.Fatal(err)
 	}
 	log := &stepLog{spool: spool, mask: j.mask}
-	t := j.newTask(st, &job.StepRecord{ID: st.ID}, log)
+	j.last = &job.StepRecord{ID: st.ID}
+	t := j.newTask(st, j.last, log)
 	t.body = (*task).do
 	err = t.try()
 	log.Flush()

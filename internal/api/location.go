@@ -10,6 +10,7 @@ import (
 	"slipway"
 	"slipway/internal/httpx"
 	"slipway/internal/identity"
+	"slipway/internal/pipelines/variable"
 )
 
 // Location is where a resource is. Clients of Azure DevOps know resources by their ids, and ask for all of these first.
@@ -154,7 +155,7 @@ func (s *Server) listLocations(w http.ResponseWriter, r request) error {
 }
 
 // userSpace makes the GUIDs by which clients know those who call.
-var userSpace = uuid.MustParse("a3f6c3de-58c1-4b0f-9c9d-2f2f7a1d9b14")
+var userSpace = uuid.MustParse(variable.CollectionID)
 
 // connectionData says who calls.
 func (s *Server) connectionData(w http.ResponseWriter, r request) error {

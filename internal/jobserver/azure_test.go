@@ -108,7 +108,7 @@ steps:
 	if log := w.log(j, "file of 3"); strings.Contains(log, "The connection") {
 		t.Errorf("visibleAzLogin: false shows:\n%s", log)
 	}
-	for step, want := range map[string]string{"standard error": "failOnStandardError", "exit code": "exited with code 2", "wrong suffix": "must be named *.sh"} {
+	for step, want := range map[string]string{"standard error": "script wrote to its standard error, and the step is told to fail then: oops", "exit code": "exited with code 2", "wrong suffix": "must be named *.sh"} {
 		if st := w.step(tl, step); st.Result != schedule.SucceededWithIssues || len(st.Issues) == 0 || !strings.Contains(st.Issues[len(st.Issues)-1].Message, want) {
 			t.Errorf("step %s: %s %v, want %q", step, st.Result, st.Issues, want)
 		}

@@ -22,7 +22,7 @@ steps:
 - bash: |
     echo '<testsuite><testcase classname="Cart" name="adds"/></testsuite>' > one.xml
     echo '<testsuite><testcase classname="Cart" name="pays"><failure message="broke"/></testcase></testsuite>' > two.xml
-    echo "##vso[results.publish type=JUnit;resultFiles=$PWD/one.xml,$PWD/two.xml;mergeResults=true;runTitle=Shop]"
+    echo "##vso[results.publish type=JUnit;resultFiles=$PWD/one.xml,$PWD/two.xml;runTitle=Shop]"
     echo "##vso[codecoverage.publish codecoveragetool=JaCoCo;summaryfile=$PWD/jacoco.xml]"
     echo "after them"
   displayName: publish

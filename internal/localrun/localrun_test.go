@@ -184,11 +184,12 @@ jobs:
     n: $[ counter('a', 5) ]
   steps:
   - bash: echo "$(year) $(n)"; test $(commit) = $(Build.SourceVersion) && echo same
+  - bash: echo "collection $(System.CollectionId)"
 `)
 	if got := results(w.run(t.Context()))["A"]; got != schedule.Succeeded {
 		t.Errorf("A is %s", got)
 	}
-	w.said(time.Now().UTC().Format("2006")+" 5", "same")
+	w.said(time.Now().UTC().Format("2006")+" 5", "same", "collection "+variable.CollectionID)
 }
 
 func TestTheWorkingTree(t *testing.T) {

@@ -192,7 +192,7 @@ func (r *Runner) predefined(snap snapshot, now time.Time) variable.Set {
 		variable.BuildSourceVersion: string(snap.commit), variable.BuildSourceVersionMessage: first, variable.BuildSourceVersionAuthor: r.source.author,
 		variable.BuildRepositoryID: r.source.name, variable.BuildRepositoryName: r.source.name, variable.BuildRepositoryProvider: "TfsGit",
 		variable.BuildRepositoryURI: r.source.url(), variable.BuildRequestedFor: r.source.author, variable.BuildRequestedForEmail: r.source.email,
-		variable.SystemTeamProject: r.source.name, variable.SystemTeamProjectID: r.source.name, variable.SystemCollectionURI: "http://localhost/",
+		variable.SystemTeamProject: r.source.name, variable.SystemTeamProjectID: r.source.name, variable.SystemCollectionURI: "http://localhost/", variable.SystemCollectionID: variable.CollectionID,
 		variable.SystemPipelineStartTime: expression.Time(now).String(),
 		variable.SystemHostType:          "build", variable.SystemCulture: "en-US", variable.TFBuild: "True",
 	} {

@@ -309,7 +309,7 @@ func predefined(r *Run, repo *Repository, c Commit) variable.Set {
 		variable.BuildSourceVersion: string(r.Commit), variable.BuildSourceVersionMessage: title(c.Message), variable.BuildSourceVersionAuthor: c.Author,
 		variable.BuildRepositoryID: string(repo.ID), variable.BuildRepositoryName: repo.Name, variable.BuildRepositoryProvider: "TfsGit",
 		variable.BuildRepositoryURI: repo.URL, variable.BuildRequestedFor: r.Actor.Name, variable.BuildRequestedForID: r.Actor.ID,
-		variable.SystemTeamProject: repo.ProjectName, variable.SystemTeamProjectID: string(repo.Project),
+		variable.SystemTeamProject: repo.ProjectName, variable.SystemTeamProjectID: string(repo.Project), variable.SystemCollectionID: variable.CollectionID,
 		variable.SystemHostType: "build", variable.SystemCulture: "en-US", variable.TFBuild: "True",
 	} {
 		set.Put(name, variable.Value{Text: text, ReadOnly: true})

@@ -77,6 +77,7 @@ var predefined = []Predefined{
 	{Name: variable.StrategyName, Doc: "The strategy of a deployment: runOnce or canary."},
 	{Name: variable.SystemAccessToken, Doc: "The job's token, a secret: it comes to a script by env."},
 	{Name: variable.SystemArtifactsDirectory, Doc: "The folder to which artifacts are downloaded."},
+	{Name: variable.SystemCollectionID, Doc: "The GUID of the server.", Templates: true},
 	{Name: variable.SystemCollectionURI, Doc: "The address of the server."},
 	{Name: variable.SystemTeamFoundationURI, Doc: "The address of the server, as jobs reach it."},
 	{Name: variable.SystemCulture, Doc: "en-US.", Templates: true},

@@ -50,6 +50,7 @@ const (
 	StrategyIncrement             = "Strategy.Increment"
 	SystemAccessToken             = "System.AccessToken"
 	SystemArtifactsDirectory      = "System.ArtifactsDirectory"
+	SystemCollectionID            = "System.CollectionId"
 	SystemCollectionURI           = "System.CollectionUri"
 	SystemCulture                 = "System.Culture"
 	SystemDebug                   = "System.Debug"
@@ -89,6 +90,9 @@ const (
 	SlipwayRetryLostJob = "Slipway.RetryLostJob"
 	TFBuild             = "TF_BUILD"
 )
+
+// CollectionID is System.CollectionId: a server is one collection, which clients of its REST API know by this GUID.
+const CollectionID = "a3f6c3de-58c1-4b0f-9c9d-2f2f7a1d9b14"
 
 // The values of Build.Reason.
 const (
