@@ -211,7 +211,7 @@ jobs:
   - bash: |
       leave() {
         env -i setsid sleep 600 &> /dev/null & echo $! > "$TOP/$1"
-        until grep -q ^sleep /proc/$!/cmdline; do sleep 0.01; done
+        until [ "$(tr '\0' ' ' < /proc/$!/cmdline)" = "sleep 600 " ]; do sleep 0.01; done
       }
       leave inside
       cd /
