@@ -58,7 +58,7 @@ func (c *compiler) job(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, dependen
 	j := c.jobOf(o, "job", pool, i)
 	c.strategy(&j, o.get("strategy"))
 	j.Steps = c.steps(o.get("steps"), &j, j.Pool, "")
-	if len(j.Steps) == 0 && c.whole() {
+	if len(c.items(o.get("steps"), "steps")) == 0 && c.whole() { // checkout: none is one, which plans nothing
 		c.problems.Add(o.at("steps"), "job %s has no steps", j.Name)
 	}
 	return j, c.dependsOn(o, "job", j.Name)
@@ -160,7 +160,7 @@ func (c *compiler) strategy(j *plan.Job, n *yaml.Node) {
 			s.Legs = plan.Slices(o.integer("parallel", 1))
 		}
 	case o.get("maxParallel") != nil:
-		c.problems.Add(o.at("maxParallel"), "maxParallel stands beside matrix")
+		c.warn(o.at("maxParallel"), "maxParallel has no effect without a matrix, since the job is one")
 		return
 	default:
 		return

@@ -62,3 +62,23 @@ steps:
 		t.Errorf("the sources are %s", got)
 	}
 }
+
+// A strategy may be maxParallel alone (Azure's schema of jobStrategy requires no matrix), as in stages/cleanup.yml of
+// Mauwii/azure-pipelines-with-github-repo; checkout: none is a step, as in stages/setup-service-connections.yml of dotnet/dotnet-docker.
+func TestTakesJobsThatHaveLittle(t *testing.T) {
+	t.Parallel()
+	p := warned(t, "no matrix, and no step but checkout: none", `
+jobs:
+- job: Alone
+  strategy: {maxParallel: 1}
+  steps: [{script: x}]
+- job: Empty
+  steps: [{checkout: none}]
+`, `
+p.yml:3:14: maxParallel has no effect without a matrix, since the job is one
+`)
+	jobs := p.Stages[0].Jobs
+	if len(jobs) != 2 || jobs[0].Strategy != nil || len(jobs[1].Steps) != 0 {
+		t.Errorf("two jobs without legs, the second without steps, not %+v", jobs)
+	}
+}

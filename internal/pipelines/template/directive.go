@@ -234,6 +234,9 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 		e.problems.Add(at, "%v", err)
 		return v, false
 	}
+	if v.Kind() == expression.Null && e.template && e.drafted && p.expression.Names("parameters") {
+		v.Origin = placed{yaml.Nowhere} // what a run's object may have
+	}
 	return v, true
 }
 

@@ -41,9 +41,13 @@ func isTemplate(file string, root *yaml.Node) bool {
 func (e *expander) draft(list []definition, values []given) []given {
 	for i := range list {
 		d := &list[i]
-		empty := d.node == nil || e.template && d.node.Kind == yaml.Scalar && d.node.Text == ""
+		empty := d.node == nil || e.template && isEmpty(d.node)
 		if empty && !slices.ContainsFunc(values, func(g given) bool { return strings.EqualFold(g.name, d.Name) }) {
-			values = append(values, given{d.Name, placeholder(d), yaml.Nowhere})
+			value := placeholder(d)
+			if d.node != nil && d.node.Kind != yaml.Scalar {
+				value = &yaml.Node{Kind: d.node.Kind, At: yaml.Nowhere}
+			}
+			values = append(values, given{d.Name, value, yaml.Nowhere})
 			e.drafted = true
 		}
 	}
@@ -77,12 +81,20 @@ func oldForm(n *yaml.Node) []given {
 	list := make([]given, len(n.Pairs))
 	for i, p := range n.Pairs {
 		value := p.Value
-		if value.IsNull() || value.Kind == yaml.Scalar && value.Text == "" {
+		switch {
+		case value.Kind != yaml.Scalar && isEmpty(value):
+			value = &yaml.Node{Kind: value.Kind, At: yaml.Nowhere}
+		case isEmpty(value) || value.IsNull():
 			value = yaml.Text(identifier(p.Key.Text), yaml.Nowhere)
 		}
 		list[i] = given{p.Key.Text, value, p.Key.At}
 	}
 	return list
+}
+
+// isEmpty reports a default that says nothing: no text, or a map or list without entries.
+func isEmpty(n *yaml.Node) bool {
+	return n.Text == "" && len(n.Pairs) == 0 && len(n.Items) == 0
 }
 
 // placeholder is a value of a parameter's type for one that nobody gave. It stands nowhere, so that nothing is said about

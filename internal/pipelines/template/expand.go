@@ -112,7 +112,7 @@ func Expand(in Input) (Output, error) {
 	e := &expander{in: in, trees: map[string]*yaml.Node{}, byLabel: map[string]source{}, repositories: map[string]*repository{}, parsed: map[string]parsed{}}
 	s := source{path: in.Path}
 	top := slipway.Position{File: in.Path, Line: 1, Column: 1}
-	root := e.read(s, top)
+	root := e.read(s, s, &yaml.Node{At: top})
 	out := Output{Sources: e.sources}
 	if root == nil {
 		return out, e.problems.Err()
@@ -156,6 +156,9 @@ func Expand(in Input) (Output, error) {
 	var variables expression.Fields
 	for _, p := range sortedPairs(in.Variables) {
 		variables.Put(p[0], expression.Str(p[1]))
+	}
+	if _, known := variables.Get("System.TeamProject"); in.Draft && !known {
+		variables.Put("System.TeamProject", expression.Str("project")) // every run has one, and it is no other empty text
 	}
 	sc := newScope(fields, &variables, 0)
 	e.declareRepositories(root, sc)

@@ -45,25 +45,30 @@ func (s source) label() string {
 	return s.path + "@" + s.alias
 }
 
-// read gives a file's tree. Its problems are recorded.
-func (e *expander) read(s source, at slipway.Position) *yaml.Node {
-	label := s.label()
+// filesOf are the files of a source's repository, which is open.
+func (e *expander) filesOf(s source) Files {
+	if s.alias == "" {
+		return e.in.Files
+	}
+	return e.repositories[strings.ToLower(s.alias)].files
+}
+
+// read gives the tree of a file that another includes by a reference, itself for the root. Its problems are recorded.
+func (e *expander) read(s, from source, reference *yaml.Node) *yaml.Node {
+	label, at := s.label(), reference.At
 	if n, ok := e.trees[label]; ok {
 		return n
 	}
 	e.trees[label] = nil
 	e.sources = append(e.sources, label)
 	e.byLabel[label] = s
-	files := e.in.Files
-	if s.alias != "" {
-		files = e.repositories[strings.ToLower(s.alias)].files
-	}
+	files := e.filesOf(s)
 	data, err := files.ReadFile(s.path)
 	if err != nil {
 		var problem *slipway.Problem
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			instead := e.meant(s, at, files)
+			instead := e.meant(s, from, reference)
 			if instead == "" {
 				instead = e.bounds(s.alias)
 			}
@@ -92,9 +97,19 @@ func (s source) repository() string {
 	return "repository " + s.alias
 }
 
-// resolve finds the file that a template reference in the file of at means. ok is false after a problem.
-func (e *expander) resolve(reference string, at slipway.Position) (s source, ok bool) {
-	from := e.byLabel[at.File]
+// including is the file that a scope expands.
+func (e *expander) including(sc *scope) source {
+	if sc.file == nil {
+		return source{path: e.in.Path}
+	}
+	return e.byLabel[sc.file.label]
+}
+
+// resolve finds the file that a template reference means where a scope's file includes it. That may be another file than the one
+// in which the reference is written: a parameter's steps begin their paths where they are put in, as at Azure
+// (microsoft/azure-pipelines-yaml issue 271, MicrosoftDocs/azure-devops-docs issue 8106). ok is false after a problem.
+func (e *expander) resolve(reference string, at slipway.Position, sc *scope) (s source, ok bool) {
+	from := e.including(sc)
 	name, alias, hasAlias := strings.Cut(reference, "@")
 	s = source{alias: from.alias}
 	if hasAlias {

@@ -96,11 +96,11 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 		e.stopped = true
 		return nil
 	}
-	s, ok := e.resolve(name.Text, name.At)
+	s, ok := e.resolve(name.Text, name.At, sc)
 	if !ok {
 		return nil
 	}
-	tree := e.read(s, name.At)
+	tree := e.read(s, e.including(sc), name)
 	if tree == nil {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 
 // circle says by which files a template comes to include itself, "" if it does not.
 func (e *expander) circle(reference *yaml.Node, sc *scope) string {
-	s, ok := e.resolve(reference.Text, reference.At)
+	s, ok := e.resolve(reference.Text, reference.At, sc)
 	if !ok {
 		return ""
 	}

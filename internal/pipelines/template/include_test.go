@@ -5,6 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway/internal/pipelines/yaml"
 )
 
 // listed is an archive that can be looked through.
@@ -118,4 +122,89 @@ steps:
 p.yml:4:18: the language has no operator +: it joins texts with format('{0}{1}', a, b), chooses with iif(test, a, b), and does not calculate
 p.yml:4:31: eq takes 2 arguments, not 1
 `)
+}
+
+// The templates of a parameter's steps begin where they are put in, in the repository of that file: Azure's error in
+// microsoft/azure-pipelines-yaml issue 271 says so, and microsoft/go-images' build-test-publish-repo.yml is written for it.
+func TestTemplatesOfParametersBeginInTheIncludingFile(t *testing.T) {
+	t.Parallel()
+	check(t, "inserted whole, each by itself, and in a job of a parameter", `
+-- p.yml --
+stages:
+- template: common/stages/all.yml
+  parameters:
+    custom:
+    - template: ../../own/steps/one.yml
+    jobs:
+    - job: B
+      steps:
+      - template: ../own/steps/one.yml
+-- common/stages/all.yml --
+parameters:
+- {name: custom, type: object}
+- {name: jobs, type: object}
+stages:
+- stage: S
+  jobs:
+  - template: ../jobs/build.yml
+    parameters:
+      custom: ${{ parameters.custom }}
+  - template: ../more.yml
+    parameters: {jobs: "${{ parameters.jobs }}"}
+-- common/jobs/build.yml --
+parameters: {custom: []}
+jobs:
+- job: A
+  steps:
+  - ${{ parameters.custom }}
+  - ${{ each one in parameters.custom }}:
+    - ${{ one }}
+-- common/more.yml --
+parameters: [{name: jobs, type: jobList}]
+jobs: "${{ parameters.jobs }}"
+-- own/steps/one.yml --
+steps:
+- script: one
+`, `
+stages:
+  - stage: S
+    jobs:
+      - job: A
+        steps:
+          - script: one
+          - script: one
+      - job: B
+        steps:
+          - script: one
+`)
+	lib := repositoryOf(`
+-- jobs/build.yml --
+parameters: {custom: []}
+jobs:
+- job: A
+  steps: "${{ parameters.custom }}"
+-- jobs/lib.yml --
+steps:
+- script: of the library
+`)
+	got := expanded(`
+-- p.yml --
+resources: {repositories: [{repository: lib, type: git, name: x/lib}]}
+jobs:
+- template: jobs/build.yml@lib
+  parameters:
+    custom:
+    - template: lib.yml
+    - template: own/one.yml
+    - template: /own/one.yml@self
+-- own/one.yml --
+steps:
+- script: one
+`, func(in *Input) {
+		in.Repository = func(string, *yaml.Node) (Files, error) { return lib, nil }
+	})
+	if want := "p.yml:7:17: there is no file jobs/own/one.yml in repository lib: the templates of a parameter begin in the folder of the file " +
+		"that includes them, jobs/build.yml@lib, write \"/own/one.yml@self\"\n"; got != want {
+		t.Errorf("%s", cmp.Diff(want, got))
+	}
 }

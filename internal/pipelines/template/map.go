@@ -63,8 +63,8 @@ func (e *expander) expandPairs(pairs []yaml.Pair, w where, sc *scope, out *yaml.
 func (e *expander) put(out *yaml.Node, p yaml.Pair) {
 	for _, old := range out.Pairs {
 		if strings.EqualFold(old.Key.Text, p.Key.Text) {
-			if old.Value.At == yaml.Nowhere {
-				return // a draft's, of which nobody knows whether a run's has the key
+			if old.Value.At == yaml.Nowhere || e.template && e.drafted {
+				return // a draft's, of which nobody knows whether a run's has the key, or both conditions
 			}
 			e.problems.Add(p.Key.At, "after the templates are expanded, %s", yaml.Again(p.Key.Text, old.Key.Text, old.Key.At.Line))
 			return
@@ -92,7 +92,7 @@ func (e *expander) mergeInto(p yaml.Pair, w where, sc *scope, out *yaml.Node) {
 				sc.define(pair.Key.Text, pair.Value)
 			}
 		}
-	case v.IsNull():
+	case v.IsNull(), v.At == yaml.Nowhere:
 	default:
 		e.problems.Add(p.Value.At, "under %s in a map stands a map, not %s", p.Key.Text, v.Kind)
 	}

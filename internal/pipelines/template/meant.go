@@ -4,16 +4,21 @@ import (
 	"path"
 	"strings"
 
-	"slipway"
 	"slipway/internal/pipelines/nearest"
+	"slipway/internal/pipelines/yaml"
 )
 
 // meant says which file somebody most likely meant who named one that is not there, "" if none is known.
-func (e *expander) meant(s source, at slipway.Position, files Files) string {
-	from, ok := e.byLabel[at.File]
-	if !ok || from == s {
+func (e *expander) meant(s, from source, reference *yaml.Node) string {
+	if from == s {
 		return ""
 	}
+	if written, ok := e.byLabel[reference.At.File]; ok && written != from {
+		if place := e.besideWritten(reference.Text, written); place != "" {
+			return ": the templates of a parameter begin in the folder of the file that includes them, " + from.label() + ", write " + quote(place)
+		}
+	}
+	files := e.filesOf(s)
 	there := func(file string) bool {
 		_, err := files.ReadFile(file)
 		return err == nil
@@ -32,6 +37,21 @@ func (e *expander) meant(s source, at slipway.Position, files Files) string {
 		}
 	}
 	return ""
+}
+
+// besideWritten names from the root a file that is there only if its path begins beside the file that it is written in, "" for others.
+func (e *expander) besideWritten(reference string, written source) string {
+	file := path.Join(path.Dir(written.path), reference)
+	if strings.HasPrefix(reference, "/") || strings.HasPrefix(file, "../") {
+		return ""
+	}
+	if _, err := e.filesOf(written).ReadFile(file); err != nil {
+		return ""
+	}
+	if written.alias == "" {
+		return "/" + file + "@self"
+	}
+	return "/" + file + "@" + written.alias
 }
 
 func quote(text string) string { return `"` + text + `"` }

@@ -51,14 +51,14 @@ func nodeOf(v expression.Value, at slipway.Position) *yaml.Node {
 	case expression.Array:
 		n := &yaml.Node{Kind: yaml.List, At: at}
 		for _, item := range v.Items() {
-			n.Items = append(n.Items, nodeOf(item, at))
+			n.Items = append(n.Items, nodeOf(item, placeOr(item, at)))
 		}
 		return n
 	case expression.Object:
 		n := &yaml.Node{Kind: yaml.Map, At: at}
 		for i := range v.Fields().Len() {
 			name, field := v.Fields().At(i)
-			n.Pairs = append(n.Pairs, yaml.Pair{Key: yaml.Text(name, at), Value: nodeOf(field, at)})
+			n.Pairs = append(n.Pairs, yaml.Pair{Key: yaml.Text(name, at), Value: nodeOf(field, placeOr(field, at))})
 		}
 		return n
 	case expression.Null:

@@ -16,11 +16,15 @@ const maxNumber = 255
 
 var (
 	dateMacro = regexp.MustCompile(`(?i)\$\((Date(?::([^()]*))?|DayOfMonth|DayOfYear|Hours|Minutes|Month|Seconds|Year(?::([^()]*))?)\)`)
-	revMacro  = regexp.MustCompile(`(?i)\$\(Rev:([^()]*)\)`)
+	// tokens are names that variables have in formats alone: those of Microsoft's "Run and build numbers", and BuildDefinitionName,
+	// which was Team Foundation Server's and is in many files (tox-dev/azure-pipelines-template).
+	tokenMacro = regexp.MustCompile(`(?i)\$\((TeamProject|SourceBranchName|BuildDefinitionName)\)`)
+	tokens     = map[string]string{"teamproject": SystemTeamProject, "sourcebranchname": BuildSourceBranchName, "builddefinitionname": BuildDefinitionName}
+	revMacro   = regexp.MustCompile(`(?i)\$\(Rev:([^()]*)\)`)
 )
 
 // Number is a run's number (its name) made from a format, as `name:` and build.updatebuildnumber use it: macros of
-// variables, $(Date:format), $(Year:yy), $(DayOfYear), $(Rev:r) and so on. revision gives the next number, from 1, of the runs
+// variables, $(TeamProject), $(SourceBranchName), $(Date:format), $(Year:yy), $(DayOfYear), $(Rev:r) and so on. revision gives the next number, from 1, of the runs
 // of the pipeline whose name is the same before and after the revision; it is called only if the format has a $(Rev).
 // The characters that a name cannot have, " / : < > \ | ? @ *, and a point at its end become underscores.
 func Number(format string, vars Set, now time.Time, revision func(before, after string) (int, error)) (string, error) {
@@ -28,6 +32,7 @@ func Number(format string, vars Set, now time.Time, revision func(before, after 
 		format = DefaultFormat
 	}
 	text := dateMacro.ReplaceAllStringFunc(format, func(macro string) string { return dateText(macro[2:len(macro)-1], now) })
+	text = tokenMacro.ReplaceAllStringFunc(text, func(macro string) string { return "$(" + tokens[strings.ToLower(macro[2:len(macro)-1])] + ")" })
 	if place := revMacro.FindStringSubmatchIndex(text); place != nil {
 		pattern := text[place[2]:place[3]]
 		before, after := cleanNumber(vars.Expand(text[:place[0]])), cleanNumber(vars.Expand(text[place[1]:]))

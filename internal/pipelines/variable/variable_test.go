@@ -85,7 +85,7 @@ func TestSetJSON(t *testing.T) {
 func TestRule37Number(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2019, 8, 5, 21, 7, 3, 0, time.UTC)
-	vars := Of(map[string]string{"Build.DefinitionName": "CIBuild", "Build.BuildId": "752", "System.TeamProject": "Fabrikam"})
+	vars := Of(map[string]string{"Build.DefinitionName": "CIBuild", "Build.BuildId": "752", "System.TeamProject": "Fabrikam", "Build.SourceBranchName": "main"})
 	f := func(format, want, before string) {
 		t.Helper()
 		asked := ""
@@ -101,6 +101,8 @@ func TestRule37Number(t *testing.T) {
 	f("$(Year:yy) $(Year:yyyy)", "19 2019", "")
 	f("$(Date:MMddyy)", "080519", "")
 	f("$(Build.DefinitionName)_$(Build.BuildId)_$(system.teamproject)", "CIBuild_752_Fabrikam", "")
+	f("$(TeamProject)_$(Build.DefinitionName)_$(SourceBranchName)_$(Date:yyyyMMdd).$(Rev:r)", "Fabrikam_CIBuild_main_20190805.2", "Fabrikam_CIBuild_main_20190805.")
+	f("$(buildDefinitionName)_$(rev:rr)", "CIBuild_02", "CIBuild_")
 	f("a/b:c.", "a_b_c_", "")
 }
 
