@@ -150,8 +150,8 @@ func statOf(pid int) (stat processStat, ok bool) {
 	if err != nil {
 		return stat, false
 	}
-	// The name stands in brackets and may hold anything. The field after it is the third of the manual page.
-	const state, parent, flags, environment, environmentEnd = 3 - 3, 4 - 3, 9 - 3, 50 - 3, 51 - 3
+	// The name stands in brackets and may hold anything. The field after it is the third of the manual page, and the first here.
+	const state, parent, flags, environment, environmentEnd = 0, 1, 6, 47, 48
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) <= environmentEnd {
 		return stat, false
