@@ -2,6 +2,7 @@ package repos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -264,7 +265,7 @@ func TestKillInTheMiddleOfMoves(t *testing.T) {
 				moved = err == nil && string(now) != string(old)
 			}
 		}
-		if err := cmd.Process.Kill(); err != nil {
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
 		<-ended
