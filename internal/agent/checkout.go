@@ -275,6 +275,7 @@ func (g gitFolder) fetch(c *plan.Checkout) error {
 	args = append(args, "origin")
 	specs := []string{"+" + string(g.repo.Commit) + ":refs/remotes/origin/slipway"}
 	if depth == "0" {
+		args = append(args[:len(args)-1], "--update-shallow", "origin") // all that there is: on a user's machine it may have an end
 		specs = append([]string{"+refs/heads/*:refs/remotes/origin/*"}, specs...)
 	} else {
 		args = append(args[:len(args)-1], "--depth="+depth, "origin")

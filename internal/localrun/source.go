@@ -22,6 +22,7 @@ type source struct {
 	top     string // the working tree
 	folder  string // the borrowing repository
 	objects string // the folder of the user's objects, "" in a folder without git
+	shallow bool   // the user's history has an end of its own
 	branch  string // full name; that of a detached head is refs/heads/HEAD
 	name    string // of the repository, for people
 	author  string
@@ -118,6 +119,7 @@ func (s *source) borrow(ctx context.Context) error {
 		b, err := os.ReadFile(said[i])
 		if err == nil {
 			files[names[i]] = string(b)
+			s.shallow = s.shallow || names[i] == "shallow"
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("read the repository's %s: %w", names[i], err)
 		}
@@ -207,9 +209,14 @@ func (s *source) changes(ctx context.Context, before, after, without string) ([]
 // url is where a checkout fetches from.
 func (s *source) url() string { return "file://" + s.folder }
 
-// repository is what a checkout of the snapshot gets: what the user has committed it borrows, so that little is fetched.
+// repository is what a checkout of the snapshot gets: what the user has committed it borrows, so that little is fetched. Where a shallow
+// history ends is told by a fetch alone, and not of commits that are there.
 func (s *source) repository(snap snapshot) job.Repository {
-	return job.Repository{Name: s.name, URL: s.url(), Ref: s.branch, Commit: snap.commit, Objects: s.objects}
+	r := job.Repository{Name: s.name, URL: s.url(), Ref: s.branch, Commit: snap.commit}
+	if !s.shallow {
+		r.Objects = s.objects
+	}
+	return r
 }
 
 // user runs git in the user's repository, which it only reads.

@@ -76,6 +76,24 @@ steps:
 	w.said("of the other")
 }
 
+// A clone whose history has an end is checked out with that end, and is whole.
+func TestShallowClone(t *testing.T) {
+	t.Parallel()
+	for _, depth := range []string{"0", "1", "5"} {
+		w := newWorld(t, "steps:\n- checkout: self\n  fetchDepth: "+depth+"\n- bash: |\n    set -e\n    echo \"has $(git log --oneline | wc -l) commits\"\n    git fsck --connectivity-only\n    git gc --quiet\n")
+		w.write("data", "second\n")
+		w.git("add", "-A")
+		w.git("commit", "-q", "-m", "second")
+		clone := t.TempDir()
+		w.git("clone", "-q", "--depth", "1", "file://"+w.top, clone)
+		w.options.Top = clone
+		if report := w.run(t.Context()); !report.Succeeded() {
+			t.Errorf("at depth %s the run is %s\n%s", depth, report.Result, w.out.String())
+		}
+		w.said("has 1 commits")
+	}
+}
+
 // A repository that a run cannot borrow from is refused with what would do.
 func TestOtherNamesOfObjects(t *testing.T) {
 	t.Parallel()

@@ -27,8 +27,8 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 	switch line := lineAt(data, at.Line); {
 	case strings.Contains(load.Message, "control characters are not allowed"):
 		at = placeAt(file, data, bytes.IndexFunc(data, isControl))
-	case aboutColon(load.Message) && !colonless.MatchString(line) && at.Line > 1 && colonless.MatchString(lineAt(data, at.Line-1)):
-		at.Line, at.Column = at.Line-1, 1
+	case aboutColon(load.Message) && !colonless.MatchString(line) && colonless.MatchString(lineAt(data, textBefore(data, at.Line))):
+		at.Line, at.Column = textBefore(data, at.Line), 1
 	case openQuote(load):
 		at.Line, at.Column = max(load.ContextMark.Line, 1), max(load.ContextMark.Column, 1)
 	case conflictMarker.MatchString(line) || at.Line > 1 && conflictMarker.MatchString(lineAt(data, at.Line-1)):
@@ -107,9 +107,24 @@ var keyAt = regexp.MustCompile(`^ *[A-Za-z][A-Za-z0-9_.-]*:( |$)`)
 // colonless is a key without the space behind its colon.
 var colonless = regexp.MustCompile(`^\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*:[^\s/:\\]`)
 
-// aboutColon reports a message about a colon that is missing, or one too many behind a line that has none.
+// aboutColon reports a message that a key without the space behind its colon may be the reason of: for the reader it is the beginning of a text.
 func aboutColon(message string) bool {
-	return strings.Contains(message, "could not find expected ':'") || strings.Contains(message, "mapping values are not allowed")
+	return strings.Contains(message, "could not find expected ':'") || strings.Contains(message, "mapping values are not allowed") ||
+		strings.Contains(message, "did not find expected <document start>")
+}
+
+// textBefore is the last line before a line that is neither empty nor a comment, 0 without one.
+func textBefore(data []byte, line int) (before int) {
+	n := 0
+	for text := range strings.Lines(string(data)) {
+		if n++; n >= line {
+			break
+		}
+		if text = strings.TrimSpace(text); text != "" && text[0] != '#' {
+			before = n
+		}
+	}
+	return before
 }
 
 // isControl reports a character that YAML does not allow anywhere.

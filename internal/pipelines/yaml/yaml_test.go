@@ -90,6 +90,7 @@ func TestReadsOnBehindMistakes(t *testing.T) {
 	sure := "trigger:main\nvariables:\n  title: a: b # why\n  path: \"C:\\dir\\new\"\n  image: @x\n  files: *.cs\n  zero: a\x00b\nsteps:\n- ${{ if eq(1, 1) }}\n  - script: x\n  title: it's: so\n"
 	f("each of another kind", sure, true, "1:1", "3:11", "4:12", "5:10", "6:10", "7:10", "9:3", "11:14")
 	f("with carriage returns", strings.ReplaceAll(sure, "\n", "\r\n"), true, "1:1", "3:11", "4:12", "5:10", "6:10", "7:10", "9:3", "11:14")
+	f("a key without its space before an empty line and a comment", "a:b\n\n# c\nd:\n  e: f: g\n", true, "1:1", "5:7")
 	f("key twice behind a mistake", "a: b: c\nd: 1\nd: 2\n", true, "1:5", "3:1")
 	f("tabs", "a:\n\tb: 1\nc:\n\td: 1\nd:\n  e: 1\n\tf: x: y\n", false, "2:1", "4:1", "7:1")
 	f("indentation", "steps:\n- script: a\n   displayName: b\n   condition: c\n- script: b\n displayName: d\n", false, "3:15", "6:2")
