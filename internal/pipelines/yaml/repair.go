@@ -22,8 +22,8 @@ const (
 // line can mean nothing else, so that the file's tree is the one that was meant. mended is nil if reading ends at the mistake.
 func repair(data []byte, mistake *slipway.Problem) (mended []byte, sure bool) {
 	lines, line := strings.Split(string(data), "\n"), mistake.Position.Line
-	if len(data) > maxRepairedBytes || line > len(lines) || strings.Contains(mistake.Message, openBracket) {
-		return nil, false // where the end of a bracket was meant to be is not known
+	if len(data) > maxRepairedBytes || line > len(lines) || strings.Contains(mistake.Message, openBracket) || strings.Contains(mistake.Message, emptyBracket) {
+		return nil, false
 	}
 	if bytes.ContainsFunc(data, isControl) { // which the reader looks for before all else
 		return bytes.Map(withoutControl, data), true

@@ -142,7 +142,11 @@ func placeAt(file string, data []byte, offset int) slipway.Position {
 // inFlow is a line with an expression without quotes inside of a map or list in braces.
 var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$(\{\{|\[)`)
 
-const openBracket = "a { or [ has no end on this line: close it, or part its entries by commas"
+// What is said of brackets, whose end nobody but the author knows.
+const (
+	openBracket  = "a { or [ has no end on this line: close it, or part its entries by commas"
+	emptyBracket = "within { } or [ ] an entry is missing here: close what was opened before, or write the entry"
+)
 
 // plainly says what a message of the reader means, "" if that is clear or not known.
 func plainly(message, line string) string {
@@ -165,6 +169,8 @@ func plainly(message, line string) string {
 			return "a ${{ }} or $[ ] inside of { } or [ ] stands in quotes, since its brackets end the map or list"
 		}
 		return openBracket
+	case strings.Contains(message, "did not find expected node content"):
+		return emptyBracket
 	case strings.Contains(message, "exceeded max depth"):
 		return "the file nests too deep"
 	case strings.Contains(message, "cannot start any token"):

@@ -96,6 +96,7 @@ func TestReadsOnBehindMistakes(t *testing.T) {
 	f("indentation", "steps:\n- script: a\n   displayName: b\n   condition: c\n- script: b\n displayName: d\n", false, "3:15", "6:2")
 	f("two conflicts", "a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\nc: d: e\n<<<<<<< HEAD\n=======\nf: 2\n>>>>>>> other\n", false, "2:1", "7:5", "8:1")
 	f("a bracket without an end", "a: [b\nc: d: e\nf: g\n", false, "2:2")
+	f("a bracket before a list", "a:\n- b: [\n  - c: d\ne: f: g\n", false, "3:3")
 	f("more than are told", strings.Repeat("a: b: c\n", 100), false, "1:5", "2:5", "3:5", "4:5", "5:5", "6:5", "7:5", "8:5", "9:5", "10:5")
 }
 
