@@ -2,11 +2,13 @@ package web_test
 
 import (
 	"context"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -146,13 +148,23 @@ func (w *codeWorld) do(token, method, path string, form url.Values) (int, string
 	return res.StatusCode, string(body), res
 }
 
-// shows wants the page with all of these texts.
+// comesLater finds what a page has not waited for: the address from which a browser brings it right after.
+var comesLater = regexp.MustCompile(`hx-get="([^"]*)" hx-trigger="load"`)
+
+// shows wants the page, with what comes later of it, to have all of these texts.
 func (w *codeWorld) shows(path string, texts ...string) string {
 	w.t.Helper()
 	status, body, _ := w.do(w.reader, "GET", path, nil)
 	if status != 200 {
 		w.t.Errorf("GET %s: %d\n%s", path, status, body)
 		return body
+	}
+	for _, part := range comesLater.FindAllStringSubmatch(body, -1) {
+		status, rows, _ := w.do(w.reader, "GET", html.UnescapeString(part[1]), nil)
+		if status != 200 {
+			w.t.Errorf("GET %s, which %s brings: %d\n%s", part[1], path, status, rows)
+		}
+		body += rows
 	}
 	for _, text := range texts {
 		if !strings.Contains(body, text) {
