@@ -33,7 +33,8 @@ func newSSHServer(t *testing.T) sshServer {
 	}
 	keygen("host", "")
 	s.key, s.encrypted, s.hostKey = keygen("user", ""), keygen("locked", "open sesame"), textOf(t, filepath.Join(dir, "host.pub"))
-	config := fmt.Sprintf("HostKey %s/host\nAuthorizedKeysFile %s/allowed\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nForceCommand cd %s && exec sh -c \"$SSH_ORIGINAL_COMMAND\"\n", dir, dir, s.folder)
+	// The home is another one, lest the user's own start files are run.
+	config := fmt.Sprintf("HostKey %s/host\nAuthorizedKeysFile %s/allowed\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nSetEnv HOME=%s\nForceCommand cd %s && exec sh -c \"$SSH_ORIGINAL_COMMAND\"\n", dir, dir, dir, s.folder)
 	for path, text := range map[string]string{"config": config, "allowed": textOf(t, filepath.Join(dir, "user.pub")) + textOf(t, filepath.Join(dir, "locked.pub"))} {
 		if err := os.WriteFile(filepath.Join(dir, path), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
