@@ -104,6 +104,16 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
+// BenchmarkStartOfCheckout is a checkout of one file and a step that does nothing; act would fetch its action for that from GitHub.
+func BenchmarkStartOfCheckout(b *testing.B) {
+	e := engines(b)[0]
+	e.write = func(steps []string) string { return "steps:\n- bash: " + strings.Join(steps, "\n- bash: ") + "\n" }
+	dir := e.lay(b, []string{"'true'"})
+	for b.Loop() {
+		e.run(b, dir, io.Discard)
+	}
+}
+
 // BenchmarkSteps is a job of a hundred steps that do nothing.
 func BenchmarkSteps(b *testing.B) {
 	const count = 100

@@ -213,11 +213,6 @@ func (g gitFolder) prepare(clean bool) error {
 	if err := g.git(append(init, ".")...); err != nil {
 		return err
 	}
-	if g.repo.Objects != "" {
-		if err := os.WriteFile(filepath.Join(g.dir, ".git", "objects", "info", "alternates"), []byte(g.repo.Objects+"\n"), 0o644); err != nil {
-			return fmt.Errorf("borrow objects: %w", err)
-		}
-	}
 	return g.git("remote", "add", "origin", g.repo.URL)
 }
 
@@ -257,23 +252,33 @@ func (g gitFolder) depth(c *plan.Checkout) (string, error) {
 	return strconv.Itoa(n), nil
 }
 
+// fetchedRef is the branch of the remote that a checkout makes for its commit.
+const fetchedRef = "refs/remotes/origin/slipway"
+
 // fetch gets the commit with what the step says.
 func (g gitFolder) fetch(c *plan.Checkout) error {
 	depth, err := g.depth(c)
 	if err != nil {
 		return err
 	}
+	tags, filter := g.flag(c.FetchTags, false), g.text(c.FetchFilter)
+	if g.repo.Objects != "" {
+		alone := depth == "1" && !tags && filter == ""
+		if err := g.borrow(alone); alone || err != nil {
+			return err
+		}
+	}
 	args := []string{"fetch", "--force", "--no-recurse-submodules"}
-	if g.flag(c.FetchTags, false) {
+	if tags {
 		args = append(args, "--tags")
 	} else {
 		args = append(args, "--no-tags")
 	}
-	if filter := g.text(c.FetchFilter); filter != "" {
+	if filter != "" {
 		args = append(args, "--filter="+filter)
 	}
 	args = append(args, "origin")
-	specs := []string{"+" + string(g.repo.Commit) + ":refs/remotes/origin/slipway"}
+	specs := []string{"+" + string(g.repo.Commit) + ":" + fetchedRef}
 	if depth == "0" {
 		args = append(args[:len(args)-1], "--update-shallow", "origin") // all that there is: on a user's machine it may have an end
 		specs = append([]string{"+refs/heads/*:refs/remotes/origin/*"}, specs...)
@@ -281,6 +286,28 @@ func (g gitFolder) fetch(c *plan.Checkout) error {
 		args = append(args[:len(args)-1], "--depth="+depth, "origin")
 	}
 	return g.remote(append(args, specs...)...)
+}
+
+// borrow makes the objects on this machine the repository's own (gitrepository-layout(5)). With the commit alone it has all that a fetch of the
+// depth 1 would get, and its history ends there. A fetch of more learns where a shallow history ends only from who has commits that it lacks,
+// so that of such a one nothing is borrowed.
+func (g gitFolder) borrow(alone bool) error {
+	if _, err := os.Stat(filepath.Join(filepath.Dir(g.repo.Objects), "shallow")); err == nil && !alone {
+		return nil
+	}
+	files := map[string]string{"objects/info/alternates": g.repo.Objects + "\n"}
+	if alone {
+		files["shallow"] = string(g.repo.Commit) + "\n"
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(g.dir, ".git", name), []byte(text), 0o644); err != nil {
+			return fmt.Errorf("borrow objects: %w", err)
+		}
+	}
+	if !alone {
+		return nil
+	}
+	return g.git("update-ref", fetchedRef, string(g.repo.Commit))
 }
 
 // sparse limits the working tree to what the step names.

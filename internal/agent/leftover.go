@@ -27,16 +27,24 @@ func BecomeSubreaper() error {
 
 // EndLeft ends every process that steps of a job in the folder, or in one below it, have left running, however they detached it:
 // what says in its environment that it works there, as Azure's agent finds them, and what is below this process and has its working
-// directory there, with all below them.
+// directory there, with all below them. Steps that an agent began that is no more are among them.
 func EndLeft(folder string) error {
-	if parent := filepath.Dir(filepath.Clean(folder)); parent == filepath.Clean(folder) || folder == "" {
-		return fmt.Errorf("%q is no folder of a job alone", folder)
+	if err := checkFolder(folder); err != nil {
+		return err
 	}
-	return endWhile(func() (remains, error) { return leftBehind(folder, false) })
+	return endWhile(func() (remains, error) { return leftBehind(folder, whose{}) })
 }
 
-// EndAllLeft ends what EndLeft ends, and whatever else has become a child of this process, with all below it. Nobody else may wait
-// for a child meanwhile.
+// endOwnLeft ends what EndLeft ends, of what was started by this process.
+func endOwnLeft(folder string) error {
+	if err := checkFolder(folder); err != nil {
+		return err
+	}
+	return endWhile(func() (remains, error) { return leftBehind(folder, whose{own: true}) })
+}
+
+// EndAllLeft ends what EndLeft ends, of what was started by this process, and whatever else has become a child of this process, with all
+// below it. Nobody else may wait for a child meanwhile.
 func EndAllLeft(folder string) error {
 	return endWhile(func() (remains, error) {
 		for {
@@ -44,8 +52,24 @@ func EndAllLeft(folder string) error {
 				break
 			}
 		}
-		return leftBehind(folder, true)
+		return leftBehind(folder, whose{own: true, children: true})
 	})
+}
+
+func checkFolder(folder string) error {
+	if parent := filepath.Dir(filepath.Clean(folder)); parent == filepath.Clean(folder) || folder == "" {
+		return fmt.Errorf("%q is no folder of a job alone", folder)
+	}
+	return nil
+}
+
+// whose says which processes are looked at.
+type whose struct {
+	// own leaves out all that were there before this process: to read of each what it works with takes a tenth of a millisecond, and a machine
+	// of somebody who works at it has hundreds.
+	own bool
+	// children counts every child of this process as left behind.
+	children bool
 }
 
 // remains are processes that a job has left running.
@@ -76,13 +100,21 @@ func endWhile(find func() (remains, error)) error {
 	}
 }
 
-// leftBehind are the processes that work in the folder, with all below them, and with children those of this process, too.
-func leftBehind(folder string, children bool) (left remains, err error) {
+// leftBehind are the processes that work in the folder, with all below them.
+func leftBehind(folder string, which whose) (left remains, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return left, fmt.Errorf("list processes: %w", err)
 	}
 	self := os.Getpid()
+	var oldest uint64
+	if which.own {
+		stat, ok := statOf(self)
+		if !ok {
+			return left, errors.New("find out since when this process runs: /proc does not say it")
+		}
+		oldest = stat.started
+	}
 	parents := map[int]int{}
 	marked, inside := map[int]bool{}, map[int]bool{}
 	for _, e := range entries {
@@ -90,14 +122,19 @@ func leftBehind(folder string, children bool) (left remains, err error) {
 		if err != nil || pid == self {
 			continue
 		}
-		environ, environErr := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
 		stat, ok := statOf(pid)
-		if !ok {
-			continue // it has ended meanwhile
+		if !ok || stat.kernel || stat.started < oldest {
+			continue // or it has ended meanwhile
+		}
+		environ, environErr := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+		if environErr == nil && len(environ) == 0 { // of which nothing is sure that was read before
+			if stat, ok = statOf(pid); !ok {
+				continue
+			}
+			left.unsure = left.unsure || !stat.bare
 		}
 		parents[pid] = stat.parent
 		marked[pid] = environErr == nil && worksIn(environ, folder) // those of other users cannot be read
-		left.unsure = left.unsure || environErr == nil && len(environ) == 0 && !stat.bare
 		directory, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
 		inside[pid] = err == nil && within(folder, directory)
 	}
@@ -105,7 +142,7 @@ func leftBehind(folder string, children bool) (left remains, err error) {
 		below, looking, up := marked[pid], inside[pid], pid
 		for range len(parents) {
 			// Where it works says something of a process below this one alone: others may look into the folder, too.
-			if up = parents[up]; marked[up] || up == self && (children || looking) {
+			if up = parents[up]; marked[up] || up == self && (which.children || looking) {
 				below = true
 			}
 			if looking = looking || inside[up]; below || up <= 1 {
@@ -136,8 +173,10 @@ func within(folder, path string) bool {
 
 // processStat is what proc_pid_stat(5) says of a process.
 type processStat struct {
-	parent int
-	// bare says that it has no environment for good: it is one of the kernel's, has ended, or was given none.
+	parent  int
+	started uint64 // in clock ticks since the machine's start
+	kernel  bool   // it is one of the kernel's own
+	// bare says that it has no environment for good: it has ended, or was given none.
 	bare bool
 }
 
@@ -151,13 +190,16 @@ func statOf(pid int) (stat processStat, ok bool) {
 		return stat, false
 	}
 	// The name stands in brackets and may hold anything. The field after it is the third of the manual page, and the first here.
-	const state, parent, flags, environment, environmentEnd = 0, 1, 6, 47, 48
+	const state, parent, flags, startTime, environment, environmentEnd = 0, 1, 6, 19, 47, 48
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) <= environmentEnd {
 		return stat, false
 	}
-	stat.parent, err = strconv.Atoi(fields[parent])
 	kind, kindErr := strconv.ParseUint(fields[flags], 10, 64)
-	stat.bare = kindErr == nil && kind&kernelThread != 0 || strings.Contains("ZX", fields[state]) || fields[environment] != "0" && fields[environment] == fields[environmentEnd]
-	return stat, err == nil
+	stat.kernel = kindErr == nil && kind&kernelThread != 0
+	stat.bare = strings.Contains("ZX", fields[state]) || fields[environment] != "0" && fields[environment] == fields[environmentEnd]
+	var parentErr, startErr error
+	stat.parent, parentErr = strconv.Atoi(fields[parent])
+	stat.started, startErr = strconv.ParseUint(fields[startTime], 10, 64)
+	return stat, parentErr == nil && startErr == nil
 }

@@ -77,7 +77,7 @@ func RunMachine(ctx context.Context, c MachineConfig) error {
 	if err := BecomeSubreaper(); err != nil {
 		return err
 	}
-	if err := EndAllLeft(m.work()); err != nil { // by an agent that was killed
+	if err := EndLeft(m.work()); err != nil { // by an agent that was killed
 		return err
 	}
 	c.Logger.Info("waits for jobs", "machine", m.own.Name, "of", m.own.Target, "server", m.own.URL)

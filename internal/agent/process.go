@@ -179,7 +179,7 @@ func (r *runner) endProcesses() {
 		group.signal(syscall.SIGKILL)
 		group.close()
 	}
-	if err := EndLeft(r.folders.root); err != nil {
+	if err := endOwnLeft(r.folders.root); err != nil {
 		r.config.Logger.Error("what the job left behind cannot be ended", "error", err)
 	}
 }

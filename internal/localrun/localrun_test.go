@@ -217,7 +217,7 @@ steps:
 	before := w.git("status", "--porcelain")
 	objects := w.git("count-objects")
 	r := w.run(t.Context())
-	w.said("changed", "new", "is working tree after "+head, "holds 4 objects") // the commit, its folder and two files: all else is borrowed
+	w.said("changed", "new", "is working tree after "+head, "holds 0 objects") // all of them are borrowed
 	if strings.Contains(w.out.String(), "noise.log\n") {
 		t.Error("an ignored file is checked out")
 	}

@@ -22,11 +22,12 @@ type source struct {
 	top     string // the working tree
 	folder  string // the borrowing repository
 	objects string // the folder of the user's objects, "" in a folder without git
-	shallow bool   // the user's history has an end of its own
 	branch  string // full name; that of a detached head is refs/heads/HEAD
 	name    string // of the repository, for people
 	author  string
 	email   string
+	// promisor is the remote from which a partial clone gets objects when they are asked for; "" for a whole one.
+	promisor string
 }
 
 // snapshot is the working tree at one moment.
@@ -59,7 +60,7 @@ func openSource(ctx context.Context, top, folder string) (*source, error) {
 		return nil
 	})
 	all.Go(func() error {
-		settings, _ := s.user(ctx, "config", "--get-regexp", `^user\.(name|email)$`) // an error says that there are none
+		settings, _ := s.user(ctx, "config", "--get-regexp", `^(user\.(name|email)|remote\..*\.promisor)$`) // an error says that there are none
 		for line := range strings.Lines(settings) {
 			switch name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); {
 			case value == "":
@@ -67,6 +68,8 @@ func openSource(ctx context.Context, top, folder string) (*source, error) {
 				s.author = value
 			case name == "user.email":
 				s.email = value
+			case value == "true":
+				s.promisor = strings.TrimSuffix(strings.TrimPrefix(name, "remote."), ".promisor")
 			}
 		}
 		return nil
@@ -119,7 +122,6 @@ func (s *source) borrow(ctx context.Context) error {
 		b, err := os.ReadFile(said[i])
 		if err == nil {
 			files[names[i]] = string(b)
-			s.shallow = s.shallow || names[i] == "shallow"
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("read the repository's %s: %w", names[i], err)
 		}
@@ -164,7 +166,7 @@ func (s *source) take(ctx context.Context) (snapshot, error) {
 		if err != nil {
 			return fmt.Errorf("read the working tree: %w", err)
 		}
-		return nil
+		return s.complete(ctx, tree)
 	})
 	all.Go(func() error {
 		last, headErr = s.user(ctx, "log", "-1", "--no-show-signature", "--format=%H %T%n%B", "HEAD")
@@ -191,6 +193,31 @@ func (s *source) take(ctx context.Context) (snapshot, error) {
 	return snapshot{slipway.CommitID(commit), tree, message}, err
 }
 
+// complete gets what a partial clone has not of a tree, as a checkout of all of it in the clone would: into the clone, from its remote.
+func (s *source) complete(ctx context.Context, tree string) error {
+	if s.promisor == "" {
+		return nil
+	}
+	list, err := s.own(ctx, "rev-list", "--objects", "--missing=print", tree)
+	if err != nil {
+		return fmt.Errorf("look for what the partial clone lacks: %w", err)
+	}
+	var missing strings.Builder
+	for line := range strings.Lines(list) {
+		if name, lacks := strings.CutPrefix(line, "?"); lacks {
+			missing.WriteString(strings.TrimSuffix(name, "\n") + "\n")
+		}
+	}
+	if missing.Len() == 0 {
+		return nil
+	}
+	if _, err := run(ctx, s.top, strings.NewReader(missing.String()), "git", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no",
+		"--filter=blob:none", "--stdin", s.promisor); err != nil {
+		return slipway.Unavailable("%s is a partial clone, and the files that it lacks cannot be fetched from its remote %s", s.top, s.promisor).Because(err)
+	}
+	return nil
+}
+
 // changes lists the files in which two trees differ, but for those in a folder.
 func (s *source) changes(ctx context.Context, before, after, without string) ([]string, error) {
 	args := []string{"diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, "--", ":(top)"}
@@ -209,14 +236,9 @@ func (s *source) changes(ctx context.Context, before, after, without string) ([]
 // url is where a checkout fetches from.
 func (s *source) url() string { return "file://" + s.folder }
 
-// repository is what a checkout of the snapshot gets: what the user has committed it borrows, so that little is fetched. Where a shallow
-// history ends is told by a fetch alone, and not of commits that are there.
+// repository is what a checkout of the snapshot gets.
 func (s *source) repository(snap snapshot) job.Repository {
-	r := job.Repository{Name: s.name, URL: s.url(), Ref: s.branch, Commit: snap.commit}
-	if !s.shallow {
-		r.Objects = s.objects
-	}
-	return r
+	return job.Repository{Name: s.name, URL: s.url(), Ref: s.branch, Commit: snap.commit, Objects: filepath.Join(s.folder, "objects")}
 }
 
 // user runs git in the user's repository, which it only reads.

@@ -15,16 +15,27 @@ func TestKindsOfRepositories(t *testing.T) {
 	t.Parallel()
 	const pipeline = `
 steps:
-- {checkout: self, fetchDepth: 0}
+- {checkout: self, fetchDepth: 0, path: whole}
 - bash: cat file; git rev-list --count HEAD; echo $(Build.SourceBranch)
+  workingDirectory: $(Pipeline.Workspace)/whole
+- {checkout: self, path: last}
+- bash: |
+    set -e
+    echo "last: $(cat file), $(git rev-list --count HEAD) commit, of the remote $(git rev-list --count origin/slipway)"
+    git status --porcelain
+    git fsck --no-dangling
+    git gc --quiet
+    git fetch --quiet --unshallow origin "+$(git rev-parse HEAD):refs/remotes/origin/slipway"
+    echo "then: $(git rev-list --count HEAD) commits"
+  workingDirectory: $(Pipeline.Workspace)/last
 `
 	for name, tt := range map[string]struct {
 		make func(w *world)
 		want []string
 	}{
-		"one commit":       {func(*world) {}, []string{"text", "2", "refs/heads/main"}},
+		"one commit":       {func(*world) {}, []string{"text", "2", "refs/heads/main", "last: text, 1 commit, of the remote 1", "then: 2 commits"}},
 		"committed":        {func(w *world) { w.git("add", "-A"); w.git("commit", "-qm", "second") }, []string{"text", "2", "refs/heads/main"}},
-		"detached, packed": {func(w *world) { w.git("checkout", "-q", "--detach"); w.git("pack-refs", "--all") }, []string{"text", "2", "refs/heads/HEAD"}},
+		"detached, packed": {func(w *world) { w.git("checkout", "-q", "--detach"); w.git("pack-refs", "--all") }, []string{"text", "2", "refs/heads/HEAD", "last: text, 1 commit, of the remote 1", "then: 2 commits"}},
 		"no repository": {func(w *world) {
 			if err := os.RemoveAll(filepath.Join(w.top, ".git")); err != nil {
 				w.t.Fatal(err)
@@ -32,8 +43,8 @@ steps:
 			w.write(".gitignore", "left-out\n")
 			w.write("left-out", "text\n")
 			w.write("file", "of a folder\n")
-		}, []string{"of a folder", "1", "refs/heads/HEAD"}},
-		"without a commit": {func(w *world) { w.git("update-ref", "-d", "HEAD") }, []string{"text", "1", "refs/heads/main"}},
+		}, []string{"of a folder", "1", "refs/heads/HEAD", "last: of a folder, 1 commit, of the remote 1", "then: 1 commits"}},
+		"without a commit": {func(w *world) { w.git("update-ref", "-d", "HEAD") }, []string{"text", "1", "refs/heads/main", "last: text, 1 commit, of the remote 1", "then: 1 commits"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -41,7 +52,7 @@ steps:
 			w.write("file", "text\n")
 			tt.make(w)
 			if report := w.run(t.Context()); !report.Succeeded() {
-				t.Errorf("the run is %s", report.Result)
+				t.Errorf("the run is %s\n%s", report.Result, w.out.String())
 			}
 			w.said(tt.want...)
 		})
@@ -91,6 +102,44 @@ func TestShallowClone(t *testing.T) {
 			t.Errorf("at depth %s the run is %s\n%s", depth, report.Result, w.out.String())
 		}
 		w.said("has 1 commits")
+	}
+}
+
+// A clone that lacks files gets them from its remote, and says so when that is away.
+func TestPartialClone(t *testing.T) {
+	t.Parallel()
+	for _, depth := range []string{"0", "1"} {
+		w := newWorld(t, "steps:\n- checkout: self\n  fetchDepth: "+depth+"\n- bash: cat wanted/file left/file\n")
+		w.write("wanted/file", "wanted\n")
+		w.write("left/file", "left out\n")
+		w.git("add", "-A")
+		w.git("commit", "-q", "-m", "second")
+		w.git("config", "uploadpack.allowFilter", "true")
+		w.git("config", "uploadpack.allowAnySHA1InWant", "true")
+		remote, clone := w.top, t.TempDir()
+		w.git("clone", "-q", "--filter=blob:none", "--no-checkout", "file://"+remote, clone)
+		w.git("-C", clone, "sparse-checkout", "set", "wanted")
+		w.git("-C", clone, "checkout", "-q")
+		w.options.Top = clone
+		away := remote + "-away"
+		if err := os.Rename(remote, away); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := localrun.NewRunner(t.Context(), w.options); err != nil {
+			t.Error(err)
+		} else if _, err = r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "is a partial clone, and the files that it lacks cannot be fetched from its remote origin") {
+			t.Errorf("without the remote: %v", err)
+		}
+		if err := os.Rename(away, remote); err != nil {
+			t.Fatal(err)
+		}
+		if report := w.run(t.Context()); !report.Succeeded() {
+			t.Errorf("at depth %s the run is %s\n%s", depth, report.Result, w.out.String())
+		}
+		w.said("wanted", "left out")
+		if _, err := os.Stat(filepath.Join(clone, "left")); err == nil {
+			t.Error("the user's working tree has changed")
+		}
 	}
 }
 

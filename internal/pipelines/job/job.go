@@ -84,7 +84,8 @@ type Repository struct {
 	URL    string           `json:"url"` // of the git repository, without credentials
 	Ref    string           `json:"ref"`
 	Commit slipway.CommitID `json:"commit"`
-	// Objects is a folder of git's objects on the agent's machine, which a checkout borrows instead of fetching them; "" for none.
+	// Objects is the folder of the repository's objects if it lies on the agent's machine, which a checkout borrows instead of fetching them; "" for
+	// one that does not.
 	Objects string `json:"objects,omitempty"`
 }
 
