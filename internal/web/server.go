@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/a-h/templ"
@@ -89,15 +90,23 @@ func cached(next http.Handler) http.Handler {
 	})
 }
 
+// assets has the URLs of static files by their names.
+var assets sync.Map
+
 // asset is the URL of a static file with the hash of its content.
 func asset(name string) string {
+	if known, ok := assets.Load(name); ok {
+		return known.(string)
+	}
 	b, err := static.ReadFile("static/" + name)
 	if err != nil {
 		return "/static/" + name
 	}
 	h := fnv.New64a()
 	_, _ = h.Write(b)
-	return fmt.Sprintf("/static/%s?%x", name, h.Sum64())
+	url := fmt.Sprintf("/static/%s?%x", name, h.Sum64())
+	assets.Store(name, url)
+	return url
 }
 
 // View is what every page knows.

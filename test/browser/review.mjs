@@ -85,7 +85,7 @@ await click(grace, grace, 'Comment');
 // Ada resolves the conflict on the page: the merge result is built now, by the policy alone.
 await ada.goto(pull + '?_a=conflicts');
 await shot(ada, 'resolving');
-await ada.locator('textarea.editor').fill('felt\nstraw, in summer\n');
+await ada.locator('.conflict .cm-content').fill('felt\nstraw, in summer\n');
 await click(ada, ada, 'Resolve and commit the merge');
 await ada.goto(pull);
 await want(ada, 'It merges without conflicts.');

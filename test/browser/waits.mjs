@@ -195,7 +195,7 @@ await page.locator(`#pool-${pool} summary`).first().click();
 await shot('pool-of-machines');
 before = await runs();
 await page.goto(`${url}/${project}/_git/${project}/edit?path=azure-pipelines.yml&version=GBmain`);
-const file = await page.getByLabel('Content').inputValue();
+const file = await page.inputValue('textarea.editor');
 await page.getByLabel('Content').fill(file.replace('displayName: Make hats\n', `displayName: Make hats\n        pool: ${pool}\n`));
 await page.getByText('It would run', { exact: false }).waitFor();
 await page.getByText('Stages and jobs').click();

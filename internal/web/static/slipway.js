@@ -36,20 +36,6 @@ function follow(element) {
 
 function isAtEnd(element) { return element.scrollHeight - element.scrollTop - element.clientHeight < 80; }
 
-// The editor: the place of a mistake puts the cursor there.
-document.addEventListener('click', (event) => {
-  const place = event.target.closest('[data-line]');
-  const editor = document.querySelector('textarea.editor');
-  if (!place || !editor) return;
-  event.preventDefault();
-  const lines = editor.value.split('\n');
-  const line = Math.min(Number(place.dataset.line), lines.length) - 1;
-  const start = lines.slice(0, line).reduce((length, text) => length + text.length + 1, 0);
-  editor.focus();
-  editor.setSelectionRange(start + Number(place.dataset.column) - 1, start + lines[line].length);
-  editor.scrollTop = (editor.scrollHeight / lines.length) * Math.max(0, line - 4);
-});
-
 document.addEventListener('DOMContentLoaded', () => sortable(document));
 document.addEventListener('htmx:load', (event) => sortable(event.target));
 // A list is not replaced under the hand that drags in it: the drop itself brings the next state.
