@@ -109,7 +109,7 @@ func TestRefusals(t *testing.T) {
 		{"a cluster URL of the loopback", []string{"--kubeconfig", away, "--cluster-url", "http://localhost:8080"}, []string{"would reach themselves"}},
 		{"an object storage that is not there", existing(away, "--blobs", "s3://slipway?endpoint=http://"+closed.Addr().String()), []string{"--blobs: the object storage at http://" + closed.Addr().String(), "does not answer", "check the endpoint"}},
 		{"a secret in the open", existing(away, "--blobs", "s3://me:secret@slipway"), []string{"--blobs: credentials do not belong into the place", "AWS_SECRET_ACCESS_KEY"}},
-		{"a mirror of no tool", existing(away, "--tool-mirror", "nodejs=https://mirror.example"), []string{"--tool-mirror nodejs: there is no such tool", "node, python"}},
+		{"a mirror of no tool", existing(away, "--tool-mirror", "nodejs=https://mirror.example"), []string{"--tool-mirror nodejs: there is no such tool", "node, nuget"}},
 		{"a mirror without a URL", existing(away, "--tool-mirror", "node=mirror.example/node"), []string{"--tool-mirror node=mirror.example/node: write TOOL=URL"}},
 		{"a data folder that cannot be made", existing(away, "--data", "/proc/slipway"), []string{"/proc/slipway cannot be made", "--data"}},
 	} {

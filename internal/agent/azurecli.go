@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/variable"
 )
 
-// azureCLI is the tasks AzureCLI@1, @2 and @3: a script in whose environment `az` is signed in. There is no Azure here: the
-// az of the job's image is used if it has one, and else Slipway's own, which works by the job's token.
+// azureCLI is the tasks AzureCLI@1, @2 and @3: a script in whose environment `az` is signed in. The az of the job's image is used if it
+// has one, signed in to Azure if the name is one of a service connection, and else Slipway's own, which works by the job's token.
 type azureCLI struct {
 	*task
 	in    inputs
@@ -46,7 +49,9 @@ func (a azureCLI) do() error {
 		defer os.RemoveAll(config)
 		p.env["AZURE_CONFIG_DIR"] = config
 	}
-	if err := a.signIn(p.env); err != nil {
+	signOut, err := a.signIn(p.env)
+	defer signOut()
+	if err != nil {
 		return err
 	}
 	a.log.Printf("##[command]%s %s", p.name, strings.Join(p.args, " "))
@@ -147,53 +152,136 @@ func (a azureCLI) powerShell(script, arguments string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// signIn says by whom az works, and gives the script that identity if it asks for it.
-func (a azureCLI) signIn(env map[string]string) error {
+// signIn has az work for the step, and gives the script that identity if it asks for it.
+func (a azureCLI) signIn(env map[string]string) (signOut func(), err error) {
+	signOut = func() {}
 	if _, err := a.look("az"); err != nil {
-		return fmt.Errorf("%w: a job of a server has one of its own, and `slipway run` takes that of your machine: install the Azure CLI", err)
+		return signOut, fmt.Errorf("%w: a job of a server has one of its own, and `slipway run` takes that of your machine: install the Azure CLI", err)
 	}
 	version := &limited{max: 64 << 10}
 	if err := a.run(process{name: "az", args: []string{"--version"}, env: env, stdout: version, stderr: io.Discard}); err != nil {
-		return fmt.Errorf("ask az for its version: %w", err)
+		return signOut, fmt.Errorf("ask az for its version: %w", err)
 	}
 	connection := cmp.Or(a.in.text("connectedServiceNameARM"), a.in.text("azureDevOpsServiceConnection"))
+	devOps := strings.EqualFold(a.in.text("connectionType"), "azureDevOps")
+	if devOps {
+		env["AZURE_DEVOPS_EXT_PAT"] = a.config.Token
+	}
+	own := strings.Contains(version.String(), "Slipway")
+	if !own && !devOps {
+		c, ok, err := a.foreign(connection)
+		if err != nil {
+			return signOut, err
+		}
+		if ok {
+			return a.logIn(&c, env)
+		}
+	}
 	switch {
 	case !a.in.flag("visibleAzLogin", true):
-	case strings.Contains(version.String(), "Slipway"):
+	case own:
 		a.log.Printf("The connection %s is not an account of Azure here: Slipway's az works on this server by the job's own token.", connection)
 	default:
 		a.log.Printf("The connection %s is not an account of Azure here: the image's own az is used, which the script signs in.", connection)
 	}
-	if strings.EqualFold(a.in.text("connectionType"), "azureDevOps") {
-		env["AZURE_DEVOPS_EXT_PAT"] = a.config.Token
-	}
+	return signOut, a.jobIdentity(env)
+}
+
+// jobIdentity gives the script the job's own identity in place of one at Azure, if it asks for that.
+func (a azureCLI) jobIdentity(env map[string]string) error {
 	if !a.in.flag("addSpnToEnvironment", false) {
 		return nil
 	}
 	a.log.Printf("##[warning]servicePrincipalId and servicePrincipalKey are the job's own user and token, which this server's registry and REST API take: they are worth nothing at Azure.")
 	env["servicePrincipalId"], env["servicePrincipalKey"] = "job", a.config.Token
-	if err := a.identityToken(env); err != nil {
+	token, err := a.identityToken("")
+	if err != nil {
 		return err
+	}
+	if token != "" { // as for a connection with workload identity federation
+		env["idToken"] = token
 	}
 	env["tenantId"] = cmp.Or(a.vars.Text(variable.SystemTeamProjectID), "00000000-0000-0000-0000-000000000000")
 	return nil
 }
 
-// identityToken gives the script the job's identity token as idToken, as the task does for a connection with workload identity federation.
-// Only a server issues one.
-func (a azureCLI) identityToken(env map[string]string) error {
-	address := a.vars.Text(variable.SystemOIDCRequestURI)
+// logIn signs the image's az in to Azure as a service connection says. What it signs in with lies in a file, which az reads for an
+// argument that begins with @: arguments are seen by others on the machine.
+func (a azureCLI) logIn(c *job.Connection, env map[string]string) (logOut func(), err error) {
+	logOut = func() {}
+	account, err := a.azureAccount(c)
+	if err != nil {
+		return logOut, err
+	}
+	folder, remove, err := a.privateFolder("azurecli-")
+	if err != nil {
+		return logOut, err
+	}
+	defer remove()
+	secret := filepath.Join(folder, "secret")
+	if err := os.WriteFile(secret, []byte(cmp.Or(account.Key, account.Token)), 0o600); err != nil {
+		return logOut, fmt.Errorf("write what az signs in with: %w", err)
+	}
+	flag := "--password"
+	if account.Token != "" {
+		flag = "--federated-token"
+	}
+	login := []string{"login", "--service-principal", "--username", account.Application, flag, "@" + secret, "--tenant", account.Tenant, "--allow-no-subscriptions"}
+	if !a.in.flag("visibleAzLogin", true) {
+		login = append(login, "--output", "none")
+	}
+	commands := [][]string{{"cloud", "set", "--name", account.Environment}, login}
+	if account.Subscription != "" {
+		commands = append(commands, []string{"account", "set", "--subscription", account.Subscription})
+	}
+	if a.in.flag("useGlobalConfig", false) { // otherwise the session goes with the step's own configuration
+		logOut = func() { a.logOut(env) }
+	}
+	for _, args := range commands {
+		if err := a.runShown(process{name: "az", args: args, env: env}); err != nil {
+			return logOut, fmt.Errorf("sign in to Azure by service connection %q: az %s: %w", c.Name, args[0], err)
+		}
+	}
+	maps.Copy(env, account.variables(c.ID))
+	if a.in.flag("addSpnToEnvironment", false) {
+		env["servicePrincipalId"], env["tenantId"] = account.Application, account.Tenant
+		if account.Token != "" {
+			env["idToken"] = account.Token
+		} else {
+			env["servicePrincipalKey"] = account.Key
+		}
+	}
+	return logOut, nil
+}
+
+// logOut ends the session of az. It changes nothing in what became of the step.
+func (a azureCLI) logOut(env map[string]string) {
+	if a.ctx.Err() != nil {
+		return
+	}
+	if err := a.runShown(process{name: "az", args: []string{"account", "clear"}, env: env}); err != nil {
+		a.warn("az is perhaps still signed in to Azure: " + err.Error())
+	}
+}
+
+// identityToken is the job's identity token, for the service connection of that id if one is given. Only a server issues one: it is ""
+// without.
+func (t *task) identityToken(connection string) (string, error) {
+	address := t.vars.Text(variable.SystemOIDCRequestURI)
 	if address == "" {
-		return nil
+		return "", nil
+	}
+	query := "?api-version=7.1"
+	if connection != "" {
+		query += "&serviceConnectionId=" + url.QueryEscape(connection)
 	}
 	var answer struct {
 		Token string `json:"oidcToken"`
 	}
-	err := a.client.again(a.ctx, func() error { return a.client.at(address).call(a.ctx, "POST", "?api-version=7.1", nil, &answer) })
+	err := t.client.again(t.ctx, func() error { return t.client.at(address).call(t.ctx, "POST", query, nil, &answer) })
 	if err != nil {
-		return fmt.Errorf("ask for the job's identity token: %w", err)
+		return "", fmt.Errorf("ask for the job's identity token: %w", err)
 	}
-	a.mask.Add(answer.Token)
-	env["idToken"] = answer.Token
-	return nil
+	t.mask.Add(answer.Token)
+	return answer.Token, nil
 }

@@ -349,3 +349,24 @@ func TestNuGetCommand(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The older versions take any command, and that there is no project is no mistake.
+func TestOldDotNet(t *testing.T) {
+	t.Parallel()
+	j, calls := newDotNet(t)
+	j.must("DotNetCoreCLI@1", map[string]string{"command": "restore", "projects": "lib/*.csproj", "arguments": "--no-cache"})
+	wantCalls(t, calls, "dotnet [restore] [SOURCES/lib/lib.csproj] [--no-cache] in SOURCES")
+	j.must("DotNetCoreCLI@0", map[string]string{"command": "test", "projects": "lib/*.csproj"})
+	wantCalls(t, calls, "dotnet [test] [SOURCES/lib/lib.csproj] in SOURCES")
+	j.must("DotNetCoreCLI@1", map[string]string{"command": "pack"})
+	wantCalls(t, calls, "dotnet [pack] in SOURCES")
+	out := filepath.Join(j.folders.staging, "out")
+	j.must("DotNetCoreCLI@1", map[string]string{"command": "publish", "arguments": "--output " + out})
+	wantCalls(t, calls, "dotnet [publish] [SOURCES/web/web.csproj] [--output] ["+out+"/web] in SOURCES")
+	if !present(out + "/web.zip") {
+		t.Error("what is published is in no zip file")
+	}
+	if log := j.must("DotNetCoreCLI@0", map[string]string{"projects": "none/*.csproj"}); !strings.Contains(log, "##[warning]No project matches none/*.csproj") || len(calls()) != 0 {
+		t.Errorf("log\n%s", log)
+	}
+}

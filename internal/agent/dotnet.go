@@ -40,6 +40,26 @@ func (d dotnet) do() error {
 	}
 }
 
+// doOld is DotNetCoreCLI@0 and @1, whose command may be any of dotnet's, and for which it is no mistake that there is no project.
+func (d dotnet) doOld() error {
+	if _, err := d.look("dotnet"); err != nil {
+		return fmt.Errorf("%w: put UseDotNet@2 before this step", err)
+	}
+	command := cmp.Or(d.in.text("command"), "build")
+	find := func() ([]string, error) { return d.projects("projects") }
+	if command == "publish" {
+		find = d.publishedProjects
+	}
+	if _, err := find(); err != nil {
+		d.warn(sentence(err))
+		return nil
+	}
+	if command == "publish" {
+		return d.publish()
+	}
+	return d.each(command)
+}
+
 // projects are the files that the input's patterns choose. Without patterns it is one empty name: the working directory.
 func (d dotnet) projects(input string) ([]string, error) {
 	list := newPatterns(d.in.m[strings.ToLower(input)])

@@ -39,7 +39,7 @@ func (t *task) github(connection, repository string) (*github, error) {
 		return nil, err
 	}
 	if repository = strings.TrimSuffix(strings.TrimPrefix(repository, "https://github.com/"), ".git"); !gitHubRepository.MatchString(repository) {
-		return nil, fmt.Errorf("the input repositoryName is %q, and not the name of a repository at GitHub: write OWNER/NAME", repository)
+		return nil, fmt.Errorf("%q is not the name of a repository at GitHub: write OWNER/NAME", repository)
 	}
 	_, token := c.Credentials()
 	if token == "" {

@@ -124,7 +124,7 @@ func TestGitHubRelease(t *testing.T) {
 			calls: []string{"PATCH releases/7", "POST /api/uploads/7/assets?name=b.zip"}},
 		"delete":                   {task: "GitHubRelease@1", given: map[string]string{"action": "delete", "tag": "v2"}, calls: []string{"DELETE releases/7"}},
 		"delete what is not there": {task: "GitHubRelease@1", given: map[string]string{"action": "delete", "tag": "v8"}, fails: "there is no release of the tag v8 in ada/shop"},
-		"no repository of GitHub":  {task: "GitHubRelease@1", given: map[string]string{"repositoryName": "shop"}, fails: `the input repositoryName is "shop", and not the name of a repository at GitHub: write OWNER/NAME`},
+		"no repository of GitHub":  {task: "GitHubRelease@1", given: map[string]string{"repositoryName": "shop"}, fails: `"shop" is not the name of a repository at GitHub: write OWNER/NAME`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

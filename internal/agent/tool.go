@@ -214,6 +214,24 @@ func (t *task) usePython(in inputs) error {
 	return nil
 }
 
+// useRuby is the task UseRubyVersion@0, which installs nothing.
+func (t *task) useRuby(in inputs) error {
+	want, err := tool.ParseSpec(in.text("versionSpec"))
+	if err != nil {
+		return fmt.Errorf("Ruby: %w", err) //nolint:staticcheck // a name
+	}
+	c, err := t.installer().Find(t.ctx, tool.Ruby, want)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Dir(c.Program)
+	t.assignOutput("rubyLocation", folder)
+	if c.Folder != "" && in.flag("addToPath", true) {
+		t.prepend(folder)
+	}
+	return nil
+}
+
 // linkPython makes both python and python3 the one of PATH that was chosen: many images have no program python.
 func (t *task) linkPython(c tool.Candidate) error {
 	folder := filepath.Join(t.folders.tools, "Python", c.Version.String(), "links")
@@ -262,6 +280,16 @@ func (t *task) useOldHelm(in inputs) error {
 // useKubectl is the task KubectlInstaller@0.
 func (t *task) useKubectl(in inputs) error {
 	return t.useProgram(tool.Kubectl, cmp.Or(in.text("kubectlVersion"), "latest"), "")
+}
+
+// useKubelogin is the task KubeloginInstaller@0.
+func (t *task) useKubelogin(in inputs) error {
+	return t.useProgram(tool.Kubelogin, cmp.Or(in.text("kubeloginVersion"), "latest"), "")
+}
+
+// useOPA is the task OpenPolicyAgentInstaller@0.
+func (t *task) useOPA(in inputs) error {
+	return t.useProgram(tool.OPA, cmp.Or(in.text("opaVersion"), "latest"), "")
 }
 
 // useTerraform is the task TerraformInstaller@0 and @1.

@@ -404,8 +404,8 @@ func TestInstallersThatInstallNothing(t *testing.T) {
 // The names that the server takes for mirrors are those of the tools.
 func TestMirroredTools(t *testing.T) {
 	t.Parallel()
-	want := []string{"goproxy"}
-	for _, one := range []*tool.Tool{tool.DotNetSDK, tool.Go, tool.Helm, tool.Java, tool.Kubectl, tool.Node, tool.Python, tool.Terraform} {
+	want := []string{"goproxy", "nuget"}
+	for _, one := range []*tool.Tool{tool.DotNetSDK, tool.Go, tool.Helm, tool.Java, tool.Kubectl, tool.Kubelogin, tool.Node, tool.OPA, tool.Python, tool.Terraform} {
 		want = append(want, one.Name)
 	}
 	slices.Sort(want)
@@ -419,5 +419,46 @@ func TestMirroredTools(t *testing.T) {
 	got := fmt.Sprint(st.mirror("go"), " ", st.mirror("node"), " ", st.mirror("helm"), " ", st.mirror("java"))
 	if got != "https://one https://user:password@two https://four " {
 		t.Errorf("mirrors %s", got)
+	}
+}
+
+func TestUseRuby(t *testing.T) {
+	t.Parallel()
+	j := newToolJob(t, nil)
+	j.env["PATH"] = j.path + ":" + sysPath
+	cache := filepath.Join(t.TempDir(), "tools")
+	j.env["RUNNER_TOOL_CACHE"] = cache
+	folder := filepath.Join(cache, "Ruby", "3.2.4", machineName())
+	writeProgram(t, filepath.Join(folder, "bin", "ruby"), says("ruby 3.2.4"))
+	writeProgram(t, folder+".complete", "")
+	writeProgram(t, filepath.Join(j.path, "ruby"), says("ruby 3.1.2p20 (2022-04-12 revision 4491bb740a) [x86_64-linux-gnu]"))
+	j.must("UseRubyVersion@0", map[string]string{"versionSpec": "3.1.x"})
+	if got := j.value("rubyLocation"); got != j.path {
+		t.Errorf("rubyLocation of the one on PATH is %s", got)
+	}
+	log := j.must("UseRubyVersion@0", nil)
+	if got := j.value("rubyLocation"); got != filepath.Join(folder, "bin") || !strings.Contains(log, folder+"/bin is put before PATH.") {
+		t.Errorf("rubyLocation is %s\n%s", got, log)
+	}
+	if log := j.must("UseRubyVersion@0", map[string]string{"versionSpec": "= 3.2", "addToPath": "false"}); strings.Contains(log, "before PATH") {
+		t.Errorf("log\n%s", log)
+	}
+	if _, err := j.run("UseRubyVersion@0", map[string]string{"versionSpec": "2.x"}); err == nil || !strings.Contains(err.Error(), "Ruby 2.x is not there: the image's tool cache has 3.2.4") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDotNetCoreInstaller(t *testing.T) {
+	t.Parallel()
+	j := newToolJob(t, nil)
+	folder := filepath.Join(j.folders.tools, "dotnet-sdk", "8.0.302", machineName())
+	writeProgram(t, filepath.Join(folder, "dotnet"), says("host"))
+	writeProgram(t, folder+".complete", "")
+	root := filepath.Join(j.folders.tools, "dotnet")
+	for task, version := range map[string]string{"DotNetCoreInstaller@0": "8.0.302", "DotNetCoreInstaller@1": "8.x"} {
+		log := j.must(task, map[string]string{"version": version})
+		if got := j.value("DOTNET_ROOT"); got != root || !strings.Contains(log, root+" is put before PATH.") || j.says("dotnet") != "host" {
+			t.Errorf("%s: DOTNET_ROOT is %s\n%s", task, got, log)
+		}
 	}
 }

@@ -261,7 +261,7 @@ func TestHover(t *testing.T) {
 	f("steps:\n- bash: x\n  displ|ayName: y\n", "What people see.")
 	f("pool:\n  vmI|mage: x\n", "**vmImage**: The image")
 	f("steps:\n- task: Dock|er@2\n", "`repository`: The name of the image")
-	f("steps:\n- task: Azure|PowerShell@5\n", "is not there yet")
+	f("steps:\n- task: Azure|FunctionApp@2\n", "is not there yet")
 	f("steps:\n- task: docker@2\n  inputs:\n    TA|GS: x\n", "**tags**, input of Docker@2: Tags of the image")
 	f("steps:\n- bash: echo $(Build.Build|Id)\n", "**Build.BuildId**: The number of the run")
 	f("variables:\n  own: text\nsteps:\n- bash: echo $(o|wn)\n", "**own**, variable: `text`")

@@ -50,10 +50,20 @@ var (
 		find: pythonRelease, private: true}
 	Java = &Tool{Name: "java", Title: "Java", caches: []string{"Java_Temurin-Hotspot_jdk", "Java_Adopt_jdk", "Java"}, program: "bin/java", programs: []string{"java"},
 		versions: [][]string{{"-version"}}, pattern: regexp.MustCompile(`version "([^"]+)"`), parse: javaVersion, vendor: "https://api.adoptium.net", find: javaRelease, places: javaPlaces}
+	// Ruby is found and never installed.
+	Ruby = &Tool{Name: "ruby", Title: "Ruby", caches: []string{"Ruby"}, program: "bin/ruby", programs: []string{"ruby"}, versions: [][]string{{"--version"}},
+		pattern: regexp.MustCompile(`ruby ([0-9]+\.[0-9]+\.[0-9]+)`), parse: plainVersion}
+	// Tfx is found, and installed by npm alone.
+	Tfx = &Tool{Name: "tfx", Title: "tfx", caches: []string{"tfx"}, program: "bin/tfx", programs: []string{"tfx"}, versions: [][]string{{"version", "--no-color"}},
+		pattern: regexp.MustCompile(`(?m)^Version ([0-9]+\.[0-9]+\.[0-9]+)`), parse: plainVersion}
 	Helm = &Tool{Name: "helm", Title: "Helm", caches: []string{"helm"}, program: "helm", programs: []string{"helm"}, versions: [][]string{{"version", "--client", "--short"}, {"version", "--short"}},
 		pattern: vNumber, parse: plainVersion, vendor: "https://get.helm.sh", find: helmRelease}
 	Kubectl = &Tool{Name: "kubectl", Title: "kubectl", caches: []string{"kubectl"}, program: "kubectl", programs: []string{"kubectl"}, versions: [][]string{{"version", "--client"}},
 		pattern: kubectlNumber, parse: plainVersion, vendor: "https://dl.k8s.io", find: kubectlRelease}
+	Kubelogin = &Tool{Name: "kubelogin", Title: "kubelogin", caches: []string{"kubelogin"}, program: "kubelogin", programs: []string{"kubelogin"}, versions: [][]string{{"--version"}},
+		pattern: regexp.MustCompile(`git hash: v?([0-9]+\.[0-9]+\.[0-9]+)`), parse: plainVersion, vendor: "https://api.github.com/repos/Azure/kubelogin/releases", find: gitHubRelease(kubeloginAssets)}
+	OPA = &Tool{Name: "opa", Title: "Open Policy Agent", caches: []string{"opa"}, program: "opa", programs: []string{"opa"}, versions: [][]string{{"version"}},
+		pattern: regexp.MustCompile(`Version: v?([0-9]+\.[0-9]+\.[0-9]+)`), parse: plainVersion, vendor: "https://api.github.com/repos/open-policy-agent/opa/releases", find: gitHubRelease(opaAssets)}
 	Terraform = &Tool{Name: "terraform", Title: "Terraform", caches: []string{"terraform"}, program: "terraform", programs: []string{"terraform"}, versions: [][]string{{"-version"}},
 		pattern: vNumber, env: map[string]string{"CHECKPOINT_DISABLE": "1"}, parse: plainVersion, vendor: "https://releases.hashicorp.com/terraform", find: terraformRelease}
 	DotNetSDK = &Tool{Name: "dotnet", Title: "the .NET SDK", caches: []string{"dotnet-sdk"}, program: "dotnet", programs: []string{"dotnet"}, versions: [][]string{{"--list-sdks"}},

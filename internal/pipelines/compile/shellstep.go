@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -57,7 +58,11 @@ func (c *compiler) warnPowerShell(at slipway.Position, t *plan.Task, j *plan.Job
 	own := j.Container == nil && !strings.Contains(image, "$(") && (c.in.Images == nil || !c.in.Images(image))
 	if own && c.noPowerShell != j {
 		c.noPowerShell = j
-		c.warn(at, "the pool's image has no PowerShell, so the step will fail: give the job a container that has it, such as mcr.microsoft.com/powershell, or write bash")
+		what, example := "PowerShell", "mcr.microsoft.com/powershell, or write bash"
+		if t.Name == "AzurePowerShell" {
+			what, example = "PowerShell with the module Az", "mcr.microsoft.com/azure-powershell"
+		}
+		c.warn(at, fmt.Sprintf("the pool's image has no %s, so the step will fail: give the job a container that has it, such as %s", what, example))
 	}
 	if !strings.EqualFold(t.Inputs["pwsh"], "true") && !c.windowsPowerShell {
 		c.windowsPowerShell = true

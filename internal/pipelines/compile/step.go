@@ -155,7 +155,7 @@ func (c *compiler) stepPart(kind string, o object, s *plan.Step, j *plan.Job) bo
 		return c.reviewApp(o, s, j)
 	}
 	ok := c.task(o, s)
-	if s.Task != nil && s.Task.Package == nil && s.Task.Name == "PowerShell" {
+	if s.Task != nil && s.Task.Package == nil && (s.Task.Name == "PowerShell" || s.Task.Name == "AzurePowerShell") {
 		c.warnPowerShell(o.at("task"), s.Task, j)
 	}
 	return ok

@@ -115,6 +115,8 @@ jobs:
   steps: [{pwsh: x}]
 - job: E
   steps: [{task: PowerShell@1, inputs: {scriptName: x.ps1}}]
+- job: F
+  steps: [{task: AzurePowerShell@5, inputs: {azureSubscription: a, ScriptPath: x.ps1, azurePowerShellVersion: LatestVersion}}]
 `)
 	in.Images = func(image string) bool { return image == "with-pwsh" }
 	p, err := Compile(in)
@@ -130,6 +132,7 @@ jobs:
 		"p.yml:3:12: " + own,
 		"p.yml:3:23: jobs run on Linux, where PowerShell is pwsh: there is no Windows PowerShell",
 		"p.yml:14:12: " + own,
+		"p.yml:16:12: the pool's image has no PowerShell with the module Az, so the step will fail: give the job a container that has it, such as mcr.microsoft.com/azure-powershell",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -73,9 +73,10 @@ func TargetSocket(folder, name string) string {
 	return path.Join(folder, "_targets", strings.ToLower(name)+".sock")
 }
 
-// MirroredTools are the names of tools that can have a mirror. goproxy is a proxy of Go's modules, which has Go too.
+// MirroredTools are the names of tools that can have a mirror. goproxy is a proxy of Go's modules, which has Go too, and nuget
+// a source of NuGet packages, from which programs of .NET are installed.
 func MirroredTools() []string {
-	return []string{"dotnet", "go", "goproxy", "helm", "java", "kubectl", "node", "python", "terraform"}
+	return []string{"dotnet", "go", "goproxy", "helm", "java", "kubectl", "kubelogin", "node", "nuget", "opa", "python", "terraform"}
 }
 
 // Repository is where a checkout step gets its files.

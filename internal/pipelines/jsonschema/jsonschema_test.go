@@ -142,7 +142,7 @@ func TestRefused(t *testing.T) {
 		"steps: [{checkout: self, submodules: [all]}]\n",
 		"steps: [{task: Docker}]\n",
 		"steps: [{task: Dokcer@2}]\n",
-		"steps: [{task: AzurePowerShell@5}]\n",
+		"steps: [{task: AzureFunctionApp@2}]\n",
 		"steps: [{task: KubernetesManifest@1}]\n",
 		"steps: [{task: CopyFiles@2, inputs: {Contents: a}}]\n",
 		"steps: [{task: Docker@2, inputs: {comand: build}}]\n",

@@ -17,7 +17,7 @@ const (
 	onWindows  = "it drives machines of Windows, which are not here"
 	onMac      = "it needs Xcode, which Linux does not have"
 	retired    = "Microsoft has retired it: leave it out"
-	useTfx     = "run npx tfx-cli extension in a script step, with the Marketplace's token in env"
+	useTfx     = "run tfx extension in a script step after TfxInstaller@5, with the Marketplace's token in env"
 	microsofts = "it calls a service that Microsoft has for its own products: leave it out"
 )
 
@@ -57,7 +57,6 @@ var absences = map[string]Absence{
 	"azuremysqldeployment":                   {"", "run mysql in a bash step, with its password in env"},
 	"azurenlbmanagement":                     {"", retired},
 	"azurepolicycheckgate":                   {"", inAzure("az policy state summarize")},
-	"azurepowershell":                        {"", "run it as PowerShell@2 in a job whose container has the module Az (mcr.microsoft.com/azure-powershell), after Connect-AzAccount with credentials in env"},
 	"azureresourcegroupdeployment":           {"", inAzure("az deployment group create")},
 	"azureresourcemanagertemplatedeployment": {"", inAzure("az deployment group create")},
 	"azurermwebappdeployment":                {"", orCluster("az webapp deploy")},
@@ -83,15 +82,10 @@ var absences = map[string]Absence{
 	"condaenvironment":                       {"", useProgram},
 	"containerbuild":                         {"", "use Docker@2"},
 	"containerstructuretest":                 {"", useProgram},
-	"copypublishbuildartifacts":              {"", "use CopyFiles@2 and PublishPipelineArtifact@1"},
 	"credscan":                               {"", "a push with a secret in it is refused: leave it out"},
-	"curluploader":                           {"", "run curl in a bash step"},
-	"decryptfile":                            {"", "run openssl in a bash step"},
-	"dotnetcoreinstaller":                    {"", "use UseDotNet@2"},
 	"downloadfileshareartifacts":             {"", "publish them as artifacts, and use DownloadPipelineArtifact@2"},
 	"downloadgithubnpmpackage":               {"", "run npm in a bash step"},
 	"downloadgithubnugetpackage":             {"", "run dotnet in a bash step"},
-	"downloadgithubrelease":                  {"", "run gh in a bash step, with the token in env"},
 	"downloadpackage":                        {"", upload},
 	"duffleinstaller":                        {"", retired},
 	"esrpcodesigning":                        {"Microsoft", microsofts},
@@ -100,8 +94,6 @@ var absences = map[string]Absence{
 	"functoolsinstaller":                     {"", upload},
 	"githubcomment":                          {"", "run gh in a bash step, with the token in env"},
 	"gradleauthenticate":                     {"", upload},
-	"grunt":                                  {"", useProgram},
-	"gulp":                                   {"", useProgram},
 	"iiswebappdeployment":                    {"Windows", onWindows},
 	"iiswebappdeploymentonmachinegroup":      {"Windows", onWindows},
 	"iiswebappmanagementonmachinegroup":      {"Windows", onWindows},
@@ -111,7 +103,6 @@ var absences = map[string]Absence{
 	"isazuredevopsextensionvalid":            {"", useTfx},
 	"jenkinsdownloadartifacts":               {"", upload},
 	"jenkinsqueuejob":                        {"", upload},
-	"kubelogininstaller":                     {"", "leave it out: kubectl has the job's own access"},
 	"manualintervention":                     {"", "use ManualValidation@1 in a job with pool: server"},
 	"microbuildcleanup":                      {"Microsoft", microsofts},
 	"microbuildsigningplugin":                {"Microsoft", microsofts},
@@ -123,7 +114,6 @@ var absences = map[string]Absence{
 	"nugetpublisher":                         {"", "use NuGetCommand@2 or DotNetCoreCLI@2"},
 	"nugetrestore":                           {"", "use NuGetCommand@2 or DotNetCoreCLI@2"},
 	"onelocbuild":                            {"Microsoft", microsofts},
-	"openpolicyagentinstaller":               {"", upload},
 	"packageazuredevopsextension":            {"", useTfx},
 	"packerbuild":                            {"", useProgram},
 	"policheck":                              {"Microsoft", microsofts},
@@ -137,7 +127,6 @@ var absences = map[string]Absence{
 	"queryazuremonitor":                      {"", useCall},
 	"queryworkitems":                         {"", useCall},
 	"quickperftest":                          {"", retired},
-	"reportgenerator":                        {"", "PublishCodeCoverageResults@2 merges reports; for pages of its own run dotnet tool install --global dotnet-reportgenerator-globaltool in a script step"},
 	"reviewapp":                              {"", "deploy each branch to an environment of its own"},
 	"sdtreport":                              {"Microsoft", microsofts},
 	"servicefabriccomposedeploy":             {"Windows", onWindows},
@@ -147,9 +136,7 @@ var absences = map[string]Absence{
 	"sqlazuredacpacdeployment":               {"Windows", onWindows},
 	"sqldacpacdeploymentonmachinegroup":      {"Windows", onWindows},
 	"sqlserverdacpacdeployment":              {"Windows", onWindows},
-	"tfxinstaller":                           {"", "run npm install --global tfx-cli in a script step"},
 	"tsaupload":                              {"Microsoft", microsofts},
-	"userubyversion":                         {"", "choose an image that has Ruby"},
 	"visualstudiotestplatforminstaller":      {"Windows", useDotnet},
 	"vsbuild":                                {"Windows", useDotnet},
 	"vstest":                                 {"Windows", "jobs run on Linux: use dotnet test in a script step"},

@@ -37,6 +37,14 @@ var artifactTasks = []Definition{
 	}},
 	downloadBuildArtifacts(1),
 	downloadBuildArtifacts(0, Input{Name: "retryRedirectDownloadCount", Doc: "How often a redirected download is tried again.", Default: "0"}),
+	// The task as it last was in azure-pipelines-tasks (Tasks/CopyPublishBuildArtifacts at b48bce4).
+	{Name: "CopyPublishBuildArtifacts", Major: 1, Title: "Copy and publish build artifacts", Doc: "Stores files that patterns choose as an artifact of the run (the oldest task).", Inputs: []Input{
+		{Name: "CopyRoot", Doc: "The folder with the files; the sources without it."},
+		{Name: "Contents", Doc: "Patterns of the files, one a line.", Required: true},
+		{Name: "ArtifactName", Doc: "The name of the artifact.", Required: true},
+		{Name: "ArtifactType", Doc: "Where it is stored.", Required: true, Options: []string{"Container", "FilePath"}, Unsupported: map[string]string{"FilePath": "publish to the pipeline (Container)"}},
+		{Name: "TargetPath", Doc: "A folder on a file share.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
+	}},
 	{Name: "PublishBuildArtifacts", Major: 1, Title: "PublishBuildArtifacts", Doc: "Stores a file or folder as an artifact of the run (the older task).", Inputs: []Input{
 		{Name: "PathtoPublish", Doc: "The file or folder.", Default: "$(Build.ArtifactStagingDirectory)"},
 		{Name: "ArtifactName", Doc: "The name of the artifact, unique in the run.", Default: "drop"},

@@ -45,6 +45,13 @@ var buildTasks = []Definition{
 		{Name: "arguments", Doc: "Its arguments."},
 		{Name: "workingDirectory", Doc: "Where it runs."},
 	}},
+	dotnetCoreCLI(0),
+	dotnetCoreCLI(1),
+	gulp(0),
+	gulp(1),
+	{Name: "Grunt", Major: 0, Title: "Grunt", Doc: "Runs Grunt, by Node.js.", Inputs: taskRunner("grunt",
+		Input{Name: "gruntFile", Doc: "Grunt's file.", Default: "gruntfile.js", Required: true},
+		Input{Name: "gruntCli", Doc: "The project's own grunt-cli, below the working directory, if none is on PATH.", Default: "node_modules/grunt-cli/bin/grunt", Required: true})},
 	{Name: "DotNetCoreCLI", Major: 2, Title: "DotNetCoreCLI", Doc: "Runs dotnet.", Inputs: []Input{
 		{Name: "ConnectedServiceName", Doc: "A subscription of Azure.", Aliases: []string{"azureSubscription"}, Unsupported: map[string]string{"": noAzure}},
 		{Name: "command", Doc: "What to do.", Default: "build", Options: []string{"build", "push", "pack", "publish", "restore", "run", "test", "custom"}, Unsupported: map[string]string{"push": "run dotnet nuget push in a script step, with its key in env"}},
@@ -262,4 +269,42 @@ func gradle(major int) Definition {
 		})
 	}
 	return Definition{Name: "Gradle", Major: major, Title: "Gradle", Doc: "Runs a Gradle wrapper script.", Inputs: inputs}
+}
+
+// dotnetCoreCLI is the versions before the second, as they last were in azure-pipelines-tasks (Tasks/DotNetCoreCLI at bb868e8 and 8f51d16).
+func dotnetCoreCLI(major int) Definition {
+	return Definition{Name: "DotNetCoreCLI", Major: major, Title: "DotNetCoreCLI", Doc: "Runs dotnet (the older task).", Inputs: []Input{
+		{Name: "command", Doc: "The command, as build, publish, restore, test or run.", Default: "build", Required: true},
+		{Name: "publishWebProjects", Doc: "Whether web projects are published instead of those that projects names.", Default: "true", Boolean: true},
+		{Name: "projects", Doc: "Patterns of project files, one a line; the working directory without one.", PlainBraces: true},
+		{Name: "arguments", Doc: "Arguments of the command."},
+		{Name: "zipAfterPublish", Doc: "Whether what is published is put into a zip file.", Default: "true", Boolean: true},
+	}}
+}
+
+func gulp(major int) Definition {
+	file, script := Input{Name: "gulpFile", Doc: "gulp's file.", Default: "gulpfile.js"}, Input{Name: "gulpjs", Doc: "The project's own gulp.js, below the working directory, in place of the one on PATH."}
+	if major == 0 {
+		file.Required = true
+		script = Input{Name: "gulpjs", Doc: "The project's own gulp.js, below the working directory, if none is on PATH.", Default: "node_modules/gulp/bin/gulp.js", Required: true}
+	}
+	return Definition{Name: "gulp", Major: major, Title: "gulp", Doc: "Runs gulp, by Node.js.", Inputs: taskRunner("gulp", file, script)}
+}
+
+// taskRunner are the inputs of a program of Node.js that runs tasks.
+func taskRunner(program string, file, script Input) []Input {
+	return []Input{
+		file,
+		{Name: "targets", Doc: "The tasks, parted by blanks; the default task without one."},
+		{Name: "arguments", Doc: "Arguments of " + program + "."},
+		{Name: "cwd", Aliases: []string{"workingDirectory"}, Doc: "Where it runs."},
+		script,
+		{Name: "publishJUnitResults", Doc: "Whether the results of tests are published.", Default: "false", Boolean: true},
+		{Name: "testResultsFiles", Doc: "Patterns of the result files.", Default: "**/TEST-*.xml"},
+		{Name: "testRunTitle", Doc: "What the test run is called."},
+		{Name: "enableCodeCoverage", Doc: "Whether the tests run once more in Istanbul, which is installed for it, and their coverage is published.", Default: "false", Boolean: true},
+		{Name: "testFramework", Doc: "What runs the tests for coverage.", Default: "Mocha", Options: []string{"Mocha", "Jasmine"}},
+		{Name: "srcFiles", Doc: "The sources whose coverage counts."},
+		{Name: "testFiles", Doc: "The files of tests for coverage.", Default: "test/*.js"},
+	}
 }

@@ -54,7 +54,7 @@ type Input struct {
 	SecureFile bool
 	// Several says that it names several connections or files, parted by commas.
 	Several bool
-	// Own says that a name of no connection means this server's registry, or the cluster of the job's environment.
+	// Own says that a name of no connection means this server's registry, the cluster of the job's environment, or the job itself.
 	Own bool
 	// PlainBraces says that it has patterns of files in which braces stand for themselves, and {a,b} means no alternatives.
 	PlainBraces bool

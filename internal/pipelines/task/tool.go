@@ -37,6 +37,21 @@ var toolTasks = []Definition{
 		{Name: "addToPath", Doc: "Whether it is put into PATH.", Default: "true", Boolean: true},
 		{Name: "architecture", Doc: "The processor; the machine's own is meant by x64.", Default: "x64", Options: []string{"x86", "x64", "arm64"}, Unsupported: map[string]string{"x86": "jobs are of 64 bits: use x64"}},
 	}},
+	{Name: "UseRubyVersion", Major: 0, Title: "UseRubyVersion", Doc: "Makes a version of Ruby that is there the one that later steps use.", Inputs: []Input{
+		{Name: "versionSpec", Doc: "The version, as 3.x, >= 3.1 or 3.2.4.", Default: ">= 2.4", Required: true},
+		{Name: "addToPath", Doc: "Whether it is put into PATH.", Default: "true", Boolean: true},
+	}},
+	{Name: "DotNetCoreInstaller", Major: 0, Title: "DotNetCoreInstaller", Doc: "Makes a version of .NET usable for later steps (the older task).", Inputs: []Input{
+		{Name: "packageType", Doc: "Whether the SDK or only the runtime is meant.", Default: "sdk", Required: true, Options: []string{"runtime", "sdk"}},
+		{Name: "version", Doc: "The version, as 8.0.100.", Default: "1.0.4", Required: true},
+	}},
+	{Name: "DotNetCoreInstaller", Major: 1, Title: "DotNetCoreInstaller", Doc: "Makes a version of .NET usable for later steps (the older task).", Inputs: []Input{
+		{Name: "packageType", Doc: "Whether the SDK or only the runtime is meant.", Default: "sdk", Required: true, Options: []string{"runtime", "sdk"}},
+		{Name: "version", Doc: "The version, as 8.x, 8.0.x or 8.0.100.", Default: "2.2.x", Required: true},
+		{Name: "includePreviewVersions", Doc: "Whether previews count.", Default: "false", Boolean: true},
+		{Name: "installationPath", Doc: "Where it is installed.", Default: "$(Agent.ToolsDirectory)/dotnet"},
+		{Name: "performMultiLevelLookup", Doc: "The value of DOTNET_MULTILEVEL_LOOKUP.", Default: "false", Boolean: true},
+	}},
 	{Name: "UseDotNet", Major: 2, Title: "UseDotNet", Doc: "Makes a version of .NET usable for later steps, beside those that are installed already.", Inputs: []Input{
 		{Name: "packageType", Doc: "Whether the SDK or only the runtime is meant.", Default: "sdk", Options: []string{"runtime", "sdk"}},
 		{Name: "useGlobalJson", Doc: "Whether the versions are those of all global.json files.", Default: "false", Boolean: true},
@@ -62,6 +77,13 @@ var toolTasks = []Definition{
 	{Name: "KubectlInstaller", Major: 0, Title: "KubectlInstaller", Doc: "Makes a version of kubectl the one that later steps use.", Inputs: []Input{
 		{Name: "kubectlVersion", Doc: "The version, as 1.29.2, 1.29 or latest.", Default: "latest"},
 	}},
+	{Name: "KubeloginInstaller", Major: 0, Title: "KubeloginInstaller", Doc: "Makes a version of kubelogin the one that later steps use.", Inputs: []Input{
+		{Name: "kubeloginVersion", Doc: "The version, as 0.1.4 or latest.", Default: "latest"},
+		{Name: "gitHubConnection", Doc: "A connection to GitHub, which is not needed."},
+	}},
+	{Name: "OpenPolicyAgentInstaller", Major: 0, Title: "OpenPolicyAgentInstaller", Doc: "Makes a version of Open Policy Agent (opa) the one that later steps use.", Inputs: []Input{
+		{Name: "opaVersion", Doc: "The version, as 0.60.0 or latest.", Default: "latest"},
+	}},
 	{Name: "TerraformInstaller", Major: 1, Extension: terraformExtension + "installer-task", Title: "TerraformInstaller", Doc: "Makes a version of Terraform the one that later steps use.", Inputs: []Input{
 		{Name: "terraformVersion", Doc: "The version, as 1.9.8 or latest.", Default: "latest", Required: true},
 	}},
@@ -83,8 +105,20 @@ var toolTasks = []Definition{
 		{Name: "versionSpec", Doc: "The version of NuGet, which changes nothing."},
 		{Name: "checkLatest", Doc: "Whether the newest NuGet is used, which changes nothing.", Default: "false", Boolean: true},
 	}},
+	tfxInstaller(3, "v0.11.x"),
+	tfxInstaller(4, "v0.x"),
+	tfxInstaller(5, "builtin"),
 	javaToolInstaller(0),
 	javaToolInstaller(1),
+}
+
+// tfxInstaller is the task of the extension Azure DevOps Extension Tasks (github.com/microsoft/azure-devops-extension-tasks).
+func tfxInstaller(major int, version string) Definition {
+	return Definition{Name: "TfxInstaller", Major: major, Extension: "ms-devlabs.vsts-developer-tools-build-tasks.tfx-installer-build-task", Title: "Use Node CLI for Azure DevOps (tfx-cli)",
+		Doc: "Installs tfx-cli, which packs and publishes extensions of Azure DevOps, by npm.", Inputs: []Input{
+			{Name: "version", Doc: "The version, as 0.23.1, v0.x or latest; builtin is the one that the image has, or else the newest.", Default: version, Required: true},
+			{Name: "checkLatest", Doc: "Whether the newest matching version is installed even if another matches already.", Default: "true", Boolean: true},
+		}}
 }
 
 func javaToolInstaller(major int) Definition {
