@@ -59,6 +59,10 @@ func (s *Server) openCluster(ctx context.Context, kube *rest.Config) (err error)
 			p, err := s.repos.PullRequest(ctx, id)
 			return p.FromFork(), err
 		},
+		Email: func(ctx context.Context, user slipway.UserID) (string, error) {
+			u, err := s.identity.User(ctx, user)
+			return u.Email, err
+		},
 		Project: func(ctx context.Context, name string) (slipway.ProjectID, error) {
 			p, err := s.identity.ProjectByName(ctx, name)
 			return p.ID, err

@@ -218,9 +218,19 @@ func (f *follower) show(ctx context.Context) (*api.Build, error) {
 	if err := f.access.call(ctx, http.MethodGet, f.path+"/timeline", nil, &timeline); err != nil {
 		return nil, err
 	}
-	for _, r := range timeline.Records {
-		if err := f.record(ctx, r); err != nil {
-			return nil, err
+	// What begins, then what its steps say, then what is over.
+	isStep := func(r api.TimelineRecord) bool { return r.Type == "Task" }
+	isOver := func(r api.TimelineRecord) bool { return r.Result != "" }
+	for _, now := range []func(api.TimelineRecord) bool{
+		func(r api.TimelineRecord) bool { return !isStep(r) && !isOver(r) }, isStep, func(r api.TimelineRecord) bool { return !isStep(r) && isOver(r) },
+	} {
+		for _, r := range timeline.Records {
+			if !now(r) {
+				continue
+			}
+			if err := f.record(ctx, r); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if run.Status != "completed" {

@@ -10,19 +10,21 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"slipway"
 	"slipway/internal/pipelines/job"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/variable"
 )
 
 // publish stores a file or folder as an artifact.
 func (t *task) publish(p *plan.Publish) error {
 	name, source := t.text(p.Artifact), t.absolute(t.text(p.Path))
 	if name == "" {
-		name = strings.ReplaceAll(t.work.Instance, ".", "_")
+		name = artifactOf(t.vars.Text(variable.SystemJobIdentifier))
 	}
 	key := strings.ToLower(name)
 	t.mu.Lock()
@@ -51,6 +53,15 @@ func (t *task) publish(p *plan.Publish) error {
 	}
 	t.log.Printf("Artifact %s is published.", name)
 	return nil
+}
+
+// notInArtifact is what the name of a job's artifact leaves out.
+var notInArtifact = regexp.MustCompile(`[^a-zA-Z0-9 .]`)
+
+// artifactOf is the artifact of a job that names none: NormalizeJobIdentifier in PipelineArtifactPluginV1.cs of
+// microsoft/azure-pipelines-agent, which leaves out the leg __default.
+func artifactOf(identifier string) string {
+	return strings.ReplaceAll(notInArtifact.ReplaceAllString(identifier, ""), ".default", "")
 }
 
 // add adds a file, or what is in a folder, to an artifact. As in Azure, a folder without a file is a warning and makes no artifact.

@@ -62,6 +62,17 @@ func TestNpm(t *testing.T) {
 	if got := published.Load(); got != "shop-web@1.2.3 by Bearer token-of-the-registry" {
 		t.Errorf("published %v", got)
 	}
+	j.withConnections(job.Connection{Name: "npm", URL: registry.URL + "/", Parameters: map[string]string{"apitoken": "token-of-the-connection"}, Secret: []string{"apitoken"}})
+	const project = "@shop:registry=http://elsewhere.invalid/\n"
+	j.write("scoped/package.json", `{"name":"@shop/web","version":"1.0.0","license":"MIT"}`)
+	j.write("scoped/.npmrc", project)
+	j.must("Npm@1", map[string]string{"command": "publish", "publishEndpoint": "npm", "workingDir": "scoped"})
+	if got := published.Load(); got != "@shop/web@1.0.0 by Bearer token-of-the-connection" {
+		t.Errorf("published %v", got)
+	}
+	if text := textOf(t, filepath.Join(j.folders.sources, "scoped", ".npmrc")); text != project {
+		t.Errorf("the project's .npmrc is %q", text)
+	}
 	if _, err := j.run("Npm@1", map[string]string{"workingDir": "nowhere"}); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("%v", err)
 	}
@@ -168,7 +179,7 @@ func TestGradle(t *testing.T) {
 	t.Parallel()
 	j := newToolJob(t, nil)
 	j.path += ":" + sysPath
-	fakeGradle := j.recorder(filepath.Join(j.folders.sources, "gradlew"), "GRADLE_OPTS JAVA_HOME", "")
+	fakeGradle := j.recorder(filepath.Join(j.folders.sources, "gradlew"), "GRADLE_OPTS JAVA_HOME AZURE_ARTIFACTS_ENV_ACCESS_TOKEN VSTS_ENV_ACCESS_TOKEN", "")
 	if err := os.Chmod(filepath.Join(j.folders.sources, "gradlew"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +187,7 @@ func TestGradle(t *testing.T) {
 	j.write("app/build/test-results/test/TEST-cart.xml", junitFile)
 	j.env["JAVA_HOME_17_X64"] = "/the/jdk"
 	j.must("Gradle@3", map[string]string{"workingDirectory": "app", "tasks": "clean build", "options": "--no-daemon", "jdkVersionOption": "1.17"})
-	wantCalls(t, fakeGradle, "gradlew [--no-daemon] [clean] [build] GRADLE_OPTS=-Xmx1024m JAVA_HOME=/the/jdk in SOURCES/app")
+	wantCalls(t, fakeGradle, "gradlew [--no-daemon] [clean] [build] GRADLE_OPTS=-Xmx1024m JAVA_HOME=/the/jdk AZURE_ARTIFACTS_ENV_ACCESS_TOKEN=secret-token VSTS_ENV_ACCESS_TOKEN=secret-token in SOURCES/app")
 	if runs := j.testRuns(); len(runs) != 1 || len(runs[0].Results) != 2 {
 		t.Errorf("test runs %v", runs)
 	}

@@ -22,6 +22,7 @@ type savedCache struct {
 	restoreKeys []string
 	folders     []string
 	exact       bool // the key itself was restored
+	partial     bool // it is saved too when the job succeeded with issues
 }
 
 // restoreCache is the task Cache@2 and its older names: it restores a cache now and saves one after the job. A key or path that
@@ -59,7 +60,7 @@ func (t *task) restoreCache(in inputs) error {
 
 // savedCache reads the inputs and resolves the keys.
 func (t *task) savedCache(in inputs) (*savedCache, error) {
-	c := &savedCache{}
+	c := &savedCache{partial: in.flag("saveOnPartialSuccess", false)}
 	for folder := range strings.SplitSeq(in.text("path"), "|") {
 		if folder = strings.TrimSpace(folder); folder == "" {
 			continue
@@ -150,7 +151,7 @@ func (c *savedCache) save(t *task) error {
 	status := t.jobStatus()
 	t.mu.Unlock()
 	switch {
-	case status != schedule.Succeeded:
+	case status != schedule.Succeeded && (status != schedule.SucceededWithIssues || !c.partial):
 		t.log.Printf("Nothing is saved: the job is %s, and only one that succeeded saves its caches.", status)
 		return nil
 	case c.exact:

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -73,26 +72,22 @@ func deployCanary(kubectl clusterProgram, in inputs, namespace []string, d job.D
 	return kubectl.apply(list, namespace, d.TimeoutInSeconds)
 }
 
-// withoutCanary removes what deployCanary made beside the workloads of the manifests.
+// withoutCanary removes what deployCanary made beside the workloads of the manifests. As in the task, manifests without a workload have
+// nothing to remove.
 func withoutCanary(kubectl clusterProgram, in inputs, namespace []string, d job.Deployment) error {
 	words := splitArguments(in.text("arguments"))
 	objects, err := manifestObjects(d)
 	if err != nil {
 		return err
 	}
-	found := false
 	for _, o := range objects {
 		kind, name := kindAndName(o)
 		if !slices.Contains(canaryKinds, kind) {
 			continue
 		}
-		found = true
 		if _, _, err := kubectl.call(slices.Concat([]string{"delete", kind, name + "-canary", name + "-baseline", "--ignore-not-found"}, where(o, namespace), words)...); err != nil {
 			return err
 		}
-	}
-	if !found {
-		return errors.New("the manifests hold no workload of which there could be a canary: name those that were deployed with the strategy canary")
 	}
 	return nil
 }
@@ -178,6 +173,7 @@ func unowned(m map[string]any) map[string]any {
 
 // apply applies objects and waits until they are rolled out.
 func (t clusterProgram) apply(objects []map[string]any, namespace []string, seconds int) error {
+	withAnnotations(objects, t.annotations())
 	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": objects})
 	if err != nil {
 		return fmt.Errorf("encode manifests: %w", err)

@@ -122,20 +122,38 @@ esac`)
 	}
 }
 
-func TestKubernetesManifestCanaryRefuses(t *testing.T) {
+// promote.ts of KubernetesManifestV1 warns of a canary that cannot be removed, and reject.ts fails; manifests without a workload have none.
+func TestKubernetesManifestCanaryThatStays(t *testing.T) {
 	t.Parallel()
 	j := newClusterJob(t)
 	j.write("web.yaml", canaryManifest)
 	j.write("config.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n")
+	calls := j.recorder(filepath.Join(j.path, "kubectl"), "", `[ "$1" != delete ]`)
+	given := map[string]string{"kubernetesServiceConnection": clusterOfTheTeam, "strategy": "canary", "manifests": "web.yaml", "action": "promote"}
+	j.must("KubernetesManifest@1", given)
+	given["action"] = "reject"
+	if _, err := j.run("KubernetesManifest@1", given); err == nil || err.Error() != "kubectl exited with code 1" {
+		t.Errorf("reject: %v", err)
+	}
+	calls()
+	given["manifests"] = "config.yaml"
+	j.must("KubernetesManifest@1", given)
+	wantCalls(t, calls)
+}
+
+func TestKubernetesManifestCanaryRefuses(t *testing.T) {
+	t.Parallel()
+	j := newClusterJob(t)
+	j.write("web.yaml", canaryManifest)
 	j.recorder(filepath.Join(j.path, "kubectl"), "", "")
 	for name, test := range map[string]struct {
 		given map[string]string
 		want  string
 	}{
-		"a percentage that is none":     {map[string]string{"strategy": "canary", "percentage": "101"}, `from 0 to 100, not "101"`},
-		"an end without a beginning":    {map[string]string{"action": "promote"}, "write strategy: canary"},
-		"the other end without one":     {map[string]string{"action": "reject", "strategy": "none"}, "write strategy: canary"},
-		"nothing that could be removed": {map[string]string{"action": "reject", "strategy": "canary", "manifests": "config.yaml"}, "no workload of which there could be a canary"},
+		"a percentage that is none":  {map[string]string{"strategy": "canary", "percentage": "101"}, `from 0 to 100, not "101"`},
+		"an end without a beginning": {map[string]string{"action": "promote"}, "write strategy: canary"},
+		"the other end without one":  {map[string]string{"action": "reject", "strategy": "none"}, "write strategy: canary"},
+		"a time that is none":        {map[string]string{"rolloutStatusTimeout": "5m"}, `rolloutStatusTimeout is a number of seconds, not "5m"`},
 	} {
 		test.given["kubernetesServiceConnection"] = clusterOfTheTeam
 		if test.given["manifests"] == "" {

@@ -46,7 +46,11 @@ func (t *task) publishCoverage1(in inputs) error {
 	if pattern == "" {
 		return nil
 	}
-	files, err := find(t.folders.sources, newPatterns(pattern).expanded())
+	list := newPatterns(pattern).expanded()
+	for i := range list {
+		list[i] = everywhere(list[i]) // the task matches with matchBase
+	}
+	files, err := find(t.folders.sources, list)
 	if err != nil || len(files) == 0 {
 		t.log.Printf("##[warning]No file matches %s.", pattern)
 		return nil

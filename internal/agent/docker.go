@@ -77,19 +77,20 @@ func (d docker) host() string {
 
 var hostForm = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?$|^localhost(:[0-9]+)?$|^[A-Za-z0-9.-]+:[0-9]+$`)
 
-// images are the full names of the image, one for each tag.
+// images are the full names of the image, one for each tag. An empty input leaves the tag to docker, which is
+// latest (dockerbuild.ts of DockerV2 in microsoft/azure-pipelines-tasks).
 func (d docker) images() ([]string, error) {
 	repository := strings.ToLower(d.in.text("repository"))
 	if repository == "" {
 		return nil, fmt.Errorf("the input repository is empty: give the image's name")
 	}
-	tags := d.in.list("tags")
+	image, tags := d.full(d.host(), repository), d.in.list("tags")
 	if len(tags) == 0 {
-		tags = []string{d.vars.Text(variable.BuildBuildID)}
+		return []string{image}, nil
 	}
 	list := make([]string, len(tags))
 	for i, tag := range tags {
-		list[i] = d.full(d.host(), repository) + ":" + tag
+		list[i] = image + ":" + tag
 	}
 	return list, nil
 }

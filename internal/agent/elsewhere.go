@@ -37,15 +37,21 @@ func (t *task) deployElsewhere(c *job.Connection, d job.Deployment) error {
 	return k.apply(objects, namespace, d.TimeoutInSeconds)
 }
 
-// rollout waits for what is rolled out step by step.
+// rollout waits for what is rolled out step by step, describes what is not and goes on to the next. A workload whose pods nobody replaces
+// until they are deleted has no rollout (checkManifestStability in kubernetesmanifestutility.ts of kubernetes-common).
 func (t clusterProgram) rollout(objects []map[string]any, namespace []string, seconds int) error {
+	var errs []error
 	for _, o := range objects {
 		kind, name := kindAndName(o)
+		if how, ok := child(child(o, "spec"), "updateStrategy")["type"].(string); ok && !strings.EqualFold(how, "RollingUpdate") {
+			continue
+		}
 		if err := t.rolledOut(kind, name, where(o, namespace), seconds); err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("%s %s is not rolled out: %w", kind, name, err))
+			_, _, _ = t.call(slices.Concat([]string{"describe", kind, name}, where(o, namespace))...) // the rollout's own failure counts
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // rolledOut waits until an object is rolled out, if it is one of which kubectl knows that.

@@ -45,7 +45,9 @@ func (t *task) fileTransform1(in inputs) error {
 	return nil
 }
 
-// fileTransform2 is the task FileTransform@2, which fails if no variable fits.
+// fileTransform2 is the task FileTransform@2. That no variable fits the JSON files is an error in the log, and fails the step if
+// errorOnInvalidSubstitution says so; of XML files it says nothing (enhancedFileTransformations in fileTransformationsUtility.ts of
+// azure-pipelines-tasks-webdeployment-common).
 func (t *task) fileTransform2(in inputs) error {
 	jsons, xmls := newPatterns(in.m["jsontargetfiles"]), newPatterns(in.m["xmltargetfiles"])
 	if len(jsons)+len(xmls) == 0 {
@@ -56,19 +58,16 @@ func (t *task) fileTransform2(in inputs) error {
 			if err := f.xml(xmls); err != nil {
 				return err
 			}
-			if f.count == 0 && in.flag("errorOnInvalidSubstitution", false) {
-				return errors.New("no variable fits the XML files")
-			}
 		}
 		before := f.count
-		if len(jsons) > 0 {
-			if err := f.json(jsons); err != nil {
-				return err
-			}
-			if f.count == before {
-				return errors.New("no variable fits the JSON files: names of variables are paths of keys with dots between, as Data.Connection.Name")
-			}
+		if err := f.json(jsons); err != nil || len(jsons) == 0 || f.count > before {
+			return err
 		}
+		const message = "no variable fits the JSON files: names of variables are paths of keys with dots between, as Data.Connection.Name"
+		if in.flag("errorOnInvalidSubstitution", false) {
+			return errors.New(message)
+		}
+		t.tell(t.logIssue(command{properties: map[string]string{"type": "error"}, text: sentence(errors.New(message))}))
 		return nil
 	})
 }

@@ -40,10 +40,11 @@ func TestFileTransform(t *testing.T) {
 		t.Errorf("%v\n%s", w.tree("out"), got)
 	}
 	w.fails("FileTransform@2", map[string]string{"folderPath": "app"}, "no transformation is chosen: set jsonTargetFiles or xmlTargetFiles")
-	w.fails("FileTransform@2", map[string]string{"folderPath": "app", "jsonTargetFiles": "empty.json"},
+	w.fails("FileTransform@2", map[string]string{"folderPath": "app", "jsonTargetFiles": "empty.json", "errorOnInvalidSubstitution": "true"},
 		"no variable fits the JSON files: names of variables are paths of keys with dots between, as Data.Connection.Name")
-	w.must("FileTransform@2", map[string]string{"folderPath": "app", "xmlTargetFiles": "broken.config"})
-	w.fails("FileTransform@2", map[string]string{"folderPath": "app", "xmlTargetFiles": "broken.config", "errorOnInvalidSubstitution": "true"}, "no variable fits the XML files")
+	w.must("FileTransform@2", map[string]string{"folderPath": "app", "jsonTargetFiles": "empty.json"})
+	w.says("##[error]No variable fits the JSON files: names of variables are paths of keys with dots between, as Data.Connection.Name.")
+	w.must("FileTransform@2", map[string]string{"folderPath": "app", "xmlTargetFiles": "broken.config", "errorOnInvalidSubstitution": "true"})
 }
 
 // The encoding and the byte order mark of a file stay. Python writes it and reads it back.

@@ -2,9 +2,11 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/pipelines/job"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/variable"
 )
 
@@ -75,7 +78,7 @@ func (g *fakeGitHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case call == "GET tags":
 		say(`[{"name": "v2", "commit": {"sha": "c2"}}, {"name": "nightly", "commit": {"sha": "c2"}}, {"name": "v1", "commit": {"sha": "c1"}}]`)
 	case call == "GET compare/c1...c2":
-		say(`{"status": "ahead", "commits": [{"sha": "aaa", "commit": {"message": "first\n\nmore"}}, {"sha": "c2", "commit": {"message": "second, closes #4"}}]}`)
+		say(`{"status": "ahead", "commits": [{"sha": "aaa", "commit": {"message": "first for #3\n\nFixes #3, gh-5 and ada/shop#6;\nsee its/tools#7 #7, x#8, #9a and #5"}}, {"sha": "c2", "commit": {"message": "second, closes #4"}}]}`)
 	case call == "GET releases/latest":
 		say(`{"id": 1, "tag_name": "v1"}`)
 	default:
@@ -88,14 +91,14 @@ func (g *fakeGitHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *fakeGitHub) job(t *testing.T) *toolJob {
 	t.Helper()
 	j := newToolJob(t, map[string]string{variable.BuildSourceVersion: "c2", variable.BuildSourceBranch: "refs/heads/main", variable.BuildBuildID: "12",
-		variable.SystemCollectionURI: "https://slipway.example/", variable.SystemTeamProject: "web"})
+		variable.SystemCollectionURI: "https://slipway.example/", variable.SystemTeamProject: "my web"})
 	j.withConnections(job.Connection{Name: "hub", Type: "github", URL: g.URL, Parameters: map[string]string{"accessToken": "gh-token-1234"}, Secret: []string{"accessToken"}})
 	return j
 }
 
 func TestGitHubRelease(t *testing.T) {
 	t.Parallel()
-	const changes = "notes\n\n## Changes:\n\n* c2 second, closes #4\n* aaa first\n\nThis list of changes was [auto generated](https://slipway.example/web/_build/results?buildId=12&view=logs)."
+	const changes = "notes\n\n## Changes:\n\n* c2 second, closes #4\n* aaa first for #3 [ #5, #6, its/tools#7, #7 ]\n\nThis list of changes was [auto generated](https://slipway.example/my%20web/_build/results?buildId=12&view=logs)."
 	for name, tt := range map[string]struct {
 		task    string
 		given   map[string]string
@@ -188,5 +191,39 @@ func TestGitHubAPI(t *testing.T) {
 	}
 	if _, err := gitHubAPI(&job.Connection{Name: "x", URL: "ssh://x"}); err == nil {
 		t.Error("an address of another protocol is taken")
+	}
+}
+
+// _getInitialCommit in ChangeLog.ts of GitHubReleaseV1 goes back 250 commits, over as many pages as that takes, or to the first one.
+func TestGitHubReleaseWithoutAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	for count, want := range map[int]string{0: "c2", 120: "c119", 300: "c249"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+			var list []map[string]string
+			for i := page * 100; i < min(count, page*100+100); i++ {
+				list = append(list, map[string]string{"sha": fmt.Sprintf("c%d", i)})
+			}
+			if page*100+100 < count {
+				w.Header().Set("Link", fmt.Sprintf(`<http://%s%s?sha=c2&page=%d>; rel="next"`, r.Host, r.URL.Path, page+1))
+			}
+			_ = json.NewEncoder(w).Encode(list)
+		}))
+		t.Cleanup(server.Close)
+		j := newToolJob(t, nil)
+		j.withConnections(job.Connection{Name: "hub", Type: "github", URL: server.URL, Parameters: map[string]string{"accessToken": "gh-token-1234"}, Secret: []string{"accessToken"}})
+		spool, err := j.reports.open(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := j.newTask(&plan.Step{ID: 1}, &job.StepRecord{}, &stepLog{spool: spool, mask: j.mask})
+		step.ctx = t.Context()
+		g, err := step.github("hub", "ada/shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := (&releaseTask{github: g}).firstCommit("c2"); err != nil || got != want {
+			t.Errorf("of %d commits the first is %s, %v, want %s", count, got, err, want)
+		}
 	}
 }

@@ -3,7 +3,9 @@ package agent
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -69,14 +71,7 @@ func (r *releaseTask) since(end string) (string, error) {
 	}
 	if tag == "" {
 		r.t.log.Printf("There is no release to compare with, so the latest commits are listed.")
-		type commit struct {
-			SHA string `json:"sha"`
-		}
-		var list []commit
-		if err := r.call(http.MethodGet, r.path("commits")+"?per_page=100&sha="+end, nil, &list); err != nil || len(list) == 0 {
-			return end, err
-		}
-		return list[len(list)-1].SHA, nil
+		return r.firstCommit(end)
 	}
 	r.t.log.Printf("Listing the changes since %s", tag)
 	tags, err := r.tags(func(t gitHubTag) bool { return t.Name == tag })
@@ -84,6 +79,26 @@ func (r *releaseTask) since(end string) (string, error) {
 		return tag, err
 	}
 	return tags[0].Commit.SHA, nil
+}
+
+// firstCommit is the oldest of the commits that are listed without a release to compare with.
+func (r *releaseTask) firstCommit(end string) (string, error) {
+	first, seen := end, 0
+	next := r.path("commits") + "?per_page=100&sha=" + url.QueryEscape(end)
+	for next != "" && seen < listedCommits {
+		var list []struct {
+			SHA string `json:"sha"`
+		}
+		var err error
+		if next, err = r.page(http.MethodGet, next, nil, &list); err != nil {
+			return "", err
+		}
+		if list = list[:min(len(list), listedCommits-seen)]; len(list) > 0 {
+			first = list[len(list)-1].SHA
+		}
+		seen += len(list)
+	}
+	return first, nil
 }
 
 // comparedTag is the tag of the release that the changes are since; "" without one.
@@ -150,12 +165,34 @@ func (r *releaseTask) changes() (string, error) {
 		if i >= shownCommits {
 			to = &folded
 		}
-		fmt.Fprintf(to, "* %s %s\n", c.SHA, strings.TrimSpace(first))
+		fmt.Fprintf(to, "* %s %s%s\n", c.SHA, strings.TrimSpace(first), r.issues(c.Commit.Message, first))
 	}
 	run := fmt.Sprintf("This list of changes was [auto generated](%s/%s/_build/results?buildId=%s&view=logs).",
-		strings.TrimRight(r.t.vars.Text(variable.SystemCollectionURI), "/"), r.t.vars.Text(variable.SystemTeamProject), r.t.vars.Text(variable.BuildBuildID))
+		strings.TrimRight(r.t.vars.Text(variable.SystemCollectionURI), "/"), url.PathEscape(r.t.vars.Text(variable.SystemTeamProject)), r.t.vars.Text(variable.BuildBuildID))
 	if folded.Len() == 0 {
 		return "\n\n## Changes:\n\n" + shown.String() + "\n" + run, nil
 	}
 	return "\n\n## Changes:\n\n" + shown.String() + "<details><summary><b>See More</b></summary>\n\n" + folded.String() + "\n" + run + "</details>", nil
+}
+
+// issueNamed finds an issue that a message names: #4, GH-4 or owner/repository#4. It is _issueRegex in ChangeLog.ts of GitHubReleaseV1, whose
+// look-ahead is a border of a word here.
+var issueNamed = regexp.MustCompile(`(?m)(^|[^A-Za-z0-9_/])([a-z0-9_]+/[a-zA-Z0-9\-_.]+)?(?:#|[Gg][Hh]-)([0-9]+)\b`)
+
+// issues are those that a commit's message names beside its first line, as the task writes them behind that.
+func (r *releaseTask) issues(message, first string) string {
+	var list []string
+	for _, found := range issueNamed.FindAllStringSubmatch(message, -1) {
+		repository := found[2]
+		if repository == r.repository {
+			repository = ""
+		}
+		if issue := repository + "#" + found[3]; !slices.Contains(list, issue) && !strings.Contains(first, issue) {
+			list = append(list, issue)
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " [ " + strings.Join(list, ", ") + " ]"
 }

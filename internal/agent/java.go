@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway/internal/agent/tool"
+	"slipway/internal/pipelines/variable"
 )
 
 // machineName is the processor as tasks call it.
@@ -220,6 +221,8 @@ func (t *task) gradle(in inputs) error {
 	if options := in.text("gradleOpts"); options != "" {
 		env["GRADLE_OPTS"] = options
 	}
+	// Build files take the job's token from these, by the names that getExecOptions in GradleV4 (Modules/environment.ts) sets.
+	env["AZURE_ARTIFACTS_ENV_ACCESS_TOKEN"], env["VSTS_ENV_ACCESS_TOKEN"] = t.vars.Text(variable.SystemAccessToken), t.vars.Text(variable.SystemAccessToken)
 	dir, err := t.workingFolder(in.text("cwd"))
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -278,18 +277,21 @@ func (k kubernetes) command(t clusterProgram, command string) error {
 	}
 	words := splitArguments(k.in.text("arguments"))
 	args = append(args, words...)
+	variable := k.in.text("kubectlOutput")
+	if k.major > 0 {
+		variable = "KubectlOutput"
+	}
 	switch format := k.in.text("outputFormat"); {
-	case format == "" || format == "none":
+	case variable == "" || format == "" || format == "none": // version 0 asks for a format only if it keeps the output (kubernetescommand.ts)
 	case (format == "json" || format == "yaml") && slices.Contains(withoutFormat, command):
 	default:
 		args = append(args, "-o", format)
 	}
 	out, _, err := t.call(args...)
-	if err != nil {
-		return err
+	if variable != "" {
+		k.setToolOutput(variable, out) // also of one that fails
 	}
-	k.setToolOutput(cmp.Or(k.in.text("kubectlOutput"), "KubectlOutput"), out)
-	return nil
+	return err
 }
 
 // configuration is the file of -f: the one that is named, or one for the text.

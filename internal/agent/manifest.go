@@ -23,12 +23,15 @@ const (
 // cluster and of canaries; the agent sends them with the images and shows the progress.
 func (t *task) kubernetesManifest(in inputs) error {
 	action := strings.ToLower(in.text("action"))
+	if err := checkTimeout(in); err != nil {
+		return err
+	}
 	if done, err := t.manifestAction(action, in); done {
 		return err
 	}
-	d := job.Deployment{Step: t.step.ID, Action: "deploy", Namespace: in.text("namespace"), Images: in.list("containers"), PullSecrets: in.list("imagePullSecrets"), TimeoutInSeconds: timeoutOf(in)}
+	d := job.Deployment{Step: t.step.ID, Action: "deploy", Namespace: in.text("namespace"), Images: in.list("containers"), PullSecrets: in.list("imagePullSecrets"), Annotations: t.annotations(), TimeoutInSeconds: timeoutOf(in)}
 	var err error
-	if d.Manifests, err = t.manifests(in.list("manifests")); err != nil {
+	if d.Manifests, err = t.manifests(newPatterns(in.m["manifests"])); err != nil {
 		return err
 	}
 	canary := func(do func(clusterProgram, inputs, []string, job.Deployment) error) error {
@@ -45,7 +48,10 @@ func (t *task) kubernetesManifest(in inputs) error {
 		if err := t.deployManifests(in, d); err != nil {
 			return err
 		}
-		return canary(withoutCanary)
+		if err := canary(withoutCanary); err != nil { // the new version is there, so this is a warning, as in the task
+			t.warn(fmt.Sprintf("The canary is not removed: %v", err))
+		}
+		return nil
 	case action != "" && action != "deploy":
 		return fmt.Errorf("the action %q of KubernetesManifest is not one that Slipway runs: use deploy, promote, reject, bake, delete, patch, scale or createSecret", in.text("action"))
 	case canaryStrategy(in):
@@ -66,42 +72,45 @@ func (t *task) deployManifests(in inputs, d job.Deployment) error {
 	return t.client.again(t.ctx, func() error { return t.deploy(d) })
 }
 
-// manifests reads the files that the globs choose.
-func (t *task) manifests(globs []string) ([]job.Manifest, error) {
-	var list []job.Manifest
-	total := 0
-	for _, glob := range globs {
-		found, err := find(t.folders.sources, patterns{strings.TrimPrefix(glob, "./")})
-		if err != nil || len(found) == 0 {
-			return nil, fmt.Errorf("no manifest matches %s below %s", glob, t.folders.sources)
-		}
-		for _, path := range found {
-			if ext := strings.ToLower(filepath.Ext(path)); ext != ".yaml" && ext != ".yml" && ext != ".json" {
-				continue
-			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return nil, fmt.Errorf("read manifest: %w", err)
-			}
-			if total += len(text); total > maxManifestBytes || len(list) >= maxManifests {
-				return nil, fmt.Errorf("the manifests are more than %d files or %d bytes", maxManifests, maxManifestBytes)
-			}
-			rel, err := filepath.Rel(t.folders.sources, path)
-			if err != nil {
-				rel = path
-			}
-			if bytes.Contains(text, []byte(goProgram)) {
-				if text, err = t.resolve(path); err != nil {
-					return nil, err
-				}
-			}
-			list = append(list, job.Manifest{Path: rel, Text: string(text)})
+// manifests reads the files that the patterns choose. As with findMatch of azure-pipelines-task-lib, one of several may choose none.
+func (t *task) manifests(list patterns) ([]job.Manifest, error) {
+	found, err := find(t.folders.sources, list)
+	if err != nil || len(found) == 0 || len(list) == 0 {
+		return nil, fmt.Errorf("no manifest matches %s below %s", strings.Join(list, ", "), t.folders.sources)
+	}
+	for _, pattern := range list {
+		if _, err := os.Stat(t.absolute(pattern)); err != nil && !strings.ContainsAny(pattern, "*?[!") {
+			t.warn(fmt.Sprintf("There is no manifest %s.", pattern))
 		}
 	}
-	if len(list) == 0 {
+	var manifests []job.Manifest
+	total := 0
+	for _, path := range found {
+		if ext := strings.ToLower(filepath.Ext(path)); ext != ".yaml" && ext != ".yml" && ext != ".json" {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read manifest: %w", err)
+		}
+		if total += len(text); total > maxManifestBytes || len(manifests) >= maxManifests {
+			return nil, fmt.Errorf("the manifests are more than %d files or %d bytes", maxManifests, maxManifestBytes)
+		}
+		rel, err := filepath.Rel(t.folders.sources, path)
+		if err != nil {
+			rel = path
+		}
+		if bytes.Contains(text, []byte(goProgram)) {
+			if text, err = t.resolve(path); err != nil {
+				return nil, err
+			}
+		}
+		manifests = append(manifests, job.Manifest{Path: rel, Text: string(text)})
+	}
+	if len(manifests) == 0 {
 		return nil, errors.New("the input manifests names no file that ends in .yaml, .yml or .json")
 	}
-	return list, nil
+	return manifests, nil
 }
 
 // goProgram begins a reference to a Go program, in place of an image, as ko has it.

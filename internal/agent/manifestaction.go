@@ -69,7 +69,11 @@ func scaleObject(kubectl clusterProgram, in inputs, namespace []string) error {
 	if _, _, err := kubectl.call(slices.Concat([]string{"scale", kind + "/" + name, "--replicas=" + strconv.Itoa(replicas)}, namespace)...); err != nil {
 		return err
 	}
-	return kubectl.rolledOut(kind, name, namespace, timeoutOf(in))
+	if err := kubectl.rolledOut(kind, name, namespace, timeoutOf(in)); err != nil {
+		return err
+	}
+	kubectl.annotate(kind, name, namespace)
+	return nil
 }
 
 // patched is a line in which kubectl says what it has patched: deployment.apps/web patched.
@@ -91,9 +95,13 @@ func patchObject(kubectl clusterProgram, in inputs, namespace []string) error {
 		return err
 	}
 	for _, found := range patched.FindAllStringSubmatch(out, -1) {
+		if !slices.Contains(canaryKinds, found[1]) {
+			continue
+		}
 		if err := kubectl.rolledOut(found[1], found[2], namespace, timeoutOf(in)); err != nil {
 			return err
 		}
+		kubectl.annotate(found[1], found[2], namespace)
 	}
 	return nil
 }
@@ -102,9 +110,18 @@ func patchObject(kubectl clusterProgram, in inputs, namespace []string) error {
 func timeoutOf(in inputs) int {
 	seconds, err := strconv.Atoi(in.text("rolloutStatusTimeout"))
 	if err != nil {
-		return 0
+		return 0 // checkTimeout has refused what is no number
 	}
 	return max(seconds, 0)
+}
+
+// checkTimeout refuses what is no number of seconds.
+func checkTimeout(in inputs) error {
+	text := in.text("rolloutStatusTimeout")
+	if _, err := strconv.ParseUint(text, 10, 31); text != "" && err != nil {
+		return fmt.Errorf("the input rolloutStatusTimeout is a number of seconds, not %q", text)
+	}
+	return nil
 }
 
 // bake renders manifests into a file, which manifestsBundle names for a step that deploys them.

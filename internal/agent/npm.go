@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"slipway/internal/pipelines/variable"
@@ -26,6 +27,13 @@ func (t *task) npm(in inputs) error {
 		return err
 	}
 	defer end()
+	if target != "" && !strings.Contains(target, "://") {
+		back, err := t.withoutNpmrc(dir)
+		if err != nil {
+			return err
+		}
+		defer back()
+	}
 	if in.flag("verbose", false) || strings.EqualFold(t.vars.Text(variable.SystemDebug), "true") {
 		env["NPM_CONFIG_LOGLEVEL"] = "verbose"
 	}
@@ -41,6 +49,31 @@ func (t *task) npm(in inputs) error {
 		return fmt.Errorf("the command %q of Npm@1 is not one that Slipway runs: use custom, with it as customCommand", in.text("command"))
 	}
 	return t.runShown(process{name: "npm", args: args, dir: dir, env: env})
+}
+
+// withoutNpmrc puts the project's .npmrc aside until back is called: what is published goes to the connection's registry, whatever registry
+// the project has for its scope (npmpublish.ts of NpmV1, which always overrides it).
+func (t *task) withoutNpmrc(dir string) (back func(), err error) {
+	path := filepath.Join(dir, ".npmrc")
+	if !t.isFile(path) {
+		return func() {}, nil
+	}
+	folder, end, err := t.privateFolder("npmrc-")
+	if err != nil {
+		return nil, err
+	}
+	aside := filepath.Join(folder, ".npmrc")
+	if err := os.Rename(path, aside); err != nil {
+		end()
+		return nil, fmt.Errorf("put the project's .npmrc aside: %w", err)
+	}
+	return func() {
+		if err := os.Rename(aside, path); err != nil {
+			t.warn(fmt.Sprintf("The project's .npmrc stays at %s: %v", aside, err))
+			return
+		}
+		end()
+	}, nil
 }
 
 const (

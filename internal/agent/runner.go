@@ -102,11 +102,43 @@ func (r *runner) predefine() {
 		variable.PipelineWorkspace: f.workspace, variable.BuildSourcesDirectory: f.sources, variable.BuildRepositoryLocalPath: f.sources,
 		variable.SystemDefaultWorkingDirectory: f.sources, variable.BuildArtifactStagingDirectory: f.staging, variable.BuildStagingDirectory: f.staging,
 		variable.BuildBinariesDirectory: f.binaries, variable.CommonTestResultsDirectory: f.tests, variable.SystemArtifactsDirectory: f.staging,
-		variable.AgentJobStatus: string(schedule.Succeeded), variable.SystemTeamFoundationURI: r.config.URL + "/",
+		variable.AgentJobStatus: string(schedule.Succeeded), variable.SystemTeamFoundationURI: r.config.URL + "/", variable.SystemTeamFoundationServerURI: r.config.URL + "/",
+		variable.AgentVersion: variable.AgentRelease, variable.AgentRootDirectory: f.root, variable.AgentIsSelfHosted: "1",
 	} {
 		r.vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}
+	r.predefineCheckout()
 	r.vars.Put(variable.SystemAccessToken, variable.Value{Text: r.config.Token, Secret: true, ReadOnly: true})
+}
+
+// predefineCheckout sets what the checkout of the run's own repository, or the only one, asks for: UpdateCheckoutTasksAndVariables in
+// BuildJobExtension.cs of microsoft/azure-pipelines-agent.
+func (r *runner) predefineCheckout() {
+	var checkouts []*plan.Checkout
+	for _, st := range r.work.Steps {
+		if st.Checkout != nil {
+			checkouts = append(checkouts, st.Checkout)
+		}
+	}
+	clean := false
+	for _, c := range checkouts {
+		if len(checkouts) > 1 && !strings.EqualFold(c.Repository, "self") {
+			continue
+		}
+		asked := r.vars.Expand(c.Clean)
+		clean = asked != "" && !strings.EqualFold(asked, "false") // what is no boolean counts as true there
+		submodules := r.vars.Expand(c.Submodules)
+		r.vars.Put(variable.BuildRepositorySubmodules, variable.Value{Text: trueOrFalse(submodules != "" && !strings.EqualFold(submodules, "false")), ReadOnly: true})
+	}
+	r.vars.Put(variable.BuildRepositoryClean, variable.Value{Text: trueOrFalse(clean), ReadOnly: true})
+}
+
+// trueOrFalse is a boolean as variables of Azure Pipelines have it.
+func trueOrFalse(b bool) string {
+	if b {
+		return "True"
+	}
+	return "False"
 }
 
 func hostName() string {

@@ -96,8 +96,9 @@ func (r *runner) runStep(st *plan.Step, body func(*task) error, record *job.Step
 		return schedule.Failed
 	}
 	log := &stepLog{spool: spool, mask: r.mask}
-	log.Printf("##[section]Starting: %s", record.DisplayName)
-	defer log.Printf("##[section]Finishing: %s", record.DisplayName)
+	title := strings.Join(strings.Fields(record.DisplayName), " ") // a block of YAML has line breaks
+	log.Printf("##[section]Starting: %s", title)
+	defer log.Printf("##[section]Finishing: %s", title)
 	var result schedule.Result
 	for {
 		var t *task

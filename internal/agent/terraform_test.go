@@ -114,14 +114,51 @@ esac; exit ${TF_EXIT:-0}`)
 	if strings.Contains(log, "hidden") {
 		t.Errorf("the log shows a secret\n%s", log)
 	}
-	for _, one := range []struct{ code, options, want string }{{"0", "", "true"}, {"0", "-detailed-exitcode", "false"}, {"2", "-detailed-exitcode", "true"}} {
-		j.env["TF_EXIT"] = one.code
-		must("plan", "commandOptions", one.options)
-		if got := j.value("TERRAFORM_PLAN_HAS_CHANGES"); got != one.want {
-			t.Errorf("exit code %s with %q: %s, want %s", one.code, one.options, got, one.want)
-		}
+}
+
+// A plan goes into a file and what that holds is told: tf-plan.ts and plan-parser.ts of the extension, for which a resource that is replaced is changed and
+// not removed, and what is only read is nothing.
+func TestTerraformCLIPlan(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ code, changes, has, destroys string }{
+		"nothing":  {"0", `["no-op"]`, "false", "false"},
+		"read":     {"2", `["read"]`, "false", "false"},
+		"create":   {"2", `["create"]`, "true", "false"},
+		"update":   {"2", `["update"]`, "true", "false"},
+		"replace":  {"2", `["delete","create"]`, "true", "false"},
+		"destroys": {"2", `["create"]}},{"change":{"actions":["delete"]`, "true", "true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := newToolJob(t, nil)
+			calls := j.recorder(filepath.Join(j.path, "terraform"), "", `[ $1 = plan ] && exit `+tt.code+`; echo '{"resource_changes":[{"change":{"actions":`+tt.changes+`}}]}'`)
+			j.path += ":" + sysPath
+			j.must("TerraformCLI@2", map[string]string{"command": "plan", "commandOptions": "-input=false -out=my.plan"})
+			wantCalls(t, calls, "terraform [plan] [-input=false] [-out=my.plan] [-detailed-exitcode] in SOURCES", "terraform [show] [-json] [my.plan] in SOURCES")
+			for variable, want := range map[string]string{"TERRAFORM_PLAN_HAS_CHANGES": tt.has, "TERRAFORM_PLAN_HAS_DESTROY_CHANGES": tt.destroys, "TERRAFORM_LAST_EXITCODE": tt.code} {
+				if got := j.value(variable); got != want {
+					t.Errorf("%s is %q, want %q", variable, got, want)
+				}
+			}
+			j.must("TerraformCLI@0", map[string]string{"command": "plan"})
+			if list := calls(); len(list) != 2 || !strings.HasPrefix(list[0], "terraform [plan] [-detailed-exitcode] [-out="+j.folders.temp) {
+				t.Errorf("without a file of its own: %v", list)
+			}
+		})
 	}
-	if _, err := j.run("TerraformCLI@0", map[string]string{"command": "plan", "workingDirectory": "infra"}); err == nil || err.Error() != "terraform exited with code 2" {
-		t.Errorf("%v", err)
+	j := newToolJob(t, nil)
+	j.recorder(filepath.Join(j.path, "terraform"), "", "exit 1")
+	j.path += ":" + sysPath
+	if _, err := j.run("TerraformCLI@2", map[string]string{"command": "plan"}); err == nil || err.Error() != "terraform exited with code 1" || j.value("TERRAFORM_LAST_EXITCODE") != "1" {
+		t.Errorf("%v, exit code %q", err, j.value("TERRAFORM_LAST_EXITCODE"))
+	}
+}
+
+func TestPlanFile(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{"plan -out=a": "a", "plan --out=a b": "a", "plan -out a": "a", "plan -var out=a": "", "plan -out": ""} {
+		if got := planFile(strings.Fields(options)); got != want {
+			t.Errorf("%s: %q, want %q", options, got, want)
+		}
 	}
 }

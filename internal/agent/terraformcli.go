@@ -5,12 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
+// terraformLastExit is the variable of the exit code of what a step has run.
+const terraformLastExit = "TERRAFORM_LAST_EXITCODE"
+
 // terraformCLI is the task TerraformCLI of the extension azure-pipelines-tasks-terraform, whose arguments these are (its src/commands).
 func (t *task) terraformCLI(in inputs) error {
+	err := t.terraformCLICommand(in)
+	if exit := (errExit{}); err == nil || errors.As(err, &exit) {
+		if code := exitOf(err); code != 0 || !strings.EqualFold(in.text("command"), "plan") { // which has said so
+			t.assign(terraformLastExit, strconv.Itoa(code))
+		}
+	}
+	return err
+}
+
+// exitOf is the exit code behind an error of a program; 0 without one.
+func exitOf(err error) int {
+	var exit errExit
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	return 0
+}
+
+func (t *task) terraformCLICommand(in inputs) error {
 	if _, err := t.look("terraform"); err != nil {
 		return fmt.Errorf("%w: put TerraformInstaller@1 before this step", err)
 	}
@@ -36,7 +60,7 @@ func (t *task) terraformCLI(in inputs) error {
 	case "validate", "refresh", "test":
 		return t.runShown(with(options))
 	case "plan":
-		return t.terraformCLIPlan(in, with(options))
+		return t.terraformCLIPlan(with(options))
 	case "apply", "destroy":
 		if !slices.Contains(options, "-auto-approve") {
 			options = append([]string{"-auto-approve"}, options...)
@@ -110,20 +134,87 @@ func (t *task) terraformCLICloud(in inputs, command string) (env map[string]stri
 	return env, backend, nil
 }
 
-// terraformCLIPlan says in TERRAFORM_PLAN_HAS_CHANGES whether there is something to change: without -detailed-exitcode every plan has.
-func (t *task) terraformCLIPlan(in inputs, p process) error {
-	detailed := slices.Contains(p.args, "-detailed-exitcode")
-	if in.text("publishPlanResults") != "" && !detailed {
-		p.args, detailed = append(p.args, "-detailed-exitcode"), true
+// terraformCLIPlan plans into a file, and says in variables whether what that holds changes or removes something, as tf-plan.ts and plan-parser.ts
+// of the extension do: to replace a resource is a change of it.
+func (t *task) terraformCLIPlan(p process) error {
+	if !slices.Contains(p.args, "-detailed-exitcode") {
+		p.args = append(p.args, "-detailed-exitcode")
+	}
+	file := planFile(p.args)
+	if file == "" {
+		folder, end, err := t.privateFolder("tfplan-")
+		if err != nil {
+			return err
+		}
+		defer end()
+		file = filepath.Join(folder, "plan")
+		p.args = append(p.args, "-out="+file)
 	}
 	err := t.runShown(p)
-	var exit errExit
-	changes := errors.As(err, &exit) && exit.code == 2 && detailed
-	if err != nil && !changes {
+	if exit := (errExit{}); err != nil && (!errors.As(err, &exit) || exit.code != 2) {
 		return err
 	}
-	t.assign("TERRAFORM_PLAN_HAS_CHANGES", fmt.Sprint(changes || !detailed))
+	t.assign(terraformLastExit, strconv.Itoa(exitOf(err)))
+	changes, err := t.terraformChanges(p, file)
+	if err != nil {
+		return err
+	}
+	changed, removed := false, false
+	for _, actions := range changes {
+		removes, creates := slices.Contains(actions, "delete"), slices.Contains(actions, "create")
+		changed = changed || removes || creates || slices.Contains(actions, "update")
+		removed = removed || removes && !creates
+	}
+	t.assign("TERRAFORM_PLAN_HAS_CHANGES", strconv.FormatBool(changed))
+	t.assign("TERRAFORM_PLAN_HAS_DESTROY_CHANGES", strconv.FormatBool(removed))
 	return nil
+}
+
+// planFile is the file that arguments of a plan name by -out; "" without one.
+func planFile(args []string) string {
+	for i, arg := range args {
+		name, file, found := strings.Cut(strings.TrimPrefix(arg, "-"), "=") // Terraform takes one dash or two
+		if name != "-out" && (name != "out" || !strings.HasPrefix(arg, "-")) {
+			continue
+		}
+		if found {
+			return file
+		}
+		if i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return ""
+}
+
+// terraformChanges are the actions of each resource that a plan in a file changes.
+func (t *task) terraformChanges(p process, file string) ([][]string, error) {
+	out := &bounded{limit: maxTerraformOutput}
+	p.args, p.stdout, p.stderr = []string{"show", "-json", file}, out, t.log
+	if err := t.runShown(p); err != nil {
+		return nil, err
+	}
+	if out.more {
+		return nil, fmt.Errorf("terraform wrote more than %d bytes", maxTerraformOutput)
+	}
+	return planActions(out.Bytes())
+}
+
+// planActions reads them from what terraform show -json writes.
+func planActions(text []byte) ([][]string, error) {
+	var plan struct {
+		Changes []struct {
+			Change struct{ Actions []string }
+		} `json:"resource_changes"`
+	}
+	if err := json.Unmarshal(text, &plan); err != nil {
+		return nil, fmt.Errorf("read the plan that terraform shows: %w", err)
+	}
+	var list [][]string
+	for _, c := range plan.Changes {
+		list = append(list, c.Change.Actions)
+	}
+	return list, nil
 }
 
 // terraformWorkspace chooses or makes a workspace.
@@ -167,18 +258,11 @@ func (t *task) terraformCLIRead(in inputs, p process, options []string) error {
 	case p.args[0] == "output":
 		return t.terraformOutputs(out.Bytes())
 	case file != "" && !strings.Contains(file, ".tfstate"):
-		var plan struct {
-			Changes []struct {
-				Change struct{ Actions []string }
-			} `json:"resource_changes"`
+		changes, err := planActions(out.Bytes())
+		if err != nil {
+			return err
 		}
-		if err := json.Unmarshal(out.Bytes(), &plan); err != nil {
-			return fmt.Errorf("read the plan that terraform shows: %w", err)
-		}
-		destroys := false
-		for _, c := range plan.Changes {
-			destroys = destroys || slices.Contains(c.Change.Actions, "delete")
-		}
+		destroys := slices.ContainsFunc(changes, func(actions []string) bool { return slices.Contains(actions, "delete") })
 		t.assign("TERRAFORM_PLAN_HAS_DESTROY_CHANGES", fmt.Sprint(destroys))
 	}
 	return nil

@@ -59,6 +59,7 @@ func (t *task) publishResultsOf(in inputs, list patterns) error {
 			return fmt.Errorf("publish test results: %w", err)
 		}
 		t.log.Printf("Published %d test results as %s", len(run.Results), run.Title)
+		t.attachTestFiles(run.Results)
 	}
 	if failed > 0 && in.flag("failTaskOnFailedTests", false) {
 		return fmt.Errorf("%d tests failed", failed)
@@ -127,6 +128,9 @@ func readTestFile(format testresult.Format, path string) ([]job.TestResult, erro
 	results, err := testresult.Read(format, file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for i := range results {
+		results[i].Files = testFiles(path, results[i].Files)
 	}
 	return results, nil
 }

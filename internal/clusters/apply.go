@@ -40,11 +40,12 @@ type Target struct {
 type Options struct {
 	Images           []string // HOST/REPOSITORY:TAG, each in the place of the same repository in the manifests
 	Telemetry        Telemetry
-	ImagePullSecrets []string      // names of Secrets in the namespace, beside Slipway's own
-	Timeout          time.Duration // until everything is ready; 10 minutes when 0
-	ClusterScope     bool          // allow objects without a namespace and in other namespaces
-	Force            bool          // take over fields that others manage
-	Mask             []string      // secret values of the run: never kept in the manifests that pages show
+	ImagePullSecrets []string          // names of Secrets in the namespace, beside Slipway's own
+	Annotations      map[string]string // of every object, which its own and Slipway's win over
+	Timeout          time.Duration     // until everything is ready; 10 minutes when 0
+	ClusterScope     bool              // allow objects without a namespace and in other namespaces
+	Force            bool              // take over fields that others manage
+	Mask             []string          // secret values of the run: never kept in the manifests that pages show
 	// Admit says whether the images that were chosen may be deployed; nil lets all. It is asked before anything is applied.
 	Admit func(ctx context.Context, images []Image) error
 }
@@ -264,7 +265,7 @@ func (a *application) apply(ctx context.Context, set applySet, o object) (*unstr
 			return nil, err
 		}
 	}
-	mark(u, set, a.target)
+	mark(u, set, a.target, a.options.Annotations)
 	applied, err := client.Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: fieldManager, Force: a.options.Force})
 	if err != nil {
 		return nil, a.cluster.explain(err, o, "apply")
@@ -272,8 +273,8 @@ func (a *application) apply(ctx context.Context, set applySet, o object) (*unstr
 	return applied, nil
 }
 
-// mark makes the object a member of the set.
-func mark(u *unstructured.Unstructured, set applySet, t Target) {
+// mark makes the object a member of the set, with more annotations that it does not have itself.
+func mark(u *unstructured.Unstructured, set applySet, t Target, more map[string]string) {
 	labels, annotations := u.GetLabels(), u.GetAnnotations()
 	if labels == nil {
 		labels = map[string]string{}
@@ -285,6 +286,11 @@ func mark(u *unstructured.Unstructured, set applySet, t Target) {
 	labels[labelEnvironment] = strconv.FormatInt(int64(t.Environment), 10)
 	if labels[labelManagedBy] == "" {
 		labels[labelManagedBy] = fieldManager
+	}
+	for key, text := range more {
+		if _, own := annotations[key]; !own {
+			annotations[key] = text
+		}
 	}
 	annotations[labelDeployment] = t.Deployment.String()
 	annotations[annotationCommit] = string(t.Commit)

@@ -182,9 +182,12 @@ func TestApplyPruneAndRollBack(t *testing.T) {
 	if _, err := w.client.CoreV1().ConfigMaps(w.namespace).Get(ctx, "settings", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the pruned ConfigMap: %v, want not found", err)
 	}
-	third, _, err := w.apply(t, 103, clusters.Options{}, secretManifest, deploymentManifest("web", ", env: [{name: A, value: b}]"))
+	third, _, err := w.apply(t, 103, clusters.Options{Annotations: map[string]string{"azure-pipelines/run": "7"}}, secretManifest, deploymentManifest("web", ", env: [{name: A, value: b}]"))
 	if err != nil || len(third.Changed) != 0 {
 		t.Errorf("the same manifests again changed %v, %v", third.Changed, err)
+	}
+	if marked, err := w.client.AppsV1().Deployments(w.namespace).Get(ctx, "web", metav1.GetOptions{}); err != nil || marked.Annotations["azure-pipelines/run"] != "7" {
+		t.Errorf("annotations %v, %v", marked.Annotations, err)
 	}
 	back, err := w.Rollback(ctx, w.target(104), 101, clusters.Options{Timeout: time.Minute}, nil)
 	if err != nil {

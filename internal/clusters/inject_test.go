@@ -156,13 +156,24 @@ func TestApplySet(t *testing.T) {
 	}
 	var members []unstructured.Unstructured
 	for _, o := range objects {
-		mark(o.Unstructured, set, Target{Deployment: 11})
+		mark(o.Unstructured, set, Target{Deployment: 11}, nil)
 		members = append(members, *o.Unstructured)
 	}
-	mark(&members[4], set, testTarget) // an earlier step of this deployment
+	mark(&members[4], set, testTarget, nil) // an earlier step of this deployment
 	remove, kept := superfluous(members, objects[:2], testTarget.Deployment)
 	if len(remove) != 1 || remove[0].GetName() != "old" || len(kept) != 1 || kept[0].GetName() != "data" {
 		t.Errorf("remove %v, keep %v; want Deployment old, and the claim kept", remove, kept)
+	}
+}
+
+// What a job says of itself on an object never replaces what the object says, nor what says who deployed it.
+func TestMarkKeepsAnnotations(t *testing.T) {
+	t.Parallel()
+	u := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"annotations": map[string]any{"azure-pipelines/run": "own"}}}}
+	mark(u, newApplySet("n", "dev"), Target{Deployment: 11, Commit: "c0ffee"}, map[string]string{"azure-pipelines/run": "7", "azure-pipelines/project": "shop", labelDeployment: "1"})
+	want := map[string]string{"azure-pipelines/run": "own", "azure-pipelines/project": "shop", labelDeployment: "11", annotationCommit: "c0ffee"}
+	if diff := cmp.Diff(want, u.GetAnnotations()); diff != "" {
+		t.Error(diff)
 	}
 }
 

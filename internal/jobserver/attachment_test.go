@@ -93,3 +93,37 @@ steps:
 		t.Errorf("an attachment that is not there: %s", resp.Status)
 	}
 }
+
+// What tests attach to their results is attached to the run, by the name of the test.
+func TestAttachmentsOfTests(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ada := w.person("ada", identity.RoleReader)
+	run := w.one(w.push(`
+steps:
+- checkout: none
+- bash: |
+    mkdir -p out/shots; echo before > out/shots/a.png
+    echo '<test-run><test-case fullname="Shop.Adds" result="Passed"><attachments><attachment><filePath>shots/a.png</filePath></attachment>
+    <attachment><filePath>shots/gone.png</filePath></attachment></attachments></test-case></test-run>' > out/result.xml
+- task: PublishTestResults@2
+  inputs: {testResultsFormat: NUnit, testResultsFiles: out/result.xml}
+`))
+	tl := w.completed(run)
+	if tl.Run.Result != schedule.Succeeded {
+		t.Fatalf("%s", w.describe(tl))
+	}
+	ctx := context.Background()
+	client, err := build.NewClient(ctx, azuredevops.NewPatConnection("http://"+w.address, ada.token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, id, kind := "Shop", int(run), "DistributedTask.Core.FileAttachment"
+	list, err := client.GetAttachments(ctx, build.GetAttachmentsArgs{Project: &project, BuildId: &id, Type: &kind})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(*list) != 1 || *(*list)[0].Name != "Adds - a.png" {
+		t.Errorf("attachments %v", *list)
+	}
+}

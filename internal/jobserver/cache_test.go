@@ -95,7 +95,10 @@ steps:
   displayName: mistaken
   continueOnError: true
   inputs: {key: 'a | missing.lock', path: nowhere}
-- bash: echo done
+- task: Cache@2
+  displayName: kept
+  inputs: {key: 'kept', path: kept, saveOnPartialSuccess: true}
+- bash: mkdir kept; echo x > kept/file
   displayName: work
 `)))
 	j := w.job(tl, "__default.Job")
@@ -104,7 +107,8 @@ steps:
 	for _, st := range j.Steps {
 		results[st.DisplayName], issues[st.DisplayName] = st.Result, len(st.Issues)
 	}
-	if tl.Run.Result != schedule.SucceededWithIssues || results["mistaken"] != schedule.SucceededWithIssues || results["work"] != schedule.Succeeded || results["Post-job: mistaken"] != "" {
+	if tl.Run.Result != schedule.SucceededWithIssues || results["mistaken"] != schedule.SucceededWithIssues || results["work"] != schedule.Succeeded || results["Post-job: mistaken"] != "" ||
+		!strings.Contains(w.log(j, "Post-job: kept"), "Saved 1 files") || !strings.Contains(w.log(j, "Post-job: gone"), "Nothing is saved: the job is SucceededWithIssues") {
 		t.Errorf("%s", w.describe(tl))
 	}
 	tl = w.completed(w.one(w.push("steps:\n- {task: Cache@2, displayName: gone, inputs: {key: a, path: nowhere}}\n- {task: Cache@2, displayName: broken, inputs: {key: b, path: broken}}\n- bash: mkdir broken; mkfifo broken/pipe; echo x > broken/file\n")))
@@ -114,12 +118,14 @@ steps:
 	}
 	// What is stored is damaged: the job is told that nothing is restored, and goes on.
 	ctx := context.Background()
-	var key string
-	if err := w.Blobs.List(ctx, "caches/", func(k string, _ int64) error { key = k; return nil }); err != nil {
+	var keys []string
+	if err := w.Blobs.List(ctx, "caches/", func(k string, _ int64) error { keys = append(keys, k); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Blobs.Put(ctx, key, strings.NewReader("no archive")); err != nil {
-		t.Fatal(err)
+	for _, key := range keys {
+		if _, err := w.Blobs.Put(ctx, key, strings.NewReader("no archive")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	tl = w.completed(w.one(w.push("steps:\n- {task: Cache@2, displayName: damaged, inputs: {key: b, path: broken, cacheHitVar: HIT}}\n- {bash: 'echo hit $HIT; ls broken', displayName: work}\n")))
 	j = w.job(tl, "__default.Job")

@@ -43,7 +43,7 @@ jobs:
     inputs:
       summaryFileLocation: $(System.DefaultWorkingDirectory)/**/jacoco.xml
       reportDirectory: app/target/site
-      additionalCodeCoverageFiles: '**/*.exec'
+      additionalCodeCoverageFiles: '*.exec'
 - job: none
   steps:
   - task: PublishCodeCoverageResults@2

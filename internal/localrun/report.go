@@ -199,9 +199,9 @@ func (r *Report) WriteText(w io.Writer) error {
 				fmt.Fprintf(&b, "%s  %s\n", indent, line(st.Result, st.Title, st.Duration, st.Reason))
 			}
 			for _, t := range j.Tests {
-				fmt.Fprintf(&b, "%s  tests %s: %d passed, %d failed, %d skipped\n", indent, t.Title, t.Passed, t.Failed, t.Skipped)
+				fmt.Fprintf(&b, "%s  tests %s: %d passed, %d failed, %d skipped\n", indent, oneLine(t.Title), t.Passed, t.Failed, t.Skipped)
 				for _, name := range t.Failing[:min(len(t.Failing), 20)] {
-					fmt.Fprintf(&b, "%s    failed: %s\n", indent, name)
+					fmt.Fprintf(&b, "%s    failed: %s\n", indent, oneLine(name))
 				}
 			}
 			if c := j.Coverage; c != nil {
@@ -224,15 +224,18 @@ var (
 )
 
 func line(result schedule.Result, name string, duration float64, reason string) string {
-	text := signs[result] + " " + name
+	text := signs[result] + " " + oneLine(name)
 	if duration >= 0.05 {
 		text += fmt.Sprintf("  %.1f s", duration)
 	}
 	if reason != "" {
-		text += "  (" + reason + ")"
+		text += "  (" + oneLine(reason) + ")"
 	}
 	return text
 }
+
+// oneLine is a text of several lines in one: a display name may be a block of YAML, which has a line break at its end.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // WriteJSON writes the report for programs.
 func (r *Report) WriteJSON(w io.Writer) error {

@@ -194,7 +194,8 @@ func (r *Runner) predefined(snap snapshot, now time.Time) variable.Set {
 		variable.BuildRepositoryURI: r.source.url(), variable.BuildRequestedFor: r.source.author, variable.BuildRequestedForEmail: r.source.email,
 		variable.SystemTeamProject: r.source.name, variable.SystemTeamProjectID: r.source.name, variable.SystemCollectionURI: "http://localhost/", variable.SystemCollectionID: variable.CollectionID,
 		variable.SystemPipelineStartTime: expression.Time(now).String(),
-		variable.SystemHostType:          "build", variable.SystemCulture: "en-US", variable.TFBuild: "True",
+		variable.SystemHostType:          "build", variable.SystemCulture: "en-US", variable.TFBuild: "True", variable.SystemIsScheduled: "False",
+		variable.SystemDefinitionName: r.source.name, variable.BuildDefinitionVersion: "1", variable.BuildQueuedBy: r.source.author, variable.BuildQueuedByID: r.source.author,
 	} {
 		set.Put(name, variable.Value{Text: text, ReadOnly: true})
 	}

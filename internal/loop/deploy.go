@@ -50,7 +50,7 @@ func (l *Loop) Deploy(ctx context.Context, d jobserver.Deployment, progress func
 		return err
 	}
 	options.Mask = parameters.Secrets()
-	options.ImagePullSecrets = d.PullSecrets
+	options.ImagePullSecrets, options.Annotations = d.PullSecrets, d.Annotations
 	options.Timeout = time.Duration(d.TimeoutInSeconds) * time.Second
 	options.Admit = func(ctx context.Context, images []clusters.Image) error {
 		return l.admit(ctx, target, images, progress)

@@ -171,12 +171,29 @@ func (s *Service) prepare(ctx context.Context, d *Definition, repo *Repository, 
 	}
 	run.Fork = req.fork
 	vars := predefined(&run, repo, commit)
+	email, err := s.email(ctx, req.Actor)
+	if err != nil {
+		return Run{}, variable.Set{}, err
+	}
+	vars.Put(variable.BuildRequestedForEmail, variable.Value{Text: email, ReadOnly: true})
 	if req.pullRequest != nil {
 		for name, text := range req.pullRequest.variables() {
 			vars.Put(name, variable.Value{Text: text, ReadOnly: true})
 		}
 	}
 	return run, vars, nil
+}
+
+// email is a person's address; "" for another actor, or one who has none.
+func (s *Service) email(ctx context.Context, actor slipway.Actor) (string, error) {
+	if s.Email == nil || actor.Kind != slipway.ActorUser {
+		return "", nil
+	}
+	address, err := s.Email(ctx, slipway.UserID(actor.ID))
+	if slipway.CodeOf(err) == slipway.CodeNotFound {
+		return "", nil
+	}
+	return address, err
 }
 
 func (s *Service) compileInput(ctx context.Context, d *Definition, repo *Repository, req *QueueRequest, vars variable.Set) compile.Input {
@@ -300,9 +317,14 @@ func title(message string) string {
 	return first
 }
 
-// predefined are the variables known before a run exists.
+// predefined are the variables known before a run exists. Only a run that somebody asked for is queued by a person; the server queues the
+// others for one (learn.microsoft.com/azure/devops/pipelines/build/variables, How are the identity variables set?).
 func predefined(r *Run, repo *Repository, c Commit) variable.Set {
 	var set variable.Set
+	queuedBy := slipway.System
+	if r.Reason == variable.ReasonManual {
+		queuedBy = r.Actor
+	}
 	for name, text := range map[string]string{
 		variable.BuildDefinitionID: r.Pipeline.String(), variable.BuildDefinitionName: r.PipelineName,
 		variable.BuildReason: r.Reason, variable.BuildSourceBranch: r.Ref, variable.BuildSourceBranchName: variable.BranchName(r.Ref),
@@ -310,9 +332,13 @@ func predefined(r *Run, repo *Repository, c Commit) variable.Set {
 		variable.BuildRepositoryID: string(repo.ID), variable.BuildRepositoryName: repo.Name, variable.BuildRepositoryProvider: "TfsGit",
 		variable.BuildRepositoryURI: repo.URL, variable.BuildRequestedFor: r.Actor.Name, variable.BuildRequestedForID: r.Actor.ID,
 		variable.SystemTeamProject: repo.ProjectName, variable.SystemTeamProjectID: string(repo.Project), variable.SystemCollectionID: variable.CollectionID,
-		variable.SystemHostType: "build", variable.SystemCulture: "en-US", variable.TFBuild: "True",
+		variable.SystemHostType: "build", variable.SystemCulture: "en-US", variable.TFBuild: "True", variable.SystemDefinitionName: r.PipelineName,
+		variable.BuildDefinitionVersion: "1", variable.BuildQueuedBy: queuedBy.Name, variable.BuildQueuedByID: queuedBy.ID, variable.SystemIsScheduled: "False",
 	} {
 		set.Put(name, variable.Value{Text: text, ReadOnly: true})
+	}
+	if r.Reason == variable.ReasonSchedule {
+		set.Put(variable.SystemIsScheduled, variable.Value{Text: "True", ReadOnly: true})
 	}
 	if r.ScheduleName != "" {
 		set.Put(variable.BuildCronScheduleDisplayName, variable.Value{Text: r.ScheduleName, ReadOnly: true})

@@ -136,7 +136,8 @@ func TestSchedules(t *testing.T) {
 		if len(runs) != 1 || runs[0].Reason != variable.ReasonSchedule || runs[0].ScheduleName != "Nightly" || runs[0].Commit != commitOf(1) || runs[0].Actor != slipway.System {
 			t.Fatalf("runs %+v", runs)
 		}
-		if a := w.do(runs[0].ID, "__default.Job", job.Completion{Result: schedule.Failed}); a.Variables.Text("build.cronschedule.displayname") != "Nightly" || a.Variables.Text("Build.Reason") != "Schedule" {
+		if a := w.do(runs[0].ID, "__default.Job", job.Completion{Result: schedule.Failed}); a.Variables.Text("build.cronschedule.displayname") != "Nightly" || a.Variables.Text("Build.Reason") != "Schedule" ||
+			a.Variables.Text("System.IsScheduled") != "True" || a.Variables.Text("Build.QueuedBy") != slipway.System.Name || a.Variables.Text("Build.RequestedFor") != slipway.System.Name {
 			t.Errorf("variables %v", a.Variables)
 		}
 		// Nothing changed, but no run has succeeded yet. Four nights without a server are one run.

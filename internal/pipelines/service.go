@@ -29,7 +29,7 @@ import (
 var Migrations embed.FS
 
 // Deps is what the service needs. All fields but Issuer, PublicURL, ToolMirrors, Images, Warm, Build, Limits, Caches, Networks,
-// FromFork, Project and Mirrors must be set.
+// FromFork, Email, Project and Mirrors must be set.
 type Deps struct {
 	DB           *db.DB
 	Log          *events.Log
@@ -69,6 +69,8 @@ type Deps struct {
 	Networks []netip.Prefix
 	// FromFork says whether a pull request is from a fork; nil where there are none.
 	FromFork func(ctx context.Context, id slipway.PullRequestID) (bool, error)
+	// Email is the address of a person, who may have none; nil where nobody has.
+	Email func(ctx context.Context, user slipway.UserID) (string, error)
 	// Project finds a project by its name or id; nil where there is one alone.
 	Project func(ctx context.Context, nameOrID string) (slipway.ProjectID, error)
 	// Mirrors are the copies of repositories of other hosts; nil refuses these.

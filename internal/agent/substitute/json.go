@@ -168,7 +168,7 @@ func (r *jsonReader) inside(delim json.Delim, n *node, name string) error {
 func like(old json.Token, text string) string {
 	switch old.(type) {
 	case json.Number:
-		trimmed := strings.TrimSpace(text)
+		trimmed := cmp.Or(strings.TrimSpace(text), "0") // no text is the number 0 of JavaScript
 		if f, err := strconv.ParseFloat(trimmed, 64); err == nil {
 			if json.Valid([]byte(trimmed)) {
 				return trimmed

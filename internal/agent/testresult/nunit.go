@@ -88,6 +88,8 @@ func (r *reader) nunitInside(t *job.TestResult) error {
 			}
 		case "output":
 			output, err = r.text()
+		case "attachments":
+			err = r.nunitAttachments(t)
 		default:
 			err = r.d.Skip()
 		}
@@ -97,4 +99,17 @@ func (r *reader) nunitInside(t *job.TestResult) error {
 		t.Detail = output
 	}
 	return err
+}
+
+// nunitAttachments reads the paths of files that a case has attached: attachment/filePath.
+func (r *reader) nunitAttachments(t *job.TestResult) error {
+	return r.children(func(e xml.StartElement) error {
+		return r.children(func(e xml.StartElement) error {
+			text, err := r.text()
+			if text = strings.TrimSpace(text); e.Name.Local == "filePath" && text != "" {
+				t.Files = append(t.Files, text)
+			}
+			return err
+		})
+	})
 }

@@ -115,3 +115,19 @@ func TestNUnit2(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// test-case/attachments/attachment/filePath are the files of a case (GetTestCaseResultLevelAttachments in NunitResultReader.cs of
+// azure-pipelines-agent); those of a suite are of the run.
+func TestNUnitAttachments(t *testing.T) {
+	t.Parallel()
+	got, err := Read(NUnit, strings.NewReader(`<test-run><test-suite><attachments><attachment><filePath>/out/run.log</filePath></attachment></attachments>
+<test-case fullname="Shop.CartTests.Adds" result="Passed"><attachments><attachment><filePath>/out/a.png</filePath><description><![CDATA[before]]></description></attachment>
+<attachment><filePath> b.png </filePath></attachment><attachment><filePath/></attachment></attachments></test-case></test-suite></test-run>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []job.TestResult{{Suite: "Shop.CartTests", Name: "Adds", Outcome: job.TestPassed, Files: []string{"/out/a.png", "b.png"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

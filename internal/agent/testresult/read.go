@@ -35,6 +35,7 @@ const (
 
 const (
 	maxText  = 32 << 10 // bytes of a message or detail
+	maxFiles = 20       // that one test attaches
 	maxDepth = 100      // of elements: NUnit nests one or two for each part of a namespace
 )
 
@@ -131,6 +132,7 @@ func (r *reader) add(t job.TestResult) error {
 	}
 	t.Name, t.Suite = limit(t.Name), limit(t.Suite)
 	t.Message, t.Detail = limit(strings.TrimSpace(t.Message)), limit(strings.TrimSpace(t.Detail))
+	t.Files = t.Files[:min(len(t.Files), maxFiles)]
 	r.results = append(r.results, t)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 // test. The schema is Visual Studio's vstst.xsd.
 type trxResult struct {
 	TestID   string `xml:"testId,attr"`
+	RunID    string `xml:"executionId,attr"`
 	Name     string `xml:"testName,attr"`
 	Outcome  string `xml:"outcome,attr"`
 	Duration string `xml:"duration,attr"`
@@ -20,7 +21,13 @@ type trxResult struct {
 	StdErr   string `xml:"Output>StdErr"`
 	Message  string `xml:"Output>ErrorInfo>Message"`
 	Trace    string `xml:"Output>ErrorInfo>StackTrace"`
-	Inner    struct {
+	Files    []struct {
+		Path string `xml:"path,attr"`
+	} `xml:"ResultFiles>ResultFile"`
+	Collected []struct {
+		Path string `xml:"href,attr"`
+	} `xml:"CollectorDataEntries>Collector>UriAttachments>UriAttachment>A"`
+	Inner struct {
 		Results []trxResult `xml:",any"`
 	} `xml:"InnerResults"`
 }
@@ -38,6 +45,7 @@ type trxDefinition struct {
 func (r *reader) trx(xml.StartElement) error {
 	var results []trxResult
 	classes := map[string]string{}
+	root := ""
 	err := r.children(func(e xml.StartElement) error {
 		switch e.Name.Local {
 		case "Results":
@@ -46,6 +54,13 @@ func (r *reader) trx(xml.StartElement) error {
 				err := r.d.DecodeElement(&one, &e)
 				results = append(results, one)
 				return err
+			})
+		case "TestSettings":
+			return r.children(func(e xml.StartElement) error {
+				if e.Name.Local == "Deployment" {
+					root = attribute(e, "runDeploymentRoot")
+				}
+				return r.d.Skip()
 			})
 		case "TestDefinitions":
 			return r.children(func(e xml.StartElement) error {
@@ -63,14 +78,14 @@ func (r *reader) trx(xml.StartElement) error {
 	if err != nil {
 		return err
 	}
-	return r.trxResults(results, classes)
+	return r.trxResults(results, classes, root)
 }
 
 // trxResults takes the innermost results, which say more than what holds them.
-func (r *reader) trxResults(results []trxResult, classes map[string]string) error {
+func (r *reader) trxResults(results []trxResult, classes map[string]string, root string) error {
 	for _, one := range results {
 		if len(one.Inner.Results) > 0 {
-			if err := r.trxResults(one.Inner.Results, classes); err != nil {
+			if err := r.trxResults(one.Inner.Results, classes, root); err != nil {
 				return err
 			}
 			continue
@@ -91,11 +106,29 @@ func (r *reader) trxResults(results []trxResult, classes map[string]string) erro
 		if t.Name == "" {
 			continue
 		}
+		t.Files = one.files(root)
 		if err := r.add(t); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// files are what a test has attached, in the folder In of the deployment (TrxResultReader.cs of azure-pipelines-agent).
+func (one *trxResult) files(root string) []string {
+	var list []string
+	add := func(name string) {
+		if name != "" && one.RunID != "" {
+			list = append(list, path.Join(strings.ReplaceAll(root, `\`, "/"), "In", one.RunID, strings.ReplaceAll(name, `\`, "/")))
+		}
+	}
+	for _, file := range one.Files {
+		add(file.Path)
+	}
+	for _, file := range one.Collected {
+		add(file.Path)
+	}
+	return list
 }
 
 // timeSpan reads [DAYS.]HH:MM:SS[.FRACTION] of .NET, in microseconds; 0 for anything else.

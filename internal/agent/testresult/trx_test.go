@@ -64,3 +64,20 @@ func TestTRX(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The files of a test lie in ROOT/In/EXECUTION (TrxResultReader.cs of azure-pipelines-agent): ResultFiles of MSTest's TestContext.AddResultFile, and what
+// data collectors add.
+func TestTRXAttachments(t *testing.T) {
+	t.Parallel()
+	got, err := Read(VSTest, strings.NewReader(`<TestRun><TestSettings><Deployment runDeploymentRoot="ada_box"/></TestSettings><Results>
+<UnitTestResult executionId="e1" testName="A" outcome="Passed"><ResultFiles><ResultFile path="box\a.png"/></ResultFiles>
+<CollectorDataEntries><Collector><UriAttachments><UriAttachment><A href="box/b.log"/></UriAttachment></UriAttachments></Collector></CollectorDataEntries></UnitTestResult>
+<UnitTestResult testName="B" outcome="Passed"><ResultFiles><ResultFile path="lost.png"/></ResultFiles></UnitTestResult></Results></TestRun>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []job.TestResult{{Name: "A", Outcome: job.TestPassed, Files: []string{"ada_box/In/e1/box/a.png", "ada_box/In/e1/box/b.log"}}, {Name: "B", Outcome: job.TestPassed}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -84,7 +84,7 @@ stages:
 `, `p.yml:9:13: no repository "sahred" is declared under resources.repositories, did you mean "shared"?
 p.yml:5:13: warning: templates of repository shared are not checked, since it is not here`)
 	f("an input that the task does not have", "steps:\n- task: CopyFiles@2\n  inputs: {targetFolder: x, retryCountOnTaskFailure: 3, contnets: a}\n",
-		`p.yml:3:57: task CopyFiles@2 has no input "contnets", did you mean "Contents"?
+		`p.yml:3:57: warning: task CopyFiles@2 has no input "contnets", so it has no effect, did you mean "Contents"?
 p.yml:3:29: warning: task CopyFiles@2 has no input "retryCountOnTaskFailure", so it has no effect`)
 }
 

@@ -122,7 +122,6 @@ p.yml:13:7: a step has one of the keys script, bash, pwsh, powershell, checkout,
 p.yml:15:7: unknown key "conditon" of a script step, did you mean "condition"?
 p.yml:17:33: the language has no operator ==: write eq(a, b)
 p.yml:18:13: unknown task Dokcer@2, did you mean "Docker"?
-p.yml:21:9: task Docker@2 has no input "comand", did you mean "command"?
 p.yml:24:15: stage B depends on "C", which is no stage here
 p.yml:24:18: stage B depends on itself
 `)

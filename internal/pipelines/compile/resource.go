@@ -112,7 +112,7 @@ func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
 		}
 		return r, false
 	}
-	r = plan.Repository{Alias: o.needed("repository"), Type: strings.ToLower(o.needed("type")), Name: o.needed("name"), Ref: o.text("ref"), At: n.At}
+	r = plan.Repository{Alias: o.needed("repository"), Type: c.repositoryType(o), Name: o.needed("name"), Ref: o.text("ref"), At: n.At}
 	if project := o.text("project"); project != "" && !strings.Contains(r.Name, "/") {
 		r.Name = project + "/" + r.Name
 	}
@@ -131,6 +131,18 @@ func (c *compiler) repository(n *yaml.Node) (r plan.Repository, ok bool) {
 	r.Endpoint = o.text("endpoint")
 	c.repositoryTrigger(o) // what is wrong with it is said
 	return r, r.Alias != "" && r.Name != ""
+}
+
+// repositoryType is where a repository is. The schema of Azure Pipelines demands the alias alone (service-schema.json of
+// microsoft/azure-pipelines-vscode), so one without a type is of this server, if it names no connection to another host.
+func (c *compiler) repositoryType(o object) string {
+	if o.text("type") != "" || o.text("endpoint") != "" {
+		return strings.ToLower(o.needed("type"))
+	}
+	if alias := o.text("repository"); alias != "" {
+		c.warnOf(o.at("repository"), "repository %s has no type: git, a repository of this server, is taken", alias)
+	}
+	return "git"
 }
 
 func (c *compiler) containerResource(n *yaml.Node) (r plan.Container, ok bool) {

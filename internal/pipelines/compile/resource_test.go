@@ -120,6 +120,13 @@ func TestResourceTriggersAreChecked(t *testing.T) {
 	t.Parallel()
 	warned(t, "an image of another registry", "resources: {containers: [{container: c, image: mcr.microsoft.com/a, trigger: true}]}\nsteps: [{script: x}]\n",
 		"p.yml:1:69: trigger of container c starts no run: only images of this server's own registry start runs when they are pushed, by names without a host or with its host")
+	// service-schema.json of azure-pipelines-vscode demands the alias alone.
+	p := warned(t, "no type", "resources: {repositories: [{repository: l, name: tools/lib}]}\nsteps: [{script: x}]\n",
+		"p.yml:1:29: repository l has no type: git, a repository of this server, is taken")
+	if r := p.Resources.Repositories; len(r) != 1 || r[0].Type != "git" || r[0].Name != "tools/lib" || r[0].Foreign() {
+		t.Errorf("repositories %+v", r)
+	}
+	refused(t, "no type at another host", "resources: {repositories: [{repository: l, name: a/b, endpoint: hub}]}\nsteps: [{script: x}]\n", "p.yml:1:28: a repository needs type")
 	warned(t, "batch", "resources: {repositories: [{repository: l, type: git, name: l, trigger: {batch: true, branches: {include: [main]}}}]}\nsteps: [{script: x}]\n",
 		"p.yml:1:64: batch has no effect in the trigger of a repository under resources: each push starts a run")
 	refused(t, "a webhook of an extension", "resources: {webhooks: [{webhook: w, connection: c, type: npm}]}\nsteps: [{script: x}]\n",

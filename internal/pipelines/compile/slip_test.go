@@ -50,7 +50,6 @@ p.yml:9:5: a stage stands under stages: write stages in place of jobs
 p.yml:11:7: a step stands under the steps of a job: begin the entry with - job: NAME, and put the step into its steps
 p.yml:12:5: a step stands under the steps of a job: begin the entry with - job: NAME, and put the step into its steps
 p.yml:12:11: task Docker@2 needs the input "repository" (containerRepository) when command is buildAndPush
-p.yml:13:14: task Docker@2 has no input "comand", did you mean "command"?
 p.yml:16:7: a job stands under jobs: write jobs in place of steps
 p.yml:17:16: a step has one of the keys script, bash, pwsh, powershell, checkout, publish, upload, download, downloadBuild, getPackage, reviewApp, task, did you mean "script"?
 p.yml:18:7: a stage stands under stages: write stages in place of steps

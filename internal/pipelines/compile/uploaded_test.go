@@ -65,7 +65,7 @@ func TestUploadedTaskMistakes(t *testing.T) {
 	}
 	f("- task: Hello@1\n", `p.yml:2:9: task Hello@1 needs the input "who" (name)`)
 	f("- task: Hello@2\n", "p.yml:2:9: task Hello@2 is not there: use Hello@1")
-	f("- task: fabrikam.greetings.hello.Hello@1\n  inputs: {who: Ada, srevice: x}\n", `p.yml:3:22: task Hello@1 has no input "srevice", did you mean "service"?`)
+	f("- task: fabrikam.greetings.hello.Hello@1\n  inputs: {who: Ada, srevice: x}\n", `p.yml:3:22: task Hello@1 has no input "srevice", so it has no effect, did you mean "service"?`)
 	f("- task: Windows@1\n  inputs: {who: Ada}\n", "p.yml:2:9: task Windows@1 (1.2.3) cannot run here: its execution has only handlers for PowerShell3, and jobs here run those of Node.js: write what it does as a script or bash step")
 	f("- task: Hello@1\n  name: hi\n  inputs: {who: Ada}\n- script: echo $(hi.answr)\n", `p.yml:5:16: $(hi.answr) is no variable, so it stays as it is written, did you mean "hi.answer"?`)
 	in := input("pool: server\nsteps:\n- task: Hello@1\n  inputs: {who: Ada}\n")

@@ -302,6 +302,8 @@ type TestResult struct {
 	Duration int64  `json:"duration,omitempty"`
 	Message  string `json:"message,omitempty"`
 	Detail   string `json:"detail,omitempty"` // stack trace or output
+	// Files are what the test itself has attached, as its file of results names them. The agent sends them beside the results.
+	Files []string `json:"-"`
 }
 
 // Coverage is the code coverage that a step publishes: publishing it again replaces it.
@@ -330,6 +332,8 @@ type Deployment struct {
 	// Images are references whose repositories' images in the manifests they replace.
 	Images      []string `json:"images,omitempty"`
 	PullSecrets []string `json:"pullSecrets,omitempty"`
+	// Annotations are put on every object.
+	Annotations map[string]string `json:"annotations,omitempty"`
 	// TimeoutInSeconds bounds the wait for readiness, 0 is the server's own bound.
 	TimeoutInSeconds int `json:"timeoutInSeconds,omitempty"`
 }

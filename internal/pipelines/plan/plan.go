@@ -38,10 +38,11 @@ type Plan struct {
 	Stages []Stage `json:"stages"`
 }
 
-// The name of the only stage of a file without stages, and of the only job of a file without jobs.
+// The name of the only stage of a file without stages, of the only job of a file without jobs, and of the only leg of a job without legs.
 const (
 	DefaultStage = "__default"
 	DefaultJob   = "Job"
+	DefaultLeg   = "__default"
 )
 
 // Warning is a sentence for the author of the file.

@@ -165,9 +165,15 @@ func (r *run) jobVariables(in plan.Instance) (variable.Set, error) {
 	if in.Leg != nil && in.Hook == nil {
 		part = in.Leg.Name
 	}
-	name := j.Name
-	if part != "" {
+	// A job without legs is one job, __default, of its phase, and a file without stages has none to name: what Azure's own jobs show as
+	// SYSTEM_JOBNAME=__default and SYSTEM_JOBIDENTIFIER=Job.__default, or Build.Job.__default in a stage.
+	name, identifier := j.Name, strings.TrimPrefix(in.ID, plan.DefaultStage+".")
+	switch {
+	case part != "":
 		name = part
+	case in.Hook == nil:
+		name = plan.DefaultLeg
+		identifier += "." + name
 	}
 	n := itoa(attempt(r.facts.Jobs[in.ID].Attempt))
 	set.PutText(variable.SystemPhaseName, j.Name)
@@ -177,7 +183,7 @@ func (r *run) jobVariables(in plan.Instance) (variable.Set, error) {
 	set.PutText(variable.AgentJobName, set.Expand(in.Title()))
 	set.PutText(variable.SystemJobDisplayName, set.Expand(in.Title()))
 	set.PutText(variable.SystemJobAttempt, n)
-	set.PutText(variable.SystemJobIdentifier, in.ID)
+	set.PutText(variable.SystemJobIdentifier, identifier)
 	set.PutText(variable.SystemJobPositionInPhase, itoa(in.Position))
 	set.PutText(variable.SystemTotalJobsInPhase, itoa(in.Total))
 	if d := j.Deployment; d != nil {

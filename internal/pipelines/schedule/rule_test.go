@@ -185,7 +185,7 @@ stages:
 	}
 	w.settle().check("S", ChecksApproved)
 	for name, want := range map[string]string{"a": "root", "b": "stage", "c": "job $(b)", "e": "STAGE", "fromg": "G", "queued": "q", "twice": "queued",
-		"Build.SourceBranch": "mine", "System.StageName": "S", "System.JobName": "J", "System.JobAttempt": "1", "System.TotalJobsInPhase": "1"} {
+		"Build.SourceBranch": "mine", "System.StageName": "S", "System.PhaseName": "J", "System.JobName": "__default", "System.JobIdentifier": "S.J.__default", "System.JobAttempt": "1", "System.TotalJobsInPhase": "1"} {
 		w.sees("S.J", name, want)
 	}
 	if v, _ := w.starts["S.J"].Variables.Get("password"); !v.Secret {
@@ -284,9 +284,18 @@ jobs:
   dependsOn: M
   steps: [{script: x}]
 `).settle().isRunning("__default.M.a", "__default.M.b").sees("__default.M.a", "v", "1").sees("__default.M.b", "System.JobPositionInPhase", "2").
-		sees("__default.M.a", "System.JobDisplayName", "Test a").sees("__default.M.a", "System.JobName", "a").sees("__default.M.a", "System.PhaseName", "M")
+		sees("__default.M.a", "System.JobDisplayName", "Test a").sees("__default.M.a", "System.JobName", "a").sees("__default.M.a", "System.PhaseName", "M").
+		sees("__default.M.a", "System.JobIdentifier", "M.a")
 	w.end("__default.M.a", Failed).isRunning("__default.M.b", "__default.M.c").end("__default.M.b", Succeeded).end("__default.M.c", Succeeded)
 	w.job("__default.After", Skipped).result(Failed)
+}
+
+// The names are those that Azure's own jobs show by env, in public logs: SYSTEM_JOBIDENTIFIER=Job.__default and SYSTEM_JOBNAME=__default
+// of a file of steps.
+func TestJobIdentifierWithoutStages(t *testing.T) {
+	t.Parallel()
+	newWorld(t, "steps:\n- script: x\n").settle().isRunning("__default.Job").sees("__default.Job", "System.JobIdentifier", "Job.__default").
+		sees("__default.Job", "System.JobName", "__default").sees("__default.Job", "System.PhaseName", "Job")
 }
 
 func TestRule38RuntimeMatrix(t *testing.T) {

@@ -83,7 +83,7 @@ var RepositoryResource = &Object{
 	},
 	Keys: []Key{
 		{Name: "repository", Required: true, Value: text(), Doc: "The alias: FILE@ALIAS names a template of it, checkout: ALIAS fetches it."},
-		{Name: "type", Required: true, Value: option("git", "github", "githubenterprise", "bitbucket"), Doc: "Where it is: git is this server."},
+		{Name: "type", Value: option("git", "github", "githubenterprise", "bitbucket"), Doc: "Where it is: git is this server, and what is taken without a type or an endpoint."},
 		{Name: "name", Required: true, Value: text(), Doc: "REPOSITORY of this project, or PROJECT/REPOSITORY."},
 		{Name: "ref", Value: text(), Doc: "The branch or tag, such as refs/tags/v1; refs/heads/main by default."},
 		{Name: "endpoint", Value: text(), Doc: "The service connection to another host."},

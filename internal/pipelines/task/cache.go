@@ -14,5 +14,6 @@ func cache(name string, major int, more ...Input) Definition {
 		{Name: "key", Doc: "What the cache is found by: parts parted by |, each text, or a file or pattern whose contents count.", Required: true},
 		{Name: "path", Doc: "The folder.", Required: true},
 		{Name: "cacheHitVar", Doc: "A variable that becomes true if the cache of the key is restored, inexact if one of a restore key is, else false."},
+		{Name: "saveOnPartialSuccess", Doc: "Whether a job that succeeded with issues saves it too.", Default: "false", Boolean: true},
 	}, more...)}
 }

@@ -58,13 +58,13 @@ var fileTasks = []Definition{
 		{Name: "fileType", Doc: "The format of the files.", Options: []string{"xml", "json"}},
 		{Name: "targetFiles", Doc: "Patterns of the files, one a line; **/*.json or **/*.config without any."},
 	}},
-	{Name: "FileTransform", Major: 2, Title: "FileTransform", Doc: "Puts values of variables into JSON and XML files of a folder or zip file, and fails if none fits.", Inputs: []Input{
+	{Name: "FileTransform", Major: 2, Title: "FileTransform", Doc: "Puts values of variables into JSON and XML files of a folder or zip file.", Inputs: []Input{
 		{Name: "folderPath", Doc: "The folder or zip file; a pattern must match one.", Default: "$(System.DefaultWorkingDirectory)/**/*.zip"},
 		{Name: "enableXmlTransform", Doc: "Whether XDT transformations are applied, which are of Windows alone and left out on Linux.", Default: "true", Boolean: true},
 		{Name: "xmlTransformationRules", Doc: "The transformations.", Default: `-transform **\*.Release.config -xml **\*.config`},
 		{Name: "jsonTargetFiles", Doc: "Patterns of JSON files, one a line."},
 		{Name: "xmlTargetFiles", Doc: "Patterns of XML files, one a line."},
-		{Name: "errorOnInvalidSubstitution", Doc: "Whether an XML file in which nothing fits fails the step.", Default: "false", Boolean: true},
+		{Name: "errorOnInvalidSubstitution", Doc: "Whether it fails the step that no variable fits the JSON files.", Default: "false", Boolean: true},
 	}},
 }
 

@@ -23,7 +23,7 @@ var kubectlTasks = []Definition{
 		{Name: "azureSubscriptionEndpoint", Aliases: []string{"azureSubscription"}, Doc: "A subscription of Azure, which changes nothing."},
 		{Name: "versionSpec", Doc: "A version of kubectl; the image's own is used.", Default: "1.7.0"},
 		{Name: "outputFormat", Doc: "The form of the output, json, yaml or another of kubectl's.", Default: "json"},
-		{Name: "kubectlOutput", Doc: "The variable that the output is put into, KubectlOutput without one."},
+		{Name: "kubectlOutput", Doc: "The variable that the output is put into; without one none, and outputFormat has no effect."},
 	})},
 	{Name: "Kubernetes", Major: 1, Title: "Kubernetes", Doc: "Runs kubectl, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: slices.Concat(clusterInputs("Kubernetes Service Connection", nil, nil), []Input{
 		kubectlCommand,
@@ -37,10 +37,10 @@ var kubectlTasks = []Definition{
 		{Name: "outputFormat", Doc: "The form of the output, json, yaml, none or another of kubectl's.", Default: "json"},
 	})},
 	helmDeploy(0, []Input{
-		{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "save": noExport, "expose": "expose the release's service with kubectl", "get": "write helm get in a script step"}},
+		{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "save": noExport, "expose": "expose the release's service with kubectl"}},
 	}),
 	helmDeploy(1, []Input{
-		{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "expose": "expose the release's service with kubectl", "get": "write helm get in a script step"}},
+		{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "expose": "expose the release's service with kubectl"}},
 		{Name: "remoteRepo", Doc: "The registry that a chart is pushed to, oci://...", NeededFor: "command", NeededForValues: []string{"push"}},
 	}),
 }

@@ -34,7 +34,7 @@ func kubernetesManifest(major int) Definition {
 		{Name: "kustomizationPath", Doc: "The folder that bake renders."},
 		{Name: "resourceToPatch", Doc: "What is patched.", Default: "file", Options: []string{"file", "name"}},
 		{Name: "resourceFileToPatch", Doc: "The file whose resource is patched.", Required: true, visible: rules("action = patch", "resourceToPatch = file")},
-		{Name: "kind", Doc: "The kind of the resource.", Options: []string{"deployment", "replicaset", "statefulset"}, Required: true, visible: rules("action = scale || resourceToPatch = name")},
+		{Name: "kind", Doc: "The kind of the resource, such as deployment, replicaset or statefulset.", Required: true, visible: rules("action = scale || resourceToPatch = name")},
 		{Name: "name", Doc: "The name of the resource.", Required: true, visible: rules("action = scale || resourceToPatch = name")},
 		{Name: "replicas", Doc: "The number of replicas.", NeededFor: "action", NeededForValues: []string{"scale"}},
 		{Name: "mergeStrategy", Doc: "How a patch is merged.", Default: "strategic", Options: []string{"json", "merge", "strategic"}},

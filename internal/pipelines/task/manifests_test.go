@@ -22,6 +22,11 @@ type publicInput struct {
 
 // deliberate are the differences from the public manifests that are meant, with the reason. The map is never changed.
 var deliberate = map[string]string{
+	"Cache@2.saveOnPartialSuccess: surplus":                                 "the agent's part of the task reads it (SavePipelineCacheV0.cs), whatever the manifest has",
+	"CacheBeta@0.saveOnPartialSuccess: surplus":                             "the agent's part of the task reads it (SavePipelineCacheV0.cs), whatever the manifest has",
+	"CacheBeta@1.saveOnPartialSuccess: surplus":                             "the agent's part of the task reads it (SavePipelineCacheV0.cs), whatever the manifest has",
+	"KubernetesManifest@0.kind: options":                                    "the task hands every kind to kubectl (patch.ts), and the list is the portal's",
+	"KubernetesManifest@1.kind: options":                                    "the task hands every kind to kubectl (patch.ts), and the list is the portal's",
 	"Bash@3.workingDirectory: surplus alias":                                "files of older versions of the task have it",
 	"DownloadBuildArtifacts@0.branchName: surplus alias":                    "the versions of the task share their table, and what one of them has not changes nothing",
 	"DownloadBuildArtifacts@0.buildVersionToDownload: surplus alias":        "the versions of the task share their table, and what one of them has not changes nothing",

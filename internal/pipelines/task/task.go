@@ -203,16 +203,19 @@ func (in *Input) because(inputs map[string]string) string {
 	return fmt.Sprintf(" when %s is %s", in.NeededFor, inputs[in.NeededFor])
 }
 
+// unknownInput warns of an input that the task does not have. Azure's agent hands it to the task, which never asks for it (TaskRunner.cs of
+// azure-pipelines-agent), so a file with a slip in it runs there too.
 func (d *Definition) unknownInput(name string) Mistake {
 	var names []string
 	for _, in := range d.Inputs {
 		names = append(names, in.Name)
 		names = append(names, in.Aliases...)
 	}
+	hint := ""
 	if nearest.Misspelt(name, names) {
-		return Mistake{Input: name, Message: fmt.Sprintf("task %s has no input %q%s", d, name, nearest.Suggest(name, names))}
+		hint = nearest.Suggest(name, names)
 	}
-	return Mistake{Input: name, Harmless: true, Message: fmt.Sprintf("task %s has no input %q, so it has no effect", d, name)}
+	return Mistake{Input: name, Harmless: true, Message: fmt.Sprintf("task %s has no input %q, so it has no effect%s", d, name, hint)}
 }
 
 func isBoolean(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }

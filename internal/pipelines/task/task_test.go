@@ -64,7 +64,7 @@ func TestResolve(t *testing.T) {
 	}
 	wantMistakes := []string{
 		`input "addPipelineData" of task Docker@2 is "maybe", which counts as false: write true or false`,
-		`task Docker@2 has no input "comand", did you mean "command"?`,
+		`task Docker@2 has no input "comand", so it has no effect, did you mean "command"?`,
 		`input "command" of task Docker@2 may be buildAndPush, build, push, login, logout, start, stop, tag, images, version, run, not "buildAndPsh", did you mean "buildAndPush"?`,
 		`inputs "containerRegistry" and "dockerRegistryEndpoint" of task Docker@2 are the same: give one`,
 	}

@@ -64,7 +64,7 @@ func TestUploadedInputs(t *testing.T) {
 	f(map[string]string{"app": "web", "more": "yes"}, `input "more" of task Deploy@2 is "yes", which counts as false: write true or false`)
 	f(map[string]string{"app": "web", "more": "true"}, `task Deploy@2 needs the input "reason"`)
 	f(map[string]string{"app": "web", "times": "many"}, `input "times" of task Deploy@2 is a whole number, not "many"`)
-	f(map[string]string{"app": "web", "wher": "prod"}, `task Deploy@2 has no input "wher", did you mean "where"?`)
+	f(map[string]string{"app": "web", "wher": "prod"}, `task Deploy@2 has no input "wher", so it has no effect, did you mean "where"?`)
 
 	inputs, _ := d.Resolve(map[string]string{"NAME": "web", "cluster": "a, b"})
 	if diff := cmp.Diff(map[string]string{"app": "web", "where": "test", "more": "false", "times": "3", "cluster": "a, b"}, inputs); diff != "" {

@@ -5,14 +5,17 @@ const (
 	AgentBuildDirectory           = "Agent.BuildDirectory"
 	AgentHomeDirectory            = "Agent.HomeDirectory"
 	AgentID                       = "Agent.Id"
+	AgentIsSelfHosted             = "Agent.IsSelfHosted"
 	AgentJobName                  = "Agent.JobName"
 	AgentJobStatus                = "Agent.JobStatus"
 	AgentMachineName              = "Agent.MachineName"
 	AgentName                     = "Agent.Name"
 	AgentOS                       = "Agent.OS"
 	AgentOSArchitecture           = "Agent.OSArchitecture"
+	AgentRootDirectory            = "Agent.RootDirectory"
 	AgentTempDirectory            = "Agent.TempDirectory"
 	AgentToolsDirectory           = "Agent.ToolsDirectory"
+	AgentVersion                  = "Agent.Version"
 	AgentWorkFolder               = "Agent.WorkFolder"
 	BuildArtifactStagingDirectory = "Build.ArtifactStagingDirectory"
 	BuildBinariesDirectory        = "Build.BinariesDirectory"
@@ -22,11 +25,16 @@ const (
 	BuildCronScheduleDisplayName  = "Build.CronSchedule.DisplayName"
 	BuildDefinitionID             = "System.DefinitionId"
 	BuildDefinitionName           = "Build.DefinitionName"
+	BuildDefinitionVersion        = "Build.DefinitionVersion"
+	BuildQueuedBy                 = "Build.QueuedBy"
+	BuildQueuedByID               = "Build.QueuedById"
 	BuildReason                   = "Build.Reason"
+	BuildRepositoryClean          = "Build.Repository.Clean"
 	BuildRepositoryID             = "Build.Repository.ID"
 	BuildRepositoryLocalPath      = "Build.Repository.LocalPath"
 	BuildRepositoryName           = "Build.Repository.Name"
 	BuildRepositoryProvider       = "Build.Repository.Provider"
+	BuildRepositorySubmodules     = "Build.Repository.Git.SubmoduleCheckout"
 	BuildRepositoryURI            = "Build.Repository.Uri"
 	BuildRequestedFor             = "Build.RequestedFor"
 	BuildRequestedForEmail        = "Build.RequestedForEmail"
@@ -55,7 +63,9 @@ const (
 	SystemCulture                 = "System.Culture"
 	SystemDebug                   = "System.Debug"
 	SystemDefaultWorkingDirectory = "System.DefaultWorkingDirectory"
+	SystemDefinitionName          = "System.DefinitionName"
 	SystemHostType                = "System.HostType"
+	SystemIsScheduled             = "System.IsScheduled"
 	SystemJobAttempt              = "System.JobAttempt"
 	SystemJobDisplayName          = "System.JobDisplayName"
 	SystemJobID                   = "System.JobId"
@@ -81,6 +91,7 @@ const (
 	SystemStageName               = "System.StageName"
 	SystemTaskInstanceID          = "System.TaskInstanceId"
 	SystemTeamFoundationURI       = "System.TeamFoundationCollectionUri"
+	SystemTeamFoundationServerURI = "System.TeamFoundationServerUri"
 	SystemTeamProject             = "System.TeamProject"
 	SystemTeamProjectID           = "System.TeamProjectId"
 	SystemTimelineID              = "System.TimelineId"
@@ -93,6 +104,10 @@ const (
 
 // CollectionID is System.CollectionId: a server is one collection, which clients of its REST API know by this GUID.
 const CollectionID = "a3f6c3de-58c1-4b0f-9c9d-2f2f7a1d9b14"
+
+// AgentRelease is Agent.Version. Tasks and scripts compare it with the release of Microsoft's agent that they need at least, and this agent
+// does what the newest one does; a source build of that agent calls itself 3.999.999.
+const AgentRelease = "4.999.999"
 
 // The values of Build.Reason.
 const (

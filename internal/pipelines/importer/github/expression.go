@@ -13,6 +13,7 @@ const (
 	literal     kind = iota // text, number, boolean, null: text and boolean say which
 	contextPath             // a context with its keys: github.ref is ["github", "ref"]; * is a filter
 	call                    // name and args
+	index                   // text is a key of what args[0] gives
 	not                     // args[0]
 	binary                  // name is the operator, args the sides
 )
@@ -200,7 +201,10 @@ func (p *parser) primary() (*node, error) {
 		if err == nil && !p.take(")") {
 			err = fmt.Errorf("the expression has ( without )")
 		}
-		return n, err
+		if err != nil {
+			return nil, err
+		}
+		return p.index(n)
 	}
 	t := p.tokens[p.at]
 	p.at++
@@ -220,9 +224,13 @@ func (p *parser) primary() (*node, error) {
 		return nil, fmt.Errorf("%q is not expected in the expression", t.text)
 	}
 	if p.take("(") {
-		return p.call(t.text)
+		n, err := p.call(t.text)
+		if err != nil {
+			return nil, err
+		}
+		return p.index(n)
 	}
-	return p.path(t.text)
+	return p.index(&node{kind: contextPath, keys: []string{strings.ToLower(t.text)}})
 }
 
 // isName reports words such as inf and nan, which are no numbers here.
@@ -240,9 +248,6 @@ func (p *parser) call(name string) (*node, error) {
 		}
 		n.args = append(n.args, arg)
 		if p.take(")") {
-			if p.at < len(p.tokens) && (p.tokens[p.at].text == "." || p.tokens[p.at].text == "[") && !p.tokens[p.at].quoted {
-				return nil, fmt.Errorf("a key of what %s() gives is not known before the run", name)
-			}
 			return n, nil
 		}
 		if !p.take(",") {
@@ -251,33 +256,51 @@ func (p *parser) call(name string) (*node, error) {
 	}
 }
 
-// path reads the keys of a context. An index that is computed makes it an error, since nothing here computes names.
-func (p *parser) path(first string) (*node, error) {
-	n := &node{kind: contextPath, keys: []string{strings.ToLower(first)}}
+// index reads the keys behind a value. One that is computed makes it an error, since nothing here computes names.
+func (p *parser) index(n *node) (*node, error) {
 	for {
+		key := ""
 		switch {
 		case p.take("."):
 			if p.at >= len(p.tokens) {
 				return nil, fmt.Errorf("the expression ends too early")
 			}
-			n.keys = append(n.keys, p.tokens[p.at].text)
+			key = p.tokens[p.at].text
 			p.at++
 		case p.take("["):
-			index, err := p.or()
+			inner, err := p.or()
 			if err != nil {
 				return nil, err
 			}
 			if !p.take("]") {
 				return nil, fmt.Errorf("the expression has [ without ]")
 			}
-			if !index.isText() {
-				return nil, fmt.Errorf("the key of %s is computed", strings.Join(n.keys, "."))
+			if !inner.isText() {
+				return nil, fmt.Errorf("the key of %s is computed", n)
 			}
-			n.keys = append(n.keys, index.text)
+			key = inner.text
 		default:
 			return n, nil
 		}
+		if n.kind == contextPath {
+			n.keys = append(n.keys, key)
+		} else {
+			n = &node{kind: index, text: key, args: []*node{n}}
+		}
 	}
+}
+
+// String names what a key is of.
+func (n *node) String() string {
+	switch n.kind {
+	case contextPath:
+		return strings.Join(n.keys, ".")
+	case call:
+		return "what " + n.name + "() gives"
+	case index:
+		return n.args[0].String() + "." + n.text
+	}
+	return "a value"
 }
 
 // piece is text, or an expression in it.

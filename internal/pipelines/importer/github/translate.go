@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -103,6 +104,8 @@ func (t *translator) value(n *node) (value, error) {
 		return t.context(n.keys)
 	case call:
 		return t.call(n)
+	case index:
+		return t.key(n)
 	case not:
 		v, err := t.value(n.args[0])
 		if err != nil {
@@ -397,6 +400,72 @@ func (t *translator) json(n *node) (value, error) {
 	return value{}, fmt.Errorf("lists and maps in JSON have no counterpart")
 }
 
+// key is a key of JSON text that is known, without case as at GitHub; one that is not there is empty.
+func (t *translator) key(n *node) (value, error) {
+	root, keys := n, []string(nil)
+	for root.kind == index {
+		root, keys = root.args[0], append([]string{root.text}, keys...)
+	}
+	if root.kind != call || root.name != "fromjson" || len(root.args) != 1 {
+		return value{}, fmt.Errorf("a key of %s has no counterpart", root)
+	}
+	text, err := t.value(root.args[0])
+	if err != nil {
+		return text, err
+	}
+	var at any
+	if !text.isLit() || json.Unmarshal([]byte(text.lit.text), &at) != nil {
+		return value{}, fmt.Errorf("a key of %s is not known before the run", root)
+	}
+	for _, key := range keys {
+		at = member(at, key)
+	}
+	switch at := at.(type) {
+	case nil:
+		return known(""), nil
+	case bool:
+		return knownBool(at), nil
+	case string:
+		return known(at), nil
+	case float64:
+		return known(strconv.FormatFloat(at, 'f', -1, 64)), nil
+	}
+	return value{}, fmt.Errorf("lists and maps in JSON have no counterpart")
+}
+
+// member is what is under a key of a map, or a number of a list.
+func member(in any, key string) any {
+	switch in := in.(type) {
+	case map[string]any:
+		for name, inner := range in {
+			if strings.EqualFold(name, key) {
+				return inner
+			}
+		}
+	case []any:
+		if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(in) {
+			return in[i]
+		}
+	}
+	return nil
+}
+
+// joined is a condition in which a part is written as ${{ }}, in brackets instead. Braces in quotes stay.
+func joined(text string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${{")
+		b.WriteString(before)
+		end := endOf(rest)
+		if !found || end < 0 {
+			b.WriteString(rest)
+			return b.String()
+		}
+		b.WriteString("(" + rest[:end] + ")")
+		text = rest[end+2:]
+	}
+}
+
 // condition is the condition of an `if`, "" for none.
 func (t *translator) condition(text string) (string, error) {
 	text = strings.TrimSpace(text)
@@ -406,7 +475,7 @@ func (t *translator) condition(text string) (string, error) {
 	if strings.HasPrefix(text, "${{") && endOf(text) == len(text)-2 {
 		text = text[3 : len(text)-2]
 	} else {
-		text = strings.NewReplacer("${{", "(", "}}", ")").Replace(text)
+		text = joined(text)
 	}
 	n, err := parse(text)
 	if err != nil {
