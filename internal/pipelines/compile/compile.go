@@ -74,6 +74,7 @@ func (c *compiler) compile() *plan.Plan {
 	out, err := expand(in, c.draft)
 	c.problems.Append(slipway.Position{File: in.Path, Line: 1, Column: 1}, err)
 	c.sources, c.unread, c.template, c.drafted = out.Sources, out.Unread, out.Template, out.Drafted
+	c.parameters = out.Parameters
 	for _, w := range out.Warnings {
 		c.warn(w.At, w.Message)
 	}
@@ -154,6 +155,8 @@ type compiler struct {
 	known      names                    // variables of the root, and of the stage that is read
 
 	rootVariables []plan.Variable
+	parameters    []plan.Parameter // of the file
+	allStages     *yaml.Node       // of the expanded file, nil if it has none
 
 	noPowerShell      *plan.Job // the last job that was warned of
 	windowsPowerShell bool      // it was warned of
@@ -180,6 +183,7 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	c.known, c.rootVariables = c.known.with(p.Variables), p.Variables
 	c.known.list = append(c.known.list, slices.Sorted(maps.Keys(c.in.Variables))...)
 	pool := c.pool(n.Get("pool"))
+	c.allStages = n.Get("stages")
 
 	first := ""
 	for _, key := range []string{"stages", "jobs", "steps"} {

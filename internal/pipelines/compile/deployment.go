@@ -19,9 +19,12 @@ func (c *compiler) deployment(n *yaml.Node, pool *plan.Pool, i int) (plan.Job, d
 	j := c.jobOf(o, "deployment", pool, i)
 	j.Kind = plan.JobDeployment // agentless hooks are told by their pools
 	j.Deployment = &plan.Deployment{Strategy: "runOnce"}
-	if e := o.get("environment"); e == nil || e.IsNull() {
+	switch e := o.get("environment"); {
+	case e != nil && e.At == yaml.Nowhere: // a draft's, of which nobody knows yet
+		j.Deployment.Environment = plan.EnvironmentReference{At: e.At}
+	case e == nil || e.IsNull():
 		c.problems.Add(o.at("environment"), "deployment job %s needs an environment", j.Name)
-	} else {
+	default:
 		j.Deployment.Environment = c.environment(e)
 	}
 	if j.Deployment.Machines() {

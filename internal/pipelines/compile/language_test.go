@@ -473,6 +473,7 @@ jobs:
 p.yml:10:12: $(imageNmae) is no variable, so it stays as it is written, did you mean "imageName"?
 p.yml:11:12: $(Build.SourceDirectory) is no variable that Slipway sets, so it stays as it is written, did you mean "Build.SourcesDirectory"?
 p.yml:12:24: $(configuraton) is no variable, so it stays as it is written, did you mean "configuration"?
+p.yml:16:33: $(answer) is no variable, so it stays as it is written: step step sets it as an output, so write $(step.answer)
 p.yml:16:43: $(leg.vaule) is no variable, so it stays as it is written, did you mean "leg.value"?
 p.yml:18:14: $(registy) is no variable, so it stays as it is written, did you mean "registry"?
 `)
@@ -485,7 +486,7 @@ func TestVariablesOfSteps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"restored", "x", "s.x"}, variablesOf(n)); diff != "" {
+	if diff := cmp.Diff([]string{"restored", "s.x"}, variablesOf(n)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -12,6 +12,9 @@ import (
 // runtimeText is a `$[ ]` within a text.
 var runtimeText = regexp.MustCompile(`\$\[((?:[^\[\]]|\[[^\[\]]*\])*)\]`)
 
+// misspeltExpression is a parameter or variable in braces that lack one, or their dollar sign.
+var misspeltExpression = regexp.MustCompile(`(?:^|[^${])(\{\{ *(?:parameters|variables)\.[A-Za-z_][A-Za-z0-9_.]* *\}\}|\$\{ *(?:parameters|variables)\.[A-Za-z_][A-Za-z0-9_.]* *\})`)
+
 // literalScope has everything that `$[ ]` can name anywhere.
 var literalScope = expression.Scope{Names: runNames, Status: true, Counter: true}
 
@@ -34,6 +37,10 @@ func runtimeAt(text string) (e *expression.Expression, start int) {
 func (c *compiler) literal(n *yaml.Node) {
 	if n == nil || n.Kind != yaml.Scalar {
 		return
+	}
+	if m := misspeltExpression.FindStringSubmatchIndex(n.Text); m != nil {
+		found := n.Text[m[2]:m[3]]
+		c.warnOf(n.Locate(m[2]), "%s is no expression, so it stays as it is written: write ${{ %s }}", found, strings.Trim(found, "${} "))
 	}
 	e, start := runtimeAt(n.Text)
 	if start < 0 {

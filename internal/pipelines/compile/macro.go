@@ -17,11 +17,13 @@ type names struct {
 	list []string
 	// open says that there may be more: of a group, an environment, or the file that includes this one.
 	open bool
+	// outputs are what earlier steps of the job set under their names, STEP.VARIABLE.
+	outputs []string
 }
 
 // with are the names with those of a variables section.
 func (v names) with(list []plan.Variable) names {
-	out := names{slices.Clone(v.list), v.open}
+	out := names{list: slices.Clone(v.list), open: v.open}
 	for _, one := range list {
 		if one.Group != "" {
 			out.open = true
@@ -49,6 +51,7 @@ func (c *compiler) macros(steps []*yaml.Node, j *plan.Job, hook plan.HookName) {
 	}
 	for _, s := range steps {
 		c.macrosOf(s, v)
+		v.outputs = append(v.outputs, variablesOf(s)...)
 	}
 }
 
@@ -117,8 +120,23 @@ func (c *compiler) unknownMacro(n *yaml.Node, offset int, name string, v names) 
 		c.warnOf(at, "$(%s) is no variable that Slipway sets, so it stays as it is written%s", name, nearest.Suggest(name, predefinedNames()))
 		return
 	}
+	_, rest, _ := strings.Cut(name, ".")
+	switch known := slices.ContainsFunc(v.list, func(s string) bool { return strings.EqualFold(s, rest) }); {
+	case dotted && area == "parameters" && slices.ContainsFunc(c.parameters, func(p plan.Parameter) bool { return strings.EqualFold(p.Name, rest) }): // others may be variables that an export of the old editor names so
+		c.warnOf(at, "$(%s) is no variable, so it stays as it is written: write ${{ %s }}", name, name)
+		return
+	case dotted && area == "variables" && known:
+		c.warnOf(at, "$(%s) is no variable, so it stays as it is written: write $(%s)", name, rest)
+		return
+	}
 	if v.open || slices.Contains(commands, strings.ToLower(name)) {
 		return
+	}
+	for _, known := range v.outputs {
+		if step, output, _ := strings.Cut(known, "."); output == name { // in other letters it may be a variable that is given when the run is queued
+			c.warnOf(at, "$(%s) is no variable, so it stays as it is written: step %s sets it as an output, so write $(%s)", name, step, known)
+			return
+		}
 	}
 	if meant := nearest.Slip(name, v.list); meant != "" {
 		c.warnOf(at, "$(%s) is no variable, so it stays as it is written, did you mean %q?", name, meant)
@@ -142,6 +160,11 @@ var commands = []string{"arch", "date", "dirname", "groups", "hostid", "hostname
 
 var setVariable = regexp.MustCompile(`(?i)##vso\[task\.setvariable\s[^\]\n]*?variable=([^;\]\s]+)`)
 
+// setsOutput reports properties of the logging command that make the variable an output, which has the name of its step before it.
+func setsOutput(properties string) bool {
+	return strings.Contains(strings.ToLower(properties), "isoutput=true")
+}
+
 // variablesOf are the variables that a step sets, as far as it can be seen: by logging commands in its script, under its name,
 // and by inputs that name a variable.
 func variablesOf(n *yaml.Node) (list []string) {
@@ -151,8 +174,14 @@ func variablesOf(n *yaml.Node) (list []string) {
 	}
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
-		for _, found := range setVariable.FindAllStringSubmatch(n.Text, -1) {
-			list = append(list, found[1], prefix+found[1])
+		for _, found := range setCommand.FindAllStringSubmatch(n.Text, -1) {
+			name := setVariable.FindStringSubmatch(found[0])
+			if name == nil {
+				continue
+			}
+			if list = append(list, prefix+name[1]); !setsOutput(found[1]) {
+				list = append(list, name[1])
+			}
 		}
 		for _, p := range n.Pairs {
 			if key := strings.ToLower(p.Key.Text); p.Value.Kind == yaml.Scalar && (strings.HasSuffix(key, "var") || strings.HasSuffix(key, "variable")) {

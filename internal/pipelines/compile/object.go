@@ -39,6 +39,11 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 			instead = ": write steps: below it, and the steps below that"
 		case colonWithoutSpace.MatchString(n.Text) && n.Plain:
 			instead = ": a space follows the colon of a key"
+		case n.Kind == yaml.Scalar && n.Plain && keyOf(n.Text) != "":
+			instead = ": a colon follows a key: write " + keyOf(n.Text) + ": " + strings.TrimSpace(n.Text[len(keyOf(n.Text)):])
+		case n.Plain && n.Kind == yaml.Scalar && keyAndValue(n.Text) != "":
+			key := keyAndValue(n.Text)
+			instead = ": a colon follows a key: write " + key + ": " + strings.TrimSpace(n.Text[len(key):])
 		}
 		c.problems.Add(n.At, "%s is a map of keys, not %s%s", s.Name, describe(n), instead)
 		return o, false
@@ -64,6 +69,24 @@ func (c *compiler) object(n *yaml.Node, s *schema.Object) (object, bool) {
 		}
 	}
 	return o, true
+}
+
+// keyAndValue is the key that a text begins with whose colon was forgotten, "" if it begins with none of a step.
+func keyAndValue(text string) string {
+	word, rest, _ := strings.Cut(text, " ")
+	if strings.TrimSpace(rest) != "" && (word == "template" || schema.StepObject(word) != nil) {
+		return word
+	}
+	return ""
+}
+
+// keyOf is the key of a step that a text begins with, whose colon was forgotten, "" if it begins with none.
+func keyOf(text string) string {
+	word, rest, _ := strings.Cut(text, " ")
+	if strings.TrimSpace(rest) != "" && (word == "template" || schema.StepObject(word) != nil) {
+		return word
+	}
+	return ""
 }
 
 // insteadOf says what an unknown key most likely is: meant, if that is not "".
@@ -163,7 +186,7 @@ func (o object) text(key string) string {
 // needed is text that must be there.
 func (o object) needed(key string) string {
 	s := o.text(key)
-	if s == "" {
+	if n := o.get(key); s == "" && (n == nil || n.Kind == yaml.Scalar) { // that it is of another kind is told
 		o.c.problems.Add(o.at(key), "%s needs %s", o.what, key)
 	}
 	return s

@@ -26,7 +26,7 @@ func TestBrokenScript(t *testing.T) {
 	refused(t, "half an expression", "steps:\n- script: ${{ parameters.a\n- bash: ${{ cancelled() }}\n- pwsh: [a]\n- script:\n", `
 p.yml:2:11: ${{ has no closing }}
 p.yml:3:13: unknown function "cancelled": write canceled
-p.yml:4:9: pwsh of a pwsh step is text, not a list
+p.yml:4:9: pwsh of a pwsh step is text, not a list: write pwsh: | and the lines below it, indented deeper and without dashes
 p.yml:5:3: the script step has no script
 `)
 	refused(t, "expressions in values of several lines and kinds", "jobs:\n- job: a\n  timeoutInMinutes: ${{ foo() }}\n  dependsOn: ${{ foo() }}\n  steps:\n  - script: |\n      a\n      ${{ foo() }}\n", `

@@ -16,10 +16,16 @@ func (c *compiler) script(o object, s *plan.Step, key string, shell plan.Shell, 
 	n := o.get(key)
 	switch {
 	case n.Kind != yaml.Scalar:
-		c.problems.Add(n.At, "%s of %s is text, not %s", key, o.what, n.Kind)
+		instead := ""
+		if n.Kind == yaml.List {
+			instead = ": write " + key + ": | and the lines below it, indented deeper and without dashes"
+		}
+		c.problems.Add(n.At, "%s of %s is text, not %s%s", key, o.what, n.Kind, instead)
 		return false
 	case n.IsNull() || strings.TrimSpace(n.Text) == "":
-		c.problems.Add(o.at(key), "the %s step has no script", key)
+		if n.At != yaml.Nowhere { // where a draft does not know it
+			c.problems.Add(o.at(key), "the %s step has no script", key)
+		}
 		return false
 	}
 	s.Kind = plan.StepScript

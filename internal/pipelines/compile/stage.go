@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -111,6 +112,32 @@ func (c *compiler) dependsOn(o object, key, name string) dependency {
 	return d
 }
 
+// elsewhere says where in the file the name is that a stage or job depends on in vain, or which one is meant.
+func (c *compiler) elsewhere(what, name string, all []string) string {
+	if c.allStages == nil {
+		return nearest.Suggest(name, all)
+	}
+	is := func(n *yaml.Node, key string) bool {
+		v := n.Get(key)
+		return v != nil && v.Kind == yaml.Scalar && strings.EqualFold(v.Text, name)
+	}
+	for _, stage := range c.allStages.Items {
+		if what == "job" && is(stage, "stage") {
+			return ": it is a stage, and a job depends on jobs of its own stage: write it under dependsOn of the stage"
+		}
+		jobs := stage.Get("jobs")
+		if jobs == nil || stage.Get("stage") == nil {
+			continue
+		}
+		for _, job := range jobs.Items {
+			if is(job, "job") || is(job, "deployment") {
+				return fmt.Sprintf(": it is a job of stage %s: write dependsOn: %s at the stage that waits for it", stage.Get("stage").Text, stage.Get("stage").Text)
+			}
+		}
+	}
+	return nearest.Suggest(name, all)
+}
+
 // resolveDependencies checks names and what they depend on, and gives for each the names as they are declared.
 func (c *compiler) resolveDependencies(what string, list []dependency) [][]string {
 	declared := map[string]int{}
@@ -135,7 +162,7 @@ func (c *compiler) resolveDependencies(what string, list []dependency) [][]strin
 			switch {
 			case !ok && c.open() && !nearest.Misspelt(n.name, all):
 			case !ok:
-				c.problems.Add(n.at, "%s %s depends on %q, which is no %s here%s", what, d.name, n.name, what, nearest.Suggest(n.name, all))
+				c.problems.Add(n.at, "%s %s depends on %q, which is no %s here%s", what, d.name, n.name, what, c.elsewhere(what, n.name, all))
 			case j == i:
 				c.problems.Add(n.at, "%s %s depends on itself", what, d.name)
 			case !slices.Contains(out[i], list[j].name):

@@ -105,6 +105,7 @@ func (c *compiler) implied(j *plan.Job, hook plan.HookName, checkout, download b
 
 // step reads a step. read is its map with the slips in its keys read as what they mean.
 func (c *compiler) step(n *yaml.Node, j *plan.Job) (s plan.Step, read *yaml.Node, ok bool) {
+	n = c.inputsBeside(n)
 	var kind *schema.Object
 	for _, p := range n.Pairs {
 		if instead, ok := schema.RefusedStep(p.Key.Text); ok {
@@ -185,7 +186,7 @@ func (c *compiler) unknownStep(n *yaml.Node) {
 
 // foreignSteps are keys that make a step elsewhere, with what to write here. The map is never changed.
 var foreignSteps = map[string]string{
-	"run": "write script in place of run", "uses": "actions of GitHub do not run here: write a task, or a script that does the same",
+	"run": "write script in place of run", "include": "write template in place of include", "uses": "actions of GitHub do not run here: write a task, or a script that does the same",
 	"command": "write script in place of command", "cmd": "write script in place of cmd", "sh": "write bash in place of sh", "shell": "write bash or script in place of shell",
 	"inputs": "inputs belong to a task: write task: NAME@MAJOR beside them",
 }

@@ -7,6 +7,7 @@ import (
 
 	"slipway"
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/schema"
 	"slipway/internal/pipelines/task"
 	"slipway/internal/pipelines/yaml"
 )
@@ -54,9 +55,13 @@ func (c *compiler) task(o object, s *plan.Step) bool {
 // inputs checks the inputs of a task and completes them.
 func (c *compiler) inputs(o object, d *task.Definition, given map[string]string) map[string]string {
 	inputs, mistakes := d.Resolve(given)
+	if n := o.get("inputs"); n != nil && !n.IsNull() && n.Kind != yaml.Map {
+		mistakes = nil // that they are no map is told, and all that they lack follows from it
+	}
 	for _, m := range mistakes {
 		at := c.inputPlace(o, m.Input)
 		switch {
+		case m.Empty && c.unknownInput(o, m.Input):
 		case m.Harmless:
 			c.warn(at, m.Message)
 		case m.Empty && o.text("condition") != "": // which may say that the step does not run then
@@ -76,6 +81,46 @@ func (c *compiler) inputs(o object, d *task.Definition, given map[string]string)
 		c.serverInputs(o, d, given, inputs)
 	}
 	return inputs
+}
+
+// inputsBeside is a task step whose inputs stand beside the key inputs, which has nothing below it, with them where they belong. It is told.
+func (c *compiler) inputsBeside(n *yaml.Node) *yaml.Node {
+	reference, inputs := n.Get("task"), n.Get("inputs")
+	if reference == nil || inputs == nil || !inputs.IsNull() {
+		return n
+	}
+	d, err := c.in.Tasks.Find(reference.Text)
+	if err != nil {
+		return n
+	}
+	step := schema.StepObject("task")
+	own := &yaml.Node{Kind: yaml.Map, At: inputs.At}
+	out := &yaml.Node{Kind: yaml.Map, At: n.At}
+	for _, p := range n.Pairs {
+		switch {
+		case p.Key.Text == "inputs":
+			out.Pairs = append(out.Pairs, yaml.Pair{Key: p.Key, Value: own})
+		case step.Key(p.Key.Text) == nil && d.Input(p.Key.Text) != nil:
+			own.Pairs = append(own.Pairs, p)
+		default:
+			out.Pairs = append(out.Pairs, p)
+		}
+	}
+	if len(own.Pairs) == 0 {
+		return n
+	}
+	c.problems.Add(own.Pairs[0].Key.At, "%q is an input of task %s: inputs stand below inputs, indented deeper", own.Pairs[0].Key.Text, d)
+	return out
+}
+
+// unknownInput reports an input whose value a draft does not know.
+func (c *compiler) unknownInput(o object, name string) bool {
+	inputs := o.get("inputs")
+	if inputs == nil {
+		return false
+	}
+	value := inputs.Get(name)
+	return value != nil && value.At == yaml.Nowhere
 }
 
 // keyword makes a task that is another spelling of a keyword into that keyword's step; false for others.

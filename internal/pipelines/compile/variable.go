@@ -39,6 +39,9 @@ func (c *compiler) variables(n *yaml.Node, scope expression.Scope) []plan.Variab
 				c.problems.Add(p.Key.At, "the variable has no name")
 				continue
 			}
+			if p.Key.Text == "group" && p.Value.Kind == yaml.Scalar {
+				c.warnOf(p.Key.At, "this is a variable with the name group: a variable group stands in a list, - group: %s, and so do the other variables then, - name: NAME with value: VALUE", p.Value.Text)
+			}
 			list = append(list, c.variable(p.Key.Text, p.Value, scope))
 		}
 	case yaml.List:
@@ -100,7 +103,9 @@ func (c *compiler) variable(name string, value *yaml.Node, scope expression.Scop
 		c.checkCounter(v, value)
 	default:
 		v.Value = value.Text
-		if _, start := runtimeAt(value.Text); start >= 0 {
+		if text := strings.TrimSpace(value.Text); strings.HasPrefix(text, "$[") && !strings.HasSuffix(text, "]") && strings.Contains(text, "(") {
+			c.warnOf(value.At, "$[ has no closing ] at the end of the value, so it stays as it is written: write $[ EXPRESSION ]")
+		} else if _, start := runtimeAt(value.Text); start >= 0 {
 			c.warnOf(value.Locate(start), "$[ ] is evaluated only where it is the whole value, so it stays as it is written: write $[ format('…{0}', …) ], or a variable of its own whose macro stands here")
 		}
 		if strings.EqualFold(name, variable.SlipwayRetryLostJob) && !strings.Contains(v.Value, "$(") {

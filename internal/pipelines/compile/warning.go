@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -199,6 +200,7 @@ func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Posit
 		for _, name := range stepNames(j) {
 			for i, prefix := range slices.Concat(prefixes, also) {
 				if strings.HasPrefix(strings.ToLower(output), strings.ToLower(prefix+name+".")) {
+					w.hidden(j, name, output[len(prefix+name)+1:], who, at)
 					return
 				}
 				if i < len(prefixes) {
@@ -215,6 +217,37 @@ func (w *warner) output(s *plan.Stage, job, output, who string, at slipway.Posit
 	}
 	w.add(at, "%s reads job %s of stage %s, which is not there, so the value is always null", who, job, s.Name)
 }
+
+// hidden warns if the step's script sets the variable for its own job alone.
+func (w *warner) hidden(j *plan.Job, step, variable, who string, at slipway.Position) {
+	steps := slices.Clone(j.Steps)
+	if j.Deployment != nil {
+		for _, h := range j.Deployment.Hooks {
+			steps = append(steps, h.Steps...)
+		}
+	}
+	own := false
+	for _, s := range steps {
+		if s.Name != step || s.Script == nil {
+			continue
+		}
+		for _, command := range setCommand.FindAllStringSubmatch(s.Script.Text, -1) {
+			if !strings.Contains(strings.ToLower(command[1])+";", "variable="+strings.ToLower(variable)+";") {
+				continue
+			}
+			if setsOutput(command[1]) {
+				return
+			}
+			own = true
+		}
+	}
+	if own {
+		w.add(at, "%s reads output %s of step %s, which sets it for its own job alone: write ##vso[task.setvariable variable=%s;isOutput=true] there", who, variable, step, variable)
+	}
+}
+
+// setCommand is the logging command by which a step sets a variable, with its properties.
+var setCommand = regexp.MustCompile(`(?i)##vso\[task\.setvariable\s+([^\]\n]*)\]`)
 
 // cascade warns of a condition with succeeded() beside several dependencies of which one has a condition of its own: if that
 // one is skipped, so is this, although the others have succeeded.

@@ -280,6 +280,13 @@ func (p *parser) named(n node) error {
 	if len(p.scope.Names) > 0 {
 		known = "here are " + strings.Join(p.scope.Names, ", ")
 	}
+	if strings.EqualFold(n.name, "parameters") {
+		return &Error{Offset: n.offset, Message: "parameters are read when the file is expanded, and this is evaluated in a run: write ${{ parameters.NAME }}, in single quotes if it is a text"}
+	}
+	switch n.name {
+	case "if", "elseif", "else", "each", "insert":
+		return &Error{Offset: n.offset, Message: fmt.Sprintf("%s is no value: ${{ %s }} chooses whole entries and keys, as a key with a colon behind its }}, and stands within no text: put it around the entry, or write iif(CONDITION, A, B)", n.name, n.name)}
+	}
 	if meant := nearest.Suggest(n.name, p.scope.Names); meant != "" {
 		return &Error{Offset: n.offset, Message: fmt.Sprintf("unknown value %q%s", n.name, meant)}
 	}

@@ -8,9 +8,12 @@ func filter(name, doc string) Value {
 	}})
 }
 
+// filterElsewhere are keys of a filter that people write without saying of what. The map is never changed.
+var filterElsewhere = map[string]string{"include": "write it under branches, paths or tags", "exclude": "write it under branches, paths or tags"}
+
 // Trigger says which pushes start a run.
 var Trigger = &Object{
-	Name: "trigger", Doc: "Which pushes start a run.",
+	Name: "trigger", Doc: "Which pushes start a run.", Elsewhere: filterElsewhere,
 	Keys: []Key{
 		{Name: "enabled", Value: boolean(), Doc: "Whether they do at all, as expanded files say it; true by default."},
 		{Name: "batch", Value: boolean(), Doc: "Whether pushes that come while a run is on wait and share the next one."},
@@ -22,7 +25,7 @@ var Trigger = &Object{
 
 // PullRequest says which pull requests start a run.
 var PullRequest = &Object{
-	Name: "pr", Doc: "Which pull requests start a run.",
+	Name: "pr", Doc: "Which pull requests start a run.", Elsewhere: filterElsewhere,
 	Keys: []Key{
 		{Name: "enabled", Value: boolean(), Doc: "Whether they do at all, as expanded files say it; true by default."},
 		{Name: "autoCancel", Value: boolean(), Doc: "Whether a new push to the pull request cancels the runs of the one before; true by default."},

@@ -112,6 +112,7 @@ type Mistake struct {
 	Harmless bool
 	// Empty says that an input that the task needs is given, and empty.
 	Empty bool
+	meant string // the own name of the input that an unknown one is most likely a slip of
 }
 
 // Resolve checks the given inputs and gives them their own names, with defaults filled in. Values that hold a macro are
@@ -148,9 +149,16 @@ func (d *Definition) Resolve(given map[string]string) (inputs map[string]string,
 		}
 	}
 	for i := range d.Inputs {
-		if in := &d.Inputs[i]; in.needed(inputs) && in.shows(d, inputs) && strings.TrimSpace(inputs[in.Name]) == "" {
-			mistakes = append(mistakes, Mistake{Input: from[in.Name], Empty: from[in.Name] != "", Message: fmt.Sprintf("task %s needs the input %q%s%s", d, in.Name, in.also(), in.because(inputs))})
+		in := &d.Inputs[i]
+		if !in.needed(inputs) || !in.shows(d, inputs) || strings.TrimSpace(inputs[in.Name]) != "" {
+			continue
 		}
+		if slip := slices.IndexFunc(mistakes, func(m Mistake) bool { return m.meant == in.Name }); slip >= 0 {
+			m := &mistakes[slip] // what is needed is there, by another name
+			m.Harmless, m.Message = false, strings.Replace(m.Message, noEffect, "", 1)
+			continue
+		}
+		mistakes = append(mistakes, Mistake{Input: from[in.Name], Empty: from[in.Name] != "", Message: fmt.Sprintf("task %s needs the input %q%s%s", d, in.Name, in.also(), in.because(inputs))})
 	}
 	return inputs, mistakes
 }
@@ -203,6 +211,9 @@ func (in *Input) because(inputs map[string]string) string {
 	return fmt.Sprintf(" when %s is %s", in.NeededFor, inputs[in.NeededFor])
 }
 
+// noEffect is why nothing but a warning is said of an input.
+const noEffect = ", so it has no effect"
+
 // unknownInput warns of an input that the task does not have. Azure's agent hands it to the task, which never asks for it (TaskRunner.cs of
 // azure-pipelines-agent), so a file with a slip in it runs there too.
 func (d *Definition) unknownInput(name string) Mistake {
@@ -211,11 +222,14 @@ func (d *Definition) unknownInput(name string) Mistake {
 		names = append(names, in.Name)
 		names = append(names, in.Aliases...)
 	}
-	hint := ""
+	m := Mistake{Input: name, Harmless: true, Message: fmt.Sprintf("task %s has no input %q%s", d, name, noEffect)}
 	if nearest.Misspelt(name, names) {
-		hint = nearest.Suggest(name, names)
+		m.Message += nearest.Suggest(name, names)
+		if meant := d.Input(nearest.Find(name, names)); meant != nil {
+			m.meant = meant.Name
+		}
 	}
-	return Mistake{Input: name, Harmless: true, Message: fmt.Sprintf("task %s has no input %q, so it has no effect%s", d, name, hint)}
+	return m
 }
 
 func isBoolean(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }

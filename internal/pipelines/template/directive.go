@@ -8,6 +8,7 @@ import (
 
 	"slipway"
 	"slipway/internal/pipelines/expression"
+	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/yaml"
 )
 
@@ -69,6 +70,7 @@ func (c *chain) end() { *c = chain{} }
 
 // directive evaluates a directive and calls body for each time its value is wanted, with the scope it sees.
 func (e *expander) directive(d directive, p yaml.Pair, c *chain, sc *scope, body func(*scope)) {
+	e.bodyless(p)
 	switch d.word {
 	case "if":
 		*c = chain{open: true}
@@ -105,6 +107,17 @@ func (e *expander) directive(d directive, p yaml.Pair, c *chain, sc *scope, body
 	default:
 		e.problems.Add(p.Key.At, "there is no ${{ %s }}: write ${{ %s }}", d.word, foreignDirectives[d.word])
 		*c = chain{open: true, done: true, broken: true} // what an else after it means is not known
+	}
+}
+
+// bodyless warns of a directive that has nothing below it, in the files of this repository: what it is for stands beside it then.
+func (e *expander) bodyless(p yaml.Pair) {
+	if !p.Value.IsNull() || p.Key.At == yaml.Nowhere || strings.Contains(p.Key.At.File, "@") || len(e.hollow) >= maxTests {
+		return
+	}
+	w := plan.Warning{At: p.Key.At, Message: "nothing stands below " + strings.TrimSpace(p.Key.Text) + ", so that it changes nothing: indent what it is for deeper than its dollar sign"}
+	if !slices.Contains(e.hollow, w) {
+		e.hollow = append(e.hollow, w)
 	}
 }
 
@@ -221,7 +234,7 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 	}
 	var mistake *expression.Error
 	known := errors.As(err, &mistake)
-	if err != nil && p.err == nil && e.in.Draft && (e.drafted || e.template) && p.expression.Names("parameters") && (!known || !mistake.Missing) {
+	if err != nil && p.err == nil && e.doubtful(p.expression) && (!known || !mistake.Missing) {
 		v = expression.Str("unknown") // it may be right with the values of a run
 		v.Origin = placed{yaml.Nowhere}
 		return v, false
@@ -234,10 +247,20 @@ func (e *expander) evaluate(text string, n *yaml.Node, offset int, sc *scope) (e
 		e.problems.Add(at, "%v", err)
 		return v, false
 	}
-	if v.Kind() == expression.Null && e.template && e.drafted && p.expression.Names("parameters") {
-		v.Origin = placed{yaml.Nowhere} // what a run's object may have
+	if v.Kind() == expression.Null && (e.template && e.drafted && p.expression.Names("parameters") || e.left(p.expression)) {
+		v.Origin = placed{yaml.Nowhere} // what a run's object, or a template that is not here, may have
 	}
 	return v, true
+}
+
+// doubtful reports an expression of a draft that reads what nobody has given yet.
+func (e *expander) doubtful(x *expression.Expression) bool {
+	return e.in.Draft && (e.drafted || e.template) && x.Names("parameters") || e.left(x)
+}
+
+// left reports an expression that reads variables, of which templates that the draft left out may set more.
+func (e *expander) left(x *expression.Expression) bool {
+	return len(e.unread) > 0 && x.Names("variables")
 }
 
 // parse reads an expression as a scope sees it, each text once.

@@ -21,7 +21,7 @@ type Unread struct {
 // isTemplate reports whether a file looks as if others include it: besides parameters it has one list of stages, jobs, steps
 // or variables, or extends a template, and nothing else, and its name is not that of a pipeline.
 func isTemplate(file string, root *yaml.Node) bool {
-	if strings.HasPrefix(strings.ToLower(path.Base(file)), "azure-pipelines") {
+	if isPipeline(file, root) || strings.HasPrefix(strings.ToLower(path.Base(file)), "azure-pipelines") && root.Get("variables") == nil {
 		return false
 	}
 	lists := 0
@@ -35,6 +35,12 @@ func isTemplate(file string, root *yaml.Node) bool {
 		}
 	}
 	return lists == 1
+}
+
+// isPipeline reports a file that is no template for sure: its name is that of a pipeline, or it says when it runs.
+func isPipeline(file string, root *yaml.Node) bool {
+	name, _, _ := strings.Cut(strings.ToLower(path.Base(file)), ".")
+	return name == "azure-pipelines" || root.Get("trigger") != nil || root.Get("pr") != nil || root.Get("schedules") != nil
 }
 
 // draft adds values for the parameters that have none. An empty default of a template means that one must be given.
@@ -81,6 +87,9 @@ func oldForm(n *yaml.Node) []given {
 	list := make([]given, len(n.Pairs))
 	for i, p := range n.Pairs {
 		value := p.Value
+		if meant := value.Get("default"); value.Kind == yaml.Map && meant != nil && value.Get("type") != nil {
+			value = &yaml.Node{Kind: meant.Kind, Text: meant.Text, Plain: meant.Plain, At: yaml.Nowhere} // it is warned of
+		}
 		switch {
 		case value.Kind != yaml.Scalar && isEmpty(value):
 			value = &yaml.Node{Kind: value.Kind, At: yaml.Nowhere}

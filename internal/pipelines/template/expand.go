@@ -97,6 +97,7 @@ type expander struct {
 	drafted      bool // parameters got values of their type
 	untyped      bool // the root file takes any parameter
 	tests        []test
+	hollow       []plan.Warning // about directives with nothing below them
 
 	inclusions, evaluations, nodes, bytes int
 	stopped                               bool
@@ -120,8 +121,8 @@ func Expand(in Input) (Output, error) {
 	e.template = in.Draft && !in.Pipeline && isTemplate(in.Path, root)
 	definitions, untyped := e.definitions(root.Get("parameters"))
 	e.untyped = untyped
-	if untyped && len(definitions) > 0 && !in.Draft {
-		e.problems.Add(root.Get("parameters").At, "parameters of the root file are a list, each with name, type and default")
+	if untyped && len(definitions) > 0 && (!in.Draft || in.Pipeline || isPipeline(in.Path, root)) {
+		e.problems.Add(root.Get("parameters").At, "parameters of the root file are a list, each with name, type and default: write - name: %s, and below it type and default", definitions[0].Name)
 	}
 	for _, d := range definitions {
 		if d.Type == "legacyObject" && !e.template {
@@ -164,7 +165,7 @@ func Expand(in Input) (Output, error) {
 	e.declareRepositories(root, sc)
 	out.Root = e.extend(e.expandMap(root, inRoot, sc), sc)
 	out.Sources, out.Unread, out.Drafted, out.Template = e.sources, e.unread, e.drafted, e.template
-	out.Warnings = append(e.unused(), e.late()...)
+	out.Warnings = slices.Concat(e.unused(), e.late(), e.hollow)
 	return out, e.problems.Err()
 }
 

@@ -72,15 +72,6 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 		e.problems.Add(name.At, "template is the path of a file, not %s", name.Kind)
 		return nil
 	}
-	for _, p := range reference.Pairs {
-		if key := p.Key.Text; key != "template" && key != "parameters" {
-			instead := nearest.Suggest(key, schema.TemplateReference.Names())
-			if instead == "" {
-				instead = ": a template is given parameters alone; it may read one as its own " + key + ", or stand below ${{ if }}"
-			}
-			e.problems.Add(p.Key.At, "unknown key %q beside template%s", key, instead)
-		}
-	}
 	if e.inclusions++; e.inclusions > MaxInclusions {
 		e.problems.Limit(name.At, "the pipeline includes templates more than %d times", MaxInclusions)
 		e.stopped = true
@@ -104,11 +95,11 @@ func (e *expander) body(reference *yaml.Node, sc *scope) *yaml.Node {
 	if tree == nil {
 		return nil
 	}
-	values, ok := e.given(reference.Get("parameters"))
+	definitions, untyped := e.definitions(tree.Get("parameters"))
+	values, ok := e.given(e.beside(reference, definitions))
 	if !ok {
 		return nil
 	}
-	definitions, untyped := e.definitions(tree.Get("parameters"))
 	before := len(e.problems)
 	fields := e.bind(definitions, untyped, values, name.At, s.label())
 	if len(e.problems) > before {
@@ -143,6 +134,39 @@ func (e *expander) circle(reference *yaml.Node, sc *scope) string {
 		return ": " + strings.Join(names, " includes ")
 	}
 	return ""
+}
+
+// beside is what a reference gives as parameters. Keys that it does not have are told, and those that are a slip of parameters or parameters of the
+// template themselves are read as what they mean.
+func (e *expander) beside(reference *yaml.Node, declared []definition) *yaml.Node {
+	parameters := reference.Get("parameters")
+	for _, p := range reference.Pairs {
+		key := p.Key.Text
+		if key == "template" || key == "parameters" {
+			continue
+		}
+		meant := nearest.Find(key, schema.TemplateReference.Names())
+		switch {
+		case slices.ContainsFunc(declared, func(d definition) bool { return d.Name == key }):
+			e.problems.Add(p.Key.At, "unknown key %q beside template: it is a parameter of the template: write it below parameters, indented deeper", key)
+			if parameters == nil || parameters.IsNull() || parameters.Kind == yaml.Map {
+				whole := &yaml.Node{Kind: yaml.Map, At: p.Key.At}
+				if parameters != nil {
+					whole.Pairs = slices.Clone(parameters.Pairs)
+				}
+				whole.Pairs = append(whole.Pairs, p)
+				parameters = whole
+			}
+		case meant != "":
+			e.problems.Add(p.Key.At, "unknown key %q beside template, did you mean %q?", key, meant)
+			if meant == "parameters" && parameters == nil {
+				parameters = p.Value
+			}
+		default:
+			e.problems.Add(p.Key.At, "unknown key %q beside template: a template is given parameters alone; it may read one as its own %s, or stand below ${{ if }}", key, key)
+		}
+	}
+	return parameters
 }
 
 // given are the values under `parameters` of a reference.
@@ -186,6 +210,7 @@ func (e *expander) extend(root *yaml.Node, sc *scope) *yaml.Node {
 		}
 		if slices.Contains([]string{"stages", "jobs", "phases", "steps"}, p.Key.Text) {
 			e.problems.Add(p.Key.At, "%s cannot stand beside extends: the template gives them", p.Key.Text)
+			continue
 		}
 		out.Pairs = append(out.Pairs, p)
 	}

@@ -40,6 +40,7 @@ func (e *expander) expandPairs(pairs []yaml.Pair, w where, sc *scope, out *yaml.
 		if strings.Contains(key.Text, "${{") {
 			v, at, ok := e.scalar(key, sc)
 			if !ok {
+				out.At = yaml.Nowhere // nothing is said of what its map lacks then
 				continue
 			}
 			if kind := v.Kind(); kind == expression.Object || kind == expression.Array {
@@ -93,6 +94,8 @@ func (e *expander) mergeInto(p yaml.Pair, w where, sc *scope, out *yaml.Node) {
 			}
 		}
 	case v.IsNull(), v.At == yaml.Nowhere:
+	case v.Kind == yaml.List:
+		e.problems.Add(p.Key.At, "%s stands among the keys of a map, and below it is a list: begin its line with a dash, indented as the other entries of the list that it belongs to", strings.TrimSpace(p.Key.Text))
 	default:
 		e.problems.Add(p.Value.At, "under %s in a map stands a map, not %s", p.Key.Text, v.Kind)
 	}

@@ -194,7 +194,7 @@ func (r *reader) content(n *Node, y *yaml.Node, depth int) *Node {
 	switch y.Kind {
 	case yaml.AliasNode:
 		r.problems.Unsupported(n.At, "alias *%s: Azure Pipelines has no aliases; use a template or write the value out", y.Value)
-		n.Plain = true
+		n.Plain, n.At = true, Nowhere
 	case yaml.SequenceNode:
 		n.Kind = List
 		n.Items = make([]*Node, 0, len(y.Content))
@@ -237,6 +237,7 @@ func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
 				hint = ": {{ }} is a map in a map, an expression is written ${{ }}"
 			}
 			r.problems.Add(key.At, "a key must be text, not %s%s", key.Kind, hint)
+			n.At = Nowhere // nothing is said of what follows from it
 			continue
 		}
 		if key.Plain && key.Text == "<<" {

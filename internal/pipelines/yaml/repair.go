@@ -33,6 +33,12 @@ func repair(data []byte, mistake *slipway.Problem) (mended []byte, sure bool) {
 		takeOurs(lines[line-1:])
 		return []byte(strings.Join(lines, "\n")), false
 	}
+	if leftBlock(data, line) > 0 && shallowBlock(data, line) == 0 {
+		for i := line - 1; i < len(lines) && !endsBlock(lines[i]); i++ {
+			lines[i] = ""
+		}
+		return []byte(strings.Join(lines, "\n")), false
+	}
 	for _, meant := range meanings(strings.TrimSuffix(wrong, "\r")) {
 		lines[line-1] = meant.text
 		if mended = []byte(strings.Join(lines, "\n")); readsBeyond(mended, line) {
@@ -101,6 +107,13 @@ func meanings(line string) (list []meaning) {
 	if colonless.MatchString(line) {
 		line = strings.Replace(line, ":", ": ", 1)
 		list = append(list, meaning{line, true})
+	}
+	if dashWithoutSpace.MatchString(line) {
+		line = strings.Replace(line, "-", "- ", 1)
+		list = append(list, meaning{line, true})
+	}
+	if m := keyWithoutColon.FindStringSubmatch(line); m != nil {
+		list = append(list, meaning{strings.TrimRight(m[1]+": "+m[2], " "), true})
 	}
 	if indent := line[:indentation(line)]; strings.Contains(indent, "\t") {
 		// How many spaces a tab was meant to be, only the lines around it tell.

@@ -29,15 +29,27 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 		at = placeAt(file, data, bytes.IndexFunc(data, isControl))
 	case aboutColon(load.Message) && !colonless.MatchString(line) && colonless.MatchString(lineAt(data, textBefore(data, at.Line))):
 		at.Line, at.Column = textBefore(data, at.Line), 1
+	case strings.Contains(load.Message, "did not find expected key") && dashWithoutSpace.MatchString(lineAt(data, textBefore(data, at.Line))):
+		at.Line = textBefore(data, at.Line)
+		at.Column = strings.Index(lineAt(data, at.Line), "-") + 1
+		return slipway.Invalid("not valid YAML: a space follows the dash of an entry: write - KEY: VALUE").At(at)
 	case openQuote(load):
 		at.Line, at.Column = max(load.ContextMark.Line, 1), max(load.ContextMark.Column, 1)
 	case conflictMarker.MatchString(line) || at.Line > 1 && conflictMarker.MatchString(lineAt(data, at.Line-1)):
 		at.Line, at.Column = conflictBefore(data, at.Line), 1
 		return slipway.Invalid("not valid YAML: a merge left a conflict here: choose one of its sides, and remove the lines of <<<<<<<, ======= and >>>>>>>").At(at)
+	case strings.Contains(load.Message, "could not find expected ':'") && !colonless.MatchString(line) && load.ContextMark.Line > 0:
+		at.Line, at.Column = load.ContextMark.Line, max(load.ContextMark.Column, 1) // where the key begins
+		if block := leftBlock(data, at.Line); block > 0 && shallowBlock(data, at.Line) == 0 {
+			return slipway.Invalid("not valid YAML: the text below | or > of line %d ends here, since this line is indented less: indent it as the text, if it is a part of it", block).At(at)
+		}
 	}
 	if line := shallowBlock(data, at.Line); line > 0 && !strings.Contains(load.Message, "mapping values") {
 		at.Line, at.Column = line, 1
 		return slipway.Invalid("not valid YAML: the text below a | or > is indented deeper than the key that it belongs to").At(at)
+	}
+	if line := lineAt(data, at.Line); strings.Contains(load.Message, "did not find expected key") && at.Column > indentation(line)+1 {
+		return slipway.Invalid("not valid YAML: %s", textAfterEnd).At(at)
 	}
 	if meaning := plainly(load.Message, lineAt(data, at.Line)); meaning != "" {
 		return slipway.Invalid("not valid YAML: %s", meaning).At(at)
@@ -101,11 +113,41 @@ func shallowBlock(data []byte, line int) int {
 	return text
 }
 
+// leftBlock is the line on which a text below | or > begins that ends at a line, since that is indented less and is neither a key nor an entry, 0 without one.
+func leftBlock(data []byte, line int) int {
+	lines := strings.Split(string(data[:min(len(data), MaxBytes)]), "\n")
+	if line > len(lines) || endsBlock(lines[line-1]) {
+		return 0
+	}
+	least := indentation(lines[line-1])
+	for i := line - 2; i >= 0; i-- {
+		switch {
+		case strings.TrimSpace(lines[i]) == "":
+		case blockHeader.MatchString(lines[i]):
+			return i + 1
+		case indentation(lines[i]) <= least:
+			return 0
+		}
+	}
+	return 0
+}
+
+// endsBlock reports a line that begins with a key or is an entry of a list, so that what is before it is over.
+func endsBlock(line string) bool {
+	return keyAt.MatchString(line) || strings.HasPrefix(strings.TrimSpace(line), "- ")
+}
+
 // keyAt is a line that begins with a key.
 var keyAt = regexp.MustCompile(`^ *[A-Za-z][A-Za-z0-9_.-]*:( |$)`)
 
 // colonless is a key without the space behind its colon.
 var colonless = regexp.MustCompile(`^\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*:[^\s/:\\]`)
+
+// dashWithoutSpace is an entry of a list without the space behind its dash, which for the reader is a key.
+var dashWithoutSpace = regexp.MustCompile(`^\s*-[A-Za-z][A-Za-z0-9_-]*:( |$)`)
+
+// keyWithoutColon is a key that stands alone, or has an equals sign in place of its colon.
+var keyWithoutColon = regexp.MustCompile(`^(\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*)(?: *= *(\S.*)|\s*)$`)
 
 // aboutColon reports a message that a key without the space behind its colon may be the reason of: for the reader it is the beginning of a text.
 func aboutColon(message string) bool {
@@ -145,6 +187,7 @@ var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$(\{\{|\[)`)
 // What is said of brackets, whose end nobody but the author knows.
 const (
 	openBracket  = "a { or [ has no end on this line: close it, or part its entries by commas"
+	textAfterEnd = "a text that begins with {, [ or a quote ends with its closing one: put the whole text in quotes, and a ${{ }} begins with its dollar sign"
 	emptyBracket = "within { } or [ ] an entry is missing here: close what was opened before, or write the entry"
 )
 
@@ -162,6 +205,8 @@ func plainly(message, line string) string {
 		return "an entry of a list begins where there is no list: indent it as the entries that it belongs to, or write all as entries or all as keys"
 	case strings.Contains(message, "did not find expected key"), strings.Contains(message, "did not find expected '-' indicator"):
 		return "the line fits none of those before it: indent it as what it belongs to, and look for quotes that end too early"
+	case strings.Contains(message, "could not find expected ':'") && strings.Contains(line, "=") && keyWithoutColon.MatchString(line):
+		return "a colon and a space stand between a key and its value: write KEY: VALUE in place of KEY = VALUE"
 	case strings.Contains(message, "could not find expected ':'"):
 		return "a key without a colon: write KEY: VALUE, or indent the line as the text that it goes on with"
 	case strings.Contains(message, "did not find expected ',' or"):
@@ -178,7 +223,7 @@ func plainly(message, line string) string {
 	case strings.Contains(message, "block sequence entries are not allowed"):
 		return "a dash begins an entry of a list, and none may stand here: begin a line with it, or put the text in quotes"
 	case strings.Contains(message, "found a comment without preceding whitespace"):
-		return "a text that begins with {, [ or a quote ends with its closing one: put the whole text in quotes, and a ${{ }} begins with its dollar sign"
+		return textAfterEnd
 	case strings.Contains(message, "unknown anchor"), strings.Contains(message, "expected alphabetic or numeric character") && strings.Contains(line, "*"):
 		return "a text that begins with * stands in quotes, since it means an alias, which Azure Pipelines does not have"
 	case strings.Contains(message, "expected comment or line break"):

@@ -124,7 +124,10 @@ func dockerBake(s *step) []*draft.Map {
 // word quotes a word for the shell if it needs to be.
 func word(text string) string {
 	if strings.ContainsAny(text, " \t\"'`;|&<>*?") {
-		return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"`
+		return quoted(text)
 	}
 	return text
 }
+
+// quoted is a word in quotes, as a macro needs them whose value may have blanks.
+func quoted(text string) string { return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"` }

@@ -141,6 +141,14 @@ func (j *job) runsOn() {
 		j.drop(n.At, "job "+j.id+" runs on "+system+", and jobs run in Linux containers", "leave it out, or make it run on Linux")
 		return
 	}
+	group := n.Get("group")
+	if strings.Contains(all, "${{") && !strings.Contains(all, "matrix.") || group != nil {
+		if group != nil {
+			all = strings.TrimSpace(all + " of the group " + group.Text)
+		}
+		j.notes = append(j.notes, j.w.note(n.At, "runs-on: "+plainly(all)+" is not read: the job runs in the image of ubuntu-latest", "write container for another image, and a condition where it is no Linux"))
+		return
+	}
 	if strings.Contains(all, "self-hosted") || !strings.Contains(all, "ubuntu") && !strings.Contains(all, "${{") {
 		j.notes = append(j.notes, j.w.note(n.At, "runs-on: "+all+" is a runner of its own: the job runs in the image of ubuntu-latest", "write container for another image"))
 	}
@@ -187,6 +195,11 @@ func otherSystem(label string) string {
 		return "macOS"
 	}
 	return ""
+}
+
+// plainly is text of a workflow with its expressions so that they are none here, where the text stands in a comment.
+func plainly(text string) string {
+	return strings.NewReplacer("${{ ", "", "${{", "", " }}", "", "}}", "").Replace(text)
 }
 
 func (j *job) drop(at slipway.Position, why, instead string) {

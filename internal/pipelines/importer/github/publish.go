@@ -86,7 +86,7 @@ func autoCommit(s *step) []*draft.Map {
 		branch = "$(Build.SourceBranchName)"
 	}
 	script := "set -e\ngit add -A " + pattern + "\nif ! git diff --cached --quiet; then\n" +
-		"  git -c user.name=" + word(orText(s.with("commit_user_name"), "$(Build.RequestedFor)")) + " -c user.email=" + word(orText(s.with("commit_user_email"), "$(Build.RequestedForEmail)")) +
+		"  git -c user.name=" + quoted(orText(s.with("commit_user_name"), "$(Build.RequestedFor)")) + " -c user.email=" + word(orText(s.with("commit_user_email"), "$(Build.RequestedForId)@localhost")) +
 		" commit -m " + word(orText(s.with("commit_message"), "Apply automatic changes")) + " " + s.with("commit_options")
 	script = strings.TrimRight(script, " ") + "\n  git push origin HEAD:refs/heads/" + branch + "\nfi"
 	return one(bash("Commit changes", script).Text("workingDirectory", s.with("repository")))

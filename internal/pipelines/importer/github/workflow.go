@@ -167,7 +167,11 @@ func (w *workflow) rootVariable(name, expr string) string {
 func (w *workflow) environment() {
 	w.variables = append(w.variables, (&draft.Map{}).Text("name", "CI").Put("value", draft.Scalar("true")).Node())
 	t := &translator{w: w, place: inRun, scope: &scope{at: w.root.At}}
-	plain, _ := t.splitEnv(w.root.Get("env"))
+	env := w.root.Get("env")
+	if env != nil && env.Kind == yaml.Scalar && !env.IsNull() {
+		w.header = append(w.header, w.note(env.At, "env: "+plainly(env.Text)+" is left out: which names it has is not known here", "give the variables that steps read in a variable group, and secrets by the env of each step"))
+	}
+	plain, _ := t.splitEnv(env)
 	for _, p := range plain {
 		var notes []draft.Note
 		t.scope = t.scope.place(p.Value.At)

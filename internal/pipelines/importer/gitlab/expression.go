@@ -8,8 +8,8 @@ import (
 	"slipway/internal/pipelines/yaml"
 )
 
-// expression is the condition of an `if`. One that cannot be read is false, and told.
-func (f *file) expression(n *yaml.Node, notes *[]draft.Note) string {
+// expression is the condition of an `if`, otherwise for one that cannot be read, which is told.
+func (f *file) expression(n *yaml.Node, notes *[]draft.Note, otherwise string) string {
 	p := &conditionParser{f: f, n: n, notes: notes}
 	c, err := "", p.scan(n.Text)
 	if err == nil {
@@ -19,8 +19,8 @@ func (f *file) expression(n *yaml.Node, notes *[]draft.Note) string {
 		err = fmt.Errorf("%s is not expected", p.tokens[p.at])
 	}
 	if err != nil {
-		*notes = append(*notes, f.note(n.At, "if: "+n.Text+": "+err.Error(), "write the condition; until then it is false"))
-		return "false"
+		*notes = append(*notes, f.note(n.At, "if: "+n.Text+": "+err.Error(), "write the condition; until then it is "+otherwise))
+		return otherwise
 	}
 	return c
 }
@@ -145,6 +145,9 @@ func (p *conditionParser) comparison() (string, error) {
 				right = unquoted
 			}
 			c := p.f.matches(left, right, p.n.At, p.notes)
+			if c == "" {
+				return "", fmt.Errorf("expressions have no regular expressions, and the pattern %s begins and ends with no text", right)
+			}
 			if op == "!~" {
 				c = not(c)
 			}

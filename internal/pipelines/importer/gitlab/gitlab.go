@@ -33,8 +33,9 @@ type file struct {
 	containers []*yaml.Node
 	aliases    draft.Names
 	names      draft.Names
-	requests   bool // the file knows merge requests
-	workflow   bool // it has workflow: rules
+	requests   bool   // the file knows merge requests
+	workflow   bool   // it has workflow: rules
+	whole      string // their condition, "true" without any
 	steps      int
 	carried    int
 	reads      int // files that were included
@@ -54,8 +55,8 @@ func Import(path string, data []byte, files Files) (draft.Result, error) {
 	f.root = f.references(f.root)
 	f.readStages()
 	f.requests = strings.Contains(string(data), "merge_request") || strings.Contains(string(data), "CI_MERGE_REQUEST")
-	f.workflow = f.root.Get("workflow").Get("rules") != nil
 	f.readVariables()
+	f.readWorkflow()
 	f.readJobs()
 	out := &draft.Map{}
 	f.triggers(out)

@@ -16,8 +16,23 @@ type decision struct {
 	fails     string // allow_failure, "" if rules do not say
 }
 
-// decide reads rules, or only and except, or their default.
+// decide reads rules, or only and except, or their default. No job runs where the workflow's own rules make no pipeline.
 func (f *file) decide(n *yaml.Node, notes *[]draft.Note) decision {
+	d := f.ownRules(n, notes)
+	d.condition = and(f.whole, d.condition)
+	return d
+}
+
+// readWorkflow reads workflow: rules, which say when there is a pipeline at all.
+func (f *file) readWorkflow() {
+	f.whole = "true"
+	rules := f.root.Get("workflow").Get("rules")
+	if f.workflow = rules != nil; f.workflow {
+		f.whole = f.rules(rules, decision{when: "always"}, &f.header).condition
+	}
+}
+
+func (f *file) ownRules(n *yaml.Node, notes *[]draft.Note) decision {
 	d := decision{condition: "true", when: "on_success"}
 	if w := n.Get("when"); w != nil {
 		d.when = w.Text
@@ -59,8 +74,12 @@ func (f *file) rules(rules *yaml.Node, d decision, notes *[]draft.Note) decision
 	when := ""
 	for i := len(list) - 1; i >= 0; i-- {
 		r := list[i]
-		c := f.rule(r, notes)
 		w := whenOf(r, d.when)
+		otherwise := "false" // what is not understood runs nothing: it does not hold, or holds where it says never
+		if w == "never" {
+			otherwise = "true"
+		}
+		c := f.rule(r, otherwise, notes)
 		if w == "manual" && automatic {
 			*notes = append(*notes, f.note(r.At, "a rule that makes the job manual in some cases is left out: the job does not run then", "start the stage again by hand where it is wanted"))
 			w = "never"
@@ -104,11 +123,11 @@ func whenOf(r *yaml.Node, other string) string {
 	return other
 }
 
-// rule is the condition of one rule.
-func (f *file) rule(r *yaml.Node, notes *[]draft.Note) string {
+// rule is the condition of one rule, with otherwise in place of what is not understood.
+func (f *file) rule(r *yaml.Node, otherwise string, notes *[]draft.Note) string {
 	c := "true"
 	if text := r.Get("if"); text != nil {
-		c = f.expression(text, notes)
+		c = f.expression(text, notes, otherwise)
 	}
 	for _, key := range []string{"changes", "exists"} {
 		if n := r.Get(key); n != nil {
@@ -124,10 +143,13 @@ func (f *file) refs(n *yaml.Node, only bool, notes *[]draft.Note) string {
 	if n.Kind == yaml.Map {
 		refs = n.Get("refs")
 	}
-	any, given := "false", false
+	any, given, otherwise := "false", false, "false"
+	if !only {
+		otherwise = "true"
+	}
 	for _, item := range texts(refs) {
 		given = true
-		any = or(any, f.ref(item, notes))
+		any = or(any, f.ref(item, otherwise, notes))
 	}
 	if !given {
 		any = "true"
@@ -141,7 +163,7 @@ func (f *file) refs(n *yaml.Node, only bool, notes *[]draft.Note) string {
 	if v := n.Get("variables"); v != nil {
 		all := "false"
 		for _, item := range texts(v) {
-			all = or(all, f.expression(item, notes))
+			all = or(all, f.expression(item, notes, otherwise))
 		}
 		any = and(any, all)
 	}
@@ -157,7 +179,7 @@ func (f *file) refs(n *yaml.Node, only bool, notes *[]draft.Note) string {
 }
 
 // ref is one word of only or except.
-func (f *file) ref(n *yaml.Node, notes *[]draft.Note) string {
+func (f *file) ref(n *yaml.Node, otherwise string, notes *[]draft.Note) string {
 	reason := func(name string) string { return "eq(variables['Build.Reason'], '" + name + "')" }
 	word := n.Text
 	if i := strings.LastIndex(word, "@"); i > 0 {
@@ -183,7 +205,12 @@ func (f *file) ref(n *yaml.Node, notes *[]draft.Note) string {
 	}
 	f.use("CI_COMMIT_REF_NAME")
 	if strings.HasPrefix(word, "/") {
-		return f.matches("variables['CI_COMMIT_REF_NAME']", word, n.At, notes)
+		c := f.matches("variables['CI_COMMIT_REF_NAME']", word, n.At, notes)
+		if c == "" {
+			*notes = append(*notes, f.note(n.At, "the pattern "+word+" has no counterpart, since expressions have no regular expressions", "write what is meant as the condition of the job; until then it is "+otherwise))
+			return otherwise
+		}
+		return c
 	}
 	return "eq(variables['CI_COMMIT_REF_NAME'], " + quote(word) + ")"
 }
@@ -230,26 +257,29 @@ func or(a, b string) string {
 var (
 	anchored    = regexp.MustCompile(`^/(\^?)(.*?)(\$?)/([im]*)$`)
 	plainText   = regexp.MustCompile(`^(?:[\w \-/:@#=,%]|\\[./\-_+#@:()\[\] ])*`)
+	plainEnd    = regexp.MustCompile(`(?:[\w \-/:@#=,%]|\\[./\-_+#@:()\[\] ])*$`)
 	alternative = regexp.MustCompile(`^\(?(?:\?:)?([^()]*)\)?$`)
 )
 
 // matches is a comparison that stands for a regular expression: exact for text, alternatives and anchors, else by the text that it
-// begins with, which is told.
+// begins or ends with, which is told. It is "" where not even that can stand for it.
 func (f *file) matches(value, pattern string, at slipway.Position, notes *[]draft.Note) string {
 	m := anchored.FindStringSubmatch(strings.TrimSpace(pattern))
 	if m == nil {
-		*notes = append(*notes, f.note(at, "the pattern "+pattern+" is taken to hold: it is no regular expression in slashes", "write what is meant"))
-		return "true"
+		return ""
 	}
 	begins, body, ends := m[1] != "", m[2], m[3] != ""
 	if a := alternative.FindStringSubmatch(body); a != nil && strings.Contains(a[1], "|") {
 		any := "false"
 		for _, one := range strings.Split(a[1], "|") {
 			if strings.HasPrefix(body, "(") || !begins && !ends {
-				any = or(any, f.matches(value, "/"+m[1]+one+m[3]+"/", at, notes))
-				continue
+				one = m[1] + one + m[3]
 			}
-			any = or(any, f.matches(value, "/"+one+"/", at, notes))
+			c := f.matches(value, "/"+one+"/", at, notes)
+			if c == "" {
+				return ""
+			}
+			any = or(any, c)
 		}
 		return any
 	}
@@ -262,6 +292,14 @@ func (f *file) matches(value, pattern string, at slipway.Position, notes *[]draf
 	}
 	text := plainText.FindString(body)
 	plain := regexp.MustCompile(`\\(.)`).ReplaceAllString(text, "$1")
+	if text != body && plain == "" {
+		if text = plainEnd.FindString(body); !ends || text == "" {
+			return ""
+		}
+		plain = regexp.MustCompile(`\\(.)`).ReplaceAllString(text, "$1")
+		*notes = append(*notes, f.note(at, "the pattern "+pattern+" is not compared whole, since expressions have no regular expressions: what ends with "+quote(plain)+" holds", "write a stricter condition if it matters"))
+		return "endsWith(" + value + ", " + quote(plain) + ")"
+	}
 	if text != body {
 		*notes = append(*notes, f.note(at, "the pattern "+pattern+" is not compared whole, since expressions have no regular expressions: what begins with "+quote(plain)+" holds", "write a stricter condition if it matters"))
 		ends = false

@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"path"
+	"regexp"
 	"strings"
 
 	"slipway/internal/pipelines/importer/draft"
@@ -246,11 +247,27 @@ func (j *job) caches() []*draft.Map {
 				j.notes = append(j.notes, j.f.note(p.At, "the path "+p.Text+" of a cache is left out: a cache is of a folder", "name the folder"))
 				continue
 			}
-			folder = inSources(j.f.text(folder, ""))
+			folder = inSources(j.f.text(j.absolute(folder), ""))
 			made = append(made, (&draft.Map{}).Text("task", "Cache@2").Put("inputs", (&draft.Map{}).Text("key", `"`+draft.Identifier(p.Text)+`" | `+key).Text("path", folder).Node()))
 		}
 	}
 	return made
+}
+
+// leadingVariable is a path that begins with a variable.
+var leadingVariable = regexp.MustCompile(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?(.*)$`)
+
+// absolute is a path in which a variable at the beginning, whose value begins in the project's folder, is written out.
+func (j *job) absolute(path string) string {
+	m := leadingVariable.FindStringSubmatch(path)
+	if m == nil {
+		return path
+	}
+	value := j.setting(m[1])
+	if inner := leadingVariable.FindStringSubmatch(value); strings.HasPrefix(value, "/") || inner != nil && inner[1] == "CI_PROJECT_DIR" {
+		return value + m[2]
+	}
+	return path
 }
 
 // cacheKey makes a key: files count by their contents, text as it is. GitLab's own is "default".

@@ -29,7 +29,7 @@ var predefinedVariables = map[string]string{
 	"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "$[ replace(coalesce(variables['System.PullRequest.TargetBranch'], ''), 'refs/heads/', '') ]",
 	"CI_OPEN_MERGE_REQUESTS":              "", "CI_COMMIT_BEFORE_SHA": "0000000000000000000000000000000000000000",
 	"CI_NODE_INDEX": "$(System.JobPositionInPhase)", "CI_NODE_TOTAL": "$(System.TotalJobsInPhase)", "GITLAB_USER_NAME": "$(Build.RequestedFor)", "GITLAB_USER_LOGIN": "$(Build.RequestedFor)",
-	"GITLAB_USER_EMAIL": "$(Build.RequestedForEmail)", "CI_CONCURRENT_ID": "1", "CI_CONCURRENT_PROJECT_ID": "1", "CI_PAGES_URL": "",
+	"CI_CONCURRENT_ID": "1", "CI_CONCURRENT_PROJECT_ID": "1", "CI_PAGES_URL": "",
 }
 
 var (
