@@ -57,7 +57,7 @@ lint: ## check format, lint (go vet's analyses among it) and the import rules
 	$(GO_TOOL) golangci-lint run ./...
 
 .PHONY: generate
-generate: ## write the generated files anew
+generate: setup ## write the generated files anew
 	$(GO_TOOL) templ generate -path internal/web
 	cd internal/web/editor && npm install --no-audit --no-fund --no-package-lock --silent && node build.mjs
 	go generate ./internal/repos/sha1dc
