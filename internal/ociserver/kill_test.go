@@ -124,7 +124,7 @@ func TestKillServer(t *testing.T) {
 	if folder == "" {
 		t.Skip("run by TestKill alone")
 	}
-	ctx, logger := context.Background(), slog.New(slog.DiscardHandler)
+	ctx := context.Background()
 	nanos, err := strconv.ParseInt(os.Getenv(killBegan), 10, 64)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +159,8 @@ func TestKillServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Printf("\nready %s %s\n", listener.Addr(), token)
-	t.Fatal(http.Serve(listener, ociserver.New(r, ids, logger))) //nolint:gosec // a test's server needs no time limits
+	server := ociserver.New(r, ids, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	t.Fatal(http.Serve(listener, server)) //nolint:gosec // a test's server needs no time limits
 }
 
 // startKillServer runs TestKillServer on the folder; kill ends it at once, as kill -9 does.
