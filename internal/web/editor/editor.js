@@ -26,7 +26,7 @@ for (const field of document.querySelectorAll('textarea.editor')) {
 
 /** replace puts an editor before a text area, which has what stands in it at every moment. */
 function replace(field) {
-  const label = document.querySelector(`label[for="${field.id}"]`);
+  const [label] = field.labels;
   const language = new Compartment();
   const extensions = [
     basicSetup, colours, search({ top: true }), language.of(languageOf(field.dataset.path || '')), EditorState.tabSize.of(4),
