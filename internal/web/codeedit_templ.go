@@ -328,7 +328,7 @@ func codeEditor(view editView) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<div class=\"stack\"><label for=\"content\">Content</label> <textarea id=\"content\" name=\"content\" class=\"editor\" rows=\"24\" wrap=\"off\" spellcheck=\"false\" data-path=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<div class=\"stack\"><label for=\"file-content\">Content</label> <textarea id=\"file-content\" name=\"content\" class=\"editor\" rows=\"24\" wrap=\"off\" spellcheck=\"false\" data-path=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -105,7 +105,7 @@ await shot('test-history');
 await page.goto(url + '/sample/_git/sample/edit?path=azure-pipelines.yml&version=GBmain');
 await page.getByText('It would run.').waitFor();
 await shot('editor');
-const content = page.getByLabel('Content');
+const content = page.locator('.cm-content');
 const text = () => page.inputValue('textarea.editor');
 const right = await text();
 await content.fill(right.replace('displayName: Unit tests', 'dispalyName: Unit tests'));

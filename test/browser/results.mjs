@@ -79,7 +79,7 @@ await shot('environment-with-checks');
 await page.goto(`${url}/${project}/_git/${project}`);
 await page.getByRole('link', { name: 'New file' }).click();
 await page.getByLabel('Path').fill('azure-pipelines.yml');
-await page.getByLabel('Content').fill(readFileSync(file, 'utf8'));
+await page.locator('.cm-content').fill(readFileSync(file, 'utf8'));
 await page.getByText('No run could start: 1 mistake').waitFor();
 await says('a connection that may not be used', 'feed');
 await shot('editor-of-a-new-file');

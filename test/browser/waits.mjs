@@ -23,7 +23,7 @@ const quay = `${url}/${project}/_environments/quay`;
 // edit changes hat.txt in the editor, on a branch, or on a new one for a pull request.
 async function edit(content, message, { branch = 'main', to } = {}) {
   await page.goto(`${url}/${project}/_git/${project}/edit?path=hat.txt&version=GB${encodeURIComponent(branch)}`);
-  await page.getByLabel('Content').fill(`${content}\n`);
+  await page.locator('.cm-content').fill(`${content}\n`);
   await page.getByLabel('Message').fill(message);
   if (to) {
     await page.getByLabel('On a new branch').check();
@@ -196,13 +196,13 @@ await shot('pool-of-machines');
 before = await runs();
 await page.goto(`${url}/${project}/_git/${project}/edit?path=azure-pipelines.yml&version=GBmain`);
 const file = await page.inputValue('textarea.editor');
-await page.getByLabel('Content').fill(file.replace('displayName: Make hats\n', `displayName: Make hats\n        pool: ${pool}\n`));
+await page.locator('.cm-content').fill(file.replace('displayName: Make hats\n', `displayName: Make hats\n        pool: ${pool}\n`));
 await page.getByText('It would run', { exact: false }).waitFor();
 await page.getByText('Stages and jobs').click();
 await page.locator('#draft-graph pre', { hasText: 'Ship' }).waitFor();
 await page.getByText('With its templates expanded').click();
 await page.locator('#draft-expanded pre', { hasText: `pool: ${pool}` }).waitFor();
-await Promise.all([page.waitForResponse((r) => r.url().endsWith('/check')), page.getByLabel('Content').press('Control+End').then(() => page.keyboard.type('# typed'))]);
+await Promise.all([page.waitForResponse((r) => r.url().endsWith('/check')), page.locator('.cm-content').press('Control+End').then(() => page.keyboard.type('# typed'))]);
 await page.locator('#draft-graph[open] pre').waitFor(); // what was opened stays open while somebody types
 await shot('editor-with-the-graph');
 await page.getByLabel('Message').fill('Make hats of metal');
