@@ -110,8 +110,8 @@ const text = () => page.inputValue('textarea.editor');
 const right = await text();
 await content.fill(right.replace('displayName: Unit tests', 'dispalyName: Unit tests'));
 await page.getByText('did you mean "displayName"?').first().waitFor();
-await page.locator('.cm-lintRange-error').first().waitFor();
 await page.locator('#draft a').first().click();
+await page.locator('.cm-lintRange-error').first().waitFor(); // of lines out of sight there is nothing in the page
 const chosen = await page.evaluate(() => getSelection().toString());
 if (!chosen.startsWith('dispalyName')) problems.push(`the place of a mistake chooses "${chosen}"`);
 await shot('editor-mistake');
