@@ -6,6 +6,7 @@ DATA := /var/lib/slipway
 export GOWORK := off
 # Without C's resolver and accounts the server shares what is compiled with the node's build, which does without C.
 export GOFLAGS := -buildvcs=false -tags=netgo,osusergo
+STAMP = -X slipway.version=$$(git describe --tags --always --dirty 2>/dev/null)
 GO_TOOL := go tool -modfile=tools/go.mod
 
 .PHONY: help
@@ -22,9 +23,10 @@ setup: ## install the Debian packages that building and running need
 	tools/setup
 
 .PHONY: build
-build: ## build the server, the agent and the jobs' docker into bin/
+build: ## build the command line, the server, the agent and the jobs' docker into bin/
 	@mkdir -p $(BIN)
-	@tools/go-progress "the server" build -ldflags="-X slipway.version=$$(git describe --tags --always --dirty 2>/dev/null)" -o $(BIN)/slipway ./cmd/slipway
+	@tools/go-progress "the server" build -ldflags="$(STAMP)" -o $(BIN)/ ./cmd/slipway-server
+	@CGO_ENABLED=0 tools/go-progress "the command line" build -ldflags="-s -w $(STAMP)" -o $(BIN)/ ./cmd/slipway
 	@CGO_ENABLED=0 tools/go-progress "the agent and the jobs' docker" build -ldflags='-s -w' -o $(BIN)/ ./cmd/slipway-docker ./cmd/slipway-agent
 
 .PHONY: node

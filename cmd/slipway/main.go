@@ -1,64 +1,62 @@
-// Command slipway is Slipway's server and command line.
+// Command slipway is Slipway's command line. It is small, so that it starts in a few milliseconds and is all that a laptop needs to check
+// and run files of pipelines; every other command it hands on to slipway-server.
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/signal"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"slipway"
+	"slipway/internal/commandline"
+	"slipway/internal/filecommands"
 )
 
 func main() {
-	cobra.EnableCommandSorting = false // the help has the commands in the order of the work
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := command().ExecuteContext(context.WithValue(ctx, ownProcess{}, true)); err != nil {
-		var silent *exitError
-		if errors.As(err, &silent) {
-			os.Exit(silent.code)
+	root := command()
+	if own, _, err := root.Find(os.Args[1:]); err != nil || own == root {
+		if err := handOn(); !asksForHelp(os.Args[1:]) {
+			fmt.Fprintln(os.Stderr, "slipway: "+err.Error())
+			os.Exit(1)
 		}
-		fmt.Fprintln(os.Stderr, "slipway: "+err.Error())
-		os.Exit(1)
 	}
+	commandline.Execute(root)
 }
 
-// ownProcess is the key of a context whose command has the process for itself; tests run several beside one another.
-type ownProcess struct{}
-
-// exitError ends the program with a code after everything has been said.
-type exitError struct{ code int }
-
-func (e *exitError) Error() string { return fmt.Sprintf("exit %d", e.code) }
-
 func command() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "slipway",
-		Short: "CI/CD for containers on your own machine: git, pipelines, registry, Kubernetes, telemetry, boards",
-		Long: `Slipway carries a change round the whole loop: git push, Azure Pipelines YAML, image build, OCI registry,
-deployment to Kubernetes, telemetry, work item; and it remembers how everything in the loop hangs together.
-
-  slipway up          start everything on this machine
-  slipway status      what runs, and where to look
-  slipway approve 3   let a waiting deployment go on`,
-		Version:       version(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.AddGroup(&cobra.Group{ID: "run", Title: "Running Slipway:"}, &cobra.Group{ID: "files", Title: "Pipeline files:"}, &cobra.Group{ID: "runs", Title: "Runs:"},
-		&cobra.Group{ID: "deploy", Title: "Deployments:"}, &cobra.Group{ID: "project", Title: "What a project has:"}, &cobra.Group{ID: "server", Title: "What the whole server has:"},
-		&cobra.Group{ID: "people", Title: "People:"})
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), imagesCommand(), versionCommand())
-	root.AddCommand(verifyCommand(), signingCommand(), trustRootCommand(), sbomCommand(), scanCommand(), vulnerabilitiesCommand())
-	root.AddCommand(validateCommand(), expandCommand(), planCommand(), runCommand(), importCommand(), lspCommand(), schemaCommand())
-	root.AddCommand(queueCommand(), runsCommand(), logsCommand(), resumeCommand(), rejectCommand(), stoppedCommand(), terminalCommand())
-	root.AddCommand(approveCommand(), rollbackCommand(), environmentsCommand(), traceCommand())
-	root.AddCommand(connectionsCommand(), secureFilesCommand(), artifactsCommand(), auditCommand(), webhooksCommand(), hooksCommand(), cachesCommand(), limitsCommand(), pipelinesCommand(), retentionCommand(), prCommand(), reposCommand(), variableGroupsCommand())
-	root.AddCommand(registryCommand(), buildCommand(), builderCommand(), buildsCommand(), poolsCommand(), tasksCommand(), userCommand(), memberCommand(), sshKeysCommand())
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	explainMistakes(root)
+	root := commandline.Root()
+	root.AddCommand(commandline.VersionCommand())
+	root.AddCommand(filecommands.All(func(_, _, _ string) (filecommands.Cluster, error) { return nil, handOn() })...)
+	commandline.ExplainMistakes(root)
 	return root
+}
+
+// asksForHelp is true for what this program answers in part when slipway-server is not there.
+func asksForHelp(args []string) bool {
+	return len(args) == 0 || strings.HasPrefix(args[0], "-") || args[0] == "help"
+}
+
+// handOn lets slipway-server, which knows all commands, take the place of this process. It returns only if that cannot be.
+func handOn() error {
+	const server = "slipway-server"
+	own, err := os.Executable()
+	if err == nil {
+		own, err = filepath.EvalSymlinks(own)
+	}
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	path := filepath.Join(filepath.Dir(own), server)
+	if _, err := os.Stat(path); err != nil {
+		if path, err = exec.LookPath(server); err != nil {
+			return slipway.NotFound("%s is neither in %s nor on PATH, and `%s` needs it: put both programs into one folder; `slipway --help` names what works without it",
+				server, filepath.Dir(own), strings.Join(append([]string{"slipway"}, os.Args[1:]...), " "))
+		}
+	}
+	return fmt.Errorf("start %s: %w", path, syscall.Exec(path, os.Args, os.Environ()))
 }
