@@ -43,11 +43,7 @@ func artifactPath(project, run, name string) string {
 func artifactsListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list RUN", Short: "list the artifacts of a run", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		list, err := artifactsOf(cmd, a, *project, args[0])
 		if err != nil {
 			return err
@@ -61,7 +57,7 @@ func artifactsListCommand() *cobra.Command {
 			rows = append(rows, []string{one.Name, one.Resource.Properties["artifactsize"], one.Resource.Properties["uploadedBy"]})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	return cmd
 }
 
@@ -69,11 +65,7 @@ func artifactsDownloadCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "download RUN [ARTIFACT...]", Short: "download artifacts of a run, or all, each into a folder of its name", Args: cobra.MinimumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	to := cmd.Flags().String("to", ".", "folder to which they go")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		names := args[1:]
 		if len(names) == 0 {
 			list, err := artifactsOf(cmd, a, *project, args[0])
@@ -99,7 +91,7 @@ func artifactsDownloadCommand() *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d files in %s\n", name, n, folder)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -127,11 +119,7 @@ func artifactsUploadCommand() *cobra.Command {
 		Long: "Upload a file, or what is in a folder, as an artifact of a run. The name must be a new one in the run, the artifact says who uploaded it, and the run deploys nothing afterwards: its files are not all those of its commit.",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		if _, err := os.Stat(args[2]); err != nil {
 			return fmt.Errorf("there is no file or folder %s", args[2])
 		}
@@ -148,6 +136,6 @@ func artifactsUploadCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is uploaded: %d files, %d bytes\n", stored.Name, stored.Files, stored.Size)
 		return nil
-	}
+	})
 	return cmd
 }

@@ -25,11 +25,7 @@ func auditCommand() *cobra.Command {
 	action := cmd.Flags().String("action", "", "only this kind of event")
 	since := cmd.Flags().Duration("since", 0, "only what is younger (24h)")
 	top := cmd.Flags().Int("top", 50, "how many at most, up to 999")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		q := url.Values{"batchSize": {strconv.Itoa(*top)}, "people": {strconv.FormatBool(!*everybody)}}
 		if *action != "" {
 			q.Set("actionId", *action)
@@ -54,6 +50,6 @@ func auditCommand() *cobra.Command {
 			return nil
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	return cmd
 }

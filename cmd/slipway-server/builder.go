@@ -26,11 +26,7 @@ func builderUsageCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "du", Short: "list what the cache holds, the largest first", Args: cobra.NoArgs}
 	data := dataFlag(cmd)
 	most := cmd.Flags().Int("most", 30, "how many pieces to list")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var usage images.Usage
 		if err := a.call(cmd.Context(), http.MethodGet, "/_apis/slipway/builder/usage", nil, &usage); err != nil {
 			return err
@@ -43,9 +39,9 @@ func builderUsageCommand() *cobra.Command {
 		if err := tableTo(cmd.OutOrStdout(), rows); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s in %d pieces\n", megabytes(usage.Bytes()), len(usage.Records))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "\n%s in %d pieces\n", megabytes(usage.Bytes()), len(usage.Records))
 		return err
-	}
+	})
 	return cmd
 }
 
@@ -55,11 +51,7 @@ func builderPruneCommand() *cobra.Command {
 	all := cmd.Flags().Bool("all", false, "what BuildKit keeps for itself too, such as frontend images")
 	older := cmd.Flags().Duration("older-than", 0, "only what was not used for so long")
 	keep := cmd.Flags().Int64("keep", 0, "bytes that stay")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		body := api.BuilderPrune{All: *all, Keep: *keep}
 		if *older > 0 {
 			body.OlderThan = older.Round(time.Second).String()
@@ -68,9 +60,9 @@ func builderPruneCommand() *cobra.Command {
 		if err := a.call(cmd.Context(), http.MethodPost, "/_apis/slipway/builder/prune", body, &pruned); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s freed\n", megabytes(pruned.Freed))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s freed\n", megabytes(pruned.Freed))
 		return err
-	}
+	})
 	return cmd
 }
 

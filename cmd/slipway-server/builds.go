@@ -24,11 +24,7 @@ func buildsCommand() *cobra.Command {
 	cancel := cmd.Flags().Bool("cancel", false, "cancel the build")
 	run := cmd.Flags().String("run", "", "only those of this run, by its number")
 	cmd.MarkFlagsMutuallyExclusive("log", "cancel", "run")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path := "/" + url.PathEscape(*project) + api.ImageBuildsPath
 		if len(args) == 0 {
 			if *log || *cancel {
@@ -66,7 +62,7 @@ func buildsCommand() *cobra.Command {
 			return err
 		}
 		return showBuild(cmd.OutOrStdout(), b)
-	}
+	})
 	return cmd
 }
 

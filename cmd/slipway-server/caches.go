@@ -23,11 +23,7 @@ func cachesCommand() *cobra.Command {
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	pipeline := cmd.Flags().String("pipeline", "", "only those of this pipeline, by its name or number")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		base := "/" + url.PathEscape(*project) + "/_apis"
 		path := base + "/slipway/caches"
 		if *pipeline != "" {
@@ -42,7 +38,7 @@ func cachesCommand() *cobra.Command {
 			return err
 		}
 		return showCaches(cmd.OutOrStdout(), caches.Value)
-	}
+	})
 	cmd.AddCommand(cachesDeleteCommand())
 	return cmd
 }

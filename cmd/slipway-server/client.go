@@ -43,6 +43,17 @@ func dataFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("data", defaults().Data, "data folder of the server on this machine (SLIPWAY_URL and SLIPWAY_TOKEN go before it)")
 }
 
+// atServer makes a command of what is done at the server that data, or the environment, names.
+func atServer(data *string, do func(cmd *cobra.Command, args []string, a access) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a, err := readAccess(*data)
+		if err != nil {
+			return err
+		}
+		return do(cmd, args, a)
+	}
+}
+
 func readAccess(data string) (access, error) {
 	if url := os.Getenv("SLIPWAY_URL"); url != "" {
 		return access{URL: strings.TrimSuffix(url, "/"), Token: os.Getenv("SLIPWAY_TOKEN")}, nil

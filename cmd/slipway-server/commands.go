@@ -45,11 +45,7 @@ func approveCommand() *cobra.Command {
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	reject := cmd.Flags().Bool("reject", false, "reject it instead")
 	comment := cmd.Flags().String("comment", "", "what to say with the decision")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path := "/" + url.PathEscape(*project) + "/_apis/pipelines/approvals"
 		if len(args) == 0 {
 			var pending listOf[api.Approval]
@@ -83,7 +79,7 @@ func approveCommand() *cobra.Command {
 			fmt.Printf("approval %d of run %d to %s: %s\n", d.ID, d.Run, d.Environment, d.Status)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 

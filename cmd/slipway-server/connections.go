@@ -25,11 +25,7 @@ func connectionsCommand() *cobra.Command {
   slipway connections uses hub`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var list listOf[api.ServiceEndpoint]
 		if err := a.call(cmd.Context(), http.MethodGet, connectionsPath(*project), nil, &list); err != nil {
 			return err
@@ -50,7 +46,7 @@ func connectionsCommand() *cobra.Command {
 			rows = append(rows, []string{c.Name, c.Type, scheme, c.URL, made})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(connectionsPutCommand(true), connectionsPutCommand(false), connectionsDeleteCommand(), connectionsUsesCommand())
 	return cmd
 }
@@ -101,14 +97,11 @@ func connectionsPutCommand(fresh bool) *cobra.Command {
 	flags.StringArrayVar(&f.data, "datum", nil, "NAME=VALUE beside the authorization, as Host=example.com")
 	flags.BoolVar(&f.all, "all-pipelines", false, "every pipeline of the project may use it")
 	flags.StringArrayVar(&f.pipelines, "pipeline", nil, "a pipeline that may use it; repeat it for more")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		c := api.ServiceEndpoint{Name: args[0], Type: f.kind}
 		method, path := http.MethodPost, connectionsPath(*project)
 		if !fresh {
+			var err error
 			if c, err = connectionNamed(cmd.Context(), a, *project, args[0]); err != nil {
 				return err
 			}
@@ -132,7 +125,7 @@ func connectionsPutCommand(fresh bool) *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is stored, id %s\n", c.Name, c.ID)
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -237,11 +230,7 @@ func (f *connectionFlags) permissions(cmd *cobra.Command, a access, project stri
 func connectionsDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete NAME...", Short: "delete connections by their names or ids", Args: cobra.MinimumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		for _, name := range args {
 			c, err := connectionNamed(cmd.Context(), a, *project, name)
 			if err != nil {
@@ -253,18 +242,14 @@ func connectionsDeleteCommand() *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is deleted\n", c.Name)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
 func connectionsUsesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "uses NAME", Short: "which runs used a connection of late", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		c, err := connectionNamed(cmd.Context(), a, *project, args[0])
 		if err != nil {
 			return err
@@ -287,6 +272,6 @@ func connectionsUsesCommand() *cobra.Command {
 			rows = append(rows, []string{strconv.FormatInt(u.Data.Owner.ID, 10), u.Data.Definition.Name, u.Data.Job, u.Data.Step, when})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	return cmd
 }

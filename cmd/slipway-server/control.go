@@ -82,11 +82,7 @@ func stopServer(ctx context.Context, data string) (bool, error) {
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "status", GroupID: "run", Short: "say what runs and where to look", Args: cobra.NoArgs}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var s status
 		if err := a.call(cmd.Context(), http.MethodGet, "/_apis/slipway/status", nil, &s); err != nil {
 			return err
@@ -99,7 +95,7 @@ func statusCommand() *cobra.Command {
 			rows = append(rows, []string{"Program", p})
 		}
 		return table(slices.DeleteFunc(rows, func(row []string) bool { return row[1] == "" }))
-	}
+	})
 	return cmd
 }
 

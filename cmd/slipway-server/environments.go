@@ -18,17 +18,13 @@ func environmentsCommand() *cobra.Command {
 		Example: "  slipway environments\n  slipway environments lock production\n  slipway environments unlock production",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var found listOf[api.Environment]
 		if err := a.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(*project)+"/_apis/pipelines/environments", nil, &found); err != nil {
 			return err
 		}
 		return showEnvironments(cmd.OutOrStdout(), found.Value)
-	}
+	})
 	machinesOf := "sample"
 	machines := machinesCommand("ENVIRONMENT", environmentMachines(&machinesOf))
 	machines.PersistentFlags().StringVarP(&machinesOf, "project", "p", machinesOf, "project")
@@ -81,11 +77,7 @@ func lockCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "lock ENVIRONMENT", Short: "let one stage at a time deploy to an environment", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	timeout := cmd.Flags().Int("timeout", 0, "minutes after which a stage that waits is skipped (default 30 days)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		base := "/" + url.PathEscape(*project) + "/_apis"
 		e, err := namedEnvironment(cmd, a, base, args[0])
 		if err != nil {
@@ -97,18 +89,14 @@ func lockCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "one stage at a time deploys to %s\n", e.Name)
 		return nil
-	}
+	})
 	return cmd
 }
 
 func unlockCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "unlock ENVIRONMENT", Short: "remove the exclusive lock of an environment", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		base := "/" + url.PathEscape(*project) + "/_apis"
 		e, err := namedEnvironment(cmd, a, base, args[0])
 		if err != nil {
@@ -130,6 +118,6 @@ func unlockCommand() *cobra.Command {
 			return nil
 		}
 		return fmt.Errorf("environment %s has no exclusive lock", e.Name)
-	}
+	})
 	return cmd
 }

@@ -36,11 +36,7 @@ func reposForkCommand() *cobra.Command {
 	name := cmd.Flags().String("name", "", "name of the fork (default: the repository's)")
 	branch := cmd.Flags().String("branch", "", "copy this branch alone, without tags (default: all)")
 	detach := cmd.Flags().Bool("no-wait", false, "do not wait for its end")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		parent, err := findRepository(cmd.Context(), a, cmp.Or(*from, *project), args[0])
 		if err != nil {
 			return err
@@ -68,7 +64,7 @@ func reposForkCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "forked: git clone %s\n", fork.RemoteURL)
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -107,11 +103,7 @@ func reposSyncCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "sync FORK", Short: "fast-forward branches of a fork to those of what it was forked from", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	branches := cmd.Flags().StringSlice("branch", nil, "branch (default: all)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		var body api.ForkSyncRequest
 		for _, b := range *branches {
 			body.SourceToTargetRefs = append(body.SourceToTargetRefs, api.SourceToTargetRef{SourceRef: fullBranch(b), TargetRef: fullBranch(b)})
@@ -126,7 +118,7 @@ func reposSyncCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is synced\n", args[0])
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -143,11 +135,7 @@ func reposForkBuildsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&want.Secrets, "secrets", false, "give them secret variables, service connections and secure files, and let them deploy: their authors can read all of these")
 	cmd.Flags().BoolVar(&want.FullToken, "full-token", false, "let their jobs' tokens change what those of other runs may")
 	inherit := cmd.Flags().Bool("inherit", false, "give the pipeline the settings of its project again")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		path := "/" + url.PathEscape(*project) + "/_apis/slipway/forks"
 		if *pipeline != 0 {
 			path = fmt.Sprintf("/%s/_apis/slipway/pipelines/%d/forks", url.PathEscape(*project), *pipeline)
@@ -181,6 +169,6 @@ func reposForkBuildsCommand() *cobra.Command {
 		}
 		return tableTo(cmd.OutOrStdout(), [][]string{{"PULL REQUESTS FROM FORKS", "SETTING " + strings.ToUpper(of)}, {"are built", strconv.FormatBool(s.Build)},
 			{"wait for /azp run", string(s.Comment)}, {"get secrets", strconv.FormatBool(s.Secrets)}, {"have full tokens", strconv.FormatBool(s.FullToken)}})
-	}
+	})
 	return cmd
 }

@@ -118,11 +118,7 @@ func hooksAddCommand() *cobra.Command {
 func hooksDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete ID...", Short: "delete service hooks", Args: cobra.MinimumNArgs(1)}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		for _, id := range args {
 			if err := a.call(cmd.Context(), http.MethodDelete, hookPath(id), nil, nil); err != nil {
 				return err
@@ -130,7 +126,7 @@ func hooksDeleteCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "deleted %d hooks\n", len(args))
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -168,11 +164,7 @@ func sendHook(cmd *cobra.Command, data, path string) error {
 func hooksDeliveriesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "deliveries ID [DELIVERY]", Short: "list what a service hook was sent, or show one with its answer", Args: cobra.RangeArgs(1, 2)}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path, out := hookPath(args[0])+"/notifications", cmd.OutOrStdout()
 		if len(args) == 2 {
 			var one api.HookNotification
@@ -191,6 +183,6 @@ func hooksDeliveriesCommand() *cobra.Command {
 			rows = append(rows, []string{fmt.Sprint(n.ID), n.Details.EventType, n.Result, fmt.Sprint(n.Details.RequestAttempts), moment(n.ModifiedDate), n.Details.ErrorMessage})
 		}
 		return tableTo(out, rows)
-	}
+	})
 	return cmd
 }

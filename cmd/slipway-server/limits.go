@@ -25,11 +25,7 @@ func limitsCommand() *cobra.Command {
 	runJobs := cmd.Flags().Int("run-jobs", 0, "how many jobs of one run run at once; 0 is no limit")
 	limited := cmd.Flags().Bool("limit-scope", true, "jobs reach their own project alone; they reach others only if the project and the installation say false")
 	installation := cmd.Flags().Bool("installation", false, "with --limit-scope: say so for all projects")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		scopes := "/" + url.PathEscape(*project) + "/_apis/build/generalsettings"
 		var scope api.GeneralSettings
 		if cmd.Flags().Changed("limit-scope") {
@@ -63,7 +59,7 @@ func limitsCommand() *cobra.Command {
 			}
 		}
 		return showLimits(cmd.OutOrStdout(), l, scope)
-	}
+	})
 	return cmd
 }
 

@@ -20,11 +20,7 @@ digest or trace id.`,
 		Args: cobra.ExactArgs(1),
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		var traces listOf[api.Trace]
 		path := "/" + url.PathEscape(*project) + "/_apis/slipway/trace?thing=" + url.QueryEscape(args[0])
 		if err := a.call(cmd.Context(), http.MethodGet, path, nil, &traces); err != nil {
@@ -44,7 +40,7 @@ digest or trace id.`,
 			}
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -52,11 +48,7 @@ func rollbackCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "rollback [DEPLOYMENT]", GroupID: "deploy", Short: "undo a deployment: go back to the one before it; or list the deployments", Args: cobra.MaximumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	to := cmd.Flags().Int64("to", 0, "go back to this earlier deployment instead")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path := "/" + url.PathEscape(*project) + "/_apis/slipway/deployments"
 		if len(args) == 0 {
 			var all listOf[api.Deployment]
@@ -80,6 +72,6 @@ func rollbackCommand() *cobra.Command {
 		}
 		fmt.Printf("deployment %d brought %s back to deployment %d: %s\n", d.ID, d.Environment, d.RollbackTo, d.State)
 		return nil
-	}
+	})
 	return cmd
 }

@@ -24,11 +24,7 @@ func logsCommand() *cobra.Command {
 	zip := cmd.Flags().String("zip", "", "write a zip file of all logs")
 	times := cmd.Flags().Bool("timestamps", true, "with the time of each line")
 	cmd.MarkFlagsMutuallyExclusive("search", "zip")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		run, base := url.PathEscape(args[0]), "/"+url.PathEscape(*project)+"/_apis"
 		switch {
 		case cmd.Flags().Changed("search"):
@@ -37,7 +33,7 @@ func logsCommand() *cobra.Command {
 			return saveLogs(cmd.Context(), a, fmt.Sprintf("%s/build/builds/%s/logs?$format=zip&timestamps=%t", base, run, *times), *zip)
 		}
 		return printLogs(cmd, a, base+"/build/builds/"+run+"/timeline", *times)
-	}
+	})
 	return cmd
 }
 

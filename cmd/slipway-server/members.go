@@ -34,11 +34,7 @@ func membersPath(project string, user ...string) string {
 func memberListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "list a project's members with their roles", Args: cobra.NoArgs}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var members listOf[api.Member]
 		if err := a.call(cmd.Context(), http.MethodGet, membersPath(*project), nil, &members); err != nil {
 			return err
@@ -56,41 +52,33 @@ func memberListCommand() *cobra.Command {
 			rows = append(rows, []string{m.Name, m.DisplayName, m.Role, state})
 		}
 		return table(rows)
-	}
+	})
 	return cmd
 }
 
 func memberSetCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "set NAME reader|contributor|administrator", Short: "add a user to a project, or change their role", Args: cobra.ExactArgs(2)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		var m api.Member
 		if err := a.call(cmd.Context(), http.MethodPut, membersPath(*project, args[0]), map[string]string{"role": args[1]}, &m); err != nil {
 			return err
 		}
 		fmt.Printf("%s is %s of project %s\n", m.Name, m.Role, *project)
 		return nil
-	}
+	})
 	return cmd
 }
 
 func memberRemoveCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "remove NAME", Short: "take a user out of a project", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		if err := a.call(cmd.Context(), http.MethodDelete, membersPath(*project, args[0]), nil, nil); err != nil {
 			return err
 		}
 		fmt.Printf("%s is no member of project %s\n", args[0], *project)
 		return nil
-	}
+	})
 	return cmd
 }

@@ -22,11 +22,7 @@ func pipelinesCommand() *cobra.Command {
   slipway pipelines set shop --disabled            # only people start runs`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var pipelines listOf[api.Pipeline]
 		if err := a.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(*project)+"/_apis/pipelines", nil, &pipelines); err != nil {
 			return err
@@ -40,7 +36,7 @@ func pipelinesCommand() *cobra.Command {
 			rows = append(rows, settingsRow(s))
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(pipelinesSetCommand())
 	return cmd
 }
@@ -65,11 +61,7 @@ func pipelinesSetCommand() *cobra.Command {
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	retries := cmd.Flags().String("retry-lost", "", "how often a job whose pod is lost is started again, 0 to 10, or pool for what its pool says")
 	disabled := cmd.Flags().Bool("disabled", false, "only people start runs")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		change := map[string]any{}
 		if cmd.Flags().Changed("disabled") {
 			change["disabled"] = *disabled
@@ -93,6 +85,6 @@ func pipelinesSetCommand() *cobra.Command {
 			return err
 		}
 		return tableTo(cmd.OutOrStdout(), [][]string{{"NUMBER", "NAME", "STARTS", "RETRIES OF LOST JOBS"}, settingsRow(s)})
-	}
+	})
 	return cmd
 }

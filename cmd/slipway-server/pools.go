@@ -26,11 +26,7 @@ func poolsCommand() *cobra.Command {
   slipway pools machines metal`,
 	}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var pools listOf[api.Pool]
 		if err := a.call(cmd.Context(), http.MethodGet, "/_apis/slipway/pools", nil, &pools); err != nil {
 			return err
@@ -49,7 +45,7 @@ func poolsCommand() *cobra.Command {
 				fmt.Sprintf("%s (%d wait)", warm, p.WarmWaiting), pairText(p.Capabilities)})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(poolsSetCommand(), poolsDeleteCommand(), machinesCommand("POOL", poolMachines))
 	return cmd
 }
@@ -90,11 +86,7 @@ func poolsSetCommand() *cobra.Command {
 	f.BoolVar(&s.Forks, "forks", false, "pull requests from forks run on its machines too")
 	f.IntVar(&s.RetryLost, "retry-lost", 0, "how often a job whose pod is lost is started again, 0 to 10")
 	f.IntVar(&warm, "warm", 0, "how many started pods wait for jobs")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path := "/_apis/slipway/pools/" + url.PathEscape(args[0])
 		var pools listOf[api.Pool]
 		if err := a.call(cmd.Context(), http.MethodGet, "/_apis/slipway/pools", nil, &pools); err != nil {
@@ -130,23 +122,19 @@ func poolsSetCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "pool %s is set\n", p.Name)
 		return nil
-	}
+	})
 	return cmd
 }
 
 func poolsDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete NAME", Short: "delete a pool; its jobs get the pool default", Args: cobra.ExactArgs(1)}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		if err := a.call(cmd.Context(), http.MethodDelete, "/_apis/slipway/pools/"+url.PathEscape(args[0]), nil, nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "pool %s is deleted\n", args[0])
 		return nil
-	}
+	})
 	return cmd
 }

@@ -32,17 +32,13 @@ The exit code is 0 when all is well, 2 when something was found, and 1 when it c
 		Example: "  slipway registry verify\n  slipway registry verify shop/web",
 	}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		done, err := a.verify(cmd.Context(), strings.Join(args, ""), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		if err == nil && done.Findings > 0 {
 			return &commandline.ExitError{Code: rottenCode}
 		}
 		return err
-	}
+	})
 	return cmd
 }
 

@@ -30,11 +30,7 @@ func reposCommand() *cobra.Command {
   slipway repos fork-builds --comment nonMembers`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var list listOf[api.GitRepository]
 		if err := a.call(cmd.Context(), http.MethodGet, "/"+url.PathEscape(*project)+"/_apis/git/repositories", nil, &list); err != nil {
 			return err
@@ -48,7 +44,7 @@ func reposCommand() *cobra.Command {
 			rows = append(rows, []string{r.Name, strings.TrimPrefix(r.DefaultBranch, "refs/heads/"), fmt.Sprintf("%.1f MiB", float64(r.Size)/(1<<20)), r.ObjectFormat, r.RemoteURL})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(reposForkCommand(), reposSyncCommand(), reposForkBuildsCommand(), reposImportCommand(), reposMirrorCommand(), reposLimitsCommand(), reposUpkeepCommand(),
 		reposChangeCommand("create NAME", "make an empty repository", 1), reposChangeCommand("rename REPOSITORY NAME", "give a repository another name; the old one leads to it", 2),
 		reposChangeCommand("disable REPOSITORY", "have a repository neither cloned nor pushed to", 1), reposChangeCommand("enable REPOSITORY", "take that back", 1),
@@ -119,11 +115,7 @@ func reposImportCommand() *cobra.Command {
 	detach := cmd.Flags().Bool("no-wait", false, "do not wait for its end")
 	var f mirrorFlags
 	f.add(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		body := api.NewMirror{Name: *name, Kind: "import", URL: args[0]}
 		if body.Name == "" {
 			body.Name = strings.TrimSuffix(args[0][strings.LastIndexAny(strings.TrimRight(args[0], "/"), "/:")+1:], ".git")
@@ -147,7 +139,7 @@ func reposImportCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "imported: git clone %s\n", made.Repository.RemoteURL)
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -191,11 +183,7 @@ func wait(ctx context.Context, d time.Duration) error {
 func reposMirrorCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "mirror REPOSITORY", Short: "list the mirrors of a repository, or add, change and delete them", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		var list listOf[api.Mirror]
 		if err := a.call(cmd.Context(), http.MethodGet, mirrorsPath(*project, args[0]), nil, &list); err != nil {
 			return err
@@ -216,7 +204,7 @@ func reposMirrorCommand() *cobra.Command {
 			rows = append(rows, []string{fmt.Sprint(m.ID), m.Kind, m.URL, m.Every, state, succeeded, m.Problem})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(reposMirrorAddCommand())
 	for verb, about := range map[string]string{"sync": "transfer now", "cancel": "end the transfer under way", "on": "turn a mirror on", "off": "turn a mirror off", "delete": "delete a mirror; what it brought stays"} {
 		cmd.AddCommand(reposMirrorVerb(verb, about))
@@ -231,11 +219,7 @@ func reposMirrorAddCommand() *cobra.Command {
 	every := cmd.Flags().Duration("every", 0, "with --pull: how often, as 1h (default: by hand)")
 	var f mirrorFlags
 	f.add(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		body := api.NewMirror{Kind: "push", URL: args[1]}
 		if *pull {
 			body.Kind = "pull"
@@ -252,19 +236,16 @@ func reposMirrorAddCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "mirror %d is made\n", m.ID)
 		return followMirror(cmd, a, mirrorsPath(*project, args[0])+"/"+strconv.FormatInt(m.ID, 10))
-	}
+	})
 	return cmd
 }
 
 func reposMirrorVerb(verb, about string) *cobra.Command {
 	cmd := &cobra.Command{Use: verb + " REPOSITORY NUMBER", Short: about, Args: cobra.ExactArgs(2)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path := mirrorsPath(*project, args[0]) + "/" + url.PathEscape(args[1])
+		var err error
 		switch verb {
 		case "delete":
 			err = a.call(cmd.Context(), http.MethodDelete, path, nil, nil)
@@ -288,6 +269,6 @@ func reposMirrorVerb(verb, about string) *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "mirror %s of %s: %s\n", args[1], args[0], map[string]string{"sync": "transferred", "cancel": "canceled", "on": "on", "off": "off", "delete": "deleted"}[verb])
 		}
 		return err
-	}
+	})
 	return cmd
 }

@@ -25,11 +25,7 @@ func reposLimitsCommand() *cobra.Command {
 	for _, l := range labels {
 		cmd.Flags().Int64Var(flags[l[0]], l[0], 0, l[1]+"; 0 is no limit")
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path := "/" + url.PathEscape(*project) + "/_apis/slipway/repositorylimits"
 		if len(args) > 0 {
 			path = repositoryPath(*project, args[0], "limits")
@@ -64,7 +60,7 @@ func reposLimitsCommand() *cobra.Command {
 			rows = append(rows, []string{l[0], text(*flags[l[0]]), text(held[l[0]]), l[1]})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	return cmd
 }
 
@@ -72,11 +68,7 @@ func reposUpkeepCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "upkeep REPOSITORY", Short: "pack a repository anew in the background, or show how it is", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	show := cmd.Flags().Bool("show", false, "only show")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		method := http.MethodPost
 		if *show {
 			method = http.MethodGet
@@ -97,7 +89,7 @@ func reposUpkeepCommand() *cobra.Command {
 			return errors.New(u.Problem)
 		}
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -108,13 +100,10 @@ func reposChangeCommand(use, about string, args int) *cobra.Command {
 	if cmd.Name() == "create" {
 		cmd.Flags().StringVar(&format, "object-format", format, "the hash that names its objects: sha1 or sha256; it never changes")
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		base := "/" + url.PathEscape(*project) + "/_apis/git/"
 		path := base + "repositories/" + url.PathEscape(args[0])
+		var err error
 		switch cmd.Name() {
 		case "create":
 			err = a.call(cmd.Context(), http.MethodPost, base+"repositories", map[string]any{"name": args[0], "objectFormat": format}, nil)
@@ -142,6 +131,6 @@ func reposChangeCommand(use, about string, args int) *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", args[0], done[cmd.Name()])
 		}
 		return err
-	}
+	})
 	return cmd
 }

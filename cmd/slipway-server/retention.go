@@ -37,11 +37,7 @@ func retentionCommand() *cobra.Command {
 		})
 	}
 	dry := cmd.Flags().Bool("dry-run", false, "list the runs with what would become of them now")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		base := "/" + url.PathEscape(*project) + "/_apis"
 		if *dry {
 			return showFates(cmd, a, base)
@@ -55,7 +51,7 @@ func retentionCommand() *cobra.Command {
 			return err
 		}
 		return showRetention(cmd.OutOrStdout(), s)
-	}
+	})
 	return cmd
 }
 

@@ -213,17 +213,13 @@ func vulnerabilitiesCommand() *cobra.Command {
   slipway vulnerabilities import all.zip`,
 	}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var all listOf[scans.Ecosystem]
 		if err := a.call(cmd.Context(), http.MethodGet, "/_apis/slipway/vulnerabilities", nil, &all); err != nil {
 			return err
 		}
 		return printEcosystems(cmd, all.Value)
-	}
+	})
 	cmd.AddCommand(vulnerabilitiesImportCommand(), scanPolicyCommand(), exceptionsCommand(), acceptVulnerabilityCommand(), withdrawVulnerabilityCommand())
 	return cmd
 }
@@ -231,11 +227,7 @@ func vulnerabilitiesCommand() *cobra.Command {
 func vulnerabilitiesImportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "import FILE", Short: "replace the records of the ecosystems in a zip of OSV records", Args: cobra.ExactArgs(1)}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		file, err := os.Open(args[0])
 		if err != nil {
 			return err
@@ -250,7 +242,7 @@ func vulnerabilitiesImportCommand() *cobra.Command {
 			return fmt.Errorf("the server's answer is not understood: %w", err)
 		}
 		return printEcosystems(cmd, all.Value)
-	}
+	})
 	return cmd
 }
 

@@ -34,11 +34,7 @@ func scanPolicyCommand() *cobra.Command {
 	unfixed := flags.Bool("unfixed", false, "refuse also those for which there is no fixed version")
 	pushes := flags.Bool("pushes", false, "refuse such an image when a job pushes it")
 	environments := flags.StringSlice("environment", nil, `do not deploy such an image to the environments that match, * for any text; "" for none`)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		path := imagesPath(*project, "policy", nil)
 		var p scans.Policy
 		if err := a.call(cmd.Context(), http.MethodGet, path, nil, &p); err != nil {
@@ -62,7 +58,7 @@ func scanPolicyCommand() *cobra.Command {
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), policyText(p))
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -91,11 +87,7 @@ func policyText(p scans.Policy) string {
 func exceptionsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "exceptions", Short: "list the vulnerabilities that a project accepts for a while", Args: cobra.NoArgs}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var all listOf[scans.Exception]
 		if err := a.call(cmd.Context(), http.MethodGet, imagesPath(*project, "exceptions", nil), nil, &all); err != nil {
 			return err
@@ -113,7 +105,7 @@ func exceptionsCommand() *cobra.Command {
 			rows = append(rows, []string{e.Vulnerability, e.Package, until, e.By, e.Reason})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	return cmd
 }
 
@@ -149,17 +141,13 @@ func withdrawVulnerabilityCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "withdraw ID", Short: "end an exception", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	packageName := cmd.Flags().String("package", "", "the exception's package, if it names one")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		query := url.Values{"vulnerability": {args[0]}, "package": {*packageName}}
 		if err := a.call(cmd.Context(), http.MethodDelete, imagesPath(*project, "exceptions", query), nil, nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is accepted no longer\n", args[0])
 		return nil
-	}
+	})
 	return cmd
 }

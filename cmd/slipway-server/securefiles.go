@@ -23,11 +23,7 @@ func secureFilesCommand() *cobra.Command {
   slipway secure-files delete signing.p12 --project shop`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var files listOf[api.SecureFile]
 		if err := a.call(cmd.Context(), http.MethodGet, secureFilesPath(*project), nil, &files); err != nil {
 			return err
@@ -45,7 +41,7 @@ func secureFilesCommand() *cobra.Command {
 			rows = append(rows, []string{f.Name, fmt.Sprint(f.Size), f.CreatedOn.Local().Format(time.DateTime), by})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(secureFilesUploadCommand(), secureFilesDeleteCommand())
 	return cmd
 }
@@ -58,11 +54,7 @@ func secureFilesUploadCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "upload FILE", Short: "upload a file; its content is not shown to anybody again", Args: cobra.ExactArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	name := cmd.Flags().String("name", "", "what pipelines call it (default: the file's own name)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		file, err := os.Open(args[0])
 		if err != nil {
 			return err
@@ -79,18 +71,14 @@ func secureFilesUploadCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is uploaded: %d bytes, id %s\n", f.Name, f.Size, f.ID)
 		return nil
-	}
+	})
 	return cmd
 }
 
 func secureFilesDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete NAME...", Short: "delete files by their names or ids", Args: cobra.MinimumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		for _, name := range args {
 			if err := a.call(cmd.Context(), http.MethodDelete, secureFilesPath(*project)+"/"+url.PathEscape(name), nil, nil); err != nil {
 				return err
@@ -98,6 +86,6 @@ func secureFilesDeleteCommand() *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is deleted\n", name)
 		}
 		return nil
-	}
+	})
 	return cmd
 }

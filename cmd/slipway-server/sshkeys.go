@@ -21,11 +21,7 @@ func sshKeysCommand() *cobra.Command {
   slipway ssh-keys
   slipway ssh-keys remove SHA256:...`}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var keys listOf[api.SSHKey]
 		if err := a.call(cmd.Context(), http.MethodGet, sshKeysPath, nil, &keys); err != nil {
 			return err
@@ -43,7 +39,7 @@ func sshKeysCommand() *cobra.Command {
 			rows = append(rows, []string{k.Name, k.Algorithm, k.Fingerprint, k.Created.Local().Format(time.DateTime), used})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(sshKeysAddCommand(), sshKeysRemoveCommand())
 	return cmd
 }
@@ -55,11 +51,7 @@ func sshKeysAddCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "add FILE", Short: "add the key of a file that ends in .pub", Args: cobra.ExactArgs(1)}
 	data := dataFlag(cmd)
 	name := cmd.Flags().String("name", "", "what you call it (default the key's comment)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		f, err := os.Open(args[0])
 		if err != nil {
 			return err
@@ -75,23 +67,19 @@ func sshKeysAddCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "added %s (%s)\n", key.Name, key.Fingerprint)
 		return nil
-	}
+	})
 	return cmd
 }
 
 func sshKeysRemoveCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "remove FINGERPRINT", Short: "remove a key", Args: cobra.ExactArgs(1)}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		if err := a.call(cmd.Context(), http.MethodDelete, sshKeysPath+"/"+url.PathEscape(args[0]), nil, nil); err != nil {
 			return err
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), "removed "+args[0])
 		return nil
-	}
+	})
 	return cmd
 }

@@ -27,11 +27,7 @@ them: a folder, a zip file, or a whole extension (.vsix).`,
   slipway tasks delete Hello --version 1.0.3`,
 	}
 	data := dataFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	c.RunE = atServer(data, func(c *cobra.Command, _ []string, a access) error {
 		tasks, err := listTasks(c, a)
 		if err != nil {
 			return err
@@ -49,7 +45,7 @@ them: a folder, a zip file, or a whole extension (.vsix).`,
 			rows = append(rows, []string{t.Name, t.Version, cmp.Or(t.Extension, "-"), fmt.Sprint(t.Size), t.CreatedOn.Local().Format(time.DateTime), by, t.Unsupported})
 		}
 		return tableTo(c.OutOrStdout(), rows)
-	}
+	})
 	c.AddCommand(tasksUploadCommand(), tasksDeleteCommand())
 	return c
 }
@@ -64,18 +60,14 @@ func tasksUploadCommand() *cobra.Command {
 	c := &cobra.Command{Use: "upload FOLDER|FILE...", Short: "upload tasks: folders with a task.json, zip files of such, or extensions (.vsix)", Args: cobra.MinimumNArgs(1)}
 	data := dataFlag(c)
 	overwrite := c.Flags().Bool("overwrite", false, "replace a version that is there already; runs that are queued with it fail")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	c.RunE = atServer(data, func(c *cobra.Command, args []string, a access) error {
 		for _, path := range args {
 			if err := uploadTasks(c, a, path, *overwrite); err != nil {
 				return fmt.Errorf("%s: %w", path, err)
 			}
 		}
 		return nil
-	}
+	})
 	return c
 }
 
@@ -135,11 +127,7 @@ func tasksDeleteCommand() *cobra.Command {
 	c := &cobra.Command{Use: "delete NAME|ID", Short: "delete a task by its name or id, with all of its versions or one", Args: cobra.ExactArgs(1)}
 	data := dataFlag(c)
 	version := c.Flags().String("version", "", "this version alone, as MAJOR.MINOR.PATCH")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	c.RunE = atServer(data, func(c *cobra.Command, args []string, a access) error {
 		id, err := taskID(c, a, args[0])
 		if err != nil {
 			return err
@@ -153,7 +141,7 @@ func tasksDeleteCommand() *cobra.Command {
 		}
 		fmt.Fprintf(c.OutOrStdout(), "%s is deleted\n", args[0])
 		return nil
-	}
+	})
 	return c
 }
 

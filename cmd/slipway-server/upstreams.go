@@ -27,11 +27,7 @@ func upstreamsCommand() *cobra.Command {
   slipway registry upstreams purge docker.io`,
 	}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var upstreams listOf[api.Upstream]
 		if err := a.call(cmd.Context(), http.MethodGet, upstreamsPath, nil, &upstreams); err != nil {
 			return err
@@ -53,7 +49,7 @@ func upstreamsCommand() *cobra.Command {
 			rows = append(rows, []string{u.Name, state, bytesText(u.BytesKept), fmt.Sprint(u.Hits), fmt.Sprint(u.Misses), bytesText(u.BytesSaved), bytesText(u.BytesFetched), failure})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(upstreamsSetCommand(), upstreamsShowCommand(),
 		upstreamsRemoval("purge NAME", "remove all copies of an upstream's images", "/copies", "the copies of %s are removed\n"),
 		upstreamsRemoval("delete NAME", "delete an upstream with its copies", "", "upstream %s is deleted\n"))
@@ -89,11 +85,7 @@ func upstreamsSetCommand() *cobra.Command {
 	f.IntVar(&stale, "stale-minutes", start.StaleMinutes, "how long a tag is believed before the registry is asked again")
 	f.IntVar(&keep, "keep-days", start.KeepDays, "copies that were not pulled for so long are removed; 0 keeps them")
 	f.BoolVar(&s.Disabled, "disabled", false, "do not read from it for now")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		var all listOf[api.Upstream]
 		if err := a.call(cmd.Context(), http.MethodGet, upstreamsPath, nil, &all); err != nil {
 			return err
@@ -114,6 +106,7 @@ func upstreamsSetCommand() *cobra.Command {
 			}
 		}
 		if f.Changed("password-file") {
+			var err error
 			if now.Password, err = readPasswordFile(passwordFile); err != nil {
 				return err
 			}
@@ -124,7 +117,7 @@ func upstreamsSetCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "upstream %s is set: its images are read as HOST/%s/…\n", u.Name, strings.ReplaceAll(u.Name, ":", "_"))
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -144,11 +137,7 @@ func readPasswordFile(path string) (*string, error) {
 func upstreamsShowCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "show NAME", Short: "list the repositories of an upstream of which there are copies", Args: cobra.ExactArgs(1)}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		var list listOf[api.CachedRepository]
 		if err := a.call(cmd.Context(), http.MethodGet, upstreamPath(args[0])+"/repositories", nil, &list); err != nil {
 			return err
@@ -162,7 +151,7 @@ func upstreamsShowCommand() *cobra.Command {
 			rows = append(rows, []string{r.Name, fmt.Sprint(r.Tags), fmt.Sprint(r.Manifests), bytesText(r.Bytes), last})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	return cmd
 }
 
@@ -170,16 +159,12 @@ func upstreamsShowCommand() *cobra.Command {
 func upstreamsRemoval(use, short, path, done string) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1)}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		if err := a.call(cmd.Context(), http.MethodDelete, upstreamPath(args[0])+path, nil, nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), done, args[0])
 		return nil
-	}
+	})
 	return cmd
 }

@@ -32,11 +32,7 @@ A password that is not given is generated and written once; the user is asked fo
 func userListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "list all users", Args: cobra.NoArgs}
 	data := dataFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var users listOf[api.User]
 		if err := a.call(cmd.Context(), http.MethodGet, usersPath, nil, &users); err != nil {
 			return err
@@ -46,7 +42,7 @@ func userListCommand() *cobra.Command {
 			rows = append(rows, []string{u.Name, u.DisplayName, u.Email, userState(u)})
 		}
 		return table(rows)
-	}
+	})
 	return cmd
 }
 
@@ -72,12 +68,9 @@ func userAddCommand() *cobra.Command {
 	cmd.Flags().StringVar(&body.Email, "email", "", "their address")
 	cmd.Flags().BoolVar(&body.Administrator, "administrator", false, "make them an administrator of the whole installation")
 	fromStdin := passwordFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		body.Name = args[0]
+		var err error
 		if body.Password, err = readPassword(*fromStdin); err != nil {
 			return err
 		}
@@ -88,7 +81,7 @@ func userAddCommand() *cobra.Command {
 		fmt.Printf("user %s is added\n", u.Name)
 		showPassword(u)
 		return nil
-	}
+	})
 	return cmd
 }
 

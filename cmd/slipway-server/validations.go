@@ -25,11 +25,7 @@ func validationCommand(name, status, short string) *cobra.Command {
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	comment := cmd.Flags().String("comment", "", "what to say with the decision")
 	number := cmd.Flags().Int64("validation", 0, "number of the validation, if several of the run wait")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path := "/" + url.PathEscape(*project) + "/_apis/slipway/validations"
 		var pending listOf[api.Validation]
 		if err := a.call(cmd.Context(), http.MethodGet, path, nil, &pending); err != nil {
@@ -53,7 +49,7 @@ func validationCommand(name, status, short string) *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "run %d, %s: %s\n", decided.Run, decided.Title, decided.Status)
 		return nil
-	}
+	})
 	return cmd
 }
 

@@ -23,11 +23,7 @@ func variableGroupsCommand() *cobra.Command {
   slipway variable-groups delete shared`,
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		if len(args) == 1 {
 			g, err := existingGroup(cmd.Context(), a, *project, args[0])
 			if err != nil {
@@ -48,7 +44,7 @@ func variableGroupsCommand() *cobra.Command {
 			rows = append(rows, []string{g.Name, strings.Join(slices.Sorted(maps.Keys(g.Variables)), ", "), g.Description})
 		}
 		return tableTo(cmd.OutOrStdout(), rows)
-	}
+	})
 	cmd.AddCommand(variableGroupsSetCommand(), variableGroupsDeleteCommand())
 	return cmd
 }
@@ -99,11 +95,7 @@ func variableGroupsSetCommand() *cobra.Command {
 	secrets := cmd.Flags().StringArray("secret", nil, "NAME=FILE: a secret variable, whose value is the file's text; - is standard input; may be repeated")
 	removed := cmd.Flags().StringArray("remove", nil, "NAME of a variable that goes; may be repeated")
 	description := cmd.Flags().String("description", "", "what the group is for")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		method, path := http.MethodPost, variableGroupsPath(*project)
 		g, err := variableGroupNamed(cmd.Context(), a, *project, args[0])
 		if err != nil {
@@ -124,7 +116,7 @@ func variableGroupsSetCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is stored, with %d variables\n", g.Name, len(g.Variables))
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -168,11 +160,7 @@ func changeVariables(cmd *cobra.Command, g *api.VariableGroup, variables, secret
 func variableGroupsDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete NAME...", Short: "delete groups; runs that need one fail from then on", Args: cobra.MinimumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		for _, name := range args {
 			g, err := existingGroup(cmd.Context(), a, *project, name)
 			if err != nil {
@@ -184,6 +172,6 @@ func variableGroupsDeleteCommand() *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is deleted\n", g.Name)
 		}
 		return nil
-	}
+	})
 	return cmd
 }

@@ -35,11 +35,7 @@ its pipelines pushed. Take it from a server that you trust, once, and keep it: w
 	}
 	data := dataFlag(cmd)
 	config := cmd.Flags().Bool("signing-config", false, "print the signing configuration that cosign sign --signing-config takes instead")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		path := "/_apis/slipway/trusted-root"
 		if *config {
 			path = "/_apis/slipway/signing-config"
@@ -50,7 +46,7 @@ its pipelines pushed. Take it from a server that you trust, once, and keep it: w
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace(string(b)))
 		return nil
-	}
+	})
 	return cmd
 }
 
@@ -60,11 +56,7 @@ func signingCommand() *cobra.Command {
 		ValidArgs: []string{"on", "off"},
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		path, method, body := "/"+url.PathEscape(*project)+"/_apis/slipway/signing", http.MethodGet, any(nil)
 		if len(args) == 1 {
 			if args[0] != "on" && args[0] != "off" {
@@ -82,7 +74,7 @@ func signingCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "signing is %s in project %s\n", state, *project)
 		return nil
-	}
+	})
 	return cmd
 }
 

@@ -20,17 +20,13 @@ func webhooksCommand() *cobra.Command {
 		Example: "  slipway webhooks\n  WEBHOOK_SECRET=... slipway webhooks add github --header X-Hub-Signature\n  slipway webhooks delete 3",
 	}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, _ []string, a access) error {
 		var found listOf[api.Webhook]
 		if err := a.call(cmd.Context(), http.MethodGet, webhooksPath(*project), nil, &found); err != nil {
 			return err
 		}
 		return showWebhooks(cmd.OutOrStdout(), found.Value)
-	}
+	})
 	cmd.AddCommand(webhooksAddCommand(), webhooksDeleteCommand())
 	return cmd
 }
@@ -63,11 +59,7 @@ func webhooksAddCommand() *cobra.Command {
 	data, project := dataFlag(cmd), projectFlag(cmd)
 	address := cmd.Flags().String("address", "", "the name in the URL (default NAME)")
 	header := cmd.Flags().String("header", "", "header with the HMAC-SHA1 of the body (default X-Hub-Signature, with a secret)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		body := api.Webhook{Name: args[0], Address: *address, Header: *header, Secret: strings.TrimSpace(os.Getenv("WEBHOOK_SECRET"))}
 		var made api.Webhook
 		if err := a.call(cmd.Context(), http.MethodPost, webhooksPath(*project), body, &made); err != nil {
@@ -75,18 +67,14 @@ func webhooksAddCommand() *cobra.Command {
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), made.URL)
 		return nil
-	}
+	})
 	return cmd
 }
 
 func webhooksDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "delete NUMBER...", Short: "delete incoming webhooks", Args: cobra.MinimumNArgs(1)}
 	data, project := dataFlag(cmd), projectFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := readAccess(*data)
-		if err != nil {
-			return err
-		}
+	cmd.RunE = atServer(data, func(cmd *cobra.Command, args []string, a access) error {
 		for _, id := range args {
 			if err := a.call(cmd.Context(), http.MethodDelete, webhooksPath(*project)+"/"+url.PathEscape(id), nil, nil); err != nil {
 				return err
@@ -94,6 +82,6 @@ func webhooksDeleteCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "deleted %d webhooks\n", len(args))
 		return nil
-	}
+	})
 	return cmd
 }
