@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // maxExpanded bounds the patterns that the braces of one may become.
@@ -24,8 +25,10 @@ func (p patterns) expanded() patterns {
 }
 
 var (
-	braced         = regexp.MustCompile(`\{[^{\n]*\}`)
-	braceSequence  = regexp.MustCompile(`^(-?\d{1,9}\.\.-?\d{1,9}|[a-zA-Z]\.\.[a-zA-Z])(\.\.-?\d{1,9})?$`)
+	braced        = regexp.MustCompile(`\{[^{\n]*\}`)
+	braceSequence = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(-?\d{1,9}\.\.-?\d{1,9}|[a-zA-Z]\.\.[a-zA-Z])(\.\.-?\d{1,9})?$`)
+	})
 	moreAfterBrace = regexp.MustCompile(`,(\}|[^,].*\})`)
 	paddedNumber   = regexp.MustCompile(`^-?0\d`)
 	// Escaped characters are hidden while braces are read.
@@ -60,7 +63,7 @@ func (e *braceExpansion) expand(text string, top bool) []string {
 		return []string{text}
 	}
 	before, body, after := text[:open], text[open+1:end], text[end+1:]
-	sequence := braceSequence.MatchString(body)
+	sequence := braceSequence().MatchString(body)
 	if !sequence && !strings.Contains(body, ",") {
 		if moreAfterBrace.MatchString(after) { // {a},b}
 			return e.expand(before+"{"+body+"\x03"+after, false)

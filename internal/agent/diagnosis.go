@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // maxDiagnoses bounds the messages of compilers that are read in one step, and maxDiagnosis one line with such a message, in bytes.
@@ -15,10 +16,14 @@ const (
 var (
 	// msbuildMessage is a message as MSBuild writes it: https://learn.microsoft.com/visualstudio/msbuild/msbuild-diagnostic-format-for-tasks. The project
 	// stands behind it in brackets.
-	msbuildMessage = regexp.MustCompile(`^\s*(?:\d+(?::\d+)?>)?(?P<file>[^\s(:][^():]*)(?:\((?P<line>\d+)(?:,(?P<column>\d+))?(?:,\d+,\d+)?\))?\s*:\s+` +
-		`(?P<kind>error|warning)\s+(?P<code>[A-Za-z]+\d+)\s*:\s*(?P<text>.*?)(?:\s+\[[^\[\]]+\])?$`)
+	msbuildMessage = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\s*(?:\d+(?::\d+)?>)?(?P<file>[^\s(:][^():]*)(?:\((?P<line>\d+)(?:,(?P<column>\d+))?(?:,\d+,\d+)?\))?\s*:\s+` +
+			`(?P<kind>error|warning)\s+(?P<code>[A-Za-z]+\d+)\s*:\s*(?P<text>.*?)(?:\s+\[[^\[\]]+\])?$`)
+	})
 	// mavenMessage is a message of a compiler as Maven writes it: processMavenOutput of the task Maven@4.
-	mavenMessage = regexp.MustCompile(`^\[(?P<kind>ERROR|WARNING)\]\s+(?P<file>[A-Za-z0-9_ ./-]+):\[(?P<line>\d+),(?P<column>\d+)\]\s*(?P<text>.*)$`)
+	mavenMessage = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\[(?P<kind>ERROR|WARNING)\]\s+(?P<file>[A-Za-z0-9_ ./-]+):\[(?P<line>\d+),(?P<column>\d+)\]\s*(?P<text>.*)$`)
+	})
 )
 
 // diagnosis takes what a build writes, and makes issues of the step of what compilers complain of in it, once each.

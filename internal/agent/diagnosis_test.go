@@ -41,9 +41,9 @@ func TestDiagnosis(t *testing.T) {
 			[]job.Issue{{Kind: job.IssueError, Message: "cannot find symbol", At: at("src/main/java/App.java", 5, 9)}, {Kind: job.IssueWarning, Message: "unchecked cast", At: at("src/main/java/B.java", 1, 2)}}},
 	} {
 		w.record.Issues = nil
-		form := msbuildMessage
+		form := msbuildMessage()
 		if c.form == "maven" {
-			form = mavenMessage
+			form = mavenMessage()
 		}
 		d := &diagnosis{task: w.task, message: form, told: map[string]bool{}}
 		for i := range len(c.text) { // output comes in whatever pieces

@@ -92,7 +92,7 @@ func (d dotnet) forProjects(projects []string, command string, arguments func(pr
 		if err == nil {
 			p := process{name: "dotnet", args: append([]string{command}, args...), dir: dir}
 			if command == "build" || command == "publish" {
-				err = d.runDiagnosed(p, msbuildMessage)
+				err = d.runDiagnosed(p, msbuildMessage())
 			} else {
 				err = d.runShown(p)
 			}

@@ -198,7 +198,7 @@ func (t *task) maven(in inputs) error {
 	}
 	options := splitArguments(in.text("options"))
 	args := append(append([]string{"-f", pom}, options...), strings.Fields(in.text("goals"))...)
-	return t.tested(in, "**/surefire-reports/TEST-*.xml", t.runDiagnosed(process{name: program, args: args, env: env}, mavenMessage))
+	return t.tested(in, "**/surefire-reports/TEST-*.xml", t.runDiagnosed(process{name: program, args: args, env: env}, mavenMessage()))
 }
 
 // gradle is the task Gradle@2 to @4.

@@ -40,7 +40,7 @@ func (t *task) msbuild(in inputs) error {
 		}
 		for _, target := range targets {
 			all := append(append(append(append([]string{}, args...), file), target...), common...)
-			if err := t.runDiagnosed(process{name: name, args: all, dir: t.folders.sources}, msbuildMessage); err != nil {
+			if err := t.runDiagnosed(process{name: name, args: all, dir: t.folders.sources}, msbuildMessage()); err != nil {
 				return err
 			}
 		}

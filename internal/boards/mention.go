@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"slipway"
 	"slipway/internal/db"
@@ -21,7 +24,9 @@ type Mention struct {
 }
 
 // A mention stands alone: `AB#12` but not `CAB#12`, `AB#12x` or the AB#1 of a URL's fragment `/AB#1`.
-var mentionForm = regexp.MustCompile(`(?i)(?:^|[^\pL\pN_/#-])(?:(\pL+)[ \t]+)?AB#([0-9]{1,10})`)
+var mentionForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:^|[^\pL\pN_/#-])(?:(\pL+)[ \t]+)?AB#([0-9]{1,10})`)
+})
 
 const maxMentions = 100 // in one text
 
@@ -30,7 +35,7 @@ const maxMentions = 100 // in one text
 // word counts for the one mention that follows it.
 func Mentions(text string) []Mention {
 	var list []Mention
-	for _, at := range mentionForm.FindAllStringSubmatchIndex(text, maxMentions) {
+	for _, at := range mentionForm().FindAllStringSubmatchIndex(text, maxMentions) {
 		word, digits := "", text[at[4]:at[5]]
 		if at[2] >= 0 {
 			word = strings.ToLower(text[at[2]:at[3]])
@@ -52,9 +57,10 @@ func Mentions(text string) []Mention {
 	return list
 }
 
-var wordStart = regexp.MustCompile(`^[\pL\pN_]`)
-
-func startsWithWord(s string) bool { return wordStart.MatchString(s) }
+func startsWithWord(s string) bool {
+	first, _ := utf8.DecodeRuneInString(s)
+	return first == '_' || unicode.IsLetter(first) || unicode.IsNumber(first)
+}
 
 func isKeyword(word string) bool {
 	switch word {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -49,7 +50,7 @@ type NewEnvironment struct {
 }
 
 var (
-	environmentName = regexp.MustCompile(`^[\pL\pN][\pL\pN _.\-]*$`)
+	environmentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL\pN][\pL\pN _.\-]*$`) })
 	namespaceName   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`) // RFC 1123 label
 	notInLabel      = regexp.MustCompile(`[^a-z0-9]+`)
 )
@@ -84,7 +85,7 @@ func withHash(name, of string) string {
 
 func (n *NewEnvironment) check() error {
 	n.Name = strings.TrimSpace(n.Name)
-	if utf8.RuneCountInString(n.Name) > maxName || !environmentName.MatchString(n.Name) {
+	if utf8.RuneCountInString(n.Name) > maxName || !environmentName().MatchString(n.Name) {
 		return &slipway.Problem{Code: slipway.CodeInvalid, Field: "name", Message: fmt.Sprintf(
 			"environment name %q: use letters, digits, spaces, dots, dashes and underscores, at most %d, beginning with a letter or digit", n.Name, maxName)}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -28,12 +29,12 @@ const (
 )
 
 // A name that a macro $(name) can hold, as Azure Pipelines has them: letters, digits, dots and underscores.
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,254}$`)
+var variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,254}$`) })
 
 // SetVariable adds a variable or changes its value; names are the same whatever their case. A secret's value is
 // sealed before it is stored, and never leaves but through Values.
 func (s *Service) SetVariable(ctx context.Context, id slipway.EnvironmentID, v Variable, by slipway.Actor) error {
-	if !variableName.MatchString(v.Name) {
+	if !variableName().MatchString(v.Name) {
 		return &slipway.Problem{Code: slipway.CodeInvalid, Field: "name", Message: fmt.Sprintf(
 			"variable name %q: use letters, digits, dots and underscores, beginning with a letter", v.Name)}
 	}

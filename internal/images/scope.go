@@ -5,18 +5,19 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+	"sync"
 
 	"slipway"
 )
 
 // plainID is a project's id that can stand in a scope's name.
-var plainID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+var plainID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,40}$`) })
 
 // ProjectScope is where the builds of a project remember: those of code that has been accepted in one scope, and those of
 // changes under review in another, which finds what the first one built and is never read by it.
 func ProjectScope(project slipway.ProjectID, accepted bool) Scope {
 	id := strings.ToLower(string(project))
-	if !plainID.MatchString(id) {
+	if !plainID().MatchString(id) {
 		sum := sha256.Sum256([]byte(project))
 		id = hex.EncodeToString(sum[:16])
 	}

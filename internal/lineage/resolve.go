@@ -6,16 +6,17 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"slipway"
 	"slipway/internal/db"
 )
 
 var (
-	itemForm   = regexp.MustCompile(`^(?i:AB)?#([0-9]{1,18})$`)
+	itemForm   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?i:AB)?#([0-9]{1,18})$`) })
 	pullForm   = regexp.MustCompile(`^(?:!|(?i:PR ?))([0-9]{1,18})$`) // Azure Repos writes !12
-	hexForm    = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
-	digestForm = regexp.MustCompile(`^(sha256|sha512):[0-9a-f]{6,128}$`)
+	hexForm    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{7,64}$`) })
+	digestForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(sha256|sha512):[0-9a-f]{6,128}$`) })
 	podForm    = regexp.MustCompile(`^[a-z0-9-]+/[a-z0-9.-]+$`)
 )
 
@@ -24,7 +25,7 @@ var (
 func (s *Service) Resolve(ctx context.Context, project slipway.ProjectID, text string) ([]slipway.Reference, error) {
 	text = strings.TrimSpace(text)
 	lower := strings.ToLower(text)
-	if m := itemForm.FindStringSubmatch(text); m != nil {
+	if m := itemForm().FindStringSubmatch(text); m != nil {
 		return []slipway.Reference{slipway.Ref(slipway.RefWorkItem, m[1])}, nil
 	}
 	if m := pullForm.FindStringSubmatch(text); m != nil {
@@ -38,11 +39,11 @@ func (s *Service) Resolve(ctx context.Context, project slipway.ProjectID, text s
 	}
 	var err error
 	switch {
-	case digestForm.MatchString(lower):
+	case digestForm().MatchString(lower):
 		err = look(slipway.RefImage, lower)
 	case podForm.MatchString(lower):
 		err = look(slipway.RefPod, lower)
-	case hexForm.MatchString(lower):
+	case hexForm().MatchString(lower):
 		for _, kind := range []slipway.ReferenceKind{slipway.RefCommit, slipway.RefTrace} {
 			if err = look(kind, lower); err != nil {
 				break

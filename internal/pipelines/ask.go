@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"slipway"
 	"slipway/internal/pipelines/compile"
@@ -168,7 +169,7 @@ func (s *Service) asked(ctx context.Context, req *QueueRequest) (Definition, Rep
 	if req.Commit == "" {
 		return d, repo, nil
 	}
-	if !commitName.MatchString(string(req.Commit)) {
+	if !commitName().MatchString(string(req.Commit)) {
 		return d, repo, field(slipway.Invalid("%q is no commit: write its name or the beginning of it, at least 4 hexadecimal digits", req.Commit), FieldCommit)
 	}
 	if len(req.Commit) < 40 {
@@ -182,7 +183,7 @@ func (s *Service) asked(ctx context.Context, req *QueueRequest) (Definition, Rep
 }
 
 var (
-	commitName   = regexp.MustCompile(`^[0-9a-fA-F]{4,64}$`)
+	commitName   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{4,64}$`) })
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 )
 

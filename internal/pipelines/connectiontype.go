@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"slipway"
 )
@@ -159,7 +160,7 @@ func partition(given, kept map[string]string, secret func(string) bool) (open, s
 	return open, secrets
 }
 
-var connectionTypeName = regexp.MustCompile(`^[a-z0-9][a-z0-9._:-]{0,99}$`)
+var connectionTypeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9._:-]{0,99}$`) })
 
 // check says what is wrong with a connection, and makes its texts as they are stored.
 func (c *Connection) check(secrets connectionSecrets) error {
@@ -167,7 +168,7 @@ func (c *Connection) check(secrets connectionSecrets) error {
 	switch {
 	case c.Name == "" || len(c.Name) > maxConnectionName || strings.ContainsAny(c.Name, "\x00\n\r\t,$") || strings.Contains(c.Name, "://"):
 		return slipway.Invalid("service connection name %q: use up to %d characters without commas, $ and ://", c.Name, maxConnectionName)
-	case !connectionTypeName.MatchString(c.Type):
+	case !connectionTypeName().MatchString(c.Type):
 		return slipway.Invalid("type %q of a service connection: write one of %s", c.Type, strings.Join(connectionTypeNames(), ", "))
 	case len(c.Description) > 4<<10 || len(c.URL) > 4<<10 || len(c.Scheme) > 100:
 		return slipway.Limit("the description and the URL of a service connection have up to %d bytes, its scheme 100", 4<<10)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -35,7 +36,7 @@ type IdentityRequest struct {
 }
 
 // audience is what a token may be for: a URI or name in plain characters.
-var audience = regexp.MustCompile(`^[!-~]{1,256}$`)
+var audience = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[!-~]{1,256}$`) })
 
 // IdentityToken is a token that shows others what runs: signed, for one audience, good for ten minutes and no longer than the job may
 // run. The job's subject is p://slipway/PROJECT/PIPELINE, or sc://slipway/PROJECT/CONNECTION for a service connection.
@@ -46,7 +47,7 @@ func (s *Service) IdentityToken(ctx context.Context, id slipway.JobID, req Ident
 	if req.Audience == "" {
 		req.Audience = DefaultAudience
 	}
-	if !audience.MatchString(req.Audience) {
+	if !audience().MatchString(req.Audience) {
 		return "", slipway.Invalid("audience %.50q: write up to 256 plain characters without spaces, such as https://example.com", req.Audience)
 	}
 	j, err := s.Job(ctx, id)

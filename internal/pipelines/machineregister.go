@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -17,7 +18,7 @@ import (
 	"slipway/internal/pipelines/job"
 )
 
-var machineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+var machineName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`) })
 
 // Registration lets one agent register its machine; it is shown once.
 type Registration struct {
@@ -78,7 +79,7 @@ func (s *Service) RegisterMachine(ctx context.Context, token string, r job.Machi
 	if err == nil {
 		err = checkVersion(r.Version)
 	}
-	if err == nil && !machineName.MatchString(r.Name) {
+	if err == nil && !machineName().MatchString(r.Name) {
 		err = slipway.Invalid("machine name %q: use up to 63 letters, digits, dots, dashes and underscores, beginning with a letter or digit", r.Name)
 	}
 	if err != nil {

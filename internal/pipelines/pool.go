@@ -100,13 +100,13 @@ const (
 )
 
 var (
-	poolName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,98}$`)
+	poolName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,98}$`) })
 	quantity = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
 	// labelKey is large, so it is compiled when it is needed first.
 	labelKey = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 	})
-	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$`)
+	labelValue = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$`) })
 )
 
 // check refuses what no cluster takes.
@@ -132,7 +132,7 @@ func (p *PoolSettings) check() error {
 		return slipway.Limit("a pool has at most %d labels, tolerations and capabilities each", maxPoolItems)
 	}
 	for key, value := range p.NodeSelector {
-		if !labelKey().MatchString(key) || !labelValue.MatchString(value) {
+		if !labelKey().MatchString(key) || !labelValue().MatchString(value) {
 			return slipway.Invalid("nodeSelector %s=%s is no label of a Kubernetes node", key, value)
 		}
 	}
@@ -169,7 +169,7 @@ func (t Toleration) check() error {
 		return slipway.Invalid("toleration %s: with the operator Exists there is no value", t.Key)
 	case t.Operator != "Exists" && t.Key == "":
 		return slipway.Invalid("a toleration names the key of a taint, or has the operator Exists for every one")
-	case t.Key != "" && !labelKey().MatchString(t.Key) || !labelValue.MatchString(t.Value):
+	case t.Key != "" && !labelKey().MatchString(t.Key) || !labelValue().MatchString(t.Value):
 		return slipway.Invalid("toleration %s=%s is no taint of a Kubernetes node", t.Key, t.Value)
 	case !slices.Contains([]string{"", "NoSchedule", "PreferNoSchedule", "NoExecute"}, t.Effect):
 		return slipway.Invalid("effect %q of a toleration: write NoSchedule, PreferNoSchedule or NoExecute", t.Effect)
@@ -230,7 +230,7 @@ func findPool(ctx context.Context, q db.Querier, name string) (Pool, error) {
 
 // PutPool makes the pool of that name, or changes all settings of the one that is there. Jobs whose pods are there keep them.
 func (s *Service) PutPool(ctx context.Context, name string, settings PoolSettings, by slipway.Actor) (p Pool, created bool, err error) {
-	if name = strings.TrimSpace(name); !poolName.MatchString(name) || strings.EqualFold(name, "server") {
+	if name = strings.TrimSpace(name); !poolName().MatchString(name) || strings.EqualFold(name, "server") {
 		return p, false, slipway.Invalid("pool name %q: use up to 99 letters, digits, spaces, dots, dashes and underscores; server is the pool of jobs without an agent", name)
 	}
 	if err := settings.check(); err != nil {

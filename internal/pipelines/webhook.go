@@ -11,6 +11,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -45,8 +46,8 @@ const (
 )
 
 var (
-	webhookName = regexp.MustCompile(`^[-_A-Za-z0-9]{1,100}$`)
-	headerName  = regexp.MustCompile(`^[-A-Za-z0-9]{1,100}$`)
+	webhookName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[-_A-Za-z0-9]{1,100}$`) })
+	headerName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[-A-Za-z0-9]{1,100}$`) })
 )
 
 const webhookColumns = `id, project, name, address, header, secret, created, created_by, called`
@@ -95,11 +96,11 @@ func (s *Service) CreateWebhook(ctx context.Context, w Webhook, secret string) (
 	switch {
 	case strings.TrimSpace(w.Name) == "" || len(w.Name) > 100:
 		return w, wrong("name", "a webhook has a name of up to 100 characters")
-	case !webhookName.MatchString(w.Address):
+	case !webhookName().MatchString(w.Address):
 		return w, wrong("address", "webhook name %q: use letters, digits, dashes and underscores", w.Address)
 	case secret == "" && w.Header != "":
 		return w, wrong("secret", "a header needs a secret, with which senders sign the body")
-	case w.Header != "" && !headerName.MatchString(w.Header):
+	case w.Header != "" && !headerName().MatchString(w.Header):
 		return w, wrong("header", "header %q: use letters, digits and dashes", w.Header)
 	case len(secret) > 1000:
 		return w, wrong("secret", "a secret has up to 1000 characters")

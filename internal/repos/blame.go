@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -105,7 +106,7 @@ func (s *Service) runBlame(ctx context.Context, id slipway.RepositoryID, commit 
 	return parseBlame(out)
 }
 
-var objectLine = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
+var objectLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`) })
 
 // ignoredRevisions writes the commits to go past to a file below work, and returns its name; empty when the repository names none. Lines that
 // are neither object names nor comments are left out, since git would refuse the whole for one of them.
@@ -120,7 +121,7 @@ func (s *Service) ignoredRevisions(ctx context.Context, id slipway.RepositoryID,
 	var out bytes.Buffer
 	for line := range strings.Lines(string(text)) {
 		name, _, _ := strings.Cut(line, "#")
-		if name = strings.ToLower(strings.TrimSpace(name)); objectLine.MatchString(name) {
+		if name = strings.ToLower(strings.TrimSpace(name)); objectLine().MatchString(name) {
 			out.WriteString(name + "\n")
 		}
 	}
@@ -150,7 +151,7 @@ func parseBlame(out []byte) (Blame, error) {
 			header = true
 		case header:
 			fields := strings.Fields(text)
-			if len(fields) < 3 || !objectLine.MatchString(fields[0]) {
+			if len(fields) < 3 || !objectLine().MatchString(fields[0]) {
 				return b, fmt.Errorf("read git's blame: unexpected line %q", shorten(text, 100))
 			}
 			line = BlameLine{Commit: slipway.CommitID(fields[0])}

@@ -150,7 +150,7 @@ func parseHistory(out string) []HistoryEntry {
 	var list []HistoryEntry
 	for part := range strings.SplitSeq(out, "\x01") {
 		id, rest, ok := strings.Cut(part, "\x02")
-		if !ok || !objectLine.MatchString(id) {
+		if !ok || !objectLine().MatchString(id) {
 			continue
 		}
 		e := HistoryEntry{Commit: Commit{ID: slipway.CommitID(id)}}

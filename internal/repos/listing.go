@@ -35,7 +35,7 @@ func (s *Service) ListTree(ctx context.Context, id slipway.RepositoryID, commit 
 
 // TreeEntries lists the entries of a tree object, with those of the trees in it when recursive. Their paths begin with prefix.
 func (s *Service) TreeEntries(ctx context.Context, id slipway.RepositoryID, tree, prefix string, recursive bool) ([]Entry, error) {
-	if !objectLine.MatchString(tree) {
+	if !objectLine().MatchString(tree) {
 		return nil, slipway.Invalid("%q is no object's name", shorten(tree, 80))
 	}
 	args := []string{"ls-tree", "-z", "-l", "--full-tree"}
@@ -77,7 +77,7 @@ type Object struct {
 // Object tells of an object by its name, or by `COMMIT:path`; NotFound when there is none.
 func (s *Service) Object(ctx context.Context, id slipway.RepositoryID, name string) (Object, error) {
 	commit, path, _ := strings.Cut(name, ":")
-	if !objectLine.MatchString(commit) || checkPath(path) != nil {
+	if !objectLine().MatchString(commit) || checkPath(path) != nil {
 		return Object{}, slipway.Invalid("%q is no object's name", shorten(name, 80))
 	}
 	var found object
@@ -93,7 +93,7 @@ func (s *Service) Object(ctx context.Context, id slipway.RepositoryID, name stri
 
 // Blob returns a file's content by its object's name, of at most limit bytes.
 func (s *Service) Blob(ctx context.Context, id slipway.RepositoryID, name string, limit int64) ([]byte, error) {
-	if !objectLine.MatchString(name) {
+	if !objectLine().MatchString(name) {
 		return nil, slipway.Invalid("%q is no object's name", shorten(name, 80))
 	}
 	var content []byte

@@ -101,7 +101,7 @@ func objectOrZero(name string) slipway.CommitID {
 
 // checkTarget makes sure that a ref may name the object: a branch names a commit.
 func (s *Service) checkTarget(ctx context.Context, id slipway.RepositoryID, object string, branch bool) error {
-	if !objectLine.MatchString(object) {
+	if !objectLine().MatchString(object) {
 		return slipway.Invalid("%q is no object's name", shorten(object, 80))
 	}
 	return s.readers.with(ctx, s.dir(id), func(r *reader) error {

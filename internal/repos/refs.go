@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway"
@@ -119,7 +120,7 @@ func (s *Service) refsOnDisk(ctx context.Context, id slipway.RepositoryID, names
 }
 
 var (
-	hexName   = regexp.MustCompile(`^[0-9a-fA-F]{4,64}$`)
+	hexName   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{4,64}$`) })
 	badInRef  = regexp.MustCompile(`[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)`)
 	badAround = regexp.MustCompile(`^[-/.]|[/.]$|^@$`)
 )
@@ -133,7 +134,7 @@ func checkRefName(name string) error {
 }
 
 func checkBranch(name string) error {
-	if err := checkRefName(name); err != nil || strings.HasPrefix(name, "refs/") || name == "HEAD" || hexName.MatchString(name) && len(name) >= 40 {
+	if err := checkRefName(name); err != nil || strings.HasPrefix(name, "refs/") || name == "HEAD" || hexName().MatchString(name) && len(name) >= 40 {
 		return slipway.Invalid("%q cannot be the name of a branch", name)
 	}
 	return nil
@@ -149,11 +150,11 @@ func (s *Service) Resolve(ctx context.Context, id slipway.RepositoryID, ref stri
 	switch {
 	case strings.HasPrefix(ref, "refs/"):
 		names = []string{ref}
-	case hexName.MatchString(ref) && (len(ref) == 40 || len(ref) == 64):
+	case hexName().MatchString(ref) && (len(ref) == 40 || len(ref) == 64):
 		names = []string{strings.ToLower(ref)}
 	default:
 		names = []string{branchPrefix + ref, tagPrefix + ref}
-		if hexName.MatchString(ref) {
+		if hexName().MatchString(ref) {
 			names = append(names, strings.ToLower(ref))
 		}
 	}

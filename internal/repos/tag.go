@@ -20,7 +20,7 @@ type Tag struct {
 
 // TagObject reads an annotated tag by its object's name. What is no tag is NotFound.
 func (s *Service) TagObject(ctx context.Context, id slipway.RepositoryID, object string) (Tag, error) {
-	if !objectLine.MatchString(object) {
+	if !objectLine().MatchString(object) {
 		return Tag{}, slipway.Invalid("%q is no object's name", shorten(object, 80))
 	}
 	tags, err := s.TagObjects(ctx, id, []string{object})

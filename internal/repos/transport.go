@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,7 +32,7 @@ type Transport struct {
 	MaxPack   int64     // bytes that a push may send; 0 for no limit
 }
 
-var protocolForm = regexp.MustCompile(`^[A-Za-z0-9=:._-]{1,256}$`)
+var protocolForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9=:._-]{1,256}$`) })
 
 // exchange is the process of one service, upload-pack, receive-pack or upload-archive.
 type exchange struct {
@@ -56,7 +57,7 @@ func (s *Service) transport(ctx context.Context, id slipway.RepositoryID, servic
 	}
 	cmd := s.git.prepare(ctx, "", args...)
 	cmd.Dir = s.folder
-	if protocolForm.MatchString(t.Protocol) {
+	if protocolForm().MatchString(t.Protocol) {
 		cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], "GIT_PROTOCOL="+t.Protocol)
 	}
 	x := &exchange{cmd: cmd, stderr: &limitedBuffer{limit: maxStderr}, stateful: t.Stateful, drained: make(chan struct{})}

@@ -16,7 +16,7 @@ func (s *Service) SetViewed(ctx context.Context, user slipway.UserID, id slipway
 	if err := checkPath(path); err != nil {
 		return err
 	}
-	if object != "" && !hexName.MatchString(object) {
+	if object != "" && !hexName().MatchString(object) {
 		return slipway.Invalid("%q is no object's name", shorten(object, 80))
 	}
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 )
@@ -129,7 +130,9 @@ func nodeRelease(ctx context.Context, i *Installer, base string, want Spec) (rel
 }
 
 // pythonFile is an archive of python-build-standalone: relocatable builds of CPython for any Linux with glibc.
-var pythonFile = regexp.MustCompile(`^cpython-([0-9][0-9a-z.]*)\+[0-9]+-(x86_64|aarch64)-unknown-linux-gnu-install_only\.tar\.gz$`)
+var pythonFile = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^cpython-([0-9][0-9a-z.]*)\+[0-9]+-(x86_64|aarch64)-unknown-linux-gnu-install_only\.tar\.gz$`)
+})
 
 // pythonRelease reads the SHA256SUMS of a release of python-build-standalone, which names every file.
 func pythonRelease(ctx context.Context, i *Installer, base string, want Spec) (release, error) {
@@ -145,7 +148,7 @@ func pythonRelease(ctx context.Context, i *Installer, base string, want Spec) (r
 			continue
 		}
 		file := strings.TrimPrefix(fields[1], "*")
-		m := pythonFile.FindStringSubmatch(file)
+		m := pythonFile().FindStringSubmatch(file)
 		if m == nil || m[2] != machine {
 			continue
 		}

@@ -38,9 +38,11 @@ func (c *compiler) literal(n *yaml.Node) {
 	if n == nil || n.Kind != yaml.Scalar {
 		return
 	}
-	if m := misspeltExpression.FindStringSubmatchIndex(n.Text); m != nil {
-		found := n.Text[m[2]:m[3]]
-		c.warnOf(n.Locate(m[2]), "%s is no expression, so it stays as it is written: write ${{ %s }}", found, strings.Trim(found, "${} "))
+	if strings.Contains(n.Text, "{") {
+		if m := misspeltExpression.FindStringSubmatchIndex(n.Text); m != nil {
+			found := n.Text[m[2]:m[3]]
+			c.warnOf(n.Locate(m[2]), "%s is no expression, so it stays as it is written: write ${{ %s }}", found, strings.Trim(found, "${} "))
+		}
 	}
 	e, start := runtimeAt(n.Text)
 	if start < 0 {

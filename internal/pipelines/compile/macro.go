@@ -45,13 +45,15 @@ func (c *compiler) macros(steps []*yaml.Node, j *plan.Job, hook plan.HookName) {
 			v.list = append(v.list, slices.Sorted(maps.Keys(leg.Variables))...)
 		}
 	}
-	for _, s := range steps {
-		v.list = append(v.list, variablesOf(s)...)
+	set := make([][]string, len(steps))
+	for i, s := range steps {
+		set[i] = variablesOf(s)
+		v.list = append(v.list, set[i]...)
 		v.list = append(v.list, c.outputsOf(s)...)
 	}
-	for _, s := range steps {
+	for i, s := range steps {
 		c.macrosOf(s, v)
-		v.outputs = append(v.outputs, variablesOf(s)...)
+		v.outputs = append(v.outputs, set[i]...)
 	}
 }
 
@@ -82,28 +84,58 @@ func (c *compiler) macrosOf(n *yaml.Node, v names) {
 	if n.Kind != yaml.Scalar || !strings.Contains(n.Text, "$(") {
 		return
 	}
-	for _, place := range macroPattern.FindAllStringSubmatchIndex(n.Text, -1) {
-		if name := n.Text[place[2]:place[3]]; !slices.ContainsFunc(v.list, func(known string) bool { return strings.EqualFold(known, name) }) {
-			c.unknownMacro(n, place[0], name, v)
+	for start, name := nextMacro(n.Text, 0); start >= 0; start, name = nextMacro(n.Text, start+2) {
+		if !slices.ContainsFunc(v.list, func(known string) bool { return strings.EqualFold(known, name) }) {
+			c.unknownMacro(n, start, name, v)
 		}
 	}
 }
 
-var macroPattern = regexp.MustCompile(`\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)`)
+// nextMacro finds the first $(name) at or after a byte of a text where name can be a variable's: letters, digits, _, . and -, and a
+// letter or _ first. start is -1 without one.
+func nextMacro(text string, from int) (start int, name string) {
+	for from < len(text) {
+		i := strings.Index(text[from:], "$(")
+		if i < 0 {
+			break
+		}
+		start = from + i
+		from = start + 2
+		end := from
+		for end < len(text) && (isLetter(text[end]) || end > from && strings.IndexByte("0123456789.-", text[end]) >= 0) {
+			end++
+		}
+		if end > from && end < len(text) && text[end] == ')' {
+			return start, text[from:end]
+		}
+	}
+	return -1, ""
+}
+
+// isLetter reports a letter of ASCII or _.
+func isLetter(b byte) bool { return b == '_' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
+
+// soleMacro is the name in a text that is one macro, "" for other texts.
+func soleMacro(text string) string {
+	if start, name := nextMacro(text, 0); start == 0 && len(text) == len("$()")+len(name) {
+		return name
+	}
+	return ""
+}
 
 // rootText is a text, or what the variable of the root has whose macro the text is, if that is known before the run exists.
 func (c *compiler) rootText(text string) string {
-	m := macroPattern.FindString(text)
-	if m == "" || m != strings.TrimSpace(text) {
+	macro := soleMacro(strings.TrimSpace(text))
+	if macro == "" {
 		return text
 	}
 	for name, value := range c.in.Variables {
-		if strings.EqualFold("$("+name+")", m) {
+		if strings.EqualFold(name, macro) {
 			return value
 		}
 	}
 	for _, v := range slices.Backward(c.rootVariables) {
-		if strings.EqualFold("$("+v.Name+")", m) && v.Expression == "" {
+		if strings.EqualFold(v.Name, macro) && v.Expression == "" {
 			return v.Value
 		}
 	}
@@ -174,7 +206,7 @@ func variablesOf(n *yaml.Node) (list []string) {
 	}
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
-		for _, found := range setCommand.FindAllStringSubmatch(n.Text, -1) {
+		for _, found := range setCommands(n.Text) {
 			name := setVariable.FindStringSubmatch(found[0])
 			if name == nil {
 				continue
@@ -184,7 +216,7 @@ func variablesOf(n *yaml.Node) (list []string) {
 			}
 		}
 		for _, p := range n.Pairs {
-			if key := strings.ToLower(p.Key.Text); p.Value.Kind == yaml.Scalar && (strings.HasSuffix(key, "var") || strings.HasSuffix(key, "variable")) {
+			if p.Value.Kind == yaml.Scalar && (endsIn(p.Key.Text, "var") || endsIn(p.Key.Text, "variable")) {
 				list = append(list, p.Value.Text)
 			}
 			walk(p.Value)
@@ -192,4 +224,9 @@ func variablesOf(n *yaml.Node) (list []string) {
 	}
 	walk(n)
 	return list
+}
+
+// endsIn is strings.HasSuffix without case.
+func endsIn(text, suffix string) bool {
+	return len(text) >= len(suffix) && strings.EqualFold(text[len(text)-len(suffix):], suffix)
 }

@@ -221,8 +221,8 @@ func (o object) later(key string, open *map[string]string) bool {
 	inside := ""
 	if isRuntime(text) {
 		inside = o.c.runtime(n, queueScope)
-	} else if m := macroPattern.FindStringSubmatch(text); m != nil && m[0] == text {
-		inside = "variables['" + m[1] + "']"
+	} else if macro := soleMacro(text); macro != "" {
+		inside = "variables['" + macro + "']"
 	} else {
 		return false
 	}

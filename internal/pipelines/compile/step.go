@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
@@ -212,14 +213,14 @@ func (c *compiler) stepOf(o object) plan.Step {
 	return s
 }
 
-var stepIdentifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+var stepIdentifier = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`) })
 
 // stepName checks the name of a step, which may hold dashes.
 func (c *compiler) stepName(n *yaml.Node) string {
 	if n == nil || n.IsNull() || n.Kind == yaml.Scalar && n.Text == "" {
 		return ""
 	}
-	if n.Kind != yaml.Scalar || !stepIdentifier.MatchString(n.Text) {
+	if n.Kind != yaml.Scalar || !stepIdentifier().MatchString(n.Text) {
 		c.problems.Add(n.At, "%s is no name for a step: names are letters, digits, dashes and underscores, at most 100", describe(n))
 		return ""
 	}

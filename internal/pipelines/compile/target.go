@@ -3,6 +3,7 @@ package compile
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
@@ -60,7 +61,7 @@ func (c *compiler) targetContainer(n *yaml.Node, j *plan.Job) string {
 			aliases = append(aliases, r.Alias)
 		}
 		c.problems.Add(n.At, "target is host or a container declared under resources.containers, not %q%s", name, nearest.Suggest(name, aliases))
-	case !targetName.MatchString(name):
+	case !targetName().MatchString(name):
 		c.problems.Add(n.At, "the container %s cannot be a target: its name must be letters, digits, dashes and underscores, at most 40", name)
 	default:
 		return known.Alias
@@ -69,4 +70,4 @@ func (c *compiler) targetContainer(n *yaml.Node, j *plan.Job) string {
 }
 
 // targetName bounds a name that becomes that of a socket, whose path may have no more than about a hundred characters.
-var targetName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
+var targetName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`) })

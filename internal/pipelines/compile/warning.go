@@ -231,7 +231,7 @@ func (w *warner) hidden(j *plan.Job, step, variable, who string, at slipway.Posi
 		if s.Name != step || s.Script == nil {
 			continue
 		}
-		for _, command := range setCommand.FindAllStringSubmatch(s.Script.Text, -1) {
+		for _, command := range setCommands(s.Script.Text) {
 			if !strings.Contains(strings.ToLower(command[1])+";", "variable="+strings.ToLower(variable)+";") {
 				continue
 			}
@@ -246,8 +246,15 @@ func (w *warner) hidden(j *plan.Job, step, variable, who string, at slipway.Posi
 	}
 }
 
-// setCommand is the logging command by which a step sets a variable, with its properties.
 var setCommand = regexp.MustCompile(`(?i)##vso\[task\.setvariable\s+([^\]\n]*)\]`)
+
+// setCommands are the logging commands in a script by which it sets variables, each with its properties after it.
+func setCommands(script string) [][]string {
+	if !strings.Contains(script, "##") { // most have none, which is found out faster so
+		return nil
+	}
+	return setCommand.FindAllStringSubmatch(script, -1)
+}
 
 // cascade warns of a condition with succeeded() beside several dependencies of which one has a condition of its own: if that
 // one is skipped, so is this, although the others have succeeded.

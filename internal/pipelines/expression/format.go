@@ -7,12 +7,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"slipway/internal/pipelines/variable"
 )
 
 // rawJSON is what convertToJson writes without quotes if it was written so.
-var rawJSON = regexp.MustCompile(`^(true|false|-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?)$`)
+var rawJSON = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(true|false|-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?)$`)
+})
 
 // callFormat fills {0}, {1} ... of its first argument; doubled braces are braces.
 func callFormat(a []Value) (Value, error) {
@@ -112,7 +115,7 @@ func writeJSON(b *bytes.Buffer, v Value, depth int) error {
 			return writeJSON(b, value, depth+1)
 		})
 	default:
-		if v.raw && rawJSON.MatchString(v.text) {
+		if v.raw && rawJSON().MatchString(v.text) {
 			b.WriteString(v.text)
 			return nil
 		}

@@ -110,7 +110,7 @@ func (s *Store) lock(folder string) func() {
 	return m.Unlock
 }
 
-var refName = regexp.MustCompile(`^refs/[A-Za-z0-9][A-Za-z0-9._/+@=-]{0,250}$`)
+var refName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^refs/[A-Za-z0-9][A-Za-z0-9._/+@=-]{0,250}$`) })
 
 // FullRef is the full name of a ref: main is refs/heads/main.
 func FullRef(ref string) string {
@@ -127,7 +127,7 @@ func (s *Store) Fetch(ctx context.Context, r Remote, ref string, whole bool) (sl
 	if err := r.check(); err != nil {
 		return "", err
 	}
-	if !refName.MatchString(ref) || strings.Contains(ref, "..") || strings.Contains(ref, "//") || strings.HasSuffix(ref, ".lock") {
+	if !refName().MatchString(ref) || strings.Contains(ref, "..") || strings.Contains(ref, "//") || strings.HasSuffix(ref, ".lock") {
 		return "", slipway.Invalid("%.200q is no ref: write a branch, or refs/heads/BRANCH or refs/tags/TAG", ref)
 	}
 	folder := s.folder(r)

@@ -3,60 +3,62 @@ package task
 import "slices"
 
 // artifactTasks publish and fetch artifacts.
-var artifactTasks = []Definition{
-	{Name: "PublishPipelineArtifact", Major: 1, Title: "PublishPipelineArtifact", Doc: "Stores a file or folder as an artifact of the run.", Inputs: []Input{
-		{Name: "targetPath", Doc: "The file or folder.", Aliases: []string{"path"}, Default: "$(Pipeline.Workspace)"},
-		{Name: "artifactName", Doc: "The name of the artifact, unique in the run.", Aliases: []string{"artifact"}},
-		{Name: "artifactType", Doc: "Where it is stored.", Aliases: []string{"publishLocation"}, Default: "pipeline", Options: []string{"pipeline", "filepath"},
-			Unsupported: map[string]string{"filepath": "publish to the pipeline"}},
-		{Name: "fileSharePath", Doc: "A folder on a file share.", Unsupported: map[string]string{"": "publish to the pipeline"}},
-		{Name: "parallel", Doc: "Whether files are copied side by side.", Default: "false", Boolean: true},
-		{Name: "parallelCount", Doc: "How many files are copied side by side.", Default: "8", Integer: true},
-		{Name: "properties", Doc: "A JSON object that is stored with the artifact."},
-	}},
-	{Name: "PublishPipelineArtifact", Major: 0, Title: "PublishPipelineArtifact", Doc: "Stores a file or folder as an artifact of the run.", Inputs: []Input{
-		{Name: "artifactName", Doc: "The name of the artifact, unique in the run.", Default: "drop"},
-		{Name: "targetPath", Doc: "The file or folder.", Required: true},
-		{Name: "properties", Doc: "A JSON object that is stored with the artifact."},
-	}},
-	{Name: "DownloadPipelineArtifact", Major: 2, Title: "DownloadPipelineArtifact", Doc: "Fetches artifacts of the run.", Inputs: slices.Concat(whichRun([]string{"source"}), []Input{
-		{Name: "artifactName", Doc: "The artifact; all of them without a name, each into a folder of its own.", Aliases: []string{"artifact"}},
-		{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Aliases: []string{"patterns"}, Default: "**", PlainBraces: true},
-		{Name: "targetPath", Doc: "The folder.", Aliases: []string{"path", "downloadPath"}, Default: "$(Pipeline.Workspace)"},
-		{Name: "allowFailedBuilds", Doc: "Whether it may have failed.", Boolean: true, Unsupported: map[string]string{"true": useResources}},
-	})},
-	{Name: "DownloadPipelineArtifact", Major: 1, Title: "DownloadPipelineArtifact", Doc: "Fetches artifacts of the run.", Inputs: slices.Concat(whichRun(nil), []Input{
-		{Name: "artifactName", Doc: "The artifact; all of them without a name, each into a folder of its own."},
-		{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Default: "**", PlainBraces: true},
-		{Name: "targetPath", Doc: "The folder.", Aliases: []string{"downloadPath"}, Default: "$(System.ArtifactsDirectory)"},
-	})},
-	{Name: "DownloadPipelineArtifact", Major: 0, Title: "DownloadPipelineArtifact", Doc: "Fetches an artifact of the run.", Inputs: []Input{
-		{Name: "pipelineId", Doc: "The number of another run of the project; this run without it."},
-		{Name: "artifactName", Doc: "The artifact.", Default: "drop"},
-		{Name: "targetPath", Doc: "The folder.", Required: true},
-	}},
-	downloadBuildArtifacts(1),
-	downloadBuildArtifacts(0, Input{Name: "retryRedirectDownloadCount", Doc: "How often a redirected download is tried again.", Default: "0"}),
-	// The task as it last was in azure-pipelines-tasks (Tasks/CopyPublishBuildArtifacts at b48bce4).
-	{Name: "CopyPublishBuildArtifacts", Major: 1, Title: "Copy and publish build artifacts", Doc: "Stores files that patterns choose as an artifact of the run (the oldest task).", Inputs: []Input{
-		{Name: "CopyRoot", Doc: "The folder with the files; the sources without it."},
-		{Name: "Contents", Doc: "Patterns of the files, one a line.", Required: true},
-		{Name: "ArtifactName", Doc: "The name of the artifact.", Required: true},
-		{Name: "ArtifactType", Doc: "Where it is stored.", Required: true, Options: []string{"Container", "FilePath"}, Unsupported: map[string]string{"FilePath": "publish to the pipeline (Container)"}},
-		{Name: "TargetPath", Doc: "A folder on a file share.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
-	}},
-	{Name: "PublishBuildArtifacts", Major: 1, Title: "PublishBuildArtifacts", Doc: "Stores a file or folder as an artifact of the run (the older task).", Inputs: []Input{
-		{Name: "PathtoPublish", Doc: "The file or folder.", Default: "$(Build.ArtifactStagingDirectory)"},
-		{Name: "ArtifactName", Doc: "The name of the artifact, unique in the run.", Default: "drop"},
-		{Name: "ArtifactType", Doc: "Where it is stored.", Aliases: []string{"publishLocation"}, Default: "Container", Options: []string{"Container", "FilePath"},
-			Unsupported: map[string]string{"FilePath": "publish to the pipeline (Container)"}},
-		{Name: "MaxArtifactSize", Doc: "The most bytes; 0 is without a limit.", Default: "0", Integer: true},
-		{Name: "TargetPath", Doc: "A folder on a file share.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
-		{Name: "Parallel", Doc: "Whether files are copied side by side.", Default: "false", Boolean: true},
-		{Name: "ParallelCount", Doc: "How many files are copied side by side.", Default: "8", Integer: true},
-		{Name: "FileCopyOptions", Doc: "Options of the copy.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
-		{Name: "StoreAsTar", Doc: "Whether the files are stored in a plain tar file of the artifact's name, which keeps links and empty folders.", Default: "false", Boolean: true},
-	}},
+func artifactTasks() []Definition {
+	return []Definition{
+		{Name: "PublishPipelineArtifact", Major: 1, Title: "PublishPipelineArtifact", Doc: "Stores a file or folder as an artifact of the run.", Inputs: []Input{
+			{Name: "targetPath", Doc: "The file or folder.", Aliases: []string{"path"}, Default: "$(Pipeline.Workspace)"},
+			{Name: "artifactName", Doc: "The name of the artifact, unique in the run.", Aliases: []string{"artifact"}},
+			{Name: "artifactType", Doc: "Where it is stored.", Aliases: []string{"publishLocation"}, Default: "pipeline", Options: []string{"pipeline", "filepath"},
+				Unsupported: map[string]string{"filepath": "publish to the pipeline"}},
+			{Name: "fileSharePath", Doc: "A folder on a file share.", Unsupported: map[string]string{"": "publish to the pipeline"}},
+			{Name: "parallel", Doc: "Whether files are copied side by side.", Default: "false", Boolean: true},
+			{Name: "parallelCount", Doc: "How many files are copied side by side.", Default: "8", Integer: true},
+			{Name: "properties", Doc: "A JSON object that is stored with the artifact."},
+		}},
+		{Name: "PublishPipelineArtifact", Major: 0, Title: "PublishPipelineArtifact", Doc: "Stores a file or folder as an artifact of the run.", Inputs: []Input{
+			{Name: "artifactName", Doc: "The name of the artifact, unique in the run.", Default: "drop"},
+			{Name: "targetPath", Doc: "The file or folder.", Required: true},
+			{Name: "properties", Doc: "A JSON object that is stored with the artifact."},
+		}},
+		{Name: "DownloadPipelineArtifact", Major: 2, Title: "DownloadPipelineArtifact", Doc: "Fetches artifacts of the run.", Inputs: slices.Concat(whichRun([]string{"source"}), []Input{
+			{Name: "artifactName", Doc: "The artifact; all of them without a name, each into a folder of its own.", Aliases: []string{"artifact"}},
+			{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Aliases: []string{"patterns"}, Default: "**", PlainBraces: true},
+			{Name: "targetPath", Doc: "The folder.", Aliases: []string{"path", "downloadPath"}, Default: "$(Pipeline.Workspace)"},
+			{Name: "allowFailedBuilds", Doc: "Whether it may have failed.", Boolean: true, Unsupported: map[string]string{"true": useResources}},
+		})},
+		{Name: "DownloadPipelineArtifact", Major: 1, Title: "DownloadPipelineArtifact", Doc: "Fetches artifacts of the run.", Inputs: slices.Concat(whichRun(nil), []Input{
+			{Name: "artifactName", Doc: "The artifact; all of them without a name, each into a folder of its own."},
+			{Name: "itemPattern", Doc: "Patterns of the files, one a line.", Default: "**", PlainBraces: true},
+			{Name: "targetPath", Doc: "The folder.", Aliases: []string{"downloadPath"}, Default: "$(System.ArtifactsDirectory)"},
+		})},
+		{Name: "DownloadPipelineArtifact", Major: 0, Title: "DownloadPipelineArtifact", Doc: "Fetches an artifact of the run.", Inputs: []Input{
+			{Name: "pipelineId", Doc: "The number of another run of the project; this run without it."},
+			{Name: "artifactName", Doc: "The artifact.", Default: "drop"},
+			{Name: "targetPath", Doc: "The folder.", Required: true},
+		}},
+		downloadBuildArtifacts(1),
+		downloadBuildArtifacts(0, Input{Name: "retryRedirectDownloadCount", Doc: "How often a redirected download is tried again.", Default: "0"}),
+		// The task as it last was in azure-pipelines-tasks (Tasks/CopyPublishBuildArtifacts at b48bce4).
+		{Name: "CopyPublishBuildArtifacts", Major: 1, Title: "Copy and publish build artifacts", Doc: "Stores files that patterns choose as an artifact of the run (the oldest task).", Inputs: []Input{
+			{Name: "CopyRoot", Doc: "The folder with the files; the sources without it."},
+			{Name: "Contents", Doc: "Patterns of the files, one a line.", Required: true},
+			{Name: "ArtifactName", Doc: "The name of the artifact.", Required: true},
+			{Name: "ArtifactType", Doc: "Where it is stored.", Required: true, Options: []string{"Container", "FilePath"}, Unsupported: map[string]string{"FilePath": "publish to the pipeline (Container)"}},
+			{Name: "TargetPath", Doc: "A folder on a file share.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
+		}},
+		{Name: "PublishBuildArtifacts", Major: 1, Title: "PublishBuildArtifacts", Doc: "Stores a file or folder as an artifact of the run (the older task).", Inputs: []Input{
+			{Name: "PathtoPublish", Doc: "The file or folder.", Default: "$(Build.ArtifactStagingDirectory)"},
+			{Name: "ArtifactName", Doc: "The name of the artifact, unique in the run.", Default: "drop"},
+			{Name: "ArtifactType", Doc: "Where it is stored.", Aliases: []string{"publishLocation"}, Default: "Container", Options: []string{"Container", "FilePath"},
+				Unsupported: map[string]string{"FilePath": "publish to the pipeline (Container)"}},
+			{Name: "MaxArtifactSize", Doc: "The most bytes; 0 is without a limit.", Default: "0", Integer: true},
+			{Name: "TargetPath", Doc: "A folder on a file share.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
+			{Name: "Parallel", Doc: "Whether files are copied side by side.", Default: "false", Boolean: true},
+			{Name: "ParallelCount", Doc: "How many files are copied side by side.", Default: "8", Integer: true},
+			{Name: "FileCopyOptions", Doc: "Options of the copy.", Unsupported: map[string]string{"": "publish to the pipeline (Container)"}},
+			{Name: "StoreAsTar", Doc: "Whether the files are stored in a plain tar file of the artifact's name, which keeps links and empty folders.", Default: "false", Boolean: true},
+		}},
+	}
 }
 
 const useResources = "say under resources.pipelines which run is taken"

@@ -3,26 +3,28 @@ package task
 import "slices"
 
 // azureTasks run scripts that call az.
-var azureTasks = []Definition{
-	{Name: "AzureCLI", Major: 1, Title: "Azure CLI", Doc: "Runs a Bash script that calls az: the image's Azure CLI, or Slipway's own, which works on this server.", Inputs: slices.Concat(
-		[]Input{subscriptionInput}, scriptInputs, []Input{{Name: "args", Aliases: []string{"arguments"}, Doc: "Arguments of the script."}}, azureInputs)},
-	{Name: "AzureCLI", Major: 2, Title: "Azure CLI", Doc: "Runs a script that calls az: the image's Azure CLI, or Slipway's own, which works on this server.", Inputs: slices.Concat(
-		[]Input{subscriptionInput, scriptTypeInput}, scriptInputs, shellInputs, azureInputs, sessionInputs)},
-	{Name: "AzureCLI", Major: 3, Title: "Azure CLI", Doc: "Runs a script that calls az: the image's Azure CLI, or Slipway's own, which works on this server.", Inputs: slices.Concat(
-		[]Input{
-			{Name: "connectionType", Doc: "Which of the following inputs names the connection.", Default: "azureRM", Required: true, Options: []string{"azureRM", "azureDevOps"}},
-			{Name: "connectedServiceNameARM", Aliases: []string{"azureSubscription"}, Doc: subscriptionInput.Doc, Connection: []string{"azurerm"}, Own: true, NeededFor: "connectionType", NeededForValues: []string{"azureRM"}},
-			{Name: "azureDevOpsServiceConnection", Doc: "A connection to Azure DevOps: here this server, by the job's token.", NeededFor: "connectionType", NeededForValues: []string{"azureDevOps"}},
-			scriptTypeInput,
-		}, scriptInputs, shellInputs, azureInputs, sessionInputs, []Input{
-			{Name: "allowNoSubscriptions", Doc: "Changes nothing: the job's project is the one subscription.", Default: "false", Boolean: true},
-		})},
-	keyVault(1),
-	keyVault(2),
-	azurePowerShell(2),
-	azurePowerShell(3),
-	azurePowerShell(4),
-	azurePowerShell(5),
+func azureTasks() []Definition {
+	return []Definition{
+		{Name: "AzureCLI", Major: 1, Title: "Azure CLI", Doc: "Runs a Bash script that calls az: the image's Azure CLI, or Slipway's own, which works on this server.", Inputs: slices.Concat(
+			[]Input{subscriptionInput}, scriptInputs, []Input{{Name: "args", Aliases: []string{"arguments"}, Doc: "Arguments of the script."}}, azureInputs)},
+		{Name: "AzureCLI", Major: 2, Title: "Azure CLI", Doc: "Runs a script that calls az: the image's Azure CLI, or Slipway's own, which works on this server.", Inputs: slices.Concat(
+			[]Input{subscriptionInput, scriptTypeInput}, scriptInputs, shellInputs, azureInputs, sessionInputs)},
+		{Name: "AzureCLI", Major: 3, Title: "Azure CLI", Doc: "Runs a script that calls az: the image's Azure CLI, or Slipway's own, which works on this server.", Inputs: slices.Concat(
+			[]Input{
+				{Name: "connectionType", Doc: "Which of the following inputs names the connection.", Default: "azureRM", Required: true, Options: []string{"azureRM", "azureDevOps"}},
+				{Name: "connectedServiceNameARM", Aliases: []string{"azureSubscription"}, Doc: subscriptionInput.Doc, Connection: []string{"azurerm"}, Own: true, NeededFor: "connectionType", NeededForValues: []string{"azureRM"}},
+				{Name: "azureDevOpsServiceConnection", Doc: "A connection to Azure DevOps: here this server, by the job's token.", NeededFor: "connectionType", NeededForValues: []string{"azureDevOps"}},
+				scriptTypeInput,
+			}, scriptInputs, shellInputs, azureInputs, sessionInputs, []Input{
+				{Name: "allowNoSubscriptions", Doc: "Changes nothing: the job's project is the one subscription.", Default: "false", Boolean: true},
+			})},
+		keyVault(1),
+		keyVault(2),
+		azurePowerShell(2),
+		azurePowerShell(3),
+		azurePowerShell(4),
+		azurePowerShell(5),
+	}
 }
 
 // azurePowerShell runs by the module Az of the job's image. The versions before the fourth are for Windows and its AzureRM.

@@ -1,10 +1,12 @@
 package task
 
 // cacheTasks keep folders for later runs.
-var cacheTasks = []Definition{
-	cache("Cache", 2, restoreKeys),
-	cache("CacheBeta", 1, restoreKeys),
-	cache("CacheBeta", 0),
+func cacheTasks() []Definition {
+	return []Definition{
+		cache("Cache", 2, restoreKeys),
+		cache("CacheBeta", 1, restoreKeys),
+		cache("CacheBeta", 0),
+	}
 }
 
 var restoreKeys = Input{Name: "restoreKeys", Doc: "Beginnings of keys, one a line, that are tried in order when there is no cache of the key: the newest that fits is restored."}

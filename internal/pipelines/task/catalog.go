@@ -53,8 +53,9 @@ func (c Catalog) Find(reference string) (*Definition, error) {
 
 // builtIn finds a built-in task, or its other versions.
 func builtIn(name string, major int) (found *Definition, versions []string) {
-	for i := range definitions {
-		d := &definitions[i]
+	builtIn := definitions()
+	for i := range builtIn {
+		d := &builtIn[i]
 		if !d.named(name) {
 			continue
 		}
@@ -131,9 +132,10 @@ func (c Catalog) unknown(name string, major int) error {
 
 // Definitions are the tasks, those built in first.
 func (c Catalog) Definitions() []*Definition {
-	list := make([]*Definition, 0, len(definitions)+len(c))
-	for i := range definitions {
-		list = append(list, &definitions[i])
+	builtIn := definitions()
+	list := make([]*Definition, 0, len(builtIn)+len(c))
+	for i := range builtIn {
+		list = append(list, &builtIn[i])
 	}
 	return append(list, c...)
 }

@@ -3,7 +3,9 @@ package task
 import "slices"
 
 // composeTasks build and push the services of compose files.
-var composeTasks = []Definition{dockerCompose(0), dockerCompose(1)}
+func composeTasks() []Definition {
+	return []Definition{dockerCompose(0), dockerCompose(1)}
+}
 
 // dockerCompose is DockerCompose@0 or @1, which differ in what is given to the command.
 func dockerCompose(major int) Definition {

@@ -4,19 +4,21 @@ package task
 var githubConnection = []string{"github", "githubenterprise"}
 
 // githubTasks work on repositories of GitHub.
-var githubTasks = []Definition{
-	githubRelease(0, "auto", "manual", "file", "releaseNotesFile", "input", "releaseNotes"),
-	githubRelease(1, "gitTag", "userSpecifiedTag", "filePath", "releaseNotesFilePath", "inline", "releaseNotesInline",
-		Input{Name: "makeLatest", Doc: "Whether it becomes the latest release; legacy leaves that to GitHub.", Default: "true", Options: []string{"true", "false", "legacy"}}),
-	{Name: "DownloadGitHubRelease", Major: 0, Title: "Download GitHub release", Doc: "Downloads files of a release at GitHub.", Inputs: []Input{
-		{Name: "connection", Doc: "The service connection to GitHub.", Required: true, Connection: githubConnection},
-		{Name: "userRepository", Doc: "The repository at GitHub, as OWNER/NAME.", Required: true},
-		{Name: "defaultVersionType", Doc: "Whether the latest release is taken, or that of a number (specificVersion) or of a tag (specificTag).", Default: "latest", Required: true,
-			Options: []string{"latest", "specificVersion", "specificTag"}},
-		{Name: "version", Doc: "The release's number or tag.", Required: true, visible: rules("defaultVersionType != latest")},
-		{Name: "itemPattern", Doc: "Patterns of the files' names, one a line.", Default: "**"},
-		{Name: "downloadPath", Doc: "The folder that they are put into.", Default: "$(System.ArtifactsDirectory)", Required: true},
-	}},
+func githubTasks() []Definition {
+	return []Definition{
+		githubRelease(0, "auto", "manual", "file", "releaseNotesFile", "input", "releaseNotes"),
+		githubRelease(1, "gitTag", "userSpecifiedTag", "filePath", "releaseNotesFilePath", "inline", "releaseNotesInline",
+			Input{Name: "makeLatest", Doc: "Whether it becomes the latest release; legacy leaves that to GitHub.", Default: "true", Options: []string{"true", "false", "legacy"}}),
+		{Name: "DownloadGitHubRelease", Major: 0, Title: "Download GitHub release", Doc: "Downloads files of a release at GitHub.", Inputs: []Input{
+			{Name: "connection", Doc: "The service connection to GitHub.", Required: true, Connection: githubConnection},
+			{Name: "userRepository", Doc: "The repository at GitHub, as OWNER/NAME.", Required: true},
+			{Name: "defaultVersionType", Doc: "Whether the latest release is taken, or that of a number (specificVersion) or of a tag (specificTag).", Default: "latest", Required: true,
+				Options: []string{"latest", "specificVersion", "specificTag"}},
+			{Name: "version", Doc: "The release's number or tag.", Required: true, visible: rules("defaultVersionType != latest")},
+			{Name: "itemPattern", Doc: "Patterns of the files' names, one a line.", Default: "**"},
+			{Name: "downloadPath", Doc: "The folder that they are put into.", Default: "$(System.ArtifactsDirectory)", Required: true},
+		}},
+	}
 }
 
 func githubRelease(major int, auto, manual, file, fileInput, inline, inlineInput string, more ...Input) Definition {

@@ -13,36 +13,38 @@ const (
 var clusterConnection = []string{"kubernetes"}
 
 // kubectlTasks run kubectl and helm.
-var kubectlTasks = []Definition{
-	{Name: "Kubernetes", Major: 0, Title: "Kubernetes", Doc: "Runs kubectl, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: slices.Concat([]Input{
-		{Name: "kubernetesServiceEndpoint", Aliases: []string{"kubernetesServiceConnection"}, Doc: ownCluster, Connection: clusterConnection, Own: true},
-		kubectlCommand,
-	}, kubectlInputs, []Input{
-		{Name: "configuration", Doc: "The file, folder or address of -f.", NeededFor: "useConfigurationFile", NeededForValues: []string{"true"}},
-		{Name: "dockerRegistryEndpoint", Aliases: []string{"dockerRegistryConnection"}, Doc: "The registry of the secret.", Connection: registryConnection, Own: true},
-		{Name: "azureSubscriptionEndpoint", Aliases: []string{"azureSubscription"}, Doc: "A subscription of Azure, which changes nothing."},
-		{Name: "versionSpec", Doc: "A version of kubectl; the image's own is used.", Default: "1.7.0"},
-		{Name: "outputFormat", Doc: "The form of the output, json, yaml or another of kubectl's.", Default: "json"},
-		{Name: "kubectlOutput", Doc: "The variable that the output is put into; without one none, and outputFormat has no effect."},
-	})},
-	{Name: "Kubernetes", Major: 1, Title: "Kubernetes", Doc: "Runs kubectl, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: slices.Concat(clusterInputs("Kubernetes Service Connection", nil, nil), []Input{
-		kubectlCommand,
-	}, kubectlInputs, []Input{
-		{Name: "configurationType", Doc: "Whether the configuration is a file or stands here.", Default: "configuration", Options: []string{"configuration", "inline"}},
-		{Name: "configuration", Doc: "The file, folder or address of -f."},
-		{Name: "inline", Doc: "The configuration, with configurationType: inline.", NeededFor: "configurationType", NeededForValues: []string{"inline"}},
-		{Name: "dockerRegistryEndpoint", Doc: "The registry of the secret.", Connection: registryConnection, Own: true},
-		{Name: "azureSubscriptionEndpointForSecrets", Doc: "A subscription of Azure, which changes nothing."},
-		{Name: "versionSpec", Doc: "A version of kubectl; the image's own is used.", Default: "1.13.2"},
-		{Name: "outputFormat", Doc: "The form of the output, json, yaml, none or another of kubectl's.", Default: "json"},
-	})},
-	helmDeploy(0, []Input{
-		{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "save": noExport, "expose": "expose the release's service with kubectl"}},
-	}),
-	helmDeploy(1, []Input{
-		{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "expose": "expose the release's service with kubectl"}},
-		{Name: "remoteRepo", Doc: "The registry that a chart is pushed to, oci://...", NeededFor: "command", NeededForValues: []string{"push"}},
-	}),
+func kubectlTasks() []Definition {
+	return []Definition{
+		{Name: "Kubernetes", Major: 0, Title: "Kubernetes", Doc: "Runs kubectl, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: slices.Concat([]Input{
+			{Name: "kubernetesServiceEndpoint", Aliases: []string{"kubernetesServiceConnection"}, Doc: ownCluster, Connection: clusterConnection, Own: true},
+			kubectlCommand,
+		}, kubectlInputs, []Input{
+			{Name: "configuration", Doc: "The file, folder or address of -f.", NeededFor: "useConfigurationFile", NeededForValues: []string{"true"}},
+			{Name: "dockerRegistryEndpoint", Aliases: []string{"dockerRegistryConnection"}, Doc: "The registry of the secret.", Connection: registryConnection, Own: true},
+			{Name: "azureSubscriptionEndpoint", Aliases: []string{"azureSubscription"}, Doc: "A subscription of Azure, which changes nothing."},
+			{Name: "versionSpec", Doc: "A version of kubectl; the image's own is used.", Default: "1.7.0"},
+			{Name: "outputFormat", Doc: "The form of the output, json, yaml or another of kubectl's.", Default: "json"},
+			{Name: "kubectlOutput", Doc: "The variable that the output is put into; without one none, and outputFormat has no effect."},
+		})},
+		{Name: "Kubernetes", Major: 1, Title: "Kubernetes", Doc: "Runs kubectl, in the namespace of the job's environment or in the cluster of a service connection.", Inputs: slices.Concat(clusterInputs("Kubernetes Service Connection", nil, nil), []Input{
+			kubectlCommand,
+		}, kubectlInputs, []Input{
+			{Name: "configurationType", Doc: "Whether the configuration is a file or stands here.", Default: "configuration", Options: []string{"configuration", "inline"}},
+			{Name: "configuration", Doc: "The file, folder or address of -f."},
+			{Name: "inline", Doc: "The configuration, with configurationType: inline.", NeededFor: "configurationType", NeededForValues: []string{"inline"}},
+			{Name: "dockerRegistryEndpoint", Doc: "The registry of the secret.", Connection: registryConnection, Own: true},
+			{Name: "azureSubscriptionEndpointForSecrets", Doc: "A subscription of Azure, which changes nothing."},
+			{Name: "versionSpec", Doc: "A version of kubectl; the image's own is used.", Default: "1.13.2"},
+			{Name: "outputFormat", Doc: "The form of the output, json, yaml, none or another of kubectl's.", Default: "json"},
+		})},
+		helmDeploy(0, []Input{
+			{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "save": noExport, "expose": "expose the release's service with kubectl"}},
+		}),
+		helmDeploy(1, []Input{
+			{Name: "command", Doc: "What to do; another word is a command of helm.", Default: "ls", Required: true, Unsupported: map[string]string{"init": noTiller, "expose": "expose the release's service with kubectl"}},
+			{Name: "remoteRepo", Doc: "The registry that a chart is pushed to, oci://...", NeededFor: "command", NeededForValues: []string{"push"}},
+		}),
+	}
 }
 
 // kubectlCommand is the input command; besides the words that are named it takes every one that kubectl has.

@@ -1,9 +1,11 @@
 package task
 
 // kubernetesTasks deploy to clusters.
-var kubernetesTasks = []Definition{
-	kubernetesManifest(1),
-	kubernetesManifest(0),
+func kubernetesTasks() []Definition {
+	return []Definition{
+		kubernetesManifest(1),
+		kubernetesManifest(0),
+	}
 }
 
 func kubernetesManifest(major int) Definition {

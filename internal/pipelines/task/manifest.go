@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Manifest is a task.json: what a task that is uploaded says of itself, in Azure's format (tasks.schema.json of
@@ -111,7 +112,7 @@ const (
 )
 
 var (
-	manifestName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
+	manifestName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`) })
 	guid         = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 )
 
@@ -128,7 +129,7 @@ func ReadManifest(data []byte) (*Manifest, error) {
 	switch {
 	case !guid.MatchString(m.ID):
 		return nil, fmt.Errorf("task.json: id is a GUID, not %.60q", m.ID)
-	case !manifestName.MatchString(m.Name):
+	case !manifestName().MatchString(m.Name):
 		return nil, fmt.Errorf("task.json: name has letters, digits, dashes and underscores, at most 100, and is not %.120q", m.Name)
 	case len(m.Inputs) > maxInputs:
 		return nil, fmt.Errorf("task.json: %d inputs are more than the %d allowed", len(m.Inputs), maxInputs)

@@ -3,40 +3,42 @@ package task
 import "slices"
 
 // tokenTasks are the versions of the extension Replace Tokens of Guillaume Rouchon (qetza), after its public manifests.
-var tokenTasks = []Definition{
-	replaceTokens(3, []Input{
-		{Name: "tokenPrefix", Doc: "What a token begins with.", Default: "#{"},
-		{Name: "tokenSuffix", Doc: "What a token ends with.", Default: "}#"},
-	}),
-	replaceTokens(4, tokenPattern),
-	replaceTokens(5, tokenPattern),
-	{Name: "replacetokens", Major: 6, Extension: tokenExtension, Title: "Replace tokens", Doc: replaceTokensDoc, Inputs: []Input{
-		{Name: "sources", Doc: "The files, one a line: patterns parted by ;, with ! to exclude, and after => where the result goes.", Aliases: []string{"targetFiles"}, Required: true},
-		{Name: "root", Doc: "The folder that patterns start from; the sources by default.", Aliases: []string{"rootDirectory"}},
-		{Name: "tokenPattern", Doc: "What tokens look like.", Default: "default",
-			Options: []string{"default", "azpipelines", "doublebraces", "doubleunderscores", "githubactions", "octopus", "custom"}},
-		{Name: "tokenPrefix", Doc: "What a custom token begins with.", NeededFor: "tokenPattern", NeededForValues: []string{"custom"}},
-		{Name: "tokenSuffix", Doc: "What a custom token ends with.", NeededFor: "tokenPattern", NeededForValues: []string{"custom"}},
-		encodings("windows1252"),
-		{Name: "addBOM", Doc: "Whether a byte order mark is written.", Aliases: []string{"writeBOM"}, Default: "false", Boolean: true},
-		{Name: "additionalVariables", Doc: "More variables as YAML: a map, '@' and patterns of JSON or YAML files, '$' and an environment variable that holds JSON, or a list of these."},
-		{Name: "useAdditionalVariablesOnly", Doc: "Whether the pipeline's own variables are left out.", Default: "false", Boolean: true},
-		{Name: "separator", Doc: "What stands between the names of values inside of one another.", Aliases: []string{"variableSeparator"}, Default: "."},
-		{Name: "escape", Doc: "How values are escaped.", Aliases: []string{"escapeType"}, Default: "auto", Options: []string{"auto", "off", "json", "xml", "custom"}},
-		{Name: "escapeChar", Doc: "What is put before a character that is escaped.", NeededFor: "escape", NeededForValues: []string{"custom"}},
-		{Name: "charsToEscape", Doc: "The characters that are escaped.", NeededFor: "escape", NeededForValues: []string{"custom"}},
-		{Name: "logLevel", Doc: "How much is logged.", Aliases: []string{"verbosity"}, Default: "info", Options: []string{"debug", "info", "warn", "error"}},
-		{Name: "missingVarAction", Doc: "What becomes of a token without a variable: nothing in its place, the token itself, or missingVarDefault.", Default: "none",
-			Options: []string{"none", "keep", "replace"}},
-		{Name: "missingVarDefault", Doc: "What is put in place of such a token.", Aliases: []string{"defaultValue"}},
-		{Name: "missingVarLog", Doc: "How loudly a missing variable is told; error fails the step.", Aliases: []string{"actionOnMissing"}, Default: "warn", Options: []string{"off", "warn", "error"}},
-		{Name: "ifNoFilesFound", Doc: "What happens if no file matches; error fails the step.", Aliases: []string{"actionOnNoFiles"}, Default: "ignore", Options: []string{"ignore", "warn", "error"}},
-		{Name: "recursive", Doc: "Whether values may hold tokens.", Aliases: []string{"enableRecursion"}, Default: "false", Boolean: true},
-		{Name: "transforms", Doc: "Whether a token may be TRANSFORM(NAME): base64, indent, lower, raw, upper.", Aliases: []string{"enableTransforms"}, Default: "false", Boolean: true},
-		{Name: "transformsPrefix", Doc: "What stands behind the name of a transformation.", Aliases: []string{"transformPrefix"}, Default: "("},
-		{Name: "transformsSuffix", Doc: "What ends a transformation.", Aliases: []string{"transformSuffix"}, Default: ")"},
-		{Name: "telemetryOptout", Doc: "Whether nothing is told to the task's author, which it never is.", Default: "false", Boolean: true},
-	}},
+func tokenTasks() []Definition {
+	return []Definition{
+		replaceTokens(3, []Input{
+			{Name: "tokenPrefix", Doc: "What a token begins with.", Default: "#{"},
+			{Name: "tokenSuffix", Doc: "What a token ends with.", Default: "}#"},
+		}),
+		replaceTokens(4, tokenPattern),
+		replaceTokens(5, tokenPattern),
+		{Name: "replacetokens", Major: 6, Extension: tokenExtension, Title: "Replace tokens", Doc: replaceTokensDoc, Inputs: []Input{
+			{Name: "sources", Doc: "The files, one a line: patterns parted by ;, with ! to exclude, and after => where the result goes.", Aliases: []string{"targetFiles"}, Required: true},
+			{Name: "root", Doc: "The folder that patterns start from; the sources by default.", Aliases: []string{"rootDirectory"}},
+			{Name: "tokenPattern", Doc: "What tokens look like.", Default: "default",
+				Options: []string{"default", "azpipelines", "doublebraces", "doubleunderscores", "githubactions", "octopus", "custom"}},
+			{Name: "tokenPrefix", Doc: "What a custom token begins with.", NeededFor: "tokenPattern", NeededForValues: []string{"custom"}},
+			{Name: "tokenSuffix", Doc: "What a custom token ends with.", NeededFor: "tokenPattern", NeededForValues: []string{"custom"}},
+			encodings("windows1252"),
+			{Name: "addBOM", Doc: "Whether a byte order mark is written.", Aliases: []string{"writeBOM"}, Default: "false", Boolean: true},
+			{Name: "additionalVariables", Doc: "More variables as YAML: a map, '@' and patterns of JSON or YAML files, '$' and an environment variable that holds JSON, or a list of these."},
+			{Name: "useAdditionalVariablesOnly", Doc: "Whether the pipeline's own variables are left out.", Default: "false", Boolean: true},
+			{Name: "separator", Doc: "What stands between the names of values inside of one another.", Aliases: []string{"variableSeparator"}, Default: "."},
+			{Name: "escape", Doc: "How values are escaped.", Aliases: []string{"escapeType"}, Default: "auto", Options: []string{"auto", "off", "json", "xml", "custom"}},
+			{Name: "escapeChar", Doc: "What is put before a character that is escaped.", NeededFor: "escape", NeededForValues: []string{"custom"}},
+			{Name: "charsToEscape", Doc: "The characters that are escaped.", NeededFor: "escape", NeededForValues: []string{"custom"}},
+			{Name: "logLevel", Doc: "How much is logged.", Aliases: []string{"verbosity"}, Default: "info", Options: []string{"debug", "info", "warn", "error"}},
+			{Name: "missingVarAction", Doc: "What becomes of a token without a variable: nothing in its place, the token itself, or missingVarDefault.", Default: "none",
+				Options: []string{"none", "keep", "replace"}},
+			{Name: "missingVarDefault", Doc: "What is put in place of such a token.", Aliases: []string{"defaultValue"}},
+			{Name: "missingVarLog", Doc: "How loudly a missing variable is told; error fails the step.", Aliases: []string{"actionOnMissing"}, Default: "warn", Options: []string{"off", "warn", "error"}},
+			{Name: "ifNoFilesFound", Doc: "What happens if no file matches; error fails the step.", Aliases: []string{"actionOnNoFiles"}, Default: "ignore", Options: []string{"ignore", "warn", "error"}},
+			{Name: "recursive", Doc: "Whether values may hold tokens.", Aliases: []string{"enableRecursion"}, Default: "false", Boolean: true},
+			{Name: "transforms", Doc: "Whether a token may be TRANSFORM(NAME): base64, indent, lower, raw, upper.", Aliases: []string{"enableTransforms"}, Default: "false", Boolean: true},
+			{Name: "transformsPrefix", Doc: "What stands behind the name of a transformation.", Aliases: []string{"transformPrefix"}, Default: "("},
+			{Name: "transformsSuffix", Doc: "What ends a transformation.", Aliases: []string{"transformSuffix"}, Default: ")"},
+			{Name: "telemetryOptout", Doc: "Whether nothing is told to the task's author, which it never is.", Default: "false", Boolean: true},
+		}},
+	}
 }
 
 const (

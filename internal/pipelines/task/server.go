@@ -13,16 +13,18 @@ import (
 )
 
 // serverTasks run in agentless jobs, on the server itself.
-var serverTasks = []Definition{
-	manualValidation(1,
-		Input{Name: "approvers", Doc: "Who may resume or reject: names or e-mail addresses, parted by commas or lines; without them whoever may queue runs."},
-		Input{Name: "allowApproversToApproveTheirOwnRuns", Doc: "Whether somebody may decide about a run that they asked for.", Default: "true", Boolean: true}),
-	manualValidation(0),
-	{Name: "Delay", Major: 1, Title: "Delay", Server: true, Doc: "Waits for a number of minutes.", Inputs: []Input{
-		{Name: "delayForMinutes", Doc: "The minutes, 0 to 86400.", Default: "0", Required: true},
-	}},
-	invokeRESTAPI(1),
-	invokeRESTAPI(0),
+func serverTasks() []Definition {
+	return []Definition{
+		manualValidation(1,
+			Input{Name: "approvers", Doc: "Who may resume or reject: names or e-mail addresses, parted by commas or lines; without them whoever may queue runs."},
+			Input{Name: "allowApproversToApproveTheirOwnRuns", Doc: "Whether somebody may decide about a run that they asked for.", Default: "true", Boolean: true}),
+		manualValidation(0),
+		{Name: "Delay", Major: 1, Title: "Delay", Server: true, Doc: "Waits for a number of minutes.", Inputs: []Input{
+			{Name: "delayForMinutes", Doc: "The minutes, 0 to 86400.", Default: "0", Required: true},
+		}},
+		invokeRESTAPI(1),
+		invokeRESTAPI(0),
+	}
 }
 
 func invokeRESTAPI(major int) Definition {

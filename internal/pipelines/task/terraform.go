@@ -7,19 +7,21 @@ const noTerraformConnection = "terraform gets connections to Azure and AWS alone
 const terraformExtension = "ms-devlabs.custom-terraform-tasks.custom-terraform-"
 
 // terraformTasks run Terraform, as the tasks of its extension do. Each of its versions had a name of its own until the fifth.
-var terraformTasks = []Definition{
-	terraform("TerraformTaskV1", 0, terraformPlan, nil),
-	terraform("TerraformTaskV2", 2, terraformPlan, nil),
-	terraform("TerraformTaskV3", 3, terraformAll, []Input{
-		{Name: "customCommand", Doc: "The command and its arguments.", NeededFor: "command", NeededForValues: []string{"custom"}},
-		{Name: "outputType", Doc: "Where the output of show and of custom commands goes.", Default: "console", Options: []string{"file", "console"}},
-		{Name: "outputFormat", Doc: "The format of show.", Default: "json", Options: []string{"json", "standard"}},
-		{Name: "fileName", Doc: "The file that the output goes to.", Default: "tfplan.json"},
-	}),
-	terraform("TerraformTaskV4", 4, terraformAll, terraformOutput, "backendAzureRmUseEnvironmentVariablesForAuthentication", "backendAzureRmUseEntraIdForAuthentication"),
-	terraform("TerraformTask", 5, terraformAll, terraformOutput, "environmentAzureRmOverrideSubscriptionID", "environmentAzureRmUseIdTokenGeneration", "environmentServiceNameOCI",
-		"backendAzureRmUseEntraIdForAuthentication", "backendAzureRmUseCliFlagsForAuthentication", "backendAzureRmUseIdTokenGeneration", "backendAzureRmOverrideSubscriptionID",
-		"backendServiceOCI", "backendOCIPar", "backendOCIConfigGenerate"),
+func terraformTasks() []Definition {
+	return []Definition{
+		terraform("TerraformTaskV1", 0, terraformPlan, nil),
+		terraform("TerraformTaskV2", 2, terraformPlan, nil),
+		terraform("TerraformTaskV3", 3, terraformAll, []Input{
+			{Name: "customCommand", Doc: "The command and its arguments.", NeededFor: "command", NeededForValues: []string{"custom"}},
+			{Name: "outputType", Doc: "Where the output of show and of custom commands goes.", Default: "console", Options: []string{"file", "console"}},
+			{Name: "outputFormat", Doc: "The format of show.", Default: "json", Options: []string{"json", "standard"}},
+			{Name: "fileName", Doc: "The file that the output goes to.", Default: "tfplan.json"},
+		}),
+		terraform("TerraformTaskV4", 4, terraformAll, terraformOutput, "backendAzureRmUseEnvironmentVariablesForAuthentication", "backendAzureRmUseEntraIdForAuthentication"),
+		terraform("TerraformTask", 5, terraformAll, terraformOutput, "environmentAzureRmOverrideSubscriptionID", "environmentAzureRmUseIdTokenGeneration", "environmentServiceNameOCI",
+			"backendAzureRmUseEntraIdForAuthentication", "backendAzureRmUseCliFlagsForAuthentication", "backendAzureRmUseIdTokenGeneration", "backendAzureRmOverrideSubscriptionID",
+			"backendServiceOCI", "backendOCIPar", "backendOCIConfigGenerate"),
+	}
 }
 
 var (

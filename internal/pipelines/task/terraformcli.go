@@ -7,7 +7,9 @@ const (
 )
 
 // terraformCLITasks are the versions of TerraformCLI, of the extension that many use beside Microsoft's.
-var terraformCLITasks = []Definition{terraformCLI(0), terraformCLI(1), terraformCLI(2)}
+func terraformCLITasks() []Definition {
+	return []Definition{terraformCLI(0), terraformCLI(1), terraformCLI(2)}
+}
 
 func terraformCLI(major int) Definition {
 	none := func(name, instead string) Input {

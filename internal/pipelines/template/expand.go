@@ -242,7 +242,7 @@ func (e *expander) declareRepositories(root *yaml.Node, sc *scope) {
 
 // expand is a node without expressions and templates.
 func (e *expander) expand(n *yaml.Node, w where, sc *scope) *yaml.Node {
-	if !e.count(n) {
+	if e.settled(n, w) || !e.count(n) {
 		return n
 	}
 	switch n.Kind {

@@ -8,7 +8,7 @@ import (
 )
 
 func (e *expander) expandList(n *yaml.Node, w where, sc *scope) *yaml.Node {
-	out := &yaml.Node{Kind: yaml.List, At: n.At}
+	out := &yaml.Node{Kind: yaml.List, At: n.At, Items: make([]*yaml.Node, 0, len(n.Items))}
 	var chain chain
 	e.expandItems(n.Items, w, sc, out, &chain)
 	return out

@@ -11,16 +11,19 @@ func (e *expander) expandMap(n *yaml.Node, w where, sc *scope) *yaml.Node {
 	if w == inRoot || w == inStages || w == inJobs {
 		sc = sc.inner()
 	}
-	out := &yaml.Node{Kind: yaml.Map, At: n.At}
+	out := &yaml.Node{Kind: yaml.Map, At: n.At, Pairs: make([]yaml.Pair, 0, len(n.Pairs))}
 	e.expandPairs(n.Pairs, w, sc, out)
 	return out
 }
 
 // expandPairs expands the entries of a map into out. Variables come first, since the other entries see them.
 func (e *expander) expandPairs(pairs []yaml.Pair, w where, sc *scope, out *yaml.Node) {
-	early := map[int]*yaml.Node{}
+	var early map[int]*yaml.Node
 	for i, p := range pairs {
 		if p.Key.Text == "variables" && w.below("variables") == inVariables {
+			if early == nil {
+				early = map[int]*yaml.Node{}
+			}
 			early[i] = e.expandVariables(p.Value, sc)
 		}
 	}

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,10 +35,7 @@ func newScope(parameters, variables *expression.Fields, depth int) *scope {
 func (s *scope) inner() *scope {
 	t := *s
 	t.variables = copyFields(s.variables)
-	t.env = make(map[string]expression.Value, len(s.env))
-	for name, v := range s.env {
-		t.env[name] = v
-	}
+	t.env = maps.Clone(s.env)
 	t.env["variables"] = expression.Obj(t.variables)
 	return &t
 }
@@ -57,10 +55,7 @@ func (s *scope) taken(name string) string {
 // with is s with one more named value, the variable of an each. Variables are shared.
 func (s *scope) with(name string, v expression.Value) *scope {
 	t := *s
-	t.env = make(map[string]expression.Value, len(s.env)+1)
-	for n, old := range s.env {
-		t.env[n] = old
-	}
+	t.env = maps.Clone(s.env)
 	lower := strings.ToLower(name)
 	t.env[lower] = v
 	if !slices.Contains(s.names, lower) {

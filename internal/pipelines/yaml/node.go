@@ -43,11 +43,30 @@ type Node struct {
 	Items []*Node
 	Pairs []Pair
 	At    slipway.Position
-	// Tag is one that the file writes, such as !reference; ReadDocuments alone keeps them.
-	Tag string
-	// Comment is what Write puts before the node, one # a line; of an entry of a map, its key has it. Reading leaves it empty.
-	Comment string
+	// rare is what few nodes have, nil for the others: a file has many nodes, and each is so much smaller.
+	rare *rare
 }
+
+type rare struct{ tag, comment string }
+
+// Tag is one that the file writes, such as !reference, "" without one; ReadDocuments alone keeps them.
+func (n *Node) Tag() string {
+	if n.rare == nil {
+		return ""
+	}
+	return n.rare.tag
+}
+
+// Comment is what Write puts before the node, one # a line; of an entry of a map, its key has it. Reading leaves it empty.
+func (n *Node) Comment() string {
+	if n.rare == nil {
+		return ""
+	}
+	return n.rare.comment
+}
+
+// SetComment changes the comment of a node that is being made.
+func (n *Node) SetComment(comment string) { n.rare = &rare{tag: n.Tag(), comment: comment} }
 
 // Pair is one entry of a map, in the order of the file.
 type Pair struct {

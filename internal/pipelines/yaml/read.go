@@ -59,7 +59,7 @@ func Read(file string, data []byte) (*Node, error) {
 	case !errors.Is(err, io.EOF):
 		problems.put(syntaxProblem(file, data, err))
 	}
-	r := reader{file: file, lines: strings.Split(string(data), "\n"), problems: problems}
+	r := reader{file: file, data: data, problems: problems}
 	if root.Kind == yaml.DocumentNode {
 		if len(root.Content) == 0 {
 			r.problems.Add(top, "the file is empty")
@@ -110,7 +110,7 @@ func ReadDocuments(file string, data []byte) ([]*Node, error) {
 		problems.Add(top, "%v", err)
 		return nil, problems
 	}
-	r := reader{file: file, lines: strings.Split(string(data), "\n"), full: true}
+	r := reader{file: file, data: data, full: true}
 	var documents []*Node
 	for {
 		var doc yaml.Node
@@ -136,13 +136,14 @@ func ReadDocuments(file string, data []byte) ([]*Node, error) {
 
 type reader struct {
 	file     string
-	lines    []string
-	full     bool // anchors, aliases, merge keys and tags are taken
+	data     []byte
+	lines    []string // of data, once a literal block asks for them
+	full     bool     // anchors, aliases, merge keys and tags are taken
 	count    int
 	deep     bool // that it nests too deep is said
 	problems Problems
-	free     []Node             // made together, which costs less than one by one
-	keys     []map[string]*Node // by depth: the keys of the map that is read there
+	free     []Node   // made together, which costs less than one by one
+	keys     []keySet // by depth: the keys of the map that is read there
 }
 
 // new makes a node.
@@ -177,7 +178,7 @@ func (r *reader) node(y *yaml.Node, depth int) *Node {
 			return r.node(y.Alias, depth+1)
 		}
 		if y.Style&yaml.TaggedStyle != 0 {
-			n.Tag = y.Tag
+			n.rare = &rare{tag: y.Tag}
 		}
 		return r.content(n, y, depth)
 	}
@@ -214,20 +215,11 @@ func (r *reader) content(n *Node, y *yaml.Node, depth int) *Node {
 	return n
 }
 
-// seen is an empty map for the keys of a map at this depth, whose maps are read one after the other.
-func (r *reader) seen(depth int) map[string]*Node {
-	for len(r.keys) <= depth {
-		r.keys = append(r.keys, nil)
-	}
-	if r.keys[depth] == nil || len(r.keys[depth]) > 64 { // to empty a large one costs more than a new one
-		r.keys[depth] = map[string]*Node{}
-	}
-	clear(r.keys[depth])
-	return r.keys[depth]
-}
-
 func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
-	seen := r.seen(depth)
+	for len(r.keys) <= depth {
+		r.keys = append(r.keys, keySet{})
+	}
+	r.keys[depth].clear()
 	n.Pairs = make([]Pair, 0, len(y.Content)/2)
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key := r.node(y.Content[i], depth+1)
@@ -252,13 +244,14 @@ func (r *reader) pairs(n *Node, y *yaml.Node, depth int) {
 		if !r.full {
 			name = strings.ToLower(name) // as Azure Pipelines tells keys apart
 		}
-		if _, ok := seen[name]; ok && r.full {
+		first := r.keys[depth].find(name)
+		if first != nil && r.full {
 			n.Pairs = slices.DeleteFunc(n.Pairs, func(p Pair) bool { return p.Key.Text == key.Text }) // the last one counts
-		} else if first, ok := seen[name]; ok && !strings.Contains(key.Text, "${{") {
+		} else if first != nil && !strings.Contains(key.Text, "${{") {
 			r.problems.Add(key.At, "%s", Again(key.Text, first.Text, first.At.Line))
 			continue
 		}
-		seen[name] = key
+		r.keys[depth].add(name, key)
 		n.Pairs = append(n.Pairs, Pair{key, r.node(y.Content[i+1], depth+1)})
 	}
 }
@@ -288,6 +281,9 @@ func (r *reader) merge(n, from *Node) {
 
 // indent is the indentation of the first line with text after the line, counted from 1, that opens a block.
 func (r *reader) indent(line int) int {
+	if r.lines == nil {
+		r.lines = strings.Split(string(r.data), "\n")
+	}
 	for _, text := range r.lines[min(line, len(r.lines)):] {
 		if trimmed := strings.TrimLeft(text, " "); strings.TrimSpace(trimmed) != "" {
 			return len(text) - len(trimmed)

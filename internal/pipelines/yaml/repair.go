@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 
@@ -94,25 +95,27 @@ type meaning struct {
 }
 
 // valueOf takes a line apart: what comes before a value, the value, and a comment.
-var valueOf = regexp.MustCompile(`^(\s*(?:- +)*(?:[A-Za-z_$][^:#'"]*: +)?)(\S.*?)(\s+#.*|\s*)$`)
+var valueOf = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\s*(?:- +)*(?:[A-Za-z_$][^:#'"]*: +)?)(\S.*?)(\s+#.*|\s*)$`)
+})
 
 // badEscape is a backslash in double quotes, and what follows it.
 var badEscape = regexp.MustCompile(`\\(.?)`)
 
 // meanings are the lines that somebody may have meant who wrote this one, which is no YAML.
 func meanings(line string) (list []meaning) {
-	if directiveWithoutColon.MatchString(line) {
+	if directiveWithoutColon().MatchString(line) {
 		list = append(list, meaning{strings.TrimRight(line, " \t") + ":", true})
 	}
-	if colonless.MatchString(line) {
+	if colonless().MatchString(line) {
 		line = strings.Replace(line, ":", ": ", 1)
 		list = append(list, meaning{line, true})
 	}
-	if dashWithoutSpace.MatchString(line) {
+	if dashWithoutSpace().MatchString(line) {
 		line = strings.Replace(line, "-", "- ", 1)
 		list = append(list, meaning{line, true})
 	}
-	if m := keyWithoutColon.FindStringSubmatch(line); m != nil {
+	if m := keyWithoutColon().FindStringSubmatch(line); m != nil {
 		list = append(list, meaning{strings.TrimRight(m[1]+": "+m[2], " "), true})
 	}
 	if indent := line[:indentation(line)]; strings.Contains(indent, "\t") {
@@ -122,7 +125,7 @@ func meanings(line string) (list []meaning) {
 		}
 		return list
 	}
-	m := valueOf.FindStringSubmatch(line)
+	m := valueOf().FindStringSubmatch(line)
 	if m == nil || strings.ContainsAny(m[2][:1], "{[-|>?") || m[1] == "" && m[2][0] == '%' {
 		return list // what was meant to be no text
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -20,16 +21,16 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 		return slipway.Invalid("not valid YAML: %v", err).At(at)
 	}
 	at.Line, at.Column = max(load.Mark.Line, 1), max(load.Mark.Column, 1)
-	if line := at.Line - 1; line > 0 && directiveWithoutColon.MatchString(lineAt(data, line)) {
+	if line := at.Line - 1; line > 0 && directiveWithoutColon().MatchString(lineAt(data, line)) {
 		at.Line, at.Column = line, strings.Index(lineAt(data, line), "${{")+1
 		return slipway.Invalid("not valid YAML: %s stands for a key, so a colon follows its }}", strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(lineAt(data, line)), "-"))).At(at)
 	}
 	switch line := lineAt(data, at.Line); {
 	case strings.Contains(load.Message, "control characters are not allowed"):
 		at = placeAt(file, data, bytes.IndexFunc(data, isControl))
-	case aboutColon(load.Message) && !colonless.MatchString(line) && colonless.MatchString(lineAt(data, textBefore(data, at.Line))):
+	case aboutColon(load.Message) && !colonless().MatchString(line) && colonless().MatchString(lineAt(data, textBefore(data, at.Line))):
 		at.Line, at.Column = textBefore(data, at.Line), 1
-	case strings.Contains(load.Message, "did not find expected key") && dashWithoutSpace.MatchString(lineAt(data, textBefore(data, at.Line))):
+	case strings.Contains(load.Message, "did not find expected key") && dashWithoutSpace().MatchString(lineAt(data, textBefore(data, at.Line))):
 		at.Line = textBefore(data, at.Line)
 		at.Column = strings.Index(lineAt(data, at.Line), "-") + 1
 		return slipway.Invalid("not valid YAML: a space follows the dash of an entry: write - KEY: VALUE").At(at)
@@ -38,7 +39,7 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 	case conflictMarker.MatchString(line) || at.Line > 1 && conflictMarker.MatchString(lineAt(data, at.Line-1)):
 		at.Line, at.Column = conflictBefore(data, at.Line), 1
 		return slipway.Invalid("not valid YAML: a merge left a conflict here: choose one of its sides, and remove the lines of <<<<<<<, ======= and >>>>>>>").At(at)
-	case strings.Contains(load.Message, "could not find expected ':'") && !colonless.MatchString(line) && load.ContextMark.Line > 0:
+	case strings.Contains(load.Message, "could not find expected ':'") && !colonless().MatchString(line) && load.ContextMark.Line > 0:
 		at.Line, at.Column = load.ContextMark.Line, max(load.ContextMark.Column, 1) // where the key begins
 		if block := leftBlock(data, at.Line); block > 0 && shallowBlock(data, at.Line) == 0 {
 			return slipway.Invalid("not valid YAML: the text below | or > of line %d ends here, since this line is indented less: indent it as the text, if it is a part of it", block).At(at)
@@ -62,7 +63,9 @@ func syntaxProblem(file string, data []byte, err error) *slipway.Problem {
 }
 
 // directiveWithoutColon is a line of one `${{ if }}` or the like whose colon was forgotten, so that the lines below it fit nowhere.
-var directiveWithoutColon = regexp.MustCompile(`^\s*(- +)?\$\{\{ *(if|elseif|else|each|insert)\b.*\}\}\s*$`)
+var directiveWithoutColon = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\s*(- +)?\$\{\{ *(if|elseif|else|each|insert)\b.*\}\}\s*$`)
+})
 
 // conflictMarker is a line that git writes where two sides of a merge differ.
 var conflictMarker = regexp.MustCompile(`^(<{7}|={7}|>{7})( |$)`)
@@ -88,14 +91,14 @@ func openQuote(load *yaml.LoadError) bool {
 }
 
 // blockHeader is a line that ends with | or >, so that its text stands on the lines below.
-var blockHeader = regexp.MustCompile(`^( *)((?:- +)*)[^#]*: +[|>][-+0-9]*\s*$`)
+var blockHeader = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^( *)((?:- +)*)[^#]*: +[|>][-+0-9]*\s*$`) })
 
 // shallowBlock is the line of a text below | or > that is indented no deeper than its key, if it stands directly before the line, 0 without one.
 func shallowBlock(data []byte, line int) int {
 	lines := strings.Split(string(data[:min(len(data), MaxBytes)]), "\n")
 	text, from := 0, 0
 	for i := min(line, len(lines)) - 1; i >= 0; i-- {
-		if m := blockHeader.FindStringSubmatch(lines[i]); m != nil {
+		if m := blockHeader().FindStringSubmatch(lines[i]); m != nil {
 			from = len(m[1]) + len(m[2])
 			break
 		}
@@ -107,7 +110,7 @@ func shallowBlock(data []byte, line int) int {
 		return 0
 	}
 	first := lines[text-1]
-	if indent := len(first) - len(strings.TrimLeft(first, " ")); indent > from || strings.HasPrefix(strings.TrimSpace(first), "-") || keyAt.MatchString(first) {
+	if indent := len(first) - len(strings.TrimLeft(first, " ")); indent > from || strings.HasPrefix(strings.TrimSpace(first), "-") || keyAt().MatchString(first) {
 		return 0
 	}
 	return text
@@ -123,7 +126,7 @@ func leftBlock(data []byte, line int) int {
 	for i := line - 2; i >= 0; i-- {
 		switch {
 		case strings.TrimSpace(lines[i]) == "":
-		case blockHeader.MatchString(lines[i]):
+		case blockHeader().MatchString(lines[i]):
 			return i + 1
 		case indentation(lines[i]) <= least:
 			return 0
@@ -134,20 +137,22 @@ func leftBlock(data []byte, line int) int {
 
 // endsBlock reports a line that begins with a key or is an entry of a list, so that what is before it is over.
 func endsBlock(line string) bool {
-	return keyAt.MatchString(line) || strings.HasPrefix(strings.TrimSpace(line), "- ")
+	return keyAt().MatchString(line) || strings.HasPrefix(strings.TrimSpace(line), "- ")
 }
 
 // keyAt is a line that begins with a key.
-var keyAt = regexp.MustCompile(`^ *[A-Za-z][A-Za-z0-9_.-]*:( |$)`)
+var keyAt = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ *[A-Za-z][A-Za-z0-9_.-]*:( |$)`) })
 
 // colonless is a key without the space behind its colon.
-var colonless = regexp.MustCompile(`^\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*:[^\s/:\\]`)
+var colonless = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*:[^\s/:\\]`) })
 
 // dashWithoutSpace is an entry of a list without the space behind its dash, which for the reader is a key.
-var dashWithoutSpace = regexp.MustCompile(`^\s*-[A-Za-z][A-Za-z0-9_-]*:( |$)`)
+var dashWithoutSpace = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*-[A-Za-z][A-Za-z0-9_-]*:( |$)`) })
 
 // keyWithoutColon is a key that stands alone, or has an equals sign in place of its colon.
-var keyWithoutColon = regexp.MustCompile(`^(\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*)(?: *= *(\S.*)|\s*)$`)
+var keyWithoutColon = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\s*(?:- +)*[A-Za-z][A-Za-z0-9_-]*)(?: *= *(\S.*)|\s*)$`)
+})
 
 // aboutColon reports a message that a key without the space behind its colon may be the reason of: for the reader it is the beginning of a text.
 func aboutColon(message string) bool {
@@ -182,7 +187,7 @@ func placeAt(file string, data []byte, offset int) slipway.Position {
 }
 
 // inFlow is a line with an expression without quotes inside of a map or list in braces.
-var inFlow = regexp.MustCompile(`[{\[].*[:,\[{] *\$(\{\{|\[)`)
+var inFlow = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[{\[].*[:,\[{] *\$(\{\{|\[)`) })
 
 // What is said of brackets, whose end nobody but the author knows.
 const (
@@ -197,7 +202,7 @@ func plainly(message, line string) string {
 	switch {
 	case strings.Contains(indent, "\t"):
 		return "the line is indented with a tab, and YAML is indented with spaces"
-	case aboutColon(message) && colonless.MatchString(line):
+	case aboutColon(message) && colonless().MatchString(line):
 		return "a space follows the colon of a key: write KEY: VALUE"
 	case strings.Contains(message, "mapping values are not allowed"):
 		return "a colon and a space make a key, and none may stand here: put text with \": \" in quotes, and indent a key as those beside it"
@@ -205,12 +210,12 @@ func plainly(message, line string) string {
 		return "an entry of a list begins where there is no list: indent it as the entries that it belongs to, or write all as entries or all as keys"
 	case strings.Contains(message, "did not find expected key"), strings.Contains(message, "did not find expected '-' indicator"):
 		return "the line fits none of those before it: indent it as what it belongs to, and look for quotes that end too early"
-	case strings.Contains(message, "could not find expected ':'") && strings.Contains(line, "=") && keyWithoutColon.MatchString(line):
+	case strings.Contains(message, "could not find expected ':'") && strings.Contains(line, "=") && keyWithoutColon().MatchString(line):
 		return "a colon and a space stand between a key and its value: write KEY: VALUE in place of KEY = VALUE"
 	case strings.Contains(message, "could not find expected ':'"):
 		return "a key without a colon: write KEY: VALUE, or indent the line as the text that it goes on with"
 	case strings.Contains(message, "did not find expected ',' or"):
-		if inFlow.MatchString(line) {
+		if inFlow().MatchString(line) {
 			return "a ${{ }} or $[ ] inside of { } or [ ] stands in quotes, since its brackets end the map or list"
 		}
 		return openBracket

@@ -29,8 +29,8 @@ func Write(n *Node) ([]byte, error) {
 
 func toLibrary(n *Node) *yaml.Node {
 	y := withoutComment(n)
-	if n.Comment != "" {
-		y.HeadComment = "# " + strings.ReplaceAll(n.Comment, "\n", "\n# ")
+	if comment := n.Comment(); comment != "" {
+		y.HeadComment = "# " + strings.ReplaceAll(comment, "\n", "\n# ")
 	}
 	return y
 }

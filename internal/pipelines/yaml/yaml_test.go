@@ -45,6 +45,12 @@ func TestReadRefusals(t *testing.T) {
 	f("a conflict further down", "a: b\nc:\n<<<<<<< HEAD\n- d\n=======\n- e\n>>>>>>> other\n", "p.yml:3:1: "+conflict)
 	f("a text that YAML keeps for itself", "a: @b\n", "p.yml:1:4: not valid YAML: a text that begins with @, ` or % stands in quotes")
 	f("duplicate key", "a: 1\nb: 2\na: 3\n", `p.yml:3:1: key "a" stands here a second time, first on line 1`)
+	many := ""
+	for i := range 40 {
+		many += fmt.Sprintf("k%d: 1\n", i)
+	}
+	f("duplicate keys of a large map", many+"k3: 2\nK39: 2\nk40: 2\n", `p.yml:41:1: key "k3" stands here a second time, first on line 4
+p.yml:42:1: key "K39" stands here a second time, first on line 40 as "k39": capitals do not make it another key`)
 	f("duplicate key in other letters", "displayName: 1\ndisplayname: 2\n", `p.yml:2:1: key "displayname" stands here a second time, first on line 1 as "displayName": capitals do not make it another key`)
 	f("anchor and alias", "a: &x 1\nb: *x\n",
 		"p.yml:1:4: anchor &x: Azure Pipelines has no anchors; use a template or write the value out\n"+

@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Finding is what looks like a credential.
@@ -31,22 +32,24 @@ type rule struct {
 }
 
 // rules are the shapes that their issuers document. The slice is never changed.
-var rules = []rule{
-	{"an AWS access key ID", "AKIA", regexp.MustCompile(`\bAKIA[A-Z2-7]{16}\b`), nil},
-	{"an AWS access key ID", "ASIA", regexp.MustCompile(`\bASIA[A-Z2-7]{16}\b`), nil},
-	{"a GitHub token", "gh", regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{36}\b`), checksummed},
-	{"a GitHub fine-grained token", "github_pat_", regexp.MustCompile(`\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b`), nil},
-	{"an npm token", "npm_", regexp.MustCompile(`\bnpm_[A-Za-z0-9]{36}\b`), checksummed},
-	{"a GitLab token", "glpat-", regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{20}\b`), nil},
-	{"a Slack token", "xox", regexp.MustCompile(`\bxox[abeoprs]-(?:[0-9]+-)+[A-Za-z0-9-]{20,}\b`), nil},
-	{"a Slack webhook", "hooks.slack.com", regexp.MustCompile(`hooks\.slack\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{24}\b`), nil},
-	{"a Stripe live key", "k_live_", regexp.MustCompile(`\b[sr]k_live_[A-Za-z0-9]{24,}\b`), nil},
-	{"an Azure storage account key", "AccountKey=", regexp.MustCompile(`AccountKey=[A-Za-z0-9+/]{86}==`), decodes},
-	{"an Azure DevOps token", "AZDO", regexp.MustCompile(`\b[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}\b`), nil},
-	{"a Google API key", "AIza", regexp.MustCompile(`\bAIza[A-Za-z0-9_-]{35}\b`), nil},
-	{"a PyPI token", "pypi-", regexp.MustCompile(`\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}`), nil},
-	{"a SendGrid key", "SG.", regexp.MustCompile(`\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\b`), nil},
-}
+var rules = sync.OnceValue(func() []rule {
+	return []rule{
+		{"an AWS access key ID", "AKIA", regexp.MustCompile(`\bAKIA[A-Z2-7]{16}\b`), nil},
+		{"an AWS access key ID", "ASIA", regexp.MustCompile(`\bASIA[A-Z2-7]{16}\b`), nil},
+		{"a GitHub token", "gh", regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{36}\b`), checksummed},
+		{"a GitHub fine-grained token", "github_pat_", regexp.MustCompile(`\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b`), nil},
+		{"an npm token", "npm_", regexp.MustCompile(`\bnpm_[A-Za-z0-9]{36}\b`), checksummed},
+		{"a GitLab token", "glpat-", regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{20}\b`), nil},
+		{"a Slack token", "xox", regexp.MustCompile(`\bxox[abeoprs]-(?:[0-9]+-)+[A-Za-z0-9-]{20,}\b`), nil},
+		{"a Slack webhook", "hooks.slack.com", regexp.MustCompile(`hooks\.slack\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{24}\b`), nil},
+		{"a Stripe live key", "k_live_", regexp.MustCompile(`\b[sr]k_live_[A-Za-z0-9]{24,}\b`), nil},
+		{"an Azure storage account key", "AccountKey=", regexp.MustCompile(`AccountKey=[A-Za-z0-9+/]{86}==`), decodes},
+		{"an Azure DevOps token", "AZDO", regexp.MustCompile(`\b[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}\b`), nil},
+		{"a Google API key", "AIza", regexp.MustCompile(`\bAIza[A-Za-z0-9_-]{35}\b`), nil},
+		{"a PyPI token", "pypi-", regexp.MustCompile(`\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}`), nil},
+		{"a SendGrid key", "SG.", regexp.MustCompile(`\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\b`), nil},
+	}
+})
 
 var (
 	keyBegin = regexp.MustCompile(`-----BEGIN (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----`)
@@ -77,7 +80,7 @@ func (t *Text) Line(line string) []Finding {
 	} else {
 		t.begun = false
 	}
-	for _, r := range rules {
+	for _, r := range rules() {
 		if !strings.Contains(line, r.hint) {
 			continue
 		}

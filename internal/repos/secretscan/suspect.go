@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+	"sync"
 )
 
 // hint is a text of which every finding has one. Three of its bytes that are rare in files are looked for first.
@@ -28,7 +29,7 @@ type place struct {
 }
 
 // hintPlaces are by pair the places where a hint may be. Of the two pairs in three bytes every second place of a text has one.
-var hintPlaces = func() map[uint16][]place {
+var hintPlaces = sync.OnceValue(func() map[uint16][]place {
 	all := map[uint16][]place{}
 	for _, h := range hints {
 		at := strings.Index(h.text, h.rare)
@@ -38,16 +39,16 @@ var hintPlaces = func() map[uint16][]place {
 		}
 	}
 	return all
-}()
+})
 
 // hintPairs has a bit for each pair.
-var hintPairs = func() *[1 << 13]uint8 {
+var hintPairs = sync.OnceValue(func() *[1 << 13]uint8 {
 	var pairs [1 << 13]uint8
-	for p := range hintPlaces {
+	for p := range hintPlaces() {
 		pairs[p>>3] |= 1 << (p & 7)
 	}
 	return &pairs
-}()
+})
 
 // Suspect says whether a whole text may hold a finding; it is quick where the answer is no. A word of the shape of Slipway's own tokens
 // makes a text suspect, whether it is one or not.
@@ -69,7 +70,7 @@ func Suspect(text []byte) bool {
 
 // nextPair is the first place from i on, of every second one, that has the pair of a hint, -1 when none has.
 func nextPair(text []byte, i int) int {
-	pairs := hintPairs
+	pairs := hintPairs()
 	for ; i+8 <= len(text); i += 8 {
 		w := binary.LittleEndian.Uint64(text[i:])
 		a, b, c, d := uint16(w), uint16(w>>16), uint16(w>>32), uint16(w>>48)
@@ -87,7 +88,7 @@ func nextPair(text []byte, i int) int {
 
 // hinted says whether the pair at i is of a hint.
 func hinted(text []byte, i int) bool {
-	for _, p := range hintPlaces[uint16(text[i])|uint16(text[i+1])<<8] {
+	for _, p := range hintPlaces()[uint16(text[i])|uint16(text[i+1])<<8] {
 		if begin := i - p.before; begin >= 0 && begin+len(p.text) <= len(text) && string(text[begin:begin+len(p.text)]) == p.text {
 			return true
 		}

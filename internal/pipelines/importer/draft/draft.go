@@ -96,10 +96,11 @@ func (m *Map) Word(key, word string) *Map {
 // Comment puts notes before the map.
 func (m *Map) Comment(notes ...Note) *Map {
 	for _, n := range notes {
-		if m.node.Comment != "" {
-			m.node.Comment += "\n"
+		comment := m.node.Comment()
+		if comment != "" {
+			comment += "\n"
 		}
-		m.node.Comment += "import: " + strings.ReplaceAll(n.String(), "\n", " ")
+		m.node.SetComment(comment + "import: " + strings.ReplaceAll(n.String(), "\n", " "))
 	}
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"slipway/internal/pipelines/importer/draft"
 	"slipway/internal/pipelines/yaml"
@@ -117,7 +118,9 @@ func (s *step) environment(script string) *draft.Map {
 }
 
 var (
-	assignment   = regexp.MustCompile(`(?m)^([ \t]*)echo[ \t]+(?:"([A-Za-z_][\w-]*)=([^"\n]*)"|'([A-Za-z_][\w-]*)=([^'\n]*)'|([A-Za-z_][\w-]*)=([^\s"';|&<>]*))[ \t]*>>[ \t]*"?\$\{?GITHUB_(OUTPUT|ENV)\}?"?[ \t]*$`)
+	assignment = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^([ \t]*)echo[ \t]+(?:"([A-Za-z_][\w-]*)=([^"\n]*)"|'([A-Za-z_][\w-]*)=([^'\n]*)'|([A-Za-z_][\w-]*)=([^\s"';|&<>]*))[ \t]*>>[ \t]*"?\$\{?GITHUB_(OUTPUT|ENV)\}?"?[ \t]*$`)
+	})
 	pathAddition = regexp.MustCompile(`(?m)^([ \t]*)echo[ \t]+("[^"\n]*"|'[^'\n]*'|[^\s"';|&<>]+)[ \t]*>>[ \t]*"?\$\{?GITHUB_PATH\}?"?[ \t]*$`)
 	commandWord  = regexp.MustCompile(`::(error|warning|notice|debug|group|endgroup|set-output|add-mask)( [^:\n]*)?::`)
 	fileCommand  = regexp.MustCompile(`\$?\{?GITHUB_(OUTPUT|ENV|PATH|STEP_SUMMARY)\b`)
@@ -126,8 +129,8 @@ var (
 // commands writes what a script tells GitHub in the words of Azure Pipelines, and makes it stop at the first command that fails.
 func (s *step) commands(text, options string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	text = assignment.ReplaceAllStringFunc(text, func(line string) string {
-		m := assignment.FindStringSubmatch(line)
+	text = assignment().ReplaceAllStringFunc(text, func(line string) string {
+		m := assignment().FindStringSubmatch(line)
 		quote, name, value := `"`, m[2]+m[6], m[3]+m[7]
 		if m[4] != "" {
 			quote, name, value = "'", m[4], m[5]

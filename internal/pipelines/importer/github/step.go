@@ -235,9 +235,9 @@ func (s *step) local(uses *yaml.Node, prefix string, depth int) []*yaml.Node {
 		ref.inside.outer = s.t.scope
 	}
 	made := s.j.writeSteps(steps, inner, s.condition(), depth+1)
-	if len(made) > 0 && made[0].Comment == "" {
+	if len(made) > 0 && made[0].Comment() == "" {
 		for _, n := range s.notes {
-			made[0].Comment = "import: " + n.String()
+			made[0].SetComment("import: " + n.String())
 		}
 	}
 	return made

@@ -142,7 +142,7 @@ func (r *referrer) node(n *yaml.Node, depth int) *yaml.Node {
 	if r.count++; r.count > yaml.MaxNodes {
 		return &yaml.Node{At: n.At, Plain: true}
 	}
-	if n.Tag == "!reference" && n.Kind == yaml.List {
+	if n.Tag() == "!reference" && n.Kind == yaml.List {
 		at := r.root
 		for _, key := range n.Items {
 			at = r.into(at, key.Text)
