@@ -26,7 +26,7 @@ func (t *task) checkout(c *plan.Checkout) error {
 	}
 	repo, ok := t.work.Repositories[alias]
 	if !ok {
-		return fmt.Errorf("there is no repository %q under resources", c.Repository)
+		return fmt.Errorf("repository %s is not here: give its folder with --repository %[1]s=FOLDER", c.Repository) // a server knows all
 	}
 	dir, err := t.checkoutFolder(c, alias, &repo)
 	if err != nil {

@@ -198,14 +198,15 @@ func statOf(pid int) (stat processStat, ok bool) {
 	}
 	text := room[:n]
 	// The name stands in brackets and may hold anything. The field after it is the third of the manual page, and the first here.
-	const state, parent, flags, startTime, environment, environmentEnd = 0, 1, 6, 19, 47, 48
+	const state, parent, flags, startTime, startCode, environment, environmentEnd = 0, 1, 6, 19, 23, 47, 48
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) <= environmentEnd {
 		return stat, false
 	}
 	kind, kindErr := strconv.ParseUint(fields[flags], 10, 64)
 	stat.kernel = kindErr == nil && kind&kernelThread != 0
-	stat.bare = strings.Contains("ZX", fields[state]) || fields[environment] != "0" && fields[environment] == fields[environmentEnd]
+	// A process that becomes another program has an environment that begins and ends at one place for a moment, when its code has no place yet.
+	stat.bare = strings.Contains("ZX", fields[state]) || fields[environment] != "0" && fields[environment] == fields[environmentEnd] && fields[startCode] != "0"
 	var parentErr, startErr error
 	stat.parent, parentErr = strconv.Atoi(fields[parent])
 	stat.started, startErr = strconv.ParseUint(fields[startTime], 10, 64)

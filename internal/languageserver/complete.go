@@ -256,6 +256,9 @@ func (c *completer) references(n *node, r schema.Reference) {
 		c.add("self", "self", kindValue, "", "This repository.")
 		c.add("none", "none", kindValue, "", "No files.")
 		c.declarations(o.resources("repositories", "repository", "name"), kindModule)
+		if n.key == "checkout" {
+			c.add("git://PROJECT/REPOSITORY", "git://", kindValue, "", "Another repository of this server, of its default branch or, with @REF behind it, of a branch, refs/tags/TAG or a commit.")
+		}
 	case schema.Container:
 		c.declarations(o.resources("containers", "container", "image"), kindModule)
 	case schema.Pipeline:

@@ -32,7 +32,8 @@ type Options struct {
 	Input compile.Input
 	// Top is the working tree with the file.
 	Top string
-	// Repositories are the working trees of resources.repositories that are here, by alias in lower case.
+	// Repositories are the working trees of resources.repositories, and of checkouts as git://PROJECT/REPOSITORY@REF, that are here, by alias in
+	// lower case.
 	Repositories map[string]string
 	Choice       Choice
 	// Tasks are those that the file may use besides the built-in ones, by their digests; Input has their definitions.
@@ -99,8 +100,8 @@ func NewRunner(ctx context.Context, o Options) (*Runner, error) {
 	if r.source, err = openSource(ctx, o.Top, filepath.Join(o.Folder, "self.git")); err != nil {
 		return nil, err
 	}
-	for alias, top := range o.Repositories {
-		if r.others[alias], err = openSource(ctx, top, filepath.Join(o.Folder, "repository-"+alias+".git")); err != nil {
+	for i, alias := range slices.Sorted(maps.Keys(o.Repositories)) {
+		if r.others[alias], err = openSource(ctx, o.Repositories[alias], filepath.Join(o.Folder, fmt.Sprintf("repository-%d.git", i+1))); err != nil {
 			return nil, err
 		}
 	}

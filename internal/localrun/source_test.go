@@ -87,6 +87,23 @@ steps:
 	w.said("of the other")
 }
 
+// A repository that a checkout names in place has its folder by that name.
+func TestInlineRepository(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "steps:\n- checkout: git://Shared/Tools@refs/tags/v1\n- bash: cat data\n")
+	if report := w.run(t.Context()); report.Succeeded() {
+		t.Error("a repository that is not here is checked out")
+	}
+	w.said("##[error]Repository git://Shared/Tools@refs/tags/v1 is not here: give its folder with --repository git://Shared/Tools@refs/tags/v1=FOLDER.")
+	other := newWorld(t, "steps: [{checkout: none}]")
+	other.write("data", "of the other\n")
+	w.options.Folder, w.options.Repositories = t.TempDir(), map[string]string{"git://shared/tools@refs/tags/v1": other.top}
+	if report := w.run(t.Context()); !report.Succeeded() {
+		t.Errorf("the run is %s\n%s", report.Result, w.out.String())
+	}
+	w.said("of the other")
+}
+
 // A clone whose history has an end is checked out with that end, and is whole.
 func TestShallowClone(t *testing.T) {
 	t.Parallel()

@@ -128,3 +128,37 @@ func TestCheckoutOfAnotherProject(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A repository that a checkout names in place is read with the rights of one that the file declares, on its default branch if it names no ref.
+func TestCheckoutOfAnInlineRepository(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		const text = "trigger: none\nsteps:\n- checkout: git://Tools/lib\n- checkout: git://Tools/lib@refs/tags/v1\n- bash: x\n"
+		w, ctx := define(t, d, text), context.Background()
+		w.source.names = map[slipway.RepositoryID]string{"l": "Tools/lib"}
+		w.source.projects = map[slipway.RepositoryID]slipway.ProjectID{"l": "q"}
+		w.source.tips = map[string]slipway.CommitID{"refs/heads/main": commit, "refs/tags/v1": commitOf(9)}
+		queue := func() (pipelines.Run, error) {
+			return w.Queue(ctx, pipelines.QueueRequest{Pipeline: 1, Actor: ada.Actor})
+		}
+		const refused = "repository git://Tools/lib is of project Shop, and jobs here reach their own project alone"
+		if _, err := queue(); slipway.CodeOf(err) != slipway.CodeInvalid || !strings.Contains(err.Error(), refused) {
+			t.Errorf("%v, want %s", err, refused)
+		}
+		for _, project := range []slipway.ProjectID{"", "p"} {
+			if err := w.SetJobScope(ctx, project, false, ada.Actor); err != nil {
+				t.Fatal(err)
+			}
+		}
+		run, err := queue()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := w.do(run.ID, "__default.Job", job.Completion{Result: schedule.Succeeded})
+		for alias, want := range map[string]job.Repository{"git://tools/lib": {Ref: "refs/heads/main", Commit: commit}, "git://tools/lib@refs/tags/v1": {Ref: "refs/tags/v1", Commit: commitOf(9)}} {
+			if got := a.Repositories[alias]; got.Ref != want.Ref || got.Commit != want.Commit {
+				t.Errorf("%s is %s of %s, want %s of %s", alias, got.Commit, got.Ref, want.Commit, want.Ref)
+			}
+		}
+	})
+}

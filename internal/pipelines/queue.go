@@ -116,8 +116,8 @@ func (s *Service) queue(ctx context.Context, d Definition, req QueueRequest) (Ru
 // reads these variables. A repository that is not there has none.
 func (s *Service) pinRepositories(ctx context.Context, d *Definition, p *plan.Plan, vars *variable.Set) error {
 	for _, r := range p.Resources.Repositories {
-		if r.Foreign() {
-			continue // pinForeign does
+		if r.Foreign() || r.Implied {
+			continue // pinForeign does, or no expression can name it
 		}
 		other, err := s.Source.FindRepository(ctx, d.Project, r.Name)
 		var commit slipway.CommitID

@@ -31,12 +31,14 @@ type source struct {
 	project slipway.ProjectID               // "" is p
 	names   map[slipway.RepositoryID]string // of repositories that can be found by them
 	empty   slipway.RepositoryID            // has no file
+
+	projects map[slipway.RepositoryID]slipway.ProjectID // of repositories that are not in project
 }
 
 const commit = slipway.CommitID("2222222222222222222222222222222222222222")
 
 func (s *source) Repository(_ context.Context, id slipway.RepositoryID) (pipelines.Repository, error) {
-	return pipelines.Repository{ID: id, Project: stdcmp.Or(s.project, "p"), ProjectName: "Shop", Name: stdcmp.Or(s.names[id], "shop"), DefaultBranch: "refs/heads/main", URL: "http://slipway/Shop/_git/shop"}, nil
+	return pipelines.Repository{ID: id, Project: stdcmp.Or(s.projects[id], s.project, "p"), ProjectName: "Shop", Name: stdcmp.Or(s.names[id], "shop"), DefaultBranch: "refs/heads/main", URL: "http://slipway/Shop/_git/shop"}, nil
 }
 
 func (s *source) FindRepository(ctx context.Context, _ slipway.ProjectID, name string) (pipelines.Repository, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/pipelines/plan"
+	"slipway/internal/pipelines/yaml"
 )
 
 // checked is everything that a check says, one a line, warnings with a word before them.
@@ -149,5 +150,65 @@ func TestCheckReadsOtherRepositories(t *testing.T) {
 	r := Check(in)
 	if len(r.Problems) != 1 || r.Problems[0].Position.String() != "s.yml@shared:2:3" {
 		t.Errorf("%v", r.Problems)
+	}
+}
+
+// As of mlops-platform's ml-project-pipeline.yml, contoso-uni's deploy.yaml and azure-sdk-for-c's cmake-build.yml: a template that pipelines
+// extend has variables beside its stages, a default of spaces is none, and who includes a template may have variables of any name.
+func TestTemplatesThatPipelinesExtend(t *testing.T) {
+	t.Parallel()
+	const text = `
+parameters:
+- {name: environment, type: string, default: " ", values: [" ", dev]}
+variables:
+  region: north
+stages:
+- template: /pipelines/templates/ci.yml@platform
+- stage: ${{ parameters.environment }}_Deploy
+  dependsOn: Lint
+  jobs:
+  - job: A
+    steps:
+    - checkout: platform
+    - script: cmake $(build.args)
+`
+	check := func(path string) (list []string) {
+		r := Check(Input{Path: path, Files: archive{path: text}, Repository: func(plan.Repository) (Files, error) { return nil, nil }})
+		for _, p := range r.Problems {
+			list = append(list, p.Error())
+		}
+		for _, w := range r.Warnings {
+			list = append(list, w.At.String()+": "+w.Message)
+		}
+		return list
+	}
+	want := []string{"pipelines/templates/ml.yml:7:13: templates of repository platform are not checked, since it is not here"}
+	if diff := cmp.Diff(want, check("pipelines/templates/ml.yml")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	// Elsewhere it is a pipeline, whose repositories nobody else declares.
+	want = []string{`pipelines/ml.yml:7:13: no repository "platform" is declared under resources.repositories`,
+		`pipelines/ml.yml:8:10: " _Deploy" is no name for a stage: names are letters, digits and underscores and do not start with a digit`,
+		`pipelines/ml.yml:9:14: stage  depends on "Lint", which is no stage here`,
+		`pipelines/ml.yml:13:17: checkout is self, none or a repository declared under resources.repositories, not "platform"`,
+		"pipelines/ml.yml:14:21: $(build.args) is no variable that Slipway sets, so it stays as it is written"}
+	if diff := cmp.Diff(want, check("pipelines/ml.yml")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// As of azure-sdk-for-c's create-authenticated-npmrc.yml: an input that is not there yet is refused where a value is given to it, and an empty
+// default of a template is none.
+func TestTemplateWithAnInputThatMayBeLeftOut(t *testing.T) {
+	t.Parallel()
+	const text = "parameters: [{name: connection, type: string, default: %s}]\nsteps:\n- task: npmAuthenticate@0\n  inputs:\n    workingFile: .npmrc\n    azureDevOpsServiceConnection: ${{ parameters.connection }}\n"
+	check := func(value string) yaml.Problems {
+		return Check(Input{Path: "steps.yml", Files: archive{"steps.yml": strings.Replace(text, "%s", value, 1)}}).Problems
+	}
+	if got := check("''"); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	if got := check("azure"); len(got) != 1 || !strings.HasPrefix(got[0].Error(), "steps.yml:6:5: input azureDevOpsServiceConnection: azure of task npmAuthenticate@0 is not there yet") {
+		t.Errorf("%v", got)
 	}
 }

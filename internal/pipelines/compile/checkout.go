@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway"
 	"slipway/internal/pipelines/nearest"
 	"slipway/internal/pipelines/plan"
 	"slipway/internal/pipelines/yaml"
@@ -18,8 +19,11 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 	case repository == "":
 		return false
 	case strings.Contains(repository, "://"):
-		c.problems.Unsupported(o.get("checkout").At, "checkout of %q: declare the repository under resources.repositories and give its alias", repository)
-		return false
+		r := c.inlineRepository(repository, o.get("checkout").At)
+		if r == nil || !c.atHand(repository, o) {
+			return false
+		}
+		repository = r.Alias
 	default:
 		r := c.alias(repository)
 		if r == nil && c.template {
@@ -33,8 +37,7 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 			c.problems.Add(o.get("checkout").At, "checkout is self, none or a repository declared under resources.repositories, not %q%s", repository, nearest.Suggest(repository, aliases))
 			return false
 		}
-		if c.in.Repository == nil && !c.draft {
-			c.problems.Unsupported(o.get("checkout").At, "checkout of %s: other repositories are not at hand here, give its folder with --repository %s=FOLDER", repository, repository)
+		if !c.atHand(repository, o) {
 			return false
 		}
 		repository = r.Alias
@@ -48,6 +51,53 @@ func (c *compiler) checkout(o object, s *plan.Step) bool {
 	byDefault(s.Checkout, c.checkouts[strings.ToLower(repository)])
 	c.title(s, "Checkout "+repository)
 	return true
+}
+
+// atHand reports whether other repositories than the file's own can be checked out.
+func (c *compiler) atHand(repository string, o object) bool {
+	if c.in.Repository != nil || c.draft {
+		return true
+	}
+	c.problems.Unsupported(o.get("checkout").At, "checkout of %s: other repositories are not at hand here, give its folder with --repository %s=FOLDER", repository, repository)
+	return false
+}
+
+// inlineRepository is the repository that a checkout names in place of an alias: git://PROJECT/REPOSITORY, or git://REPOSITORY of the pipeline's
+// own project, of this server, at the ref after the first @ or else on its default branch (multi-repo-checkout of Azure Pipelines'
+// documentation, "Repository declared using inline syntax"). It becomes a resource whose alias is the text itself. nil is after a problem.
+func (c *compiler) inlineRepository(text string, at slipway.Position) *plan.Repository {
+	scheme, rest, _ := strings.Cut(text, "://")
+	name, ref, hasRef := strings.Cut(rest, "@")
+	parts := strings.Split(name, "/")
+	switch scheme = strings.ToLower(scheme); {
+	case scheme == "github" || scheme == "bitbucket":
+		c.problems.Unsupported(at, "checkout of %q: in place git:// alone is there, for repositories of this server: declare this one under resources.repositories with type: %s and name: %s, and give its alias",
+			text, scheme, cmp.Or(name, "OWNER/REPOSITORY"))
+		return nil
+	case scheme != "git":
+		c.problems.Add(at, "checkout of %q: it takes no URL: write git://PROJECT/REPOSITORY for a repository of this server, or declare the repository under resources.repositories and give its alias", text)
+		return nil
+	case strings.Contains(text, "$("):
+		c.problems.Add(at, "checkout of %q: which repository and ref it is must be known before a run starts, when $( ) is not yet: write ${{ parameters.NAME }} or ${{ variables.NAME }}", text)
+		return nil
+	case c.drafted && (slices.Contains(parts, "") || hasRef && ref == ""): // a parameter's value is not known yet
+		return &plan.Repository{Alias: text}
+	case len(parts) > 2 || slices.Contains(parts, ""):
+		c.problems.Add(at, "checkout of %q: write git://PROJECT/REPOSITORY, or git://REPOSITORY of the pipeline's own project, and @REF behind it for another ref than the default branch", text)
+		return nil
+	case hasRef && ref == "":
+		c.problems.Add(at, "checkout of %q: there is no ref behind the @: write a branch or refs/tags/TAG, or leave the @ out for the default branch", text)
+		return nil
+	}
+	if known := c.alias(text); known != nil {
+		if known.Implied && known.Ref != ref { // aliases are the same in any case, and refs are not
+			c.problems.Unsupported(at, "checkout of %q: another step checks out %q, which differs in case alone: declare one of them under resources.repositories and give its alias", text, known.Alias)
+			return nil
+		}
+		return known
+	}
+	c.resources.Repositories = append(c.resources.Repositories, plan.Repository{Alias: text, Type: "git", Name: name, Ref: ref, Implied: true, At: at})
+	return c.alias(text)
 }
 
 // byDefault completes a checkout by what resources say of its repository.

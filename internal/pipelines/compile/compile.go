@@ -207,7 +207,8 @@ func (c *compiler) root(p *plan.Plan, n *yaml.Node) {
 	if first == "" && c.whole() && !c.template {
 		c.problems.Add(n.At, "the pipeline has nothing to do: it needs stages, jobs or steps")
 	}
-	p.Resources.Pipelines = c.resources.Pipelines // with those that download tasks name
+	p.Resources.Pipelines = c.resources.Pipelines       // with those that download tasks name
+	p.Resources.Repositories = c.resources.Repositories // with those that checkouts name
 	c.checkUnits(p)
 }
 

@@ -52,7 +52,7 @@ func (c *compiler) macros(steps []*yaml.Node, j *plan.Job, hook plan.HookName) {
 		v.list = append(v.list, c.outputsOf(s)...)
 	}
 	for i, s := range steps {
-		c.macrosOf(s, v)
+		c.macrosOf(s, "", v)
 		v.outputs = append(v.outputs, set[i]...)
 	}
 }
@@ -71,23 +71,32 @@ func (c *compiler) outputsOf(n *yaml.Node) (list []string) {
 	return list
 }
 
-// macrosOf looks at every text of a step but its condition, where macros mean nothing.
-func (c *compiler) macrosOf(n *yaml.Node, v names) {
+// macrosOf looks at every text of a step but its condition, where macros mean nothing. key is what the text is the value of.
+func (c *compiler) macrosOf(n *yaml.Node, key string, v names) {
 	for _, item := range n.Items {
-		c.macrosOf(item, v)
+		c.macrosOf(item, key, v)
 	}
 	for _, p := range n.Pairs {
 		if p.Key.Text != "condition" {
-			c.macrosOf(p.Value, v)
+			c.macrosOf(p.Value, p.Key.Text, v)
 		}
 	}
-	if n.Kind != yaml.Scalar || !strings.Contains(n.Text, "$(") {
+	if n.Kind != yaml.Scalar {
 		return
 	}
+	c.loggingCommands(n)
+	if !strings.Contains(n.Text, "$(") {
+		return
+	}
+	whole := 0
 	for start, name := nextMacro(n.Text, 0); start >= 0; start, name = nextMacro(n.Text, start+2) {
+		whole++
 		if !slices.ContainsFunc(v.list, func(known string) bool { return strings.EqualFold(known, name) }) {
 			c.unknownMacro(n, start, name, v)
 		}
+	}
+	if whole < strings.Count(n.Text, "$(") {
+		c.openMacros(n, v, ofShell(key))
 	}
 }
 
@@ -123,6 +132,30 @@ func soleMacro(text string) string {
 	return ""
 }
 
+// ofShell reports a key whose text programs read in which $( begins something else, too: a command whose output is meant.
+func ofShell(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc([]string{"script", "bash", "pwsh", "powershell", "command", "argument", "args", "cmd", "inline"}, func(word string) bool { return strings.Contains(key, word) })
+}
+
+var openMacro = regexp.MustCompile(`\$\(([A-Za-z_][A-Za-z0-9_]*(?:[.-][A-Za-z0-9_]+)*)`)
+
+// openMacros warns of $(x without its end. In the text of a shell only a predefined variable with a dot in its name is surely meant, which is
+// no command; elsewhere also a variable of the file, and any name with which the text ends.
+func (c *compiler) openMacros(n *yaml.Node, v names, shell bool) {
+	for _, place := range openMacro.FindAllStringSubmatchIndex(n.Text, -1) {
+		name, rest := n.Text[place[2]:place[3]], n.Text[place[1]:]
+		if strings.HasPrefix(rest, ")") {
+			continue
+		}
+		known := strings.Contains(name, ".") && schema.PredefinedVariable(name) != nil ||
+			!shell && slices.ContainsFunc(v.list, func(known string) bool { return strings.EqualFold(known, name) })
+		if known || !shell && strings.TrimSpace(rest) == "" {
+			c.warnOf(n.Locate(place[0]), "$(%s has no ) behind the name, so it stays as it is written: write $(%s)", name, name)
+		}
+	}
+}
+
 // rootText is a text, or what the variable of the root has whose macro the text is, if that is known before the run exists.
 func (c *compiler) rootText(text string) string {
 	macro := soleMacro(strings.TrimSpace(text))
@@ -149,7 +182,9 @@ func (c *compiler) unknownMacro(n *yaml.Node, offset int, name string, v names) 
 	at := n.Locate(offset)
 	area, _, dotted := strings.Cut(strings.ToLower(name), ".")
 	if dotted && slices.Contains(predefinedAreas, area) {
-		c.warnOf(at, "$(%s) is no variable that Slipway sets, so it stays as it is written%s", name, nearest.Suggest(name, predefinedNames()))
+		if meant := nearest.Suggest(name, predefinedNames()); meant != "" || !c.open() { // who includes a template may have a variable of the name
+			c.warnOf(at, "$(%s) is no variable that Slipway sets, so it stays as it is written%s", name, meant)
+		}
 		return
 	}
 	_, rest, _ := strings.Cut(name, ".")

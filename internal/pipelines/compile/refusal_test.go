@@ -134,6 +134,8 @@ func TestRefusedLanguage(t *testing.T) {
 		refused(t, name, text, want)
 	}
 	job := func(s string) string { return "jobs:\n- job: A\n  steps: [{script: x}]\n" + s }
+	f("an identity of Azure DevOps", "steps:\n- task: npmAuthenticate@0\n  inputs: {workingFile: .npmrc, azureDevOpsServiceConnection: x, feedUrl: 'https://x'}\n",
+		"p.yml:3:33: input azureDevOpsServiceConnection: x of task npmAuthenticate@0 is not there yet: there are no feeds of packages here: name the registry in a file of the repository (.npmrc, NuGet.config, pip.conf), with its token in env, or give a service connection in customEndpoint")
 	f("nothing", "trigger: none\n", "p.yml:1:1: the pipeline has nothing to do: it needs stages, jobs or steps")
 	f("two shapes", "steps: [{script: x}]\njobs: [{job: A, steps: [{script: x}]}]\n", "p.yml:1:1: steps stands beside jobs of line 2: a pipeline has one of stages, jobs and steps; put steps into a job and jobs into a stage")
 	f("macos", "pool: {vmImage: macOS-14}\nsteps: [{script: x}]\n", "p.yml:1:17: vmImage macOS-14: jobs run in Linux containers, there is no macOS; write ubuntu-latest")
@@ -202,7 +204,6 @@ func TestRefusedLanguage(t *testing.T) {
 	f("no branch", pipeline+"- task: DownloadBuildArtifacts@0\n  inputs:\n    buildType: specific\n    pipeline: q\n    buildVersionToDownload: latestFromBranch\n    downloadType: specific\n    branchName: ''\n",
 		"p.yml:9:5: the branch is missing: give runBranch")
 	f("container volumes", job("  container: {image: x, volumes: [a]}\n"), "p.yml:4:34: volume a of a container: the path in the container must be an absolute one")
-	f("other checkout", "steps:\n- checkout: git://a/b\n", "p.yml:2:13: checkout of \"git://a/b\": declare the repository under resources.repositories and give its alias")
 	f("checkout of nothing known", "steps:\n- checkout: slef\n", "p.yml:2:13: checkout is self, none or a repository declared under resources.repositories, not \"slef\", did you mean \"self\"?")
 	f("checkout path", "steps:\n- checkout: self\n  path: ../x\n", "p.yml:3:9: path of checkout is below $(Pipeline.Workspace), not \"../x\"")
 	f("AzureAppServiceManage", "steps:\n- task: AzureAppServiceManage@0\n", "p.yml:2:9: task AzureAppServiceManage@0 is not there yet: run az webapp start, stop, restart or deployment slot swap in a bash step of a job whose container has the Azure CLI (mcr.microsoft.com/azure-cli), with the credentials of a service principal in env")

@@ -324,6 +324,83 @@ steps:
 	}
 }
 
+// Expected is what "Repository declared using inline syntax" and "Checking out a specific ref" of Microsoft's multi-repo-checkout say.
+func TestInlineRepositories(t *testing.T) {
+	t.Parallel()
+	in := input(`
+-- p.yml --
+parameters: [{name: tool, type: string, default: lint}]
+resources: {repositories: [{repository: lib, type: git, name: lib}]}
+steps:
+- checkout: self
+- checkout: lib
+- checkout: git://MyProject/MyRepo
+- checkout: git://MyProject/MyRepo@features/tools
+- checkout: git://MyProject/MyRepo@refs/heads/features/tools
+  path: tools
+- checkout: Git://My Project/${{ parameters.tool }}@refs/tags/@scope/v1
+- checkout: git://own@main
+- checkout: git://own@main
+`)
+	in.Repository = func(plan.Repository) (Files, error) { return nil, nil }
+	p, err := Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []plan.Repository{
+		{Alias: "lib", Type: "git", Name: "lib", Ref: "refs/heads/main"},
+		{Alias: "git://MyProject/MyRepo", Type: "git", Name: "MyProject/MyRepo", Implied: true},
+		{Alias: "git://MyProject/MyRepo@features/tools", Type: "git", Name: "MyProject/MyRepo", Ref: "features/tools", Implied: true},
+		{Alias: "git://MyProject/MyRepo@refs/heads/features/tools", Type: "git", Name: "MyProject/MyRepo", Ref: "refs/heads/features/tools", Implied: true},
+		{Alias: "Git://My Project/lint@refs/tags/@scope/v1", Type: "git", Name: "My Project/lint", Ref: "refs/tags/@scope/v1", Implied: true},
+		{Alias: "git://own@main", Type: "git", Name: "own", Ref: "main", Implied: true},
+	}
+	if diff := cmp.Diff(want, p.Resources.Repositories, cmpopts.IgnoreFields(plan.Repository{}, "At")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	var checkouts []string
+	for _, st := range p.Stages[0].Jobs[0].Steps {
+		checkouts = append(checkouts, st.Checkout.Repository)
+	}
+	if diff := cmp.Diff([]string{"self", "lib", want[1].Alias, want[2].Alias, want[3].Alias, want[4].Alias, "git://own@main", "git://own@main"}, checkouts); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if s := p.Stages[0].Jobs[0].Steps[2]; s.DisplayName != "Checkout git://MyProject/MyRepo" || p.Resources.Repositories[1].At.String() != "p.yml:6:13" {
+		t.Errorf("%q of %s", s.DisplayName, p.Resources.Repositories[1].At)
+	}
+}
+
+func TestInlineRepositoriesAreChecked(t *testing.T) {
+	t.Parallel()
+	f := func(checkout, want string) {
+		t.Helper()
+		files := archive{"p.yml": "steps:\n- checkout: " + checkout + "\n"}
+		_, err := Compile(Input{Path: "p.yml", Files: files, Repository: func(plan.Repository) (Files, error) { return nil, nil }})
+		if err == nil || err.Error() != "p.yml:2:13: checkout of "+want {
+			t.Errorf("checkout: %s\ngot  %v\nwant p.yml:2:13: checkout of %s", checkout, err, want)
+		}
+	}
+	f("github://octo/tools@v1", `"github://octo/tools@v1": in place git:// alone is there, for repositories of this server: declare this one under resources.repositories with type: github and name: octo/tools, and give its alias`)
+	f("bitbucket://", `"bitbucket://": in place git:// alone is there, for repositories of this server: declare this one under resources.repositories with type: bitbucket and name: OWNER/REPOSITORY, and give its alias`)
+	f("https://example.com/a/b", `"https://example.com/a/b": it takes no URL: write git://PROJECT/REPOSITORY for a repository of this server, or declare the repository under resources.repositories and give its alias`)
+	f("git://a/b@$(Build.SourceBranch)", `"git://a/b@$(Build.SourceBranch)": which repository and ref it is must be known before a run starts, when $( ) is not yet: write ${{ parameters.NAME }} or ${{ variables.NAME }}`)
+	shape := ": write git://PROJECT/REPOSITORY, or git://REPOSITORY of the pipeline's own project, and @REF behind it for another ref than the default branch"
+	for _, text := range []string{"git://", "git:///b", "git://a/", "git://a/b/c", "git://@main"} {
+		f(text, `"`+text+`"`+shape)
+	}
+	f("git://a/b@", `"git://a/b@": there is no ref behind the @: write a branch or refs/tags/TAG, or leave the @ out for the default branch`)
+	_, err := Compile(Input{Path: "p.yml", Files: archive{"p.yml": "steps:\n- checkout: git://a/b@Fix\n- checkout: git://A/B@fix\n"},
+		Repository: func(plan.Repository) (Files, error) { return nil, nil }})
+	const twice = `p.yml:3:13: checkout of "git://A/B@fix": another step checks out "git://a/b@Fix", which differs in case alone: declare one of them under resources.repositories and give its alias`
+	if err == nil || err.Error() != twice {
+		t.Errorf("got  %v\nwant %s", err, twice)
+	}
+	// A parameter without a value leaves open which repository it is.
+	if r := Check(Input{Path: "p.yml", Files: archive{"p.yml": "parameters: [{name: r, type: string}]\nsteps:\n- checkout: git://a/b@${{ parameters.r }}\n"}}); len(r.Problems)+len(r.Warnings) > 0 {
+		t.Errorf("problems %v, warnings %v", r.Problems, r.Warnings)
+	}
+}
+
 func TestSameMeaningAfterExpansion(t *testing.T) {
 	t.Parallel()
 	text := `

@@ -61,7 +61,7 @@ func (c *compiler) inputs(o object, d *task.Definition, given map[string]string)
 	for _, m := range mistakes {
 		at := c.inputPlace(o, m.Input)
 		switch {
-		case m.Empty && c.unknownInput(o, m.Input):
+		case (m.Empty || m.Unsupported) && c.unknownInput(o, m.Input): // who includes the template gives it, or leaves it out
 		case m.Harmless:
 			c.warn(at, m.Message)
 		case m.Empty && o.text("condition") != "": // which may say that the step does not run then

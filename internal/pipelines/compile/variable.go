@@ -103,6 +103,7 @@ func (c *compiler) variable(name string, value *yaml.Node, scope expression.Scop
 		c.checkCounter(v, value)
 	default:
 		v.Value = value.Text
+		c.openMacros(value, c.known, false)
 		if text := strings.TrimSpace(value.Text); strings.HasPrefix(text, "$[") && !strings.HasSuffix(text, "]") && strings.Contains(text, "(") {
 			c.warnOf(value.At, "$[ has no closing ] at the end of the value, so it stays as it is written: write $[ EXPRESSION ]")
 		} else if _, start := runtimeAt(value.Text); start >= 0 {

@@ -3,6 +3,7 @@ package nearest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ func Misspelt(name string, candidates []string) bool {
 }
 
 // Slip is the candidate that name is most likely a slip of: one slip away, or two in a name of eight letters or more, with the
-// same digits in it. It is "" for a candidate itself, in any case, and without one so near.
+// same digits in it; of four letters only two that have changed places. It is "" for a candidate itself, in any case, and without one so near.
 func Slip(name string, candidates []string) string {
 	allowed := 1
 	if len(name) >= 8 {
@@ -31,11 +32,18 @@ func Slip(name string, candidates []string) string {
 		switch d := distance(strings.ToLower(name), strings.ToLower(c)); {
 		case d == 0:
 			return ""
-		case d <= allowed && len(c) > 4 && digits(name) == digits(c):
+		case d <= allowed && (len(c) > 4 || len(c) == 4 && letters(name) == letters(c)) && digits(name) == digits(c):
 			found, allowed = c, d
 		}
 	}
 	return found
+}
+
+// letters are the letters of a name in alphabetical order.
+func letters(s string) string {
+	runes := []rune(strings.ToLower(s))
+	slices.Sort(runes)
+	return string(runes)
 }
 
 func digits(s string) string {

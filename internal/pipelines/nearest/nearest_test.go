@@ -24,7 +24,7 @@ func TestSlip(t *testing.T) {
 	t.Parallel()
 	f := func(name, want string) {
 		t.Helper()
-		if got := Slip(name, []string{"imageName", "tag", "version1", "registry"}); got != want {
+		if got := Slip(name, []string{"imageName", "tag", "port", "version1", "registry"}); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
@@ -32,6 +32,8 @@ func TestSlip(t *testing.T) {
 	f("imgName", "") // two slips in seven letters
 	f("IMAGENAME", "")
 	f("tags", "") // too short to tell
+	f("prot", "port")
+	f("part", "")
 	f("version2", "")
 	f("verson1", "version1")
 	f("registri", "registry")

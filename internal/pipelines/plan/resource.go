@@ -24,8 +24,11 @@ type Repository struct {
 	Name string `json:"name"`
 	Ref  string `json:"ref,omitempty"`
 	// Endpoint names the service connection of a repository of another host; "" is anonymous, or of this server for type git.
-	Endpoint string           `json:"endpoint,omitempty"`
-	At       slipway.Position `json:"at"`
+	Endpoint string `json:"endpoint,omitempty"`
+	// Implied says that a checkout names it in place, as git://PROJECT/REPOSITORY@REF, which is its alias, and no resource does: Ref is "" for
+	// its default branch.
+	Implied bool             `json:"implied,omitempty"`
+	At      slipway.Position `json:"at"`
 }
 
 // Foreign reports whether the repository is of another host.

@@ -163,6 +163,9 @@ func runValues(p *plan.Plan, known variable.Set) map[string]expression.Value {
 	put("self", map[string]string{"type": "git", "name": known.Text(variable.BuildRepositoryName), "ref": known.Text(variable.BuildSourceBranch),
 		"id": known.Text(variable.BuildRepositoryID), "url": known.Text(variable.BuildRepositoryURI), "version": known.Text(variable.BuildSourceVersion)})
 	for _, r := range p.Resources.Repositories {
+		if r.Implied {
+			continue
+		}
 		texts := map[string]string{"type": r.Type, "name": r.Name, "ref": r.Ref}
 		for _, key := range []string{"id", "url", "version"} {
 			texts[key] = known.Text(plan.RepositoryVariable(r.Alias, key))

@@ -14,7 +14,7 @@ var StepObjects = []*Object{
 	step("bash", "Runs a script in Bash.", scriptValue, workingDirectory, failOnStderr),
 	step("pwsh", "Runs a script in PowerShell (pwsh), which the job's image must have.", scriptValue, workingDirectory, failOnStderr, errorAction, ignoreExit),
 	step("powershell", "Runs a script in PowerShell (pwsh), which the job's image must have.", scriptValue, workingDirectory, failOnStderr, errorAction, ignoreExit),
-	step("checkout", "Fetches a repository: self, none, or an alias under resources.repositories.", refers(Repository),
+	step("checkout", "Fetches a repository: self, none, an alias under resources.repositories, or git://PROJECT/REPOSITORY@REF of this server.", refers(Repository),
 		Key{Name: "clean", Value: flag(), Doc: "Whether files that git does not know are removed first."},
 		Key{Name: "fetchDepth", Value: Value{Integer: true, Most: math.MaxInt32, Macro: true}, Doc: "How many commits are fetched; 0 is all of them."},
 		Key{Name: "fetchFilter", Value: text(), Doc: "Which objects are fetched, as git's --filter: blob:none."},

@@ -39,6 +39,7 @@ func buildTasks() []Definition {
 		{Name: "npmAuthenticate", Major: 0, Title: "npmAuthenticate", Doc: "Writes the credentials of service connections into an .npmrc file until the job ends.", Inputs: []Input{
 			{Name: "workingFile", Doc: "The .npmrc file.", Required: true},
 			{Name: "customEndpoint", Doc: "Service connections of registries that the file names, parted by commas.", Connection: npmConnection, Several: true},
+			identityOf("customEndpoint"), feedOfIdentity,
 		}},
 		{Name: "Go", Major: 0, Title: "Go", Doc: "Runs a command of go.", Inputs: []Input{
 			{Name: "command", Doc: "The command.", Default: "get", Options: []string{"get", "build", "test", "custom"}},
@@ -134,6 +135,7 @@ func buildTasks() []Definition {
 		{Name: "NuGetAuthenticate", Major: 1, Title: "NuGetAuthenticate", Doc: "Gives NuGet the credentials of service connections for sources that a NuGet.config names.", Inputs: []Input{
 			{Name: "nuGetServiceConnections", Doc: "Service connections of feeds, parted by commas.", Connection: []string{"externalnugetfeed"}, Several: true},
 			{Name: "forceReinstallCredentialProvider", Doc: "Whether the credential provider is installed again, which there is none of.", Default: "false", Boolean: true},
+			identityOf("nuGetServiceConnections"), feedOfIdentity,
 		}},
 		{Name: "NuGetAuthenticate", Major: 0, Title: "NuGetAuthenticate", Doc: "Gives NuGet the credentials of service connections for sources that a NuGet.config names.", Inputs: []Input{
 			{Name: "nuGetServiceConnections", Doc: "Service connections of feeds, parted by commas.", Connection: []string{"externalnugetfeed"}, Several: true},
@@ -143,6 +145,7 @@ func buildTasks() []Definition {
 			{Name: "artifactFeeds", Doc: "Feeds of Azure Artifacts, which there are none of."},
 			{Name: "pythonDownloadServiceConnections", Doc: "Service connections of indexes, parted by commas.", Connection: pipConnection, Several: true},
 			{Name: "onlyAddExtraIndex", Doc: "Whether feeds come after the public index.", Default: "false", Boolean: true},
+			identityOf("pythonDownloadServiceConnections"), feedOfIdentity,
 		}},
 		{Name: "PipAuthenticate", Major: 0, Title: "PipAuthenticate", Doc: "Gives pip indexes with the credentials of service connections.", Inputs: []Input{
 			{Name: "feedList", Doc: "Feeds of Azure Artifacts, which there are none of.", Aliases: []string{"artifactFeeds"}},
@@ -151,6 +154,7 @@ func buildTasks() []Definition {
 		{Name: "MavenAuthenticate", Major: 0, Title: "Maven Authenticate", Doc: "Writes the credentials of service connections into Maven's settings until the job ends.", Inputs: []Input{
 			{Name: "artifactsFeeds", Doc: "Feeds of Azure Artifacts, which there are none of."},
 			{Name: "mavenServiceConnections", Doc: "Service connections of repositories, parted by commas.", Connection: []string{"externalmavenrepository"}, Several: true},
+			identityOf("mavenServiceConnections"),
 		}},
 		{Name: "TwineAuthenticate", Major: 0, Title: "TwineAuthenticate", Doc: "Writes a .pypirc file with the credentials of service connections.", Inputs: []Input{
 			{Name: "feedList", Doc: "Feeds of Azure Artifacts, which there are none of.", Aliases: []string{"artifactFeeds"}},
@@ -310,3 +314,13 @@ func taskRunner(program string, file, script Input) []Input {
 		{Name: "testFiles", Doc: "The files of tests for coverage.", Default: "test/*.js"},
 	}
 }
+
+// identityOf is the input of a service connection of Azure DevOps, which the pages of Microsoft's task reference have and the public manifests have
+// not: the task opens Azure's feeds with it, and needs others' credentials in another input.
+func identityOf(other string) Input {
+	return Input{Name: "workloadIdentityServiceConnection", Doc: "A service connection of Azure DevOps, which there is none of.", Aliases: []string{"azureDevOpsServiceConnection"},
+		Unsupported: map[string]string{"": noFeeds + ", or give a service connection in " + other}}
+}
+
+// feedOfIdentity is the feed that identityOf opens.
+var feedOfIdentity = Input{Name: "feedUrl", Doc: "A feed of Azure Artifacts for azureDevOpsServiceConnection."}

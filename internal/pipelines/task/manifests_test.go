@@ -22,6 +22,13 @@ type publicInput struct {
 
 // deliberate are the differences from the public manifests that are meant, with the reason. The map is never changed.
 var deliberate = map[string]string{
+	"npmAuthenticate@0.workloadIdentityServiceConnection: surplus":          "the page of Microsoft's task reference has it",
+	"npmAuthenticate@0.feedUrl: surplus":                                    "the page of Microsoft's task reference has it",
+	"NuGetAuthenticate@1.workloadIdentityServiceConnection: surplus":        "the page of Microsoft's task reference has it",
+	"NuGetAuthenticate@1.feedUrl: surplus":                                  "the page of Microsoft's task reference has it",
+	"PipAuthenticate@1.workloadIdentityServiceConnection: surplus":          "the page of Microsoft's task reference has it",
+	"PipAuthenticate@1.feedUrl: surplus":                                    "the page of Microsoft's task reference has it",
+	"MavenAuthenticate@0.workloadIdentityServiceConnection: surplus":        "the page of Microsoft's task reference has it",
 	"Cache@2.saveOnPartialSuccess: surplus":                                 "the agent's part of the task reads it (SavePipelineCacheV0.cs), whatever the manifest has",
 	"CacheBeta@0.saveOnPartialSuccess: surplus":                             "the agent's part of the task reads it (SavePipelineCacheV0.cs), whatever the manifest has",
 	"CacheBeta@1.saveOnPartialSuccess: surplus":                             "the agent's part of the task reads it (SavePipelineCacheV0.cs), whatever the manifest has",

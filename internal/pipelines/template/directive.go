@@ -152,8 +152,10 @@ func (e *expander) each(d directive, p yaml.Pair, sc *scope, body func(*scope)) 
 	if !ok {
 		return
 	}
+	l := e.loop(name, p, sc)
 	switch v.Kind() {
 	case expression.Array:
+		l.add(v.Items()...)
 		for _, item := range v.Items() {
 			if e.stopped {
 				return
@@ -169,6 +171,7 @@ func (e *expander) each(d directive, p yaml.Pair, sc *scope, body func(*scope)) 
 			var pair expression.Fields
 			pair.Put("key", expression.Str(key))
 			pair.Put("value", value)
+			l.add(expression.Obj(&pair))
 			body(sc.with(name, expression.Obj(&pair)))
 		}
 	case expression.Null:

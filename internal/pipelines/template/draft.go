@@ -19,7 +19,8 @@ type Unread struct {
 }
 
 // isTemplate reports whether a file looks as if others include it: besides parameters it has one list of stages, jobs, steps
-// or variables, or extends a template, and nothing else, and its name is not that of a pipeline.
+// or variables, or extends a template, and nothing else, and its name is not that of a pipeline. In a folder of templates it may have
+// variables beside the list, as one that pipelines extend.
 func isTemplate(file string, root *yaml.Node) bool {
 	if isPipeline(file, root) || strings.HasPrefix(strings.ToLower(path.Base(file)), "azure-pipelines") && root.Get("variables") == nil {
 		return false
@@ -34,7 +35,12 @@ func isTemplate(file string, root *yaml.Node) bool {
 			return false
 		}
 	}
-	return lists == 1
+	return lists == 1 || lists == 2 && root.Get("variables") != nil && amongTemplates(file)
+}
+
+// amongTemplates reports a file below a folder that is called so.
+func amongTemplates(file string) bool {
+	return slices.ContainsFunc(strings.Split(strings.ToLower(path.Dir(file)), "/"), func(folder string) bool { return folder == "templates" || folder == "template" })
 }
 
 // isPipeline reports a file that is no template for sure: its name is that of a pipeline, or it says when it runs.
@@ -101,9 +107,9 @@ func oldForm(n *yaml.Node) []given {
 	return list
 }
 
-// isEmpty reports a default that says nothing: no text, or a map or list without entries.
+// isEmpty reports a default that says nothing: no text but spaces, or a map or list without entries.
 func isEmpty(n *yaml.Node) bool {
-	return n.Text == "" && len(n.Pairs) == 0 && len(n.Items) == 0
+	return strings.TrimSpace(n.Text) == "" && len(n.Pairs) == 0 && len(n.Items) == 0
 }
 
 // placeholder is a value of a parameter's type for one that nobody gave. It stands nowhere, so that nothing is said about
@@ -121,8 +127,10 @@ func placeholder(d *definition) *yaml.Node {
 	job.Pairs = append(job.Pairs, yaml.Pair{Key: text("steps"), Value: steps})
 	stage := pair("stage", text(d.Name))
 	stage.Pairs = append(stage.Pairs, yaml.Pair{Key: text("jobs"), Value: listOf(job)})
-	if len(d.values) > 0 && d.values[0].Kind == yaml.Scalar {
-		return &yaml.Node{Text: d.values[0].Text, Plain: d.values[0].Plain, At: yaml.Nowhere}
+	for _, v := range d.values {
+		if v.Kind == yaml.Scalar && !isEmpty(v) {
+			return &yaml.Node{Text: v.Text, Plain: v.Plain, At: yaml.Nowhere}
+		}
 	}
 	switch d.Type {
 	case "number":

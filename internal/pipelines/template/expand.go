@@ -97,7 +97,8 @@ type expander struct {
 	drafted      bool // parameters got values of their type
 	untyped      bool // the root file takes any parameter
 	tests        []test
-	hollow       []plan.Warning // about directives with nothing below them
+	hollow       []plan.Warning       // about directives with nothing below them
+	loops        map[*yaml.Node]*loop // by the keys of each
 
 	inclusions, evaluations, nodes, bytes int
 	stopped                               bool
@@ -110,7 +111,7 @@ type parsed struct {
 
 // Expand expands the root file. The error is a yaml.Problems; the output is as far as it came.
 func Expand(in Input) (Output, error) {
-	e := &expander{in: in, trees: map[string]*yaml.Node{}, byLabel: map[string]source{}, repositories: map[string]*repository{}, parsed: map[string]parsed{}}
+	e := &expander{in: in, trees: map[string]*yaml.Node{}, byLabel: map[string]source{}, repositories: map[string]*repository{}, parsed: map[string]parsed{}, loops: map[*yaml.Node]*loop{}}
 	s := source{path: in.Path}
 	top := slipway.Position{File: in.Path, Line: 1, Column: 1}
 	root := e.read(s, s, &yaml.Node{At: top})
@@ -165,7 +166,7 @@ func Expand(in Input) (Output, error) {
 	e.declareRepositories(root, sc)
 	out.Root = e.extend(e.expandMap(root, inRoot, sc), sc)
 	out.Sources, out.Unread, out.Drafted, out.Template = e.sources, e.unread, e.drafted, e.template
-	out.Warnings = slices.Concat(e.unused(), e.late(), e.hollow)
+	out.Warnings = slices.Concat(e.unused(), e.late(), e.hollow, e.lacking())
 	return out, e.problems.Err()
 }
 
