@@ -25,6 +25,15 @@ func (t *task) sendAttachment(kind, name, path string) error {
 		return errors.New("name the file behind the command")
 	}
 	path = t.absolute(path)
+	if name == "" {
+		name = filepath.Base(path)
+	}
+	query := url.Values{"type": {kind}, "name": {name}}
+	return t.sendFile("/attachments/"+strconv.Itoa(t.step.ID)+"?"+query.Encode(), path)
+}
+
+// sendFile sends the contents of a file to where the job's attachments are taken.
+func (t *task) sendFile(to, path string) error {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return fmt.Errorf("there is no file %s", path)
@@ -32,17 +41,13 @@ func (t *task) sendAttachment(kind, name, path string) error {
 	if info.Size() > job.MaxAttachment {
 		return slipway.Limit("%s has more than %d MiB: publish it as an artifact", path, job.MaxAttachment>>20)
 	}
-	if name == "" {
-		name = filepath.Base(path)
-	}
-	query := url.Values{"type": {kind}, "name": {name}}
 	return t.client.again(t.ctx, func() error {
 		file, err := os.Open(path)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		resp, err := t.client.send(t.ctx, "PUT", "/attachments/"+strconv.Itoa(t.step.ID)+"?"+query.Encode(), "application/octet-stream", file)
+		resp, err := t.client.send(t.ctx, "PUT", to, "application/octet-stream", file)
 		if err != nil {
 			return err
 		}

@@ -178,7 +178,8 @@ func (d dotnet) test() error {
 	if !publish || d.ctx.Err() != nil {
 		return failed
 	}
-	err = d.publishTests("VSTest", "**/*.trx", d.folders.temp, d.in.text("testRunTitle"), false)
+	err = d.publishTests("**/*.trx", d.folders.temp, map[string]string{"testresultsformat": "VSTest", "testruntitle": d.in.text("testRunTitle"),
+		"buildplatform": d.vars.Text("BuildPlatform"), "buildconfiguration": d.vars.Text("BuildConfiguration")}) // as publishTestResults of DotNetCoreCLIV2 does
 	return cmp.Or(failed, err)
 }
 

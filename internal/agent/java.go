@@ -267,7 +267,7 @@ func (t *task) tested(in inputs, files string, build error) error {
 			list[i] = everywhere(pattern)
 		}
 	}
-	err := t.publishTests("JUnit", strings.Join(list, "\n"), t.folders.sources, in.text("testRunTitle"), true)
+	err := t.publishTests(strings.Join(list, "\n"), t.folders.sources, map[string]string{"testresultsformat": "JUnit", "testruntitle": in.text("testRunTitle"), "mergetestresults": "true"})
 	if build != nil && err != nil {
 		t.log.Printf("##[error]%s", sentence(err))
 	}
@@ -275,14 +275,14 @@ func (t *task) tested(in inputs, files string, build error) error {
 }
 
 // publishTests publishes the results of tests as PublishTestResults@2 does. That none are found is no mistake of the build.
-func (t *task) publishTests(format, files, folder, title string, merge bool) error {
+func (t *task) publishTests(files, folder string, given map[string]string) error {
 	list := newPatterns(files).expanded()
 	if found, err := find(folder, list); err == nil && len(found) == 0 {
 		t.log.Printf("No file of test results matches %s below %s, so none are published.", files, folder)
 		return nil
 	}
-	return t.publishResultsOf(inputs{t, map[string]string{"testresultsformat": format, "searchfolder": folder,
-		"testruntitle": title, "mergetestresults": fmt.Sprint(merge)}}, list)
+	given["searchfolder"] = folder
+	return t.publishResultsOf(inputs{t, given}, list)
 }
 
 // runShown shows a command and runs it.

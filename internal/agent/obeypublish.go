@@ -31,7 +31,8 @@ func (t *task) publishResults(c command) []string {
 		return []string{"##[error]results.publish needs type (JUnit, NUnit, VSTest, XUnit, CTest) and resultFiles, the paths parted by commas."}
 	}
 	return t.publishing(c, (*task).publishTestResults, map[string]string{"testresultsformat": p["type"], "testresultsfiles": strings.ReplaceAll(p["resultfiles"], ",", "\n"),
-		"mergetestresults": cmp.Or(p["mergeresults"], "true"), "testruntitle": p["runtitle"], "failtaskonfailedtests": p["failtaskonfailedtests"]})
+		"mergetestresults": cmp.Or(p["mergeresults"], "true"), "testruntitle": p["runtitle"], "failtaskonfailedtests": p["failtaskonfailedtests"],
+		"buildplatform": p["platform"], "buildconfiguration": p["config"], "publishrunattachments": p["publishrunattachments"]})
 }
 
 // publishCoverageFor is codecoverage.publish. The properties are those of CodeCoverageCommandExtension in

@@ -31,6 +31,7 @@ type task struct {
 
 	result  schedule.Result // set by task.complete
 	outputs []string        // variables that are outputs though task.setvariable does not say so
+	tests   *publishedTests
 }
 
 // errStepTimeout is the end of a step that ran too long.
@@ -201,7 +202,7 @@ func (r *runner) newTask(st *plan.Step, record *job.StepRecord, log *stepLog) *t
 	where := r.targetOf(st)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := &task{runner: r, step: st, of: st, log: log, record: record, vars: r.vars.Clone(), target: where}
+	t := &task{runner: r, step: st, of: st, log: log, record: record, vars: r.vars.Clone(), target: where, tests: newPublishedTests()}
 	t.env = t.vars.Environment()
 	for name, value := range st.Env {
 		t.env[name] = t.vars.Expand(value)

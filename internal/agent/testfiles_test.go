@@ -22,9 +22,11 @@ func TestTestFiles(t *testing.T) {
 func TestAttachmentName(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ test, file, want string }{
-		{"Adds", "a.png", "Adds - a.png"},
-		{"Sums(\"a/b\", 2)\n", "a.png", "Sums(\"a_b\", 2)_ - a.png"},
-		{strings.Repeat("é", 100), "a.png", strings.Repeat("é", 69) + "… - a.png"},
+		{"Adds - ", "a.png", "Adds - a.png"},
+		{"", "a.png", "a.png"},
+		{"", strings.Repeat("a", 151), strings.Repeat("a", 150)},
+		{"Sums(\"a/b\", 2)\n - ", "a.png", "Sums(\"a_b\", 2)_ - a.png"},
+		{strings.Repeat("é", 100) + " - ", "a.png", strings.Repeat("é", 69) + "… - a.png"},
 	} {
 		if got := attachmentName(tt.test, tt.file); got != tt.want {
 			t.Errorf("%q, %q: %q, want %q", tt.test, tt.file, got, tt.want)

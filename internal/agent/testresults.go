@@ -41,7 +41,7 @@ func (t *task) publishResultsOf(in inputs, list patterns) error {
 		t.log.Printf("##[warning]No file of test results matches %s below %s.", list, folder)
 		return nil
 	}
-	runs, err := t.readTests(in, found)
+	runs, err := t.readTests(in, folder, found)
 	if err != nil {
 		t.log.Printf("##[error]%v", err)
 		if in.flag("failTaskOnFailureToPublishResults", false) {
@@ -60,6 +60,9 @@ func (t *task) publishResultsOf(in inputs, list patterns) error {
 		}
 		t.log.Printf("Published %d test results as %s", len(run.Results), run.Title)
 		t.attachTestFiles(run.Results)
+		if in.flag("publishRunAttachments", true) {
+			t.attachRunFiles(run)
+		}
 	}
 	if failed > 0 && in.flag("failTaskOnFailedTests", false) {
 		return fmt.Errorf("%d tests failed", failed)
@@ -67,42 +70,72 @@ func (t *task) publishResultsOf(in inputs, list patterns) error {
 	return nil
 }
 
-// readTests reads the files: one run for each, or one of all when they are merged. A file that cannot be read does not
-// keep the others from being published.
-func (t *task) readTests(in inputs, files []string) ([]job.TestRun, error) {
+// readTests reads the files below the folder: one run for each, or one of all when they are merged. A file that cannot be read does not keep the others
+// from being published.
+func (t *task) readTests(in inputs, folder string, files []string) ([]job.TestRun, error) {
 	var runs []job.TestRun
 	var errs []error
-	title := in.text("testRunTitle")
 	format := testresult.Format(cmp.Or(in.text("testResultsFormat"), in.text("testRunner"), string(testresult.JUnit)))
 	merge := in.flag("mergeTestResults", false) || len(files) > mergedFrom
+	names := runNames{format: format, title: t.mask.Mask(in.text("testRunTitle")), folder: folder, files: files, merged: merge, build: t.vars.Text(variable.BuildBuildID)}
+	platform := t.mask.Mask(cmp.Or(in.text("buildPlatform"), in.text("platform")))
+	configuration := t.mask.Mask(cmp.Or(in.text("buildConfiguration"), in.text("configuration")))
 	total := 0
 	for i, path := range files {
-		results, err := readTestFile(format, path)
+		run, err := readTestFile(format, path)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if total += len(results); total > job.MaxTestResults {
+		if total += len(run.Results); total > job.MaxTestResults {
 			errs = append(errs, fmt.Errorf("more than %d test results: the rest is left out", job.MaxTestResults))
 			break
 		}
-		t.maskTests(results)
+		t.maskTests(run.Results)
 		if merge && len(runs) > 0 {
-			runs[0].Results = append(runs[0].Results, results...)
+			runs[0].Results, runs[0].Files = append(runs[0].Results, run.Results...), append(runs[0].Files, run.Files...)
 			continue
 		}
-		name := title // the names are those of LegacyTestRunDataPublisher.cs in azure-pipelines-agent, but for a single file's
+		run.Step, run.Title, run.Configuration = t.step.ID, t.tests.title(names.of(i)), configuration
 		switch {
-		case name == "" && merge && len(files) > 1:
-			name = fmt.Sprintf("%s_TestResults_%s", format, t.vars.Text(variable.BuildBuildID))
-		case name == "":
-			name = filepath.Base(path)
-		case len(files) > 1 && !merge:
-			name = fmt.Sprintf("%s_%d", title, i+1)
+		case platform != "":
+			run.Platform = platform
+		case merge: // the other files may name others
+			run.Platform = ""
 		}
-		runs = append(runs, job.TestRun{Step: t.step.ID, Title: name, Results: results})
+		runs = append(runs, run)
 	}
 	return runs, errors.Join(errs...)
+}
+
+// runNames are the names of the runs that files become: those of LegacyTestRunDataPublisher.cs in azure-pipelines-agent, but for one of a file without a
+// title, which is the file's, and its path if another has the same name.
+type runNames struct {
+	format        testresult.Format
+	title, folder string
+	build         string // the number of Slipway's run
+	files         []string
+	merged        bool
+}
+
+func (n runNames) of(i int) string {
+	switch {
+	case n.title == "" && n.merged && len(n.files) > 1:
+		return fmt.Sprintf("%s_TestResults_%s", n.format, n.build)
+	case n.title != "" && !n.merged && len(n.files) > 1:
+		return fmt.Sprintf("%s_%d", n.title, i+1)
+	case n.title != "":
+		return n.title
+	}
+	base := filepath.Base(n.files[i])
+	for other, path := range n.files {
+		if other != i && filepath.Base(path) == base {
+			if below, err := filepath.Rel(n.folder, n.files[i]); err == nil {
+				return filepath.ToSlash(below)
+			}
+		}
+	}
+	return base
 }
 
 func (t *task) maskTests(results []job.TestResult) {
@@ -112,25 +145,27 @@ func (t *task) maskTests(results []job.TestResult) {
 	}
 }
 
-func readTestFile(format testresult.Format, path string) ([]job.TestResult, error) {
+// readTestFile reads one file of results, which is itself the last of the run's files.
+func readTestFile(format testresult.Format, path string) (job.TestRun, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return job.TestRun{}, err
 	}
 	if info.Size() > maxResultFile {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxResultFile)
+		return job.TestRun{}, fmt.Errorf("%s has more than %d bytes", path, maxResultFile)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return job.TestRun{}, err
 	}
 	defer file.Close()
-	results, err := testresult.Read(format, file)
+	run, err := testresult.Read(format, file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return job.TestRun{}, fmt.Errorf("%s: %w", path, err)
 	}
-	for i := range results {
-		results[i].Files = testFiles(path, results[i].Files)
+	for i := range run.Results {
+		run.Results[i].Files = testFiles(path, run.Results[i].Files)
 	}
-	return results, nil
+	run.Files = append(testFiles(path, run.Files), path)
+	return run, nil
 }

@@ -41,14 +41,25 @@ type toolJob struct {
 	named string // the name of the next step
 	last  *job.StepRecord
 
-	mu   sync.Mutex
-	runs []job.TestRun // guarded by mu
+	mu    sync.Mutex
+	runs  []job.TestRun // guarded by mu
+	files []string      // attached to them, as TITLE: NAME: CONTENTS; guarded by mu
 }
 
 func newToolJob(t *testing.T, variables map[string]string) *toolJob {
 	t.Helper()
 	j := &toolJob{t: t, path: filepath.Join(t.TempDir(), "path"), env: map[string]string{"HOME": t.TempDir()}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/attachments") {
+			text, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.files = append(j.files, r.URL.Query().Get("title")+": "+r.URL.Query().Get("name")+": "+string(text))
+			return
+		}
 		var run job.TestRun
 		if err := json.NewDecoder(r.Body).Decode(&run); err != nil || !strings.HasSuffix(r.URL.Path, "/tests") {
 			http.Error(w, "only test results are taken", http.StatusBadRequest)

@@ -109,6 +109,7 @@ var locations = []Location{
 	location("f2192269-89fa-4f94-baf6-8fb128c55159", "build", "attachments", "{project}/_apis/build/builds/{buildId}/attachments/{type}"),
 	location("af5122d3-3438-485e-a25a-2dbbfde84ee6", "build", "attachments", "{project}/_apis/build/builds/{buildId}/{timelineId}/{recordId}/attachments/{type}/{name}"),
 	location("cadb3810-d47d-4a3c-a234-fe5f3be50138", "test", "runs", "{project}/_apis/test/runs/{runId}"),
+	location("4f004af4-a507-489c-9b13-cb62060beb11", "test", "attachments", "{project}/_apis/test/Runs/{runId}/attachments/{attachmentId}"),
 	location("4637d869-3a76-4468-8057-0bb02aa385cf", "test", "results", "{project}/_apis/test/Runs/{runId}/results/{testCaseResultId}"),
 	location("6e6114b2-8161-44c8-8f6c-c5505782427f", "build", "tags", "{project}/_apis/build/builds/{buildId}/tags/{tag}"),
 	location("d84ac5c6-edc7-43d5-adc9-1b34be5dea09", "build", "tags", "{project}/_apis/build/tags"),

@@ -21,6 +21,8 @@ func (b buildRoutes) addTestRoutes() {
 	b.project("GET", "/test/runs", identity.Read, b.testRuns)
 	b.project("GET", "/test/runs/{testrun}", identity.Read, b.testRun)
 	b.project("GET", "/test/runs/{testrun}/results", identity.Read, b.testResults)
+	b.project("GET", "/test/runs/{testrun}/attachments", identity.Read, b.testAttachments)
+	b.project("GET", "/test/runs/{testrun}/attachments/{attachment}", identity.Read, b.testAttachment)
 }
 
 // buildURI is how Azure DevOps names a run outside of its own area.
@@ -28,18 +30,33 @@ const buildURI = "vstfs:///Build/Build/"
 
 // TestRun is a publication of test results, as `GET test/runs` shows it.
 type TestRun struct {
-	ID              int64     `json:"id"`
-	Name            string    `json:"name"`
-	URL             string    `json:"url"`
-	State           string    `json:"state"` // Completed
-	IsAutomated     bool      `json:"isAutomated"`
-	Build           Reference `json:"build"`
-	TotalTests      int       `json:"totalTests"`
-	PassedTests     int       `json:"passedTests"`
-	FailedTests     int       `json:"failedTests"` // Slipway's own
-	NotApplicable   int       `json:"notApplicableTests"`
-	UnanalyzedTests int       `json:"unanalyzedTests"` // those that failed
-	CompletedDate   time.Time `json:"completedDate"`
+	ID          int64     `json:"id"`
+	Name        string    `json:"name"`
+	URL         string    `json:"url"`
+	State       string    `json:"state"` // Completed
+	IsAutomated bool      `json:"isAutomated"`
+	Build       Reference `json:"build"`
+	// BuildConfiguration says for what the tests were run.
+	BuildConfiguration BuildConfiguration `json:"buildConfiguration"`
+	TotalTests         int                `json:"totalTests"`
+	PassedTests        int                `json:"passedTests"`
+	FailedTests        int                `json:"failedTests"` // Slipway's own
+	NotApplicable      int                `json:"notApplicableTests"`
+	UnanalyzedTests    int                `json:"unanalyzedTests"` // those that failed
+	CompletedDate      time.Time          `json:"completedDate"`
+}
+
+// BuildConfiguration is the run that test results are of, with the platform and the configuration that they were published for.
+type BuildConfiguration struct {
+	ID                int64     `json:"id"`
+	Number            string    `json:"number"`
+	URI               string    `json:"uri"`
+	Flavor            string    `json:"flavor"`   // the configuration, as Release
+	Platform          string    `json:"platform"` // as x64
+	BuildDefinitionID int64     `json:"buildDefinitionId"`
+	BranchName        string    `json:"branchName"`
+	SourceVersion     string    `json:"sourceVersion"`
+	Project           Reference `json:"project"`
 }
 
 // Reference leads to another thing.
@@ -64,8 +81,10 @@ type TestCaseResult struct {
 	Build                Reference `json:"build"`
 }
 
-func (b buildRoutes) testRunOf(p identity.Project, t *pipelines.TestRun, run slipway.RunID) TestRun {
-	return TestRun{ID: t.ID, Name: t.Title, State: "Completed", IsAutomated: true, Build: Reference{ID: run.String()}, TotalTests: t.Total, PassedTests: t.Passed, FailedTests: t.Failed,
+func (b buildRoutes) testRunOf(p identity.Project, t *pipelines.TestRun, run *pipelines.Run) TestRun {
+	of := BuildConfiguration{ID: int64(run.ID), Number: run.Number, URI: buildURI + run.ID.String(), Flavor: t.Configuration, Platform: t.Platform, BuildDefinitionID: int64(run.Pipeline),
+		BranchName: run.Ref, SourceVersion: string(run.Commit), Project: Reference{ID: string(p.ID), Name: p.Name}}
+	return TestRun{ID: t.ID, Name: t.Title, State: "Completed", IsAutomated: true, Build: Reference{ID: run.ID.String(), Name: run.Number}, BuildConfiguration: of, TotalTests: t.Total, PassedTests: t.Passed, FailedTests: t.Failed,
 		NotApplicable: t.Skipped, UnanalyzedTests: t.Failed, CompletedDate: t.Created, URL: fmt.Sprintf("%s/%s/_apis/test/Runs/%d", b.url, url.PathEscape(p.Name), t.ID)}
 }
 
@@ -96,7 +115,7 @@ func (b buildRoutes) testRuns(w http.ResponseWriter, r request) error {
 			return err
 		}
 		for i := range runs {
-			out = append(out, b.testRunOf(r.project, &runs[i], run.ID))
+			out = append(out, b.testRunOf(r.project, &runs[i], &run))
 		}
 	}
 	return list(w, out)
@@ -125,7 +144,7 @@ func (b buildRoutes) testRun(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	httpx.WriteJSON(w, http.StatusOK, b.testRunOf(r.project, &t, run.ID))
+	httpx.WriteJSON(w, http.StatusOK, b.testRunOf(r.project, &t, &run))
 	return nil
 }
 
@@ -163,7 +182,7 @@ func (b buildRoutes) testResults(w http.ResponseWriter, r request) error {
 	if err != nil {
 		return err
 	}
-	of := b.testRunOf(r.project, &t, run.ID)
+	of := b.testRunOf(r.project, &t, &run)
 	out := []TestCaseResult{}
 	for _, one := range results {
 		name := one.Name

@@ -5,6 +5,7 @@
 //	POST /_slipway/jobs/{job}/report             changed steps, outputs (job.Report)
 //	GET  /_slipway/jobs/{job}/control?seconds    waits for a cancellation (job.Control)
 //	POST /_slipway/jobs/{job}/tests              test results (job.TestRun)
+//	PUT  /_slipway/jobs/{job}/tests/{step}/attachments?title&name  a file of those results
 //	POST /_slipway/jobs/{job}/summaries          a page (job.Summary)
 //	POST /_slipway/jobs/{job}/coverage           code coverage (job.Coverage)
 //	PUT  /_slipway/jobs/{job}/attachments/{step}?type&name  a file
@@ -123,6 +124,7 @@ func New(d Deps) http.Handler {
 		"POST /_slipway/jobs/{job}/report":                         s.report,
 		"GET /_slipway/jobs/{job}/control":                         s.control,
 		"POST /_slipway/jobs/{job}/tests":                          s.tests,
+		"PUT /_slipway/jobs/{job}/tests/{step}/attachments":        s.putTestAttachment,
 		"POST /_slipway/jobs/{job}/summaries":                      s.summaries,
 		"POST /_slipway/jobs/{job}/coverage":                       s.coverage,
 		"PUT /_slipway/jobs/{job}/attachments/{step}":              s.putAttachment,

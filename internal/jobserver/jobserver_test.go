@@ -76,10 +76,10 @@ steps:
 - task: PublishTestResults@2
   displayName: NUnit
   continueOnError: true
-  inputs: {testResultsFormat: NUnit, testResultsFiles: '**/TestResult.xml', testRunTitle: Shop, failTaskOnFailedTests: true}
+  inputs: {testResultsFormat: NUnit, testResultsFiles: '**/TestResult.xml', testRunTitle: Shop, failTaskOnFailedTests: true, buildPlatform: x64, buildConfiguration: Release}
 - task: PublishTestResults@1
   displayName: XUnit
-  inputs: {testRunner: xUnit}
+  inputs: {testRunner: xUnit, publishRunAttachments: false}
 - task: PublishTestResults@2
   displayName: the wrong one
   continueOnError: true
@@ -99,6 +99,22 @@ steps:
 	runs, err := w.TestRuns(context.Background(), id)
 	if err != nil || len(runs) != 2 || runs[0].Total != 2 || runs[0].Failed != 1 || runs[1].Total != 1 || runs[1].Title != "TEST-x.xml" {
 		t.Fatalf("test runs %+v, %v", runs, err)
+	}
+	if runs[0].Platform != "x64" || runs[0].Configuration != "Release" || runs[1].Platform+runs[1].Configuration != "" {
+		t.Errorf("test runs are for %q %q and %q %q", runs[0].Platform, runs[0].Configuration, runs[1].Platform, runs[1].Configuration)
+	}
+	for i, want := range []string{"TestResult.xml", ""} {
+		files, err := w.TestAttachments(context.Background(), runs[i].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range files {
+			names = append(names, f.Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("the files of %s are %q, want %q", runs[i].Title, got, want)
+		}
 	}
 	results, err := w.TestResults(context.Background(), runs[0].ID)
 	if err != nil || results[0].Suite != "shop.Cart" || results[0].Name != "Pays" {

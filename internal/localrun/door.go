@@ -81,20 +81,22 @@ const (
 func (d *door) handler(logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request, *work) error{
-		"POST /_slipway/jobs/{job}/start":           d.start,
-		"POST /_slipway/jobs/{job}/logs/{step}":     d.appendLog,
-		"POST /_slipway/jobs/{job}/report":          d.report,
-		"GET /_slipway/jobs/{job}/control":          d.control,
-		"POST /_slipway/jobs/{job}/tests":           d.publishTests,
-		"POST /_slipway/jobs/{job}/coverage":        d.publishCoverage,
-		"POST /_slipway/jobs/{job}/summaries":       d.summary,
-		"PUT /_slipway/jobs/{job}/artifacts/{name}": d.putArtifact,
-		"GET /_slipway/jobs/{job}/artifacts":        d.listArtifacts,
-		"GET /_slipway/jobs/{job}/artifacts/{name}": d.getArtifact,
-		"GET /_slipway/jobs/{job}/tasks/{digest}":   d.task,
-		"POST /_slipway/jobs/{job}/complete":        d.complete,
-		"POST /_slipway/jobs/{job}/deploy":          d.deploy,
-		"POST /_slipway/jobs/{job}/kubeconfig":      d.access,
+		"POST /_slipway/jobs/{job}/start":       d.start,
+		"POST /_slipway/jobs/{job}/logs/{step}": d.appendLog,
+		"POST /_slipway/jobs/{job}/report":      d.report,
+		"GET /_slipway/jobs/{job}/control":      d.control,
+		"POST /_slipway/jobs/{job}/tests":       d.publishTests,
+		"POST /_slipway/jobs/{job}/coverage":    d.publishCoverage,
+		// What test results were read from is on this machine already.
+		"PUT /_slipway/jobs/{job}/tests/{step}/attachments": d.leaveTestAttachment,
+		"POST /_slipway/jobs/{job}/summaries":               d.summary,
+		"PUT /_slipway/jobs/{job}/artifacts/{name}":         d.putArtifact,
+		"GET /_slipway/jobs/{job}/artifacts":                d.listArtifacts,
+		"GET /_slipway/jobs/{job}/artifacts/{name}":         d.getArtifact,
+		"GET /_slipway/jobs/{job}/tasks/{digest}":           d.task,
+		"POST /_slipway/jobs/{job}/complete":                d.complete,
+		"POST /_slipway/jobs/{job}/deploy":                  d.deploy,
+		"POST /_slipway/jobs/{job}/kubeconfig":              d.access,
 
 		"PUT /_slipway/jobs/{job}/pauses/{number}":      d.putPause,
 		"GET /_slipway/jobs/{job}/pauses/{number}":      d.getPause,
@@ -210,6 +212,11 @@ func (d *door) publishTests(w http.ResponseWriter, r *http.Request, j *work) err
 		j.tests = append(j.tests, tests)
 		return nil
 	})
+}
+
+func (d *door) leaveTestAttachment(w http.ResponseWriter, _ *http.Request, _ *work) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (d *door) publishCoverage(w http.ResponseWriter, r *http.Request, j *work) error {

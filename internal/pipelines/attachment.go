@@ -16,7 +16,7 @@ import (
 	"slipway/internal/pipelines/schedule"
 )
 
-// maxAttachments bounds how many files are attached to a run.
+// maxAttachments bounds how many files are attached to a run and its test results.
 const maxAttachments = 1000
 
 // Attachment is a file that a step attached to its run.
@@ -47,25 +47,12 @@ func (s *Service) PutAttachment(ctx context.Context, id slipway.JobID, step int,
 	if err := checkAttachment("name", name); err != nil {
 		return err
 	}
-	j, err := s.Job(ctx, id)
+	j, err := s.attachingJob(ctx, id)
 	if err != nil {
 		return err
-	}
-	if err := j.ofAgent(); err != nil {
-		return err
-	}
-	if j.State == schedule.Completed {
-		return slipway.Conflict("job %d is over", id)
-	}
-	count, err := db.One(ctx, s.db, db.Value[int64], `SELECT COUNT(*) FROM pipeline_attachments WHERE run = $1`, int64(j.Run))
-	if err != nil {
-		return fmt.Errorf("count attachments of run %d: %w", j.Run, err)
-	}
-	if count >= maxAttachments {
-		return slipway.Limit("a run has at most %d attachments", maxAttachments)
 	}
 	key := fmt.Sprintf("attachments/%d/%d-%d-%x", j.Run, id, step, sha256.Sum256([]byte(kind+"/"+name)))
-	size, err := s.Blobs.Put(ctx, key, &limitedReader{r: r, left: job.MaxAttachment, tooMuch: slipway.Limit("an attachment has at most %d bytes", int64(job.MaxAttachment))})
+	size, err := s.keepAttachment(ctx, j.Run, key, r)
 	if err != nil {
 		return err
 	}
@@ -76,6 +63,31 @@ func (s *Service) PutAttachment(ctx context.Context, id slipway.JobID, step int,
 	}
 	s.changed(j.Run)
 	return nil
+}
+
+// attachingJob is the job of an agent, which must not be over.
+func (s *Service) attachingJob(ctx context.Context, id slipway.JobID) (Job, error) {
+	j, err := s.Job(ctx, id)
+	if err == nil {
+		err = j.ofAgent()
+	}
+	if err == nil && j.State == schedule.Completed {
+		err = slipway.Conflict("job %d is over", id)
+	}
+	return j, err
+}
+
+// keepAttachment stores the contents of an attachment, of the run itself or of its test results, and gives the size.
+func (s *Service) keepAttachment(ctx context.Context, run slipway.RunID, key string, r io.Reader) (int64, error) {
+	count, err := db.One(ctx, s.db, db.Value[int64], `SELECT (SELECT COUNT(*) FROM pipeline_attachments WHERE run = $1) +
+		(SELECT COUNT(*) FROM pipeline_test_attachments WHERE run = $1)`, int64(run))
+	if err != nil {
+		return 0, fmt.Errorf("count attachments of run %d: %w", run, err)
+	}
+	if count >= maxAttachments {
+		return 0, slipway.Limit("a run has at most %d attachments", maxAttachments)
+	}
+	return s.Blobs.Put(ctx, key, &limitedReader{r: r, left: job.MaxAttachment, tooMuch: slipway.Limit("an attachment has at most %d bytes", int64(job.MaxAttachment))})
 }
 
 // Attachments lists those of a run, oldest first.

@@ -116,7 +116,7 @@ func (s *Service) fates(ctx context.Context, settings retention.Settings, d *Def
 	}, `SELECT r.id, r.number, r.ref, r.reason, r.state, r.result, r.finished, r.schedule,
 			COALESCE((SELECT MIN(l.owner) FROM pipeline_leases l WHERE l.run = r.id AND l.expires > $2), ''),
 			COALESCE((SELECT MAX(u.run) FROM pipeline_run_sources u WHERE u.source = r.id), 0),
-			EXISTS (SELECT 1 FROM pipeline_artifacts a WHERE a.run = r.id) OR EXISTS (SELECT 1 FROM pipeline_attachments a WHERE a.run = r.id)
+			EXISTS (SELECT 1 FROM pipeline_artifacts a WHERE a.run = r.id) OR EXISTS (SELECT 1 FROM pipeline_attachments a WHERE a.run = r.id) OR EXISTS (SELECT 1 FROM pipeline_test_attachments a WHERE a.run = r.id)
 		FROM pipeline_runs r WHERE r.pipeline = $1 AND NOT EXISTS (SELECT 1 FROM pipeline_run_deletions x WHERE x.run = r.id)
 		ORDER BY r.id DESC LIMIT $3`, int64(d.ID), db.Micros(now), maxWeighed)
 	if err != nil {
@@ -267,6 +267,9 @@ func (s *Service) deleteFiles(ctx context.Context, run slipway.RunID) error {
 		}
 		if err == nil && kind == "artifacts" {
 			_, err = s.db.ExecContext(ctx, `DELETE FROM pipeline_artifact_chunks WHERE artifact IN (SELECT id FROM pipeline_artifacts WHERE run = $1)`, int64(run))
+		}
+		if err == nil && kind == "attachments" {
+			_, err = s.db.ExecContext(ctx, `DELETE FROM pipeline_test_attachments WHERE run = $1`, int64(run))
 		}
 		if err == nil {
 			_, err = s.db.ExecContext(ctx, `DELETE FROM pipeline_`+kind+` WHERE run = $1`, int64(run))

@@ -69,6 +69,9 @@ func (w *world) endedRun(end schedule.Result) slipway.RunID {
 		err = w.PutTests(ctx, id, job.TestRun{Step: 1, Title: "unit", Results: []job.TestResult{{Suite: "s", Name: "n", Outcome: job.TestPassed}}})
 	}
 	if err == nil {
+		err = w.PutTestAttachment(ctx, id, 1, "unit", "r.xml", strings.NewReader("<r/>"))
+	}
+	if err == nil {
 		err = w.Complete(ctx, id, job.Completion{Result: end})
 	}
 	if err != nil {
@@ -94,7 +97,7 @@ func (w *world) left(d *db.DB, run slipway.RunID) map[string]int {
 	ctx, left := context.Background(), map[string]int{}
 	for table, where := range map[string]string{
 		"pipeline_runs": "id = $1", "pipeline_stages": "run = $1", "pipeline_jobs": "run = $1", "pipeline_plans": "run = $1", "pipeline_artifacts": "run = $1",
-		"pipeline_attachments": "run = $1", "pipeline_test_runs": "run = $1", "pipeline_decisions": "run = $1", "pipeline_revisions": "run = $1", "pipeline_leases": "run = $1",
+		"pipeline_attachments": "run = $1", "pipeline_test_attachments": "run = $1", "pipeline_test_runs": "run = $1", "pipeline_decisions": "run = $1", "pipeline_revisions": "run = $1", "pipeline_leases": "run = $1",
 	} {
 		n, err := db.One(ctx, d, db.Value[int], `SELECT COUNT(*) FROM `+table+` WHERE `+where, int64(run))
 		if err != nil {
@@ -140,10 +143,10 @@ func TestRetention(t *testing.T) {
 			t.Errorf("after 10 days the artifacts are there: %+v %v", r.Purged, err)
 		}
 		left := w.left(d, failed)
-		if left["artifacts"]+left["attachments"]+left["pipeline_artifacts"]+left["pipeline_attachments"] != 0 || left["pipeline_jobs"] != 1 {
+		if left["artifacts"]+left["attachments"]+left["pipeline_artifacts"]+left["pipeline_attachments"]+left["pipeline_test_attachments"] != 0 || left["pipeline_jobs"] != 1 {
 			t.Errorf("after 10 days there is %v", left)
 		}
-		if left := w.left(d, leased); left["pipeline_artifacts"] != 1 || left["attachments"] != 1 {
+		if left := w.left(d, leased); left["pipeline_artifacts"] != 1 || left["attachments"] != 2 {
 			t.Errorf("of the retained run there is %v", left)
 		}
 

@@ -11,8 +11,11 @@ import (
 	"slipway/internal/pipelines/variable"
 )
 
-// TestName is a test of a pipeline.
-type TestName struct{ Suite, Name string }
+// TestName names a test of a pipeline. One name in one suite, run for two platforms or configurations, is two tests.
+type TestName struct {
+	Suite, Name             string
+	Platform, Configuration string // "" for none that was named
+}
 
 // TestChanges are what a run's tests came to beside those of the run that it is compared with. Of a job that ran several
 // times the last attempt counts.
@@ -30,6 +33,8 @@ const (
 	flakyFor     = 30 * 24 * time.Hour
 	maxCompared  = 2000 // failed tests of a run
 	historyDepth = 50
+
+	maxConfigurations = 20 // of one test
 )
 
 // CompareTests compares a run's tests with those that its branch had before.
@@ -90,13 +95,16 @@ func without(a, b []TestName) []TestName {
 const latestAttempt = `j.attempt = (SELECT MAX(k.attempt) FROM pipeline_jobs k WHERE k.run = j.run AND k.instance = j.instance)`
 
 func scanTestName(row interface{ Scan(...any) error }, t *TestName) error {
-	return row.Scan(&t.Suite, &t.Name)
+	return row.Scan(&t.Suite, &t.Name, &t.Platform, &t.Configuration)
 }
 
+// testNameColumns are what scanTestName reads of a result r in a publication t.
+const testNameColumns = `r.suite, r.name, t.platform, t.configuration`
+
 func (s *Service) failedTests(ctx context.Context, run slipway.RunID) ([]TestName, error) {
-	list, err := db.List(ctx, s.db, scanTestName, `SELECT DISTINCT r.suite, r.name FROM pipeline_test_results r
+	list, err := db.List(ctx, s.db, scanTestName, `SELECT DISTINCT `+testNameColumns+` FROM pipeline_test_results r
 		JOIN pipeline_test_runs t ON t.id = r.test_run JOIN pipeline_jobs j ON j.id = t.job
-		WHERE t.run = $1 AND r.outcome = 'failed' AND `+latestAttempt+` ORDER BY r.suite, r.name LIMIT $2`, int64(run), maxCompared)
+		WHERE t.run = $1 AND r.outcome = 'failed' AND `+latestAttempt+` ORDER BY `+testNameColumns+` LIMIT $2`, int64(run), maxCompared)
 	if err != nil {
 		return nil, fmt.Errorf("list the failed tests of run %d: %w", run, err)
 	}
@@ -106,7 +114,8 @@ func (s *Service) failedTests(ctx context.Context, run slipway.RunID) ([]TestNam
 func (s *Service) testPassed(ctx context.Context, run slipway.RunID, test TestName) (bool, error) {
 	n, err := db.One(ctx, s.db, db.Value[int], `SELECT COUNT(*) FROM pipeline_test_results r
 		JOIN pipeline_test_runs t ON t.id = r.test_run JOIN pipeline_jobs j ON j.id = t.job
-		WHERE t.run = $1 AND r.name = $2 AND r.suite = $3 AND r.outcome = 'passed' AND `+latestAttempt, int64(run), test.Name, test.Suite)
+		WHERE t.run = $1 AND r.name = $2 AND r.suite = $3 AND t.platform = $4 AND t.configuration = $5 AND r.outcome = 'passed' AND `+latestAttempt,
+		int64(run), test.Name, test.Suite, test.Platform, test.Configuration)
 	if err != nil {
 		return false, fmt.Errorf("look for test %s in run %d: %w", test.Name, run, err)
 	}
@@ -144,9 +153,10 @@ func (s *Service) testBaseline(ctx context.Context, run *Run) (slipway.RunID, er
 }
 
 func (s *Service) flakyTests(ctx context.Context, run *Run) ([]TestName, error) {
-	list, err := db.List(ctx, s.db, scanTestName, `SELECT DISTINCT f.suite, f.name FROM pipeline_flaky_tests f
-		JOIN pipeline_test_results r ON r.name = f.name AND r.suite = f.suite JOIN pipeline_test_runs t ON t.id = r.test_run
-		WHERE f.pipeline = $1 AND f.seen > $2 AND t.run = $3 ORDER BY f.suite, f.name LIMIT $4`,
+	list, err := db.List(ctx, s.db, scanTestName, `SELECT DISTINCT `+testNameColumns+` FROM pipeline_flaky_tests f
+		JOIN pipeline_test_results r ON r.name = f.name AND r.suite = f.suite
+		JOIN pipeline_test_runs t ON t.id = r.test_run AND t.platform = f.platform AND t.configuration = f.configuration
+		WHERE f.pipeline = $1 AND f.seen > $2 AND t.run = $3 ORDER BY `+testNameColumns+` LIMIT $4`,
 		int64(run.Pipeline), db.Micros(s.clock.Now().Add(-flakyFor)), int64(run.ID), maxCompared)
 	if err != nil {
 		return nil, fmt.Errorf("list the flaky tests of run %d: %w", run.ID, err)
@@ -154,8 +164,8 @@ func (s *Service) flakyTests(ctx context.Context, run *Run) ([]TestName, error) 
 	return list, nil
 }
 
-// noteFlaky remembers tests of a publication that have the other outcome in an earlier one of the same title, pipeline and
-// commit: nothing but chance has changed between them.
+// noteFlaky remembers tests of a publication that have the other outcome in an earlier one of the same title, platform, configuration,
+// pipeline and commit: nothing but chance has changed between them.
 func (s *Service) noteFlaky(ctx context.Context, tx *db.Tx, t *TestRun, run slipway.RunID, results []job.TestResult) error {
 	r, err := getRun(ctx, tx, run)
 	if err != nil {
@@ -163,9 +173,9 @@ func (s *Service) noteFlaky(ctx context.Context, tx *db.Tx, t *TestRun, run slip
 	}
 	// Few tests fail: so both sides are looked up by the failures.
 	const others = `FROM pipeline_test_results r JOIN pipeline_test_runs t ON t.id = r.test_run JOIN pipeline_runs p ON p.id = t.run
-		WHERE p.pipeline = $1 AND p.commit_id = $2 AND t.title = $3 AND t.id <> $4`
-	failedBefore, err := db.List(ctx, tx, scanTestName, `SELECT DISTINCT r.suite, r.name `+others+` AND r.outcome = 'failed' LIMIT $5`,
-		int64(r.Pipeline), string(r.Commit), t.Title, t.ID, maxCompared)
+		WHERE p.pipeline = $1 AND p.commit_id = $2 AND t.title = $3 AND t.platform = $4 AND t.configuration = $5 AND t.id <> $6`
+	failedBefore, err := db.List(ctx, tx, scanTestName, `SELECT DISTINCT `+testNameColumns+` `+others+` AND r.outcome = 'failed' LIMIT $7`,
+		int64(r.Pipeline), string(r.Commit), t.Title, t.Platform, t.Configuration, t.ID, maxCompared)
 	if err != nil {
 		return fmt.Errorf("look for flaky tests: %w", err)
 	}
@@ -176,14 +186,14 @@ func (s *Service) noteFlaky(ctx context.Context, tx *db.Tx, t *TestRun, run slip
 	flaky := map[TestName]bool{}
 	failed := 0
 	for _, one := range results {
-		name := TestName{cut(one.Suite, maxTestName), cut(one.Name, maxTestName)}
+		name := TestName{cut(one.Suite, maxTestName), cut(one.Name, maxTestName), t.Platform, t.Configuration}
 		switch {
 		case one.Outcome == job.TestPassed && failing[name]:
 			flaky[name] = true
 		case one.Outcome == job.TestFailed && failed < maxCompared:
 			failed++
-			passed, err := db.One(ctx, tx, db.Value[int], `SELECT COUNT(*) `+others+` AND r.outcome = 'passed' AND r.name = $5 AND r.suite = $6`,
-				int64(r.Pipeline), string(r.Commit), t.Title, t.ID, name.Name, name.Suite)
+			passed, err := db.One(ctx, tx, db.Value[int], `SELECT COUNT(*) `+others+` AND r.outcome = 'passed' AND r.name = $7 AND r.suite = $8`,
+				int64(r.Pipeline), string(r.Commit), t.Title, t.Platform, t.Configuration, t.ID, name.Name, name.Suite)
 			if err != nil {
 				return fmt.Errorf("look for flaky tests: %w", err)
 			}
@@ -193,9 +203,9 @@ func (s *Service) noteFlaky(ctx context.Context, tx *db.Tx, t *TestRun, run slip
 		}
 	}
 	for name := range flaky {
-		const upsert = `INSERT INTO pipeline_flaky_tests (pipeline, suite, name, run, seen) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (pipeline, name, suite) DO UPDATE SET run = excluded.run, seen = excluded.seen`
-		if _, err := tx.ExecContext(ctx, upsert, int64(r.Pipeline), name.Suite, name.Name, int64(run), db.Micros(s.clock.Now())); err != nil {
+		const upsert = `INSERT INTO pipeline_flaky_tests (pipeline, suite, name, platform, configuration, run, seen) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (pipeline, name, suite, platform, configuration) DO UPDATE SET run = excluded.run, seen = excluded.seen`
+		if _, err := tx.ExecContext(ctx, upsert, int64(r.Pipeline), name.Suite, name.Name, name.Platform, name.Configuration, int64(run), db.Micros(s.clock.Now())); err != nil {
 			return fmt.Errorf("remember a flaky test: %w", err)
 		}
 	}
@@ -225,19 +235,41 @@ func (s *Service) TestHistory(ctx context.Context, pipeline slipway.PipelineID, 
 		return err
 	}, `SELECT p.id, p.number, p.ref, p.commit_id, j.attempt, r.outcome, r.duration, r.message, t.created
 		FROM pipeline_test_results r JOIN pipeline_test_runs t ON t.id = r.test_run JOIN pipeline_jobs j ON j.id = t.job JOIN pipeline_runs p ON p.id = t.run
-		WHERE r.name = $1 AND r.suite = $2 AND p.pipeline = $3 AND ($4 = '' OR p.ref = $4) ORDER BY t.id DESC LIMIT $5`,
-		test.Name, test.Suite, int64(pipeline), ref, historyDepth)
+		WHERE r.name = $1 AND r.suite = $2 AND t.platform = $3 AND t.configuration = $4 AND p.pipeline = $5 AND ($6 = '' OR p.ref = $6)
+		ORDER BY t.id DESC LIMIT $7`,
+		test.Name, test.Suite, test.Platform, test.Configuration, int64(pipeline), ref, historyDepth)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of test %s: %w", test.Name, err)
 	}
 	return list, nil
 }
 
+// TestConfigurations lists the tests of a pipeline that have the suite and the name of the given one, for other platforms or configurations, at most 20.
+func (s *Service) TestConfigurations(ctx context.Context, pipeline slipway.PipelineID, test TestName) ([]TestName, error) {
+	list, err := db.List(ctx, s.db, scanTestName, `SELECT DISTINCT `+testNameColumns+` FROM pipeline_test_results r
+		JOIN pipeline_test_runs t ON t.id = r.test_run JOIN pipeline_runs p ON p.id = t.run
+		WHERE r.name = $1 AND r.suite = $2 AND p.pipeline = $3 AND NOT (t.platform = $4 AND t.configuration = $5) ORDER BY `+testNameColumns+` LIMIT $6`,
+		test.Name, test.Suite, int64(pipeline), test.Platform, test.Configuration, maxConfigurations)
+	if err != nil {
+		return nil, fmt.Errorf("list for what test %s runs: %w", test.Name, err)
+	}
+	return list, nil
+}
+
+// TestDuration is how long a test took in a run.
+type TestDuration struct {
+	TestName
+	Duration time.Duration
+}
+
 // SlowestTests lists the results of a run that took longest, at most limit.
-func (s *Service) SlowestTests(ctx context.Context, run slipway.RunID, limit int) ([]job.TestResult, error) {
-	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, r *job.TestResult) error {
-		return row.Scan(&r.Suite, &r.Name, (*string)(&r.Outcome), &r.Duration)
-	}, `SELECT r.suite, r.name, r.outcome, r.duration FROM pipeline_test_results r JOIN pipeline_test_runs t ON t.id = r.test_run
+func (s *Service) SlowestTests(ctx context.Context, run slipway.RunID, limit int) ([]TestDuration, error) {
+	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, t *TestDuration) error {
+		var duration int64
+		err := row.Scan(&t.Suite, &t.Name, &t.Platform, &t.Configuration, &duration)
+		t.Duration = time.Duration(duration) * time.Microsecond
+		return err
+	}, `SELECT `+testNameColumns+`, r.duration FROM pipeline_test_results r JOIN pipeline_test_runs t ON t.id = r.test_run
 		WHERE t.run = $1 AND r.duration > 0 ORDER BY r.duration DESC LIMIT $2`, int64(run), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list the slowest tests of run %d: %w", run, err)

@@ -2,9 +2,14 @@ package pipelines_test
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"slipway"
 	"slipway/internal/db"
@@ -31,24 +36,37 @@ func (w *world) tested(at slipway.CommitID, outcomes ...string) slipway.RunID {
 	return runs[0].ID
 }
 
-// publish starts the run's job, publishes its results and ends it.
+// publish starts the run's job, publishes its results and ends it. "x86 Debug/+a" is of that platform and configuration.
 func (w *world) publish(run slipway.RunID, outcomes ...string) {
 	w.Helper()
 	ctx, id := context.Background(), w.timeline(run)["__default.Job"].ID
 	if _, err := w.Assign(ctx, id); err != nil {
 		w.Fatal(err)
 	}
-	t := job.TestRun{Step: 1, Title: "unit"}
 	end := job.Completion{Result: schedule.Succeeded}
+	byTarget := map[string]job.TestRun{}
 	for i, o := range outcomes {
+		target, o, found := strings.Cut(o, "/")
+		if !found {
+			target, o = " ", target
+		}
 		r := job.TestResult{Suite: "s", Name: o[1:], Outcome: job.TestPassed, Duration: int64(i+1) * 1000}
 		if o[0] == '-' {
 			r.Outcome, end.Result = job.TestFailed, schedule.Failed
 		}
+		t := byTarget[target]
 		t.Results = append(t.Results, r)
+		byTarget[target] = t
 	}
-	if err := w.PutTests(ctx, id, t); err != nil {
-		w.Fatal(err)
+	step := 0
+	for _, target := range slices.Sorted(maps.Keys(byTarget)) {
+		t := byTarget[target]
+		step++
+		t.Step, t.Title = step, "unit"
+		t.Platform, t.Configuration, _ = strings.Cut(target, " ")
+		if err := w.PutTests(ctx, id, t); err != nil {
+			w.Fatal(err)
+		}
 	}
 	if err := w.Complete(ctx, id, end); err != nil {
 		w.Fatal(err)
@@ -104,8 +122,65 @@ func TestTestsAreComparedWithTheRunBefore(t *testing.T) {
 			t.Errorf("history of another branch: %v, %v", other, err)
 		}
 		slowest, err := w.SlowestTests(ctx, first, 2)
-		if err != nil || len(slowest) != 2 || slowest[0].Name != "c" || slowest[1].Name != "b" {
+		if err != nil || len(slowest) != 2 || slowest[0].Name != "c" || slowest[0].Duration != 3*time.Millisecond || slowest[1].Name != "b" {
 			t.Errorf("slowest: %+v, %v", slowest, err)
+		}
+	})
+}
+
+// One test for two platforms or configurations is two, with two histories: what fails for one has not failed for the other.
+func TestTestsOfTwoConfigurations(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, ctx := setup(t, d), context.Background()
+		name := func(platform, configuration string) pipelines.TestName {
+			return pipelines.TestName{Suite: "s", Name: "a", Platform: platform, Configuration: configuration}
+		}
+		x86, x64, debug := name("x86", "Release"), name("x64", "Release"), name("x64", "Debug")
+		same := func(what string, run slipway.RunID, want pipelines.TestChanges) {
+			t.Helper()
+			got, err := w.CompareTests(ctx, run)
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+				t.Errorf("%s: %s %v", what, diff, err)
+			}
+		}
+		first := w.tested("1111111111111111111111111111111111111111", "x86 Release/-a", "x64 Release/+a", "x64 Debug/+a")
+		same("a test that fails for one platform and passes for another in one run", first, pipelines.TestChanges{})
+		second := w.tested("2222222222222222222222222222222222222222", "x86 Release/-a", "x64 Release/-a", "x64 Debug/-a")
+		same("new failures", second, pipelines.TestChanges{Baseline: first, New: []pipelines.TestName{debug, x64}})
+		// It passes for x64 in the second attempt, and for x86 it fails again.
+		if err := w.RetryFailed(ctx, second, slipway.System); err != nil {
+			t.Fatal(err)
+		}
+		w.publish(second, "x86 Release/-a", "x64 Release/+a", "x64 Debug/-a")
+		same("after the second attempt", second, pipelines.TestChanges{Baseline: first, New: []pipelines.TestName{debug}, Flaky: []pipelines.TestName{x64}})
+		third := w.tested("3333333333333333333333333333333333333333", "x86 Release/+a", "x64 Release/+a")
+		same("what passes again", third, pipelines.TestChanges{Baseline: second, Fixed: []pipelines.TestName{x86}, Flaky: []pipelines.TestName{x64}})
+		for test, outcomes := range map[pipelines.TestName]string{x86: "+---", x64: "++-+", debug: "--+", name("", ""): ""} {
+			history, err := w.TestHistory(ctx, 1, test, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, o := range history {
+				got += map[job.TestOutcome]string{job.TestPassed: "+", job.TestFailed: "-"}[o.Outcome]
+			}
+			if got != outcomes {
+				t.Errorf("the history of %+v is %q, want %q", test, got, outcomes)
+			}
+		}
+		others, err := w.TestConfigurations(ctx, 1, x64)
+		if diff := cmp.Diff([]pipelines.TestName{debug, x86}, others); err != nil || diff != "" {
+			t.Errorf("for what else it runs: %s %v", diff, err)
+		}
+		slowest, err := w.SlowestTests(ctx, first, 2)
+		wantSlowest := []pipelines.TestDuration{{TestName: debug, Duration: 3 * time.Millisecond}, {TestName: x64, Duration: 2 * time.Millisecond}}
+		if diff := cmp.Diff(wantSlowest, slowest); err != nil || diff != "" {
+			t.Errorf("slowest: %s %v", diff, err)
+		}
+		runs, err := w.TestRuns(ctx, first)
+		if err != nil || len(runs) != 3 || runs[0].Platform != "x64" || runs[0].Configuration != "Debug" {
+			t.Errorf("test runs %+v, %v", runs, err)
 		}
 	})
 }

@@ -13,20 +13,23 @@ import (
 
 // TestRun is one publication of test results.
 type TestRun struct {
-	ID       int64
-	Job      slipway.JobID
-	Step     int
-	Title    string
-	Total    int
-	Passed   int
-	Failed   int
-	Skipped  int
-	Duration time.Duration // of all tests together
-	Created  time.Time
+	ID            int64
+	Job           slipway.JobID
+	Step          int
+	Title         string
+	Platform      string // for which the tests were run, "" for none that was named
+	Configuration string // likewise
+	Total         int
+	Passed        int
+	Failed        int
+	Skipped       int
+	Duration      time.Duration // of all tests together
+	Created       time.Time
 }
 
 const (
 	maxTestName   = 1000
+	maxTestFor    = 256 // bytes of a platform or configuration
 	maxTestDetail = 32 << 10
 )
 
@@ -35,7 +38,7 @@ func (s *Service) PutTests(ctx context.Context, id slipway.JobID, t job.TestRun)
 	if len(t.Results) > job.MaxTestResults {
 		return slipway.Limit("at most %d test results at once", job.MaxTestResults)
 	}
-	row := TestRun{Job: id, Step: t.Step, Title: cut(t.Title, maxTestName), Total: len(t.Results), Created: s.clock.Now()}
+	row := TestRun{Job: id, Step: t.Step, Title: cut(t.Title, maxTestName), Platform: cut(t.Platform, maxTestFor), Configuration: cut(t.Configuration, maxTestFor), Total: len(t.Results), Created: s.clock.Now()}
 	for _, r := range t.Results {
 		switch r.Outcome {
 		case job.TestPassed:
@@ -73,11 +76,11 @@ func (s *Service) PutTests(ctx context.Context, id slipway.JobID, t job.TestRun)
 
 func insertTestRun(ctx context.Context, tx *db.Tx, run slipway.RunID, t *TestRun) error {
 	const upsert = `
-		INSERT INTO pipeline_test_runs (run, job, step, title, total, passed, failed, skipped, duration, created)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-		ON CONFLICT (job, step, title) DO UPDATE SET total = excluded.total, passed = excluded.passed, failed = excluded.failed,
-			skipped = excluded.skipped, duration = excluded.duration RETURNING id`
-	err := tx.QueryRowContext(ctx, upsert, int64(run), int64(t.Job), t.Step, t.Title, t.Total, t.Passed, t.Failed, t.Skipped,
+		INSERT INTO pipeline_test_runs (run, job, step, title, platform, configuration, total, passed, failed, skipped, duration, created)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (job, step, title) DO UPDATE SET platform = excluded.platform, configuration = excluded.configuration, total = excluded.total,
+			passed = excluded.passed, failed = excluded.failed, skipped = excluded.skipped, duration = excluded.duration RETURNING id`
+	err := tx.QueryRowContext(ctx, upsert, int64(run), int64(t.Job), t.Step, t.Title, t.Platform, t.Configuration, t.Total, t.Passed, t.Failed, t.Skipped,
 		t.Duration.Microseconds(), db.Micros(t.Created)).Scan(&t.ID)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `DELETE FROM pipeline_test_results WHERE test_run = $1`, t.ID)
@@ -100,10 +103,10 @@ func cut(text string, limit int) string {
 func (s *Service) TestRuns(ctx context.Context, run slipway.RunID) ([]TestRun, error) {
 	list, err := db.List(ctx, s.db, func(row interface{ Scan(...any) error }, t *TestRun) error {
 		var duration, created int64
-		err := row.Scan(&t.ID, (*int64)(&t.Job), &t.Step, &t.Title, &t.Total, &t.Passed, &t.Failed, &t.Skipped, &duration, &created)
+		err := row.Scan(&t.ID, (*int64)(&t.Job), &t.Step, &t.Title, &t.Platform, &t.Configuration, &t.Total, &t.Passed, &t.Failed, &t.Skipped, &duration, &created)
 		t.Duration, t.Created = time.Duration(duration)*time.Microsecond, db.Time(created)
 		return err
-	}, `SELECT id, job, step, title, total, passed, failed, skipped, duration, created FROM pipeline_test_runs WHERE run = $1 ORDER BY id LIMIT 1000`, int64(run))
+	}, `SELECT id, job, step, title, platform, configuration, total, passed, failed, skipped, duration, created FROM pipeline_test_runs WHERE run = $1 ORDER BY id LIMIT 1000`, int64(run))
 	if err != nil {
 		return nil, fmt.Errorf("list test runs of run %d: %w", run, err)
 	}

@@ -41,9 +41,14 @@ func (p pipelinesPages) attachment(w http.ResponseWriter, r *http.Request, v Vie
 		return err
 	}
 	defer content.Close()
-	w.Header().Set("Content-Type", "application/octet-stream")
-	attach(w, a.Name)
-	w.Header().Set("Content-Length", strconv.FormatInt(a.Size, 10))
-	_, _ = io.Copy(w, content)
+	sendAttachment(w, a.Name, a.Size, content)
 	return nil
+}
+
+// sendAttachment answers with a file for the browser to keep.
+func sendAttachment(w http.ResponseWriter, name string, size int64, content io.Reader) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	attach(w, name)
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	_, _ = io.Copy(w, content)
 }

@@ -38,7 +38,7 @@ type signer struct {
 }
 
 type testsPassed struct {
-	Title                 string
+	Title, For            string
 	Passed, Failed, Total int
 }
 
@@ -85,7 +85,7 @@ func (p imagesPages) originOf(ctx context.Context, v View, repo registry.Reposit
 
 func (o *originView) addTests(runs []pipelines.TestRun) {
 	for _, t := range runs {
-		o.Tests = append(o.Tests, testsPassed{Title: t.Title, Passed: t.Passed, Failed: t.Failed, Total: t.Total})
+		o.Tests = append(o.Tests, testsPassed{Title: t.Title, For: runFor(t.Platform, t.Configuration), Passed: t.Passed, Failed: t.Failed, Total: t.Total})
 	}
 }
 

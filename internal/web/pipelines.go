@@ -46,6 +46,7 @@ func (s *Server) AddPipelines(svc *pipelines.Service, t Things) {
 	s.Project("GET", "/_build/artifact", identity.Read, p.artifact)
 	s.Project("GET", "/_build/attachment", identity.Read, p.attachment)
 	s.Project("GET", "/_build/tests", identity.Read, p.tests)
+	s.Project("GET", "/_build/tests/attachment", identity.Read, p.testAttachment)
 	s.Project("GET", "/_build/test", identity.Read, p.test)
 	p.addPausePages()
 	p.addCachePages()

@@ -160,7 +160,7 @@ func TestRunPages(t *testing.T) {
 	if _, err := s.PutArtifact(ctx, id, "drop", &tarred); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutTests(ctx, id, job.TestRun{Step: 1, Title: "unit", Results: []job.TestResult{{Name: "good", Outcome: job.TestPassed}, {Name: "bad", Outcome: job.TestFailed, Message: "1 < 2", Detail: "at line 7"}}}); err != nil {
+	if err := s.PutTests(ctx, id, job.TestRun{Step: 1, Title: "unit", Platform: "x64", Configuration: "Debug", Results: []job.TestResult{{Name: "good", Outcome: job.TestPassed}, {Name: "bad", Outcome: job.TestFailed, Message: "1 < 2", Detail: "at line 7"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.PutSummary(ctx, id, job.Summary{Step: 1, Name: "report.md", Text: "**fine** <script>alert(1)</script>"}); err != nil {
@@ -172,7 +172,21 @@ func TestRunPages(t *testing.T) {
 	if got := s.get(fmt.Sprintf("/_build/artifact?buildId=%d&name=drop&path=a/b.txt", run)); got != "abc" {
 		t.Errorf("file %q", got)
 	}
-	s.get(fmt.Sprintf("/_build/tests?buildId=%d&testRun=1", run), "bad", "1 &lt; 2", "at line 7")
+	if err := s.PutTestAttachment(ctx, id, 1, "unit", "r.html", strings.NewReader("<script>")); err != nil {
+		t.Fatal(err)
+	}
+	s.get(page, "x64 Debug")
+	s.get(fmt.Sprintf("/_build/tests?buildId=%d&testRun=1", run), "bad", "1 &lt; 2", "at line 7", "x64 Debug", "r.html", "8 B")
+	attached, err := s.client.Get(fmt.Sprintf("%s/Shop/_build/tests/attachment?buildId=%d&testRun=1&id=1", s.server.URL, run))
+	if err != nil {
+		t.Fatal(err)
+	}
+	attached.Body.Close()
+	if kind, as := attached.Header.Get("Content-Type"), attached.Header.Get("Content-Disposition"); kind != "application/octet-stream" || !strings.HasPrefix(as, "attachment;") {
+		t.Errorf("a file of test results is sent as %s, %s", kind, as)
+	}
+	s.get("/_build/test?definitionId=1&suite=&name=bad&platform=x64&configuration=Debug", "For x64 Debug, in the runs of", "1 failed")
+	s.get("/_build/test?definitionId=1&suite=&name=bad", "x64 Debug", "0 failed")
 
 	if err := s.Complete(ctx, id, job.Completion{Result: schedule.Failed, Reason: "it broke"}); err != nil {
 		t.Fatal(err)

@@ -246,7 +246,7 @@ func (p codePages) failedTests(ctx context.Context, view *pullView) (failed []te
 			return nil, "", err
 		}
 		for _, t := range changes.New[:min(len(changes.New), maxFailedTests)] {
-			failed = append(failed, testLink{t.Name, t.Suite, testURL(view.View, one.Pipeline, t)})
+			failed = append(failed, linkOfTest(view.View, one.Pipeline, t))
 		}
 		return failed, runURL(view.View, one.ID), nil
 	}

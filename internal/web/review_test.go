@@ -179,7 +179,7 @@ func TestFilesOfAPullRequest(t *testing.T) {
 	w.commit("topic", file("docs/text.md", "short\n"))
 	w.has(w.page(w.pull+"?_a=files"), "changed since you viewed it", "Since my last visit", `from=1`)
 	w.runs.failed = []pipelines.TestName{{Suite: "shop", Name: "sells hats"}}
-	w.has(w.page(w.pull+"?_a=files&from=1"), "All changes", "docs/text.md", "shop sells hats")
+	w.has(w.page(w.pull+"?_a=files&from=1"), "All changes", "docs/text.md", "sells hats</a>", "shop</span>")
 	for _, bad := range []string{"&from=7", "&from=2&to=1", "&from=2"} {
 		if status, _, _ := w.do(w.writer, "GET", w.pull+"?_a=files"+bad, nil); status != 404 && status != 400 {
 			t.Errorf("%s: %d", bad, status)

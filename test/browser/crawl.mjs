@@ -2,7 +2,7 @@
 //   node crawl.mjs URL PASSWORD SCREENSHOT-FOLDER ROUTES PROJECT...
 // ROUTES is a file with the patterns of all pages, a line each; the PROJECTs together have one of everything. Ends with an error when a link leads
 // nowhere, when a page writes an error to the console, asks for something that fails, is wider than the window at 1280 or 400 pixels, has no title or heading of
-// its own, or breaks a rule of accessibility that axe-core calls serious; and when a page of ROUTES is not opened.
+// its own, or breaks a rule of accessibility that axe-core calls serious, the one about contrast in dark colours, too; and when a page of ROUTES is not opened.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { finish, launch, signIn, watch } from './browser.mjs';
@@ -42,8 +42,10 @@ function follow(route, path) {
 }
 const routeOf = (path) => routes.find((route) => route.matches.test(path));
 
+const scheme = process.env.SCHEME || 'light';
+const other = scheme === 'light' ? 'dark' : 'light'; // in which contrast alone is looked at
 const browser = await launch();
-const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: true, colorScheme: process.env.SCHEME || 'light' }); // the pages' policy keeps axe out
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, bypassCSP: true, colorScheme: scheme }); // the pages' policy keeps axe out
 const page = await context.newPage();
 const problems = [];
 watch(page, problems);
@@ -129,6 +131,10 @@ async function look(name) {
   await page.evaluate(axe);
   const found = await page.evaluate(() => axe.run({ exclude: [['.source tr:nth-child(n+12)'], ['.log .line:nth-child(n+12)']] }, { // a long text is made of the same few things
     resultTypes: ['violations'], rules: { 'scrollable-region-focusable': { enabled: false } } })); // Chromium makes these focusable by itself
+  await page.emulateMedia({ colorScheme: other });
+  const contrast = await page.evaluate(() => axe.run({ exclude: [['.source tr:nth-child(n+12)'], ['.log .line:nth-child(n+12)']] }, { resultTypes: ['violations'], runOnly: ['color-contrast'] }));
+  await page.emulateMedia({ colorScheme: scheme });
+  for (const v of contrast.violations) problems.push(`${where} in ${other} colours: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`);
   for (const v of found.violations.filter((one) => ['serious', 'critical'].includes(one.impact))) {
     problems.push(`${where}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`);
   }

@@ -147,11 +147,13 @@ await shot('coverage-of-a-file');
 await page.goto(run);
 await section('Tests').getByRole('link', { name: 'Hats' }).click();
 await page.waitForLoadState('load');
-await says('tests', 'has a brim', 'fits', 'floats', 'burns', 'skipped', 'Slowest tests');
+await says('tests', 'has a brim', 'fits', 'floats', 'burns', 'skipped', 'Slowest tests', 'felt Winter');
+const reported = await downloaded(section('Attachments').getByRole('link', { name: 'tests.xml' }));
+if (reported.name !== 'tests.xml' || !reported.text.includes('<testsuite')) problems.push(`the file of test results is ${JSON.stringify(reported)}`);
 await shot('tests');
 await page.getByRole('link', { name: 'fits', exact: true }).first().click();
 await page.waitForLoadState('load');
-await says('history of a test', '1 passed', '0 failed');
+await says('history of a test', '1 passed', '0 failed', 'for felt Winter');
 await shot('history-of-a-test');
 
 // The connection says who used it.

@@ -139,7 +139,7 @@ got &lt;1&gt; &amp; 2
 
 func TestCTest(t *testing.T) {
 	t.Parallel()
-	got, err := Read(CTest, strings.NewReader(ctestXML))
+	run, err := Read(CTest, strings.NewReader(ctestXML))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestCTest(t *testing.T) {
 		{Name: "missing", Outcome: job.TestSkipped, Message: "Unable to find executable"},
 		{Suite: "sub", Name: "loud", Outcome: job.TestFailed, Duration: 10_201, Message: "Failed, exit code 1", Detail: strings.TrimSpace(numbers.String())},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, run.Results); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // The file is of the shape that Maven's surefire, gotestsum and pytest write.
 func TestJUnit(t *testing.T) {
 	t.Parallel()
-	got, err := Read(JUnit, strings.NewReader(`<?xml version="1.0" encoding="UTF-8"?>
+	run, err := Read(JUnit, strings.NewReader(`<?xml version="1.0" encoding="UTF-8"?>
 <testsuites tests="5">
   <testsuite name="outer"><properties><property name="go.version" value="1.26"/></properties>
     <testcase classname="shop.Cart" name="adds" time="1.25"/>
@@ -32,7 +32,7 @@ func TestJUnit(t *testing.T) {
 		{Suite: "outer", Name: "breaks", Outcome: job.TestFailed, Duration: 1_000_500_000, Detail: "panic: <nil>"},
 		{Suite: "outer", Name: "off", Outcome: job.TestSkipped},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, run.Results); diff != "" {
 		t.Error(diff)
 	}
 }

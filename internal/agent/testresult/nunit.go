@@ -1,6 +1,7 @@
 package testresult
 
 import (
+	"cmp"
 	"encoding/xml"
 	"strings"
 
@@ -17,7 +18,8 @@ func (r *reader) nunit(root xml.StartElement) error {
 	return r.nunitSuite(read)
 }
 
-// nunitSuite reads the cases below an element, however deep: NUnit 2 has `results` in between.
+// nunitSuite reads the cases below an element, however deep: NUnit 2 has `results` in between. What suites attach is of the whole run, and so is the
+// first platform that an environment names (NunitResultReader.cs of azure-pipelines-agent).
 func (r *reader) nunitSuite(read func(xml.StartElement) error) error {
 	return r.children(func(e xml.StartElement) error {
 		switch e.Name.Local {
@@ -25,6 +27,10 @@ func (r *reader) nunitSuite(read func(xml.StartElement) error) error {
 			return read(e)
 		case "test-suite", "results":
 			return r.nunitSuite(read)
+		case "environment":
+			r.run.Platform = cmp.Or(r.run.Platform, limit(attribute(e, "platform")))
+		case "attachments":
+			return r.nunitAttachments(r.attach)
 		}
 		return r.d.Skip()
 	})
@@ -89,7 +95,7 @@ func (r *reader) nunitInside(t *job.TestResult) error {
 		case "output":
 			output, err = r.text()
 		case "attachments":
-			err = r.nunitAttachments(t)
+			err = r.nunitAttachments(func(file string) { t.Files = append(t.Files, file) })
 		default:
 			err = r.d.Skip()
 		}
@@ -101,13 +107,13 @@ func (r *reader) nunitInside(t *job.TestResult) error {
 	return err
 }
 
-// nunitAttachments reads the paths of files that a case has attached: attachment/filePath.
-func (r *reader) nunitAttachments(t *job.TestResult) error {
+// nunitAttachments reads the paths of files that a case or a suite has attached: attachment/filePath.
+func (r *reader) nunitAttachments(add func(file string)) error {
 	return r.children(func(e xml.StartElement) error {
 		return r.children(func(e xml.StartElement) error {
 			text, err := r.text()
 			if text = strings.TrimSpace(text); e.Name.Local == "filePath" && text != "" {
-				t.Files = append(t.Files, text)
+				add(text)
 			}
 			return err
 		})

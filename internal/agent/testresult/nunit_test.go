@@ -13,7 +13,7 @@ import (
 // fixture, cases with the labels Error, Explicit and Ignored, and one with arguments.
 func TestNUnit3(t *testing.T) {
 	t.Parallel()
-	got, err := Read(NUnit, strings.NewReader(`<?xml version="1.0" encoding="utf-8" standalone="no"?>
+	run, err := Read(NUnit, strings.NewReader(`<?xml version="1.0" encoding="utf-8" standalone="no"?>
 <test-run id="2" testcasecount="6" result="Failed" total="6" passed="2" failed="2" inconclusive="1" skipped="1" asserts="4" engine-version="3.17.0.0" start-time="2026-03-01 10:00:00Z" end-time="2026-03-01 10:00:01Z" duration="0.415">
   <command-line><![CDATA[nunit3-console Shop.Tests.dll]]></command-line>
   <test-suite type="Assembly" id="0-1010" name="Shop.Tests.dll" fullname="/src/Shop.Tests.dll" runstate="Runnable" testcasecount="6" result="Failed" site="Child">
@@ -63,7 +63,7 @@ func TestNUnit3(t *testing.T) {
 		{Suite: "Shop.CartTests", Name: "Sums(1,2.5)", Outcome: job.TestPassed, Duration: 1_000, Message: "slow"},
 		{Suite: "Shop.CartTests", Name: "Throws", Outcome: job.TestFailed, Duration: 2_000, Message: "System.Exception : no", Detail: "about to throw"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, run.Results); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -71,7 +71,7 @@ func TestNUnit3(t *testing.T) {
 // The file is of the shape that nunit-console 2.6 writes; the last two cases are of 2.4, which has no attribute result.
 func TestNUnit2(t *testing.T) {
 	t.Parallel()
-	got, err := Read(NUnit, strings.NewReader(`<?xml version="1.0" encoding="utf-8" standalone="no"?>
+	run, err := Read(NUnit, strings.NewReader(`<?xml version="1.0" encoding="utf-8" standalone="no"?>
 <test-results name="/src/Shop.Tests.dll" total="3" errors="1" failures="1" not-run="2" inconclusive="0" ignored="1" skipped="0" invalid="1" date="2026-03-01" time="10:00:00">
   <environment nunit-version="2.6.4.14350" clr-version="4.0.30319.42000" />
   <culture-info current-culture="en-GB" current-uiculture="en-GB" />
@@ -111,23 +111,24 @@ func TestNUnit2(t *testing.T) {
 		{Suite: "Shop.CartTests", Name: "Old", Outcome: job.TestFailed, Duration: 500_000},
 		{Suite: "Shop.CartTests", Name: "Older", Outcome: job.TestSkipped},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, run.Results); diff != "" {
 		t.Error(diff)
 	}
 }
 
 // test-case/attachments/attachment/filePath are the files of a case (GetTestCaseResultLevelAttachments in NunitResultReader.cs of
-// azure-pipelines-agent); those of a suite are of the run.
+// azure-pipelines-agent); those of a suite are of the run, and so is the platform of an environment, as NUnit 2 writes it.
 func TestNUnitAttachments(t *testing.T) {
 	t.Parallel()
-	got, err := Read(NUnit, strings.NewReader(`<test-run><test-suite><attachments><attachment><filePath>/out/run.log</filePath></attachment></attachments>
+	run, err := Read(NUnit, strings.NewReader(`<test-run><test-suite type="Assembly"><environment platform="Win32NT" /><attachments><attachment><filePath>/out/run.log</filePath></attachment></attachments>
 <test-case fullname="Shop.CartTests.Adds" result="Passed"><attachments><attachment><filePath>/out/a.png</filePath><description><![CDATA[before]]></description></attachment>
 <attachment><filePath> b.png </filePath></attachment><attachment><filePath/></attachment></attachments></test-case></test-suite></test-run>`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []job.TestResult{{Suite: "Shop.CartTests", Name: "Adds", Outcome: job.TestPassed, Files: []string{"/out/a.png", "b.png"}}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	want := job.TestRun{Platform: "Win32NT", Files: []string{"/out/run.log"},
+		Results: []job.TestResult{{Suite: "Shop.CartTests", Name: "Adds", Outcome: job.TestPassed, Files: []string{"/out/a.png", "b.png"}}}}
+	if diff := cmp.Diff(want, run); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -34,9 +34,10 @@ const (
 )
 
 const (
-	maxText  = 32 << 10 // bytes of a message or detail
-	maxFiles = 20       // that one test attaches
-	maxDepth = 100      // of elements: NUnit nests one or two for each part of a namespace
+	maxText     = 32 << 10 // bytes of a message or detail
+	maxFiles    = 20       // that one test attaches
+	maxRunFiles = 200      // that are attached to all of the results
+	maxDepth    = 100      // of elements: NUnit nests one or two for each part of a namespace
 )
 
 // shapes are what files of each format begin with, and the reader of what comes after. The slice is never changed.
@@ -52,13 +53,14 @@ var shapes = []struct {
 	{CTest, []string{"Site"}, (*reader).ctest},
 }
 
-// Read reads one file of a format, whose name ignores case. Its error says what is wrong with the file.
-func Read(format Format, r io.Reader) ([]job.TestResult, error) {
+// Read reads one file of a format, whose name ignores case: its results, what it attaches to the whole of them, and the platform if it names one. Its
+// error says what is wrong with the file.
+func Read(format Format, r io.Reader) (job.TestRun, error) {
 	d := xml.NewDecoder(transform.NewReader(r, unicode.BOMOverride(encoding.Nop.NewDecoder())))
 	d.CharsetReader = charset
 	root, err := begin(d)
 	if err != nil {
-		return nil, err
+		return job.TestRun{}, err
 	}
 	known := false
 	for _, s := range shapes {
@@ -69,15 +71,15 @@ func Read(format Format, r io.Reader) ([]job.TestResult, error) {
 		if slices.Contains(s.roots, root.Name.Local) {
 			in := &reader{d: d}
 			if err := s.read(in, root); err != nil {
-				return nil, fmt.Errorf("read test results: %w", err)
+				return job.TestRun{}, fmt.Errorf("read test results: %w", err)
 			}
-			return in.results, nil
+			return in.run, nil
 		}
 	}
 	if !known {
-		return nil, fmt.Errorf("test results in the format %q cannot be read: use JUnit, NUnit, VSTest, XUnit or CTest", format)
+		return job.TestRun{}, fmt.Errorf("test results in the format %q cannot be read: use JUnit, NUnit, VSTest, XUnit or CTest", format)
 	}
-	return nil, other(format, root.Name.Local)
+	return job.TestRun{}, other(format, root.Name.Local)
 }
 
 // other says what a file is that another format was expected of.
@@ -121,20 +123,27 @@ func charset(name string, in io.Reader) (io.Reader, error) {
 
 // reader reads the elements of one file.
 type reader struct {
-	d       *xml.Decoder
-	depth   int
-	results []job.TestResult
+	d     *xml.Decoder
+	depth int
+	run   job.TestRun
 }
 
 func (r *reader) add(t job.TestResult) error {
-	if len(r.results) >= job.MaxTestResults {
+	if len(r.run.Results) >= job.MaxTestResults {
 		return fmt.Errorf("more than %d tests in one file", job.MaxTestResults)
 	}
 	t.Name, t.Suite = limit(t.Name), limit(t.Suite)
 	t.Message, t.Detail = limit(strings.TrimSpace(t.Message)), limit(strings.TrimSpace(t.Detail))
 	t.Files = t.Files[:min(len(t.Files), maxFiles)]
-	r.results = append(r.results, t)
+	r.run.Results = append(r.run.Results, t)
 	return nil
+}
+
+// attach adds a file to what is attached to all of the results, up to maxRunFiles.
+func (r *reader) attach(file string) {
+	if file != "" && len(r.run.Files) < maxRunFiles {
+		r.run.Files = append(r.run.Files, file)
+	}
 }
 
 // children calls f for each element inside of the one that has begun, up to its end. f reads its element to the end.

@@ -32,9 +32,9 @@ func TestReadRefuses(t *testing.T) {
 		{"a build of CTest", CTest, "<Site><Build/></Site>", "read test results: the file of CTest holds no tests: publish Test.xml, which ctest -T Test writes"},
 		{"too many", JUnit, "<testsuite>" + strings.Repeat("<testcase/>", job.MaxTestResults+1) + "</testsuite>", "read test results: more than 50000 tests in one file"},
 	} {
-		got, err := Read(c.format, strings.NewReader(c.in))
+		run, err := Read(c.format, strings.NewReader(c.in))
 		if err == nil {
-			t.Errorf("%s: %v and no error", c.name, got)
+			t.Errorf("%s: %v and no error", c.name, run)
 		} else if err.Error() != c.want {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
@@ -54,11 +54,11 @@ func TestReadEncodings(t *testing.T) {
 		"ISO 8859-1":   `<?xml version="1.0" encoding="ISO-8859-1"?>` + strings.ReplaceAll(body, "ü", "\xfc"),
 		"Windows 1252": `<?xml version="1.0" encoding="windows-1252"?>` + strings.ReplaceAll(body, "ü", "\xfc"),
 	} {
-		got, err := Read("junit", strings.NewReader(in))
+		run, err := Read("junit", strings.NewReader(in))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff([]job.TestResult{{Suite: "s", Name: "Müller", Outcome: job.TestPassed}}, got); diff != "" {
+		if diff := cmp.Diff([]job.TestResult{{Suite: "s", Name: "Müller", Outcome: job.TestPassed}}, run.Results); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -76,9 +76,9 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		for _, s := range shapes {
-			results, err := Read(s.format, strings.NewReader(in))
-			if err == nil && len(results) > job.MaxTestResults {
-				t.Errorf("%d results", len(results))
+			run, err := Read(s.format, strings.NewReader(in))
+			if err == nil && len(run.Results) > job.MaxTestResults {
+				t.Errorf("%d results", len(run.Results))
 			}
 		}
 	})

@@ -21,15 +21,20 @@ type trxResult struct {
 	StdErr   string `xml:"Output>StdErr"`
 	Message  string `xml:"Output>ErrorInfo>Message"`
 	Trace    string `xml:"Output>ErrorInfo>StackTrace"`
-	Files    []struct {
+	trxFiles
+	Inner struct {
+		Results []trxResult `xml:",any"`
+	} `xml:"InnerResults"`
+}
+
+// trxFiles are what a result, or the summary of all of them, has attached.
+type trxFiles struct {
+	Files []struct {
 		Path string `xml:"path,attr"`
 	} `xml:"ResultFiles>ResultFile"`
 	Collected []struct {
 		Path string `xml:"href,attr"`
 	} `xml:"CollectorDataEntries>Collector>UriAttachments>UriAttachment>A"`
-	Inner struct {
-		Results []trxResult `xml:",any"`
-	} `xml:"InnerResults"`
 }
 
 // trxDefinition says which method a test is.
@@ -44,6 +49,7 @@ type trxDefinition struct {
 // trx reads `TestRun` of VSTest and MSTest. What a test's class is stands after the results.
 func (r *reader) trx(xml.StartElement) error {
 	var results []trxResult
+	var summary trxFiles
 	classes := map[string]string{}
 	root := ""
 	err := r.children(func(e xml.StartElement) error {
@@ -62,6 +68,8 @@ func (r *reader) trx(xml.StartElement) error {
 				}
 				return r.d.Skip()
 			})
+		case "ResultSummary":
+			return r.d.DecodeElement(&summary, &e)
 		case "TestDefinitions":
 			return r.children(func(e xml.StartElement) error {
 				var d trxDefinition
@@ -77,6 +85,9 @@ func (r *reader) trx(xml.StartElement) error {
 	})
 	if err != nil {
 		return err
+	}
+	for _, file := range summary.below(root) {
+		r.attach(file)
 	}
 	return r.trxResults(results, classes, root)
 }
@@ -106,7 +117,9 @@ func (r *reader) trxResults(results []trxResult, classes map[string]string, root
 		if t.Name == "" {
 			continue
 		}
-		t.Files = one.files(root)
+		if one.RunID != "" {
+			t.Files = one.below(root, one.RunID)
+		}
 		if err := r.add(t); err != nil {
 			return err
 		}
@@ -114,18 +127,20 @@ func (r *reader) trxResults(results []trxResult, classes map[string]string, root
 	return nil
 }
 
-// files are what a test has attached, in the folder In of the deployment (TrxResultReader.cs of azure-pipelines-agent).
-func (one *trxResult) files(root string) []string {
+// below gives the paths of the files, which lie in the folder In of the deployment, those of a test in one of its own there (TrxResultReader.cs of
+// azure-pipelines-agent).
+func (f *trxFiles) below(root string, folder ...string) []string {
 	var list []string
 	add := func(name string) {
-		if name != "" && one.RunID != "" {
-			list = append(list, path.Join(strings.ReplaceAll(root, `\`, "/"), "In", one.RunID, strings.ReplaceAll(name, `\`, "/")))
+		if name != "" {
+			parts := append([]string{strings.ReplaceAll(root, `\`, "/"), "In"}, folder...)
+			list = append(list, path.Join(append(parts, strings.ReplaceAll(name, `\`, "/"))...))
 		}
 	}
-	for _, file := range one.Files {
+	for _, file := range f.Files {
 		add(file.Path)
 	}
-	for _, file := range one.Collected {
+	for _, file := range f.Collected {
 		add(file.Path)
 	}
 	return list

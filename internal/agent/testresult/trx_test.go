@@ -12,7 +12,7 @@ import (
 // The file is of the shape that `dotnet test --logger trx` writes, with a test over rows of data as MSTest has them.
 func TestTRX(t *testing.T) {
 	t.Parallel()
-	got, err := Read(VSTest, strings.NewReader("\uFEFF"+`<?xml version="1.0" encoding="utf-8"?>
+	run, err := Read(VSTest, strings.NewReader("\uFEFF"+`<?xml version="1.0" encoding="utf-8"?>
 <TestRun id="b2f6c6f6-7f4d-4b8e-8b0f-1f0c9d6b7a11" name="ada@box 2026-03-01 10:00:00" runUser="ada" xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010">
   <Times creation="2026-03-01T10:00:00.0000000+00:00" start="2026-03-01T10:00:00.0000000+00:00" finish="2026-03-01T10:00:01.0000000+00:00" />
   <TestSettings name="default" id="92c3d3a2-0ad1-4a40-9a6e-0f2a2f0d2c55"><Deployment runDeploymentRoot="ada_box" /></TestSettings>
@@ -60,24 +60,27 @@ func TestTRX(t *testing.T) {
 		{Name: "Broken", Outcome: job.TestFailed},
 		{Suite: "home.webtest", Name: "Home", Outcome: job.TestSkipped},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, run.Results); diff != "" {
 		t.Error(diff)
 	}
 }
 
 // The files of a test lie in ROOT/In/EXECUTION (TrxResultReader.cs of azure-pipelines-agent): ResultFiles of MSTest's TestContext.AddResultFile, and what
-// data collectors add.
+// data collectors add. Those of the summary are of the whole run, and lie in ROOT/In.
 func TestTRXAttachments(t *testing.T) {
 	t.Parallel()
-	got, err := Read(VSTest, strings.NewReader(`<TestRun><TestSettings><Deployment runDeploymentRoot="ada_box"/></TestSettings><Results>
+	run, err := Read(VSTest, strings.NewReader(`<TestRun><TestSettings><Deployment runDeploymentRoot="ada_box"/></TestSettings><Results>
 <UnitTestResult executionId="e1" testName="A" outcome="Passed"><ResultFiles><ResultFile path="box\a.png"/></ResultFiles>
 <CollectorDataEntries><Collector><UriAttachments><UriAttachment><A href="box/b.log"/></UriAttachment></UriAttachments></Collector></CollectorDataEntries></UnitTestResult>
-<UnitTestResult testName="B" outcome="Passed"><ResultFiles><ResultFile path="lost.png"/></ResultFiles></UnitTestResult></Results></TestRun>`))
+<UnitTestResult testName="B" outcome="Passed"><ResultFiles><ResultFile path="lost.png"/></ResultFiles></UnitTestResult></Results>
+<ResultSummary outcome="Passed"><Counters total="2"/><ResultFiles><ResultFile path="box\run.log"/></ResultFiles>
+<CollectorDataEntries><Collector agentName="box"><UriAttachments><UriAttachment><A href="c1\data.coverage"/></UriAttachment></UriAttachments></Collector></CollectorDataEntries></ResultSummary></TestRun>`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []job.TestResult{{Name: "A", Outcome: job.TestPassed, Files: []string{"ada_box/In/e1/box/a.png", "ada_box/In/e1/box/b.log"}}, {Name: "B", Outcome: job.TestPassed}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	want := job.TestRun{Files: []string{"ada_box/In/box/run.log", "ada_box/In/c1/data.coverage"},
+		Results: []job.TestResult{{Name: "A", Outcome: job.TestPassed, Files: []string{"ada_box/In/e1/box/a.png", "ada_box/In/e1/box/b.log"}}, {Name: "B", Outcome: job.TestPassed}}}
+	if diff := cmp.Diff(want, run); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // The file is of the shape that the xUnit.net v2 and v3 runners write with -xml.
 func TestXUnit(t *testing.T) {
 	t.Parallel()
-	got, err := Read(XUnit, strings.NewReader(`<?xml version="1.0" encoding="utf-8"?>
+	run, err := Read(XUnit, strings.NewReader(`<?xml version="1.0" encoding="utf-8"?>
 <assemblies timestamp="03/01/2026 10:00:00">
   <assembly name="C:\src\Shop.Tests.dll" environment="64-bit .NET 9.0 [collection-per-class, parallel (4 threads)]" test-framework="xUnit.net 2.9.3" run-date="2026-03-01" run-time="10:00:00" total="4" passed="2" failed="1" skipped="1" time="0.233" errors="1">
     <errors>
@@ -45,7 +45,7 @@ func TestXUnit(t *testing.T) {
 			Detail: "at Shop.CartTests.Removes() in /src/CartTests.cs:line 21"},
 		{Suite: "Shop.CartTests", Name: "the cart can be saved", Outcome: job.TestSkipped, Message: "not yet"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, run.Results); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -53,7 +53,7 @@ func TestXUnit(t *testing.T) {
 // Version 1 has one assembly as its root, and classes in it.
 func TestXUnit1(t *testing.T) {
 	t.Parallel()
-	got, err := Read(XUnit, strings.NewReader(`<assembly name="Shop.Tests.dll" total="2" passed="1" failed="1" skipped="0">
+	run, err := Read(XUnit, strings.NewReader(`<assembly name="Shop.Tests.dll" total="2" passed="1" failed="1" skipped="0">
   <class time="0.1" name="Shop.CartTests" total="2" passed="1" failed="1" skipped="0">
     <test name="Shop.CartTests.Adds" type="Shop.CartTests" method="Adds" result="Pass" time="0.05" />
     <test name="Shop.CartTests.Removes" type="Shop.CartTests" method="Removes" result="Fail" time="0.05">
@@ -68,7 +68,7 @@ func TestXUnit1(t *testing.T) {
 		{Suite: "Shop.CartTests", Name: "Adds", Outcome: job.TestPassed, Duration: 50_000},
 		{Suite: "Shop.CartTests", Name: "Removes", Outcome: job.TestFailed, Duration: 50_000, Message: "no", Detail: "seen"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, run.Results); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -288,9 +288,14 @@ const (
 // TestRun is one publication of test results.
 type TestRun struct {
 	// Step and Title name it within the job: publishing the same again replaces it.
-	Step    int          `json:"step"`
-	Title   string       `json:"title"`
-	Results []TestResult `json:"results"`
+	Step  int    `json:"step"`
+	Title string `json:"title"`
+	// Platform and Configuration say for what the tests were built and run, as x64 and Release; "" if nobody says.
+	Platform      string       `json:"platform,omitempty"`
+	Configuration string       `json:"configuration,omitempty"`
+	Results       []TestResult `json:"results"`
+	// Files are those of the publication as a whole. The agent sends them beside it.
+	Files []string `json:"-"`
 }
 
 // TestResult is the result of one test.
