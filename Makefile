@@ -87,8 +87,9 @@ bench-git: ## measure clones and pushes of a large repository beside git's own s
 	go test -run '^$$' -bench Peers -benchtime 5x -timeout 60m ./internal/gitserver
 
 .PHONY: bench-peers
-bench-peers: build bench-git ## measure `slipway run` and the registry beside programs of others that do the same work
+bench-peers: build bench-git ## measure `slipway run` and the registry beside programs of others that do the same work; WOODPECKER=folder of its source for one more
 	go build -o $(BIN)/slipway-registry-alone ./test/registryalone
+	@test -z "$(WOODPECKER)" || (cd "$(WOODPECKER)" && CGO_ENABLED=0 go build -mod=mod -o $(CURDIR)/$(BIN)/woodpecker-cli ./cmd/cli)
 	cd bench && go build -o ../$(BIN)/act github.com/nektos/act && go build -o ../$(BIN)/distribution github.com/distribution/distribution/v3/cmd/registry && \
 		go test -run '^$$' -bench . -benchtime 7x -timeout 60m
 

@@ -23,14 +23,15 @@ type engine struct {
 	args    []string
 }
 
-// engines are Slipway and act, which runs workflows of GitHub Actions; `-self-hosted` makes act run them on the host.
+// engines are Slipway, act, which runs workflows of GitHub Actions (`-self-hosted` makes act run them on the host), and the command line of
+// Woodpecker with its local backend, if `make bench-peers` was told where its source is.
 func engines(b *testing.B) []engine {
 	b.Helper()
 	top, err := filepath.Abs("..")
 	if err != nil {
 		b.Fatal(err)
 	}
-	return []engine{
+	list := []engine{
 		{name: "slipway", file: "azure-pipelines.yml", command: filepath.Join(top, "bin", "slipway"), args: []string{"run"},
 			write: func(steps []string) string {
 				return "steps:\n- checkout: none\n- bash: " + strings.Join(steps, "\n- bash: ") + "\n"
@@ -41,6 +42,20 @@ func engines(b *testing.B) []engine {
 				return "on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n    steps:\n    - run: " + strings.Join(steps, "\n    - run: ") + "\n"
 			}},
 	}
+	woodpecker := engine{name: "woodpecker", file: ".woodpecker.yml", command: filepath.Join(top, "bin", "woodpecker-cli"),
+		args: []string{"exec", "--backend-engine", "local", ".woodpecker.yml"},
+		write: func(steps []string) string {
+			var b strings.Builder
+			b.WriteString("when: {event: manual}\nskip_clone: true\nsteps:\n")
+			for i, s := range steps {
+				fmt.Fprintf(&b, "- name: step%d\n  image: bash\n  commands:\n  - %s\n", i, s)
+			}
+			return b.String()
+		}}
+	if _, err := os.Stat(woodpecker.command); err == nil {
+		list = append(list, woodpecker)
+	}
+	return list
 }
 
 // lay makes a git repository whose only commit has the engine's file.
