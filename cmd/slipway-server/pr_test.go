@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,15 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
 	"slipway/internal/api"
 	"slipway/internal/boards"
 	"slipway/internal/clock"
-	"slipway/internal/db/dbtest"
-	"slipway/internal/events"
 	"slipway/internal/gitserver"
-	"slipway/internal/identity"
-	"slipway/internal/repos"
 )
 
 // cloned is a clone of a repository `shop` of the project Shop, in which git and the commands work as Ada.
@@ -33,36 +27,13 @@ type cloned struct {
 
 func newCloned(t *testing.T) cloned {
 	t.Helper()
-	ctx, logger, d := context.Background(), slog.New(slog.DiscardHandler), dbtest.SQLite(t)
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	log, err := events.Open(ctx, d, clock.System{}, logger)
+	shop, must := newShop(t)
+	shop.code.People = shop.people
+	items, err := boards.Open(context.Background(), shop.db, shop.log, clock.System{})
 	must(err)
-	people, err := identity.Open(ctx, d, log, clock.System{})
-	must(err)
-	code, err := repos.Open(ctx, d, log, clock.System{}, t.TempDir(), logger)
-	must(err)
-	t.Cleanup(func() { _ = code.Close() })
-	code.People = people
-	items, err := boards.Open(ctx, d, log, clock.System{})
-	must(err)
-	project, err := people.CreateProject(ctx, slipway.System, "Shop", "")
-	must(err)
-	_, err = code.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "shop", Actor: slipway.System})
-	must(err)
-	ada, err := people.CreateUser(ctx, slipway.System, identity.NewUser{Name: "Ada", Email: "ada@example.org", Password: "battery staple"})
-	must(err)
-	must(people.SetRole(ctx, slipway.System, project.ID, ada.ID, identity.RoleContributor))
-	token, err := people.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "git",
-		Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(ada.ID), Name: ada.Name}})
-	must(err)
-	rest := api.New(people, logger, "http://slipway.test")
-	rest.AddGit(code, items)
-	git := gitserver.New(code, people, logger, gitserver.Options{})
+	rest := api.New(shop.people, shop.logger, "http://slipway.test")
+	rest.AddGit(shop.code, items)
+	git := gitserver.New(shop.code, shop.people, shop.logger, gitserver.Options{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/_git/") {
 			git.ServeHTTP(w, r)
@@ -72,10 +43,10 @@ func newCloned(t *testing.T) cloned {
 	}))
 	t.Cleanup(server.Close)
 	c := cloned{t, filepath.Join(t.TempDir(), "clone"), t.TempDir()}
-	must((access{URL: server.URL, Token: token}).write(c.data))
+	must((access{URL: server.URL, Token: shop.token}).write(c.data))
 	address, err := url.Parse(server.URL + "/Shop/_git/shop")
 	must(err)
-	address.User = url.UserPassword("ada", token)
+	address.User = url.UserPassword("ada", shop.token)
 	must(exec.Command("git", "init", "-q", "-b", "main", c.dir).Run())
 	c.git("remote", "add", "origin", address.String())
 	return c

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -12,60 +11,33 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
 	"slipway/internal/blob"
 	"slipway/internal/clock"
-	"slipway/internal/db/dbtest"
-	"slipway/internal/events"
 	"slipway/internal/gitserver"
-	"slipway/internal/identity"
 	"slipway/internal/loop"
 	"slipway/internal/pipelines"
 	"slipway/internal/pipelines/diagnostic"
-	"slipway/internal/repos"
 	"slipway/internal/secret"
 )
 
 // pushable is a server that takes pushes, and the address of a repository of it with a token of somebody who may push.
 func pushable(t *testing.T) string {
 	t.Helper()
-	ctx, logger, d := context.Background(), slog.New(slog.DiscardHandler), dbtest.SQLite(t)
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	log, err := events.Open(ctx, d, clock.System{}, logger)
-	must(err)
-	people, err := identity.Open(ctx, d, log, clock.System{})
-	must(err)
-	code, err := repos.Open(ctx, d, log, clock.System{}, t.TempDir(), logger)
-	must(err)
-	t.Cleanup(func() { _ = code.Close() })
+	ctx := context.Background()
+	shop, must := newShop(t)
 	blobs, err := blob.OpenFiles(t.TempDir())
 	must(err)
 	box, err := secret.OpenKeyFile(filepath.Join(t.TempDir(), "key"))
 	must(err)
-	runs, err := pipelines.Open(ctx, pipelines.Deps{DB: d, Log: log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Tokens: people, Logger: logger,
-		Source: loop.Source{Repos: code, Identity: people}})
+	runs, err := pipelines.Open(ctx, pipelines.Deps{DB: shop.db, Log: shop.log, Blobs: blobs, Clock: clock.System{}, Secrets: box, Tokens: shop.people, Logger: shop.logger,
+		Source: loop.Source{Repos: shop.code, Identity: shop.people}})
 	must(err)
-	project, err := people.CreateProject(ctx, slipway.System, "Shop", "")
+	_, err = runs.CreateDefinition(ctx, pipelines.Definition{Project: shop.project, Name: "shop", Repository: shop.repository, Path: pipelines.DefaultPath})
 	must(err)
-	repo, err := code.Create(ctx, repos.CreateRequest{Project: project.ID, Name: "shop", Actor: slipway.System})
-	must(err)
-	_, err = runs.CreateDefinition(ctx, pipelines.Definition{Project: project.ID, Name: "shop", Repository: repo.ID, Path: pipelines.DefaultPath})
-	must(err)
-	ada, err := people.CreateUser(ctx, slipway.System, identity.NewUser{Name: "Ada", Password: "battery staple"})
-	must(err)
-	must(people.SetRole(ctx, slipway.System, project.ID, ada.ID, identity.RoleContributor))
-	token, err := people.IssueToken(ctx, identity.TokenRequest{Kind: identity.TokenPersonal, Name: "git",
-		Actor: slipway.Actor{Kind: slipway.ActorUser, ID: string(ada.ID), Name: ada.Name}})
-	must(err)
-	s := &Server{logger: logger, pipelines: runs, config: Config{URL: "http://slipway"}}
-	server := httptest.NewServer(gitserver.New(code, people, logger, gitserver.Options{OnPushed: s.tellPusher}))
+	s := &Server{logger: shop.logger, pipelines: runs, config: Config{URL: "http://slipway"}}
+	server := httptest.NewServer(gitserver.New(shop.code, shop.people, shop.logger, gitserver.Options{OnPushed: s.tellPusher}))
 	t.Cleanup(server.Close)
-	return strings.Replace(server.URL, "://", "://any:"+token+"@", 1) + "/shop/_git/shop"
+	return strings.Replace(server.URL, "://", "://any:"+shop.token+"@", 1) + "/shop/_git/shop"
 }
 
 // git runs the real client and gives what it says.

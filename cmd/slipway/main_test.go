@@ -47,9 +47,13 @@ func TestHandsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	f("slipway-server is neither in "+folder+" nor on PATH, and `slipway queue --all` needs it", 1, "queue", "--all")
-	f("nor on PATH", 1, "run", "--kubeconfig", "config")
+	f("`slipway --help` names what works without it", 1, "run", "--kubeconfig", "config")
+	f("`slipway validate` works without it", 1, "vaildate")
 	for _, args := range [][]string{{}, {"--help"}, {"help"}, {"help", "run"}} {
 		f("a pipeline file on this machine", 0, args...)
+	}
+	for _, args := range [][]string{{}, {"--help"}, {"help"}} {
+		f("work without slipway-server", 0, args...)
 	}
 	f("slipway ", 0, "--version")
 	server := "#!/bin/sh\necho \"the server: $0 $*\"\nexit 7\n"
