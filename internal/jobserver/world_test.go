@@ -256,6 +256,8 @@ type world struct {
 	http *http.Server
 	stop context.CancelFunc
 	ran  chan struct{}
+	// listener is open from the beginning, so that nobody takes the address before the first start.
+	listener net.Listener
 }
 
 func newWorld(t testing.TB) *world {
@@ -265,9 +267,8 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, folder: folder, address: listener.Addr().String(), deployer: &deployer{}}
+	w := &world{t: t, folder: folder, address: listener.Addr().String(), listener: listener, deployer: &deployer{}}
 	w.agentURL = "http://" + w.address
-	listener.Close()
 	w.engine = func() *db.DB {
 		d, err := db.Open(context.Background(), "sqlite:"+filepath.Join(folder, "slipway.db"))
 		if err != nil {
@@ -346,12 +347,14 @@ func (w *world) start() {
 	rest.AddPipelines(w.Service)
 	rest.AddIssuer(signs)
 	mux.Handle("/", rest.Handler())
-	listener, err := net.Listen("tcp", w.address)
-	if err != nil {
-		w.t.Fatal(err)
+	if w.listener == nil {
+		if w.listener, err = net.Listen("tcp", w.address); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	w.http = &http.Server{Handler: mux}
-	go func() { _ = w.http.Serve(listener) }()
+	go func(listener net.Listener) { _ = w.http.Serve(listener) }(w.listener)
+	w.listener = nil // which ends with the server
 	w.ran = make(chan struct{})
 	go func(s *pipelines.Service, ran chan struct{}) { defer close(ran); _ = s.Run(ctx) }(w.Service, w.ran)
 	w.stop = stop
